@@ -1,0 +1,138 @@
+import { RegistryError } from '../errors.ts';
+import { type Digest, digestFault } from './digest.ts';
+import { quote } from './quote.ts';
+import { hostFault } from './registry.ts';
+
+export { apiOrigin, isLoopbackHost, normalizeRegistry, sameRegistry } from './registry.ts';
+
+/** A registry (`host[:port]`, as references name it) and a repository name in it. */
+export interface Repository {
+  readonly registry: string;
+  readonly name: string;
+}
+
+/** A repository, and which of its manifests. Where both are there, the digest decides. */
+export interface Reference extends Repository {
+  readonly tag?: string | undefined;
+  readonly digest?: Digest | undefined;
+}
+
+const defaultTag = 'latest';
+const longestName = 255;
+const component = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$/;
+const tagGrammar = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+
+/** Whether it is a repository name: lower-case components between slashes, at most 255 characters. */
+export const isRepositoryName = (name: string): boolean => nameFault(name) === undefined;
+
+/** Whether it is a tag: 1 to 128 letters, digits, `_`, `.`, `-`, the first neither `.` nor `-`. */
+export const isTag = (tag: string): boolean => tagGrammar.test(tag);
+
+/**
+ * Reads a reference as Docker does: `alpine` is `docker.io/library/alpine:latest`. The first component is the registry
+ * where it has a dot, a colon or an upper-case letter, or is `localhost`; its case is kept. `index.docker.io` is
+ * `docker.io`. The tag `latest` is added where there is neither tag nor digest.
+ *
+ * `INVALID_REFERENCE` for everything else, naming the part.
+ * https://github.com/distribution/reference is the grammar; beyond it, a host must be one that a URL can have, and
+ * `localhost:5000` alone is refused, which Docker reads as the tag 5000 of `library/localhost`.
+ */
+export function parseReference(text: string): Reference {
+  const { fault, ...parsed } = read(text);
+  if (fault !== undefined) throw invalid('reference', text, fault);
+  const { registry, name, tag, digest } = parsed;
+  if (tag === undefined && digest === undefined) return { registry, name, tag: defaultTag };
+  return { registry, name, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
+}
+
+/** Reads a repository, `docker.io/library/alpine`, as `parseReference` does; a tag or digest is `INVALID_REFERENCE`. */
+export function parseRepository(text: string): Repository {
+  const { fault, registry, name, tag, digest } = read(text);
+  if (fault !== undefined) throw invalid('repository', text, fault);
+  if (tag !== undefined) throw invalid('repository', text, `tag ${quote(tag)} where only a repository is expected`);
+  if (digest !== undefined) {
+    throw invalid('repository', text, `digest ${quote(digest)} where only a repository is expected`);
+  }
+  return { registry, name };
+}
+
+/** Writes a reference in full, `registry/name:tag@digest`; `parseReference` reads the same back. */
+export function formatReference({ registry, name, tag, digest }: Reference): string {
+  return `${registry}/${name}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+}
+
+interface Parts extends Reference {
+  readonly fault?: string | undefined;
+}
+
+function read(text: unknown): Parts {
+  const empty = { registry: '', name: '' };
+  if (typeof text !== 'string') return { ...empty, fault: 'not a string' };
+  const fault = textFault(text);
+  if (fault !== undefined) return { ...empty, fault };
+  const at = text.indexOf('@');
+  const digest = at === -1 ? undefined : text.slice(at + 1);
+  const [registry, rest] = splitRegistry(at === -1 ? text : text.slice(0, at));
+  const colon = rest.indexOf(':');
+  const name = withLibrary(registry, colon === -1 ? rest : rest.slice(0, colon));
+  const tag = colon === -1 ? undefined : rest.slice(colon + 1);
+  return { registry, name, tag, digest: digest as Digest, fault: partsFault(registry, name, tag, digest) };
+}
+
+function textFault(text: string): string | undefined {
+  if (text === '') return 'it is empty';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+  if (/[\u0000-\u0020\u007f]/.test(text)) return 'white space or a control character';
+  if (text.includes('://')) return 'a URL where a reference is expected, without a scheme';
+  if (/^[0-9a-f]{64}$/.test(text)) return '64 hex characters, which name a content and no repository';
+  if (/^localhost(?::\d+)?(?:@|$)/.test(text)) return `registry ${quote(text.split('@')[0])} without a repository`;
+  return undefined;
+}
+
+function splitRegistry(text: string): [registry: string, rest: string] {
+  const slash = text.indexOf('/');
+  const first = slash === -1 ? '' : text.slice(0, slash);
+  if (first === '' && slash !== 0) return ['docker.io', text];
+  if (/^(?:index\.)?docker\.io$/i.test(first)) return ['docker.io', text.slice(slash + 1)];
+  if (first === 'localhost' || /[.:A-Z[\]]/.test(first)) return [first, text.slice(slash + 1)];
+  return ['docker.io', text];
+}
+
+/** Docker Hub's official images live under `library/`. */
+function withLibrary(registry: string, name: string): string {
+  return registry === 'docker.io' && name !== '' && !name.includes('/') ? `library/${name}` : name;
+}
+
+function partsFault(registry: string, name: string, tag?: string, digest?: string): string | undefined {
+  const host = hostFault(registry);
+  if (host !== undefined) return `registry ${quote(registry)}: ${host}`;
+  const fault = nameFault(name);
+  if (fault !== undefined) return fault;
+  if (tag === '') return 'empty tag';
+  if (tag !== undefined && !isTag(tag)) return tagFault(tag);
+  if (digest === '') return 'empty digest';
+  const wrong = digest === undefined ? undefined : digestFault(digest);
+  return wrong === undefined ? undefined : `digest ${quote(digest)}: ${wrong}`;
+}
+
+function tagFault(tag: string): string {
+  if (tag.length > 128) return `tag of ${tag.length} characters, at most 128 are allowed`;
+  return `tag ${quote(tag)} is not made of letters, digits, "_", "." and "-", or begins with "." or "-"`;
+}
+
+/** What is wrong with a repository name, in words; undefined where nothing is. */
+export function nameFault(name: string): string | undefined {
+  if (name === '') return 'no repository name';
+  if (name.length > longestName) return `repository name of ${name.length} characters, at most 255 are allowed`;
+  for (const part of name.split('/')) {
+    if (part === '') return 'empty path component';
+    if (component.test(part)) continue;
+    if (/[A-Z]/.test(part)) return `path component ${quote(part)} has upper-case letters`;
+    return `path component ${quote(part)} is not made of a-z and 0-9 with single separators ".", "_", "__" or "-" between`;
+  }
+  return undefined;
+}
+
+function invalid(kind: string, text: unknown, fault: string): RegistryError {
+  return new RegistryError('INVALID_REFERENCE', `Cannot parse ${kind} ${quote(text)}: ${fault}`);
+}

@@ -1,0 +1,14 @@
+type Builtins = {
+  'node:crypto': typeof import('node:crypto');
+  'node:diagnostics_channel': typeof import('node:diagnostics_channel');
+  'node:fs': typeof import('node:fs');
+  'node:stream': typeof import('node:stream');
+};
+
+/**
+ * A module of the runtime itself, where it has one: Node from 20.16 and 22.3, Bun and Deno answer; a browser does not.
+ * Asked for at run time, so that nothing above names a `node:` module and the core loads anywhere.
+ */
+export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] | undefined {
+  return globalThis.process?.getBuiltinModule?.(name) as Builtins[Name] | undefined;
+}

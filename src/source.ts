@@ -1,0 +1,78 @@
+import type { Endpoint } from './endpoint.ts';
+import type { Descriptor } from './oci/descriptor.ts';
+import type { Range } from './oci/range.ts';
+import type { Repository } from './oci/reference.ts';
+
+/**
+ * Bytes on their way. Iterate once, to the end, or cancel: one of the two must happen, or a connection stays taken.
+ * Leaving a `for await` early cancels. Chunks belong to the receiver.
+ */
+export interface Body extends AsyncIterable<Uint8Array> {
+  /** Stops at once, also when nothing was read: reaches the socket. Safe to call again, and after the end. */
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** Options of every call to a source. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Another source is left to ask after this one: do not wait here, and do not try again. Set by `firstOf`. */
+  readonly more?: boolean | undefined;
+  /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */
+  readonly content?: boolean | undefined;
+  /** Called for each text that a host wishes its users to be told (`Warning` headers). */
+  readonly onWarning?: ((text: string, host: string) => void) | undefined;
+}
+
+/** Which bytes, and of which sources not. */
+export interface FetchOptions extends CallOptions {
+  /** Counts decoded bytes, those that the digest is over. Left out: the whole content. */
+  readonly range?: Range | undefined;
+  /** Names of sources to ask only after all others, in this order. */
+  readonly last?: readonly string[] | undefined;
+  /** Names of sources not to ask. */
+  readonly except?: readonly string[] | undefined;
+}
+
+/** An open answer. Whoever holds it reads `body` to its end or cancels it. */
+export interface Fetched {
+  readonly descriptor: Descriptor;
+  readonly body: Body;
+  /** Name of the source that answered: for a registry its API root, `https://mirror.example/v2`. */
+  readonly from: string;
+  /** What the host wished to be told (`Warning` headers). */
+  readonly warnings?: readonly string[] | undefined;
+  /** The endpoint that answered, fit to be printed, and the URL that was asked; for the record of an attempt. */
+  readonly endpoint?: Endpoint | undefined;
+  readonly request?: string | undefined;
+}
+
+/**
+ * The readable content of one repository, wherever it lives.
+ *
+ * Both methods fail with a RegistryError: `NOT_FOUND` for content that is not there, `ABORTED` when `signal` fires.
+ */
+export interface Source {
+  /** How `from`, `last` and `except` call this source; a source made of several has none. */
+  readonly name?: string | undefined;
+  /** What does this tag or digest name? */
+  resolve(reference: string, options?: CallOptions): Promise<Descriptor>;
+  /**
+   * The bytes of this descriptor, from `range.start` on. The bytes are as the source has them: not verified here, and
+   * possibly fewer or more than asked for; `Content` is what counts and hashes.
+   */
+  fetch(target: Descriptor, options?: FetchOptions): Promise<Fetched>;
+}
+
+/** A source that can be written. */
+export interface Store extends Source {
+  /**
+   * Keeps `body` under `target.digest`, if its bytes have that digest and size: otherwise `DIGEST_MISMATCH`, `TOO_LARGE`
+   * or `UNEXPECTED_END`, and nothing is kept. Reads `body` to its end or cancels it by leaving the loop.
+   */
+  push(target: Descriptor, body: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
+  /** Gives pushed content a name, taking the name from whatever had it. */
+  tag(target: Descriptor, name: string, options?: CallOptions): Promise<void>;
+}
+
+/** A registry is a function from a repository to its content: bound once, wrapped with a line. */
+export type Registry = (repository: Repository) => Source;
