@@ -1,0 +1,36 @@
+import { hostFault, normalizeRegistry } from '../oci/registry.ts';
+
+/** What is wrong with a key of `registries`, in words. */
+export const registryKeyFault = (key: string): string | undefined =>
+  key === '*' || hostFault(key) === undefined ? undefined : 'expected a registry, host or host:port, or "*"';
+
+/** What is wrong with a key of `credentials`, in words. */
+export function credentialKeyFault(key: string): string | undefined {
+  const slash = key.indexOf('/');
+  const isHost = hostFault(slash === -1 ? key : key.slice(0, slash)) === undefined;
+  const isPath = slash === -1 || /^(?:\/[^\s/?#]+)+\/?$/.test(key.slice(slash));
+  return isHost && isPath ? undefined : 'expected host, host:port or host/path';
+}
+
+/** A key in its one spelling: the host in lower case, Docker Hub's hosts as `docker.io`; a path is kept. */
+export function normalizeKey(key: string): string {
+  const slash = key.indexOf('/');
+  return slash === -1 ? normalizeRegistry(key) : normalizeRegistry(key.slice(0, slash)) + key.slice(slash);
+}
+
+/** What is wrong with a URL of a host or a proxy, in words. Without `login` it may have no user information. */
+export function urlFault(text: string, { login = false } = {}): string | undefined {
+  const parsed = /^https?:\/\/[^\s\\]+$/i.test(text) ? parseUrl(text) : undefined;
+  if (!parsed) return 'expected an absolute http or https URL';
+  if (/[?#]/.test(text)) return 'expected a URL without query and fragment';
+  if (!login && /^[^/]*\/\/[^/]*@/.test(text)) return 'expected a URL without user name and password';
+  return undefined;
+}
+
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}

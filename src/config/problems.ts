@@ -1,0 +1,74 @@
+import type { z } from 'zod';
+import { pathText, valueAt } from '../oci/issue.ts';
+import { quote } from '../oci/quote.ts';
+import { normalizeKey } from './host.ts';
+import { nearest } from './nearest.ts';
+import { knownKeys } from './schema.ts';
+
+type Path = readonly PropertyKey[];
+type Issue = z.core.$ZodIssue;
+
+/** Everything wrong with a configuration, a line each: key path, what was found, what was expected. */
+export function problemsOf(config: unknown, error?: z.ZodError): string[] {
+  const issues = error?.issues.flatMap((issue) => linesOf(issue, config, issue.path)) ?? [];
+  const twice = [...sameKeys(config, 'registries'), ...sameKeys(config, 'credentials')];
+  return [...issues, ...twice, ...protoKeys(config)];
+}
+
+function linesOf(issue: Issue, config: unknown, path: Path): string[] {
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
+  if (issue.code === 'invalid_key') return [`${pathText(path)}: ${issue.issues[0]?.message}`];
+  const value = valueAt(config, path);
+  if (issue.code === 'invalid_union' && typeof value === 'object' && value !== null) {
+    // The other form is no object, and what is wrong with it tells nothing.
+    return issue.errors.at(-1)?.flatMap((inner) => linesOf(inner, config, [...path, ...inner.path])) ?? [];
+  }
+  return [`${path.length === 0 ? 'it' : pathText(path)}: ${found(value, path)}, ${issue.message}`];
+}
+
+function unknownKey(path: Path, key: string): string {
+  const known = knownKeys(path);
+  const near = nearest(key, known);
+  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
+  return `${pathText([...path, key])}: unknown key ${quote(key)}, ${hint}`;
+}
+
+function found(value: unknown, path: Path): string {
+  if (value === undefined) return 'nothing found';
+  if (isSecret(path))
+    return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
+  // A URL that is wrong may still have a login before its host, or a token in its query.
+  const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
+  return `found ${quote(typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***') : value)}`;
+}
+
+/** Where passwords, tokens, keys and headers stand, or what was meant to hold them; a whole file given as a text, too. */
+function isSecret(path: Path): boolean {
+  if (path.length === 0 || path[0] === 'credentials') return true;
+  return ['headers', 'tls', 'key'].some((name) => path.lastIndexOf(name) > 1);
+}
+
+/** Keys that are one host, spelled differently. */
+function sameKeys(config: unknown, field: string): string[] {
+  const record = valueAt(config, [field]);
+  if (typeof record !== 'object' || record === null) return [];
+  const spelled = new Map<string, string>();
+  return Object.keys(record).flatMap((key) => {
+    const one = normalizeKey(key);
+    const before = spelled.get(one);
+    spelled.set(one, key);
+    return before === undefined ? [] : [`${pathText([field, key])}: the same as ${quote(before)}, expected once`];
+  });
+}
+
+/** Keys named `__proto__`, which objects built from them would take for their prototype. */
+function protoKeys(value: unknown, path: Path = [], seen = new Set<unknown>()): string[] {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return [];
+  seen.add(value);
+  return Reflect.ownKeys(value).flatMap((key) => {
+    if (key === '__proto__') return [`${pathText([...path, key])}: unknown key "__proto__", expected another name`];
+    const inner = [...path, Array.isArray(value) && typeof key === 'string' && /^\d+$/.test(key) ? Number(key) : key];
+    // Deeper than any key of a configuration.
+    return path.length > 8 ? [] : protoKeys(Reflect.get(value, key), inner, seen);
+  });
+}
