@@ -1,0 +1,23 @@
+import type { Codecs, Decoder } from './codec.ts';
+
+/** Encodings that `loadCodecs` decodes, best first: known without loading a decoder. */
+export const standardEncodings = ['zstd', 'gzip', 'deflate'] as const;
+
+/**
+ * Decoders for `standardEncodings`: those of node:zlib, and portable ones for what this runtime lacks (zstd before Node
+ * 22.15) or for all where it has no node:zlib. Nothing is loaded before this is called: do so when an encoded body comes.
+ */
+export async function loadCodecs(preference: 'native' | 'portable' = 'native'): Promise<Codecs> {
+  const native = preference === 'native' ? await loadNative() : undefined;
+  if (!native) return (await import('./portable.ts')).portableCodecs;
+  const zstd: Decoder = native.zstd ?? (await import('./portable-zstd.ts')).portableZstd;
+  return { zstd, ...native };
+}
+
+async function loadNative(): Promise<Codecs | undefined> {
+  try {
+    return (await import('./native.ts')).nativeCodecs;
+  } catch {
+    return undefined; // a runtime without node:zlib
+  }
+}
