@@ -1,0 +1,119 @@
+import { hostFault } from '../oci/registry.ts';
+import { parsePath, type Route } from '../oci/route.ts';
+import type { Registry } from '../source.ts';
+import { readBlob, readManifest } from './content.ts';
+import type { Answer, Handler } from './exchange.ts';
+import { writeManifest } from './manifests.ts';
+import { type ProblemCode, problem, problemOf } from './problem.ts';
+import { uploadSessions } from './upload-sessions.ts';
+import { addChunk, beginUpload, endUpload, finishUpload, readUpload } from './uploads.ts';
+
+/** Bounds of a server, and what it calls itself. */
+export interface ServeOptions {
+  /** What `Repository.registry` is where the request has no `ns`: the host of the request, when left out. */
+  readonly registry?: string;
+  /** The most bytes of a manifest that is pushed. */
+  readonly manifestBytes?: number;
+  /** The most bytes that one upload may hold in memory; what comes in one request of told length is not held. */
+  readonly uploadBytes?: number;
+  /** The most uploads that are open at a time. */
+  readonly uploads?: number;
+  /** Milliseconds without a request after which an upload is forgotten. */
+  readonly uploadIdle?: number;
+  /** Is told what was thrown that is no RegistryError; the client sees a 500 that tells nothing. */
+  readonly onError?: (error: unknown, request: Request) => void;
+}
+
+type Methods = { readonly [Kind in Route['kind']]: Readonly<Record<string, Answer<Kind>>> };
+
+/** The codes of what a route names and a source does not have. */
+const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
+  base: 'NAME_UNKNOWN',
+  manifest: 'MANIFEST_UNKNOWN',
+  blob: 'BLOB_UNKNOWN',
+  tags: 'NAME_UNKNOWN',
+  referrers: 'NAME_UNKNOWN',
+  uploads: 'NAME_UNKNOWN',
+  upload: 'BLOB_UPLOAD_UNKNOWN',
+};
+
+/**
+ * A registry, seen from outside: the distribution API over the content of `registry`, as a function from a web-standard
+ * request to its response. It keeps nothing between requests but uploads that are open. A repository whose source is no
+ * store can be read only: writes are 405. What a source throws is answered in the specification's form; bodies stream,
+ * and one that fails under way is broken off, never ended.
+ *
+ * Whoever gets a response reads its body to the end or cancels it.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+ */
+export function serve(registry: Registry, options: ServeOptions = {}): Handler {
+  const { manifestBytes = 4_194_304, uploadBytes = 268_435_456, uploads = 64, uploadIdle = 300_000 } = options;
+  const limits = { uploadBytes, sessions: uploadSessions({ limit: uploads, idle: uploadIdle }) };
+  const methods: Methods = {
+    base: { GET: base, HEAD: base },
+    manifest: { GET: readManifest, HEAD: readManifest, PUT: writeManifest(manifestBytes) },
+    blob: { GET: readBlob, HEAD: readBlob },
+    tags: {},
+    referrers: {},
+    uploads: { POST: beginUpload(limits) },
+    upload: {
+      GET: readUpload(limits),
+      PATCH: addChunk(limits),
+      PUT: finishUpload(limits),
+      DELETE: endUpload(limits),
+    },
+  };
+  return async (request) => {
+    const response = await answer(registry, methods, options, request);
+    response.headers.set('docker-distribution-api-version', 'registry/2.0');
+    if (request.method !== 'HEAD' || !response.body) return response;
+    await response.body.cancel();
+    return new Response(null, response);
+  };
+}
+
+const base = async (): Promise<Response> =>
+  new Response('{}', { headers: { 'content-type': 'application/json', 'content-length': '2' } });
+
+async function answer(
+  registry: Registry,
+  methods: Methods,
+  options: ServeOptions,
+  request: Request,
+): Promise<Response> {
+  const { pathname, host, searchParams: query } = new URL(request.url);
+  const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
+  if (!route) return unrouted(pathname);
+  const allowed = methods[route.kind] as Readonly<Record<string, Answer<Route['kind']>>>;
+  const answerRoute = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
+  if (!answerRoute) return refused(request.method, pathname, Object.keys(allowed));
+  let asked: ProblemCode = 'NAME_UNKNOWN';
+  try {
+    if (route.kind === 'base') return await base();
+    const place = query.get('ns');
+    const where = place !== null && hostFault(place) === undefined ? place : (options.registry ?? host);
+    const sibling = (name: string) => registry({ registry: where, name });
+    const source = sibling(route.name);
+    asked = unknown[route.kind];
+    const repository = { registry: where, name: route.name };
+    return await answerRoute({ request, query, repository, source, sibling }, route);
+  } catch (error) {
+    const response = problemOf(error, { unknown: asked, writes: !/^(?:GET|HEAD)$/.test(request.method) });
+    if (response.status === 500) options.onError?.(error, request);
+    return response;
+  }
+}
+
+function unrouted(pathname: string): Response {
+  return /^\/v2\/.*(?:manifests|blobs|tags|referrers)\//.test(pathname)
+    ? problem(400, 'NAME_INVALID', `"${pathname}" has no valid repository name`)
+    : problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a place of this API`);
+}
+
+/** What has no methods at all is not offered: 404, as clients expect of a registry without referrers. */
+function refused(method: string, pathname: string, allowed: readonly string[]): Response {
+  const message = `Cannot ${method} "${pathname}": not offered here`;
+  return allowed.length === 0
+    ? problem(404, 'UNSUPPORTED', message)
+    : problem(405, 'UNSUPPORTED', message, { allow: allowed.join(', ') });
+}

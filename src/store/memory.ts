@@ -1,0 +1,114 @@
+import { createBody } from '../body.ts';
+import { asRegistryError, RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { createHasher, isDigest } from '../oci/digest.ts';
+import { kindOf } from '../oci/manifest.ts';
+import type { Range } from '../oci/range.ts';
+import type { Body, CallOptions, Fetched, FetchOptions, Store } from '../source.ts';
+
+/** Bytes of one chunk that is handed out. */
+const chunkBytes = 65_536;
+
+interface Kept {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A repository held in memory: content by digest, and names for it. It has no bound but the process's own, and ends with it.
+ *
+ * `resolve` and `fetch` fail with `NOT_FOUND` and `ABORTED`; `push` with `DIGEST_MISMATCH`, `TOO_LARGE`, `UNEXPECTED_END`,
+ * `INVALID_DIGEST` and `ABORTED`; `tag` with `NOT_FOUND`. Content that was pushed under two media types is known by the
+ * manifest type, if one of them is.
+ */
+export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): Store {
+  const content = new Map<string, Kept>();
+  const tags = new Map<string, string>();
+
+  const find = (reference: string, doing: string): Kept => {
+    const kept = content.get(isDigest(reference) ? reference : (tags.get(reference) ?? ''));
+    if (!kept) throw new RegistryError('NOT_FOUND', `${doing} "${reference}": not in this store`);
+    return kept;
+  };
+
+  return {
+    name,
+    async resolve(reference, { signal } = {}) {
+      refuseAborted(signal, `Cannot resolve "${reference}"`);
+      return find(reference, 'Cannot resolve').descriptor;
+    },
+    async fetch(target, { range, signal }: FetchOptions = {}): Promise<Fetched> {
+      refuseAborted(signal, `Cannot fetch "${target.digest}"`);
+      const { descriptor, bytes } = find(target.digest, 'Cannot fetch');
+      return { descriptor, body: bodyOf(cut(bytes, range), target.digest, signal), from: name };
+    },
+    async push(target, body, options = {}) {
+      const bytes = await collect(target, body, options);
+      const known = content.get(target.digest)?.descriptor.mediaType;
+      const mediaType = known && kindOf(known) === 'manifests' ? known : target.mediaType;
+      content.set(target.digest, { descriptor: { mediaType, digest: target.digest, size: target.size }, bytes });
+    },
+    async tag(target, name, { signal } = {}) {
+      refuseAborted(signal, `Cannot tag "${name}"`);
+      tags.set(name, find(target.digest, `Cannot give the name "${name}" to`).descriptor.digest);
+    },
+  };
+}
+
+/** `ABORTED` where the signal has fired. */
+function refuseAborted(signal: AbortSignal | undefined, doing: string): void {
+  if (signal?.aborted) throw asRegistryError(signal.reason, 'ABORTED', doing);
+}
+
+const cut = (bytes: Uint8Array, range?: Range): Uint8Array =>
+  range ? bytes.subarray(range.start, Math.max(range.start, range.end ?? bytes.length)) : bytes;
+
+/** The whole of `body`, once its size and digest are what `target` says. */
+async function collect(
+  target: Descriptor,
+  body: AsyncIterable<Uint8Array>,
+  { signal }: CallOptions,
+): Promise<Uint8Array> {
+  const doing = `Cannot push "${target.digest}"`;
+  refuseAborted(signal, doing);
+  const hasher = createHasher(target.digest);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    refuseAborted(signal, doing);
+    size += chunk.length;
+    if (size > target.size) throw new RegistryError('TOO_LARGE', `${doing}: more than its ${target.size} bytes`);
+    hasher.update(chunk);
+    chunks.push(chunk);
+  }
+  if (size < target.size) throw new RegistryError('UNEXPECTED_END', `${doing}: ${size} of ${target.size} bytes`);
+  const digest = hasher.digest();
+  if (digest !== target.digest) throw new RegistryError('DIGEST_MISMATCH', `${doing}: its bytes are "${digest}"`);
+  return join(chunks, size);
+}
+
+/** One copy of all chunks, so that what is kept is out of the giver's reach. */
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}
+
+/** Copies of `bytes`, chunk by chunk, so that what is kept is out of the receiver's reach. */
+function bodyOf(bytes: Uint8Array, digest: string, signal: AbortSignal | undefined): Body {
+  let offset = 0;
+  return createBody({
+    next() {
+      refuseAborted(signal, `Cannot read "${digest}"`);
+      if (offset === bytes.length) return undefined;
+      const chunk = bytes.slice(offset, offset + chunkBytes);
+      offset += chunk.length;
+      return chunk;
+    },
+    cancel: () => undefined,
+  }).body;
+}

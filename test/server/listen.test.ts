@@ -1,0 +1,262 @@
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { get as httpsGet } from 'node:https';
+import { connect } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import type { Handler } from '../../src/server/exchange.ts';
+import { type Listening, type ListenOptions, listen } from '../../src/server/listen.ts';
+import { serve } from '../../src/server/serve.ts';
+import { samples } from '../contract/source.ts';
+import { certificate } from './certificate.ts';
+import { bytesOf, filledRegistry, problemOf } from './support.ts';
+
+const { large } = samples;
+const open: Listening[] = [];
+
+async function listening(handler: Handler, options?: ListenOptions): Promise<Listening> {
+  const server = await listen(handler, options);
+  open.push(server);
+  return server;
+}
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((server) => server.close()));
+});
+
+/** What a promise comes to, once it is known, for tests that wait for a side effect. */
+function signalled<T = void>(): { promise: Promise<T>; fire: (value: T) => void } {
+  let fire: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    fire = resolve;
+  });
+  return { promise, fire };
+}
+
+test('a registry on a socket: blobs whole and in part, manifests, uploads', async () => {
+  const { url, port } = await listening(serve((await filledRegistry()).registry));
+  expect(url).toBe(`http://127.0.0.1:${port}`);
+  const blob = `${url}/v2/library/app/blobs/${large.descriptor.digest}`;
+  expect(Buffer.compare(await bytesOf(await fetch(blob)), large.bytes)).toBe(0);
+  const part = await fetch(blob, { headers: { range: 'bytes=70000-140000' } });
+  expect([part.status, part.headers.get('content-range')]).toEqual([206, 'bytes 70000-140000/300007']);
+  expect(Buffer.compare(await bytesOf(part), large.bytes.subarray(70_000, 140_001))).toBe(0);
+  const head = await fetch(blob, { method: 'HEAD' });
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, '300007']);
+  expect(await problemOf(await fetch(`${url}/v2/library/app/manifests/missing`))).toBe('404 MANIFEST_UNKNOWN');
+  const begun = await fetch(`${url}/v2/new/app/blobs/uploads/`, { method: 'POST' });
+  const location = new URL(begun.headers.get('location') ?? '', url);
+  const body = new Blob([large.bytes as Uint8Array<ArrayBuffer>]).stream();
+  const patched = await fetch(location, { method: 'PATCH', body, duplex: 'half' } as RequestInit);
+  expect(patched.headers.get('range')).toBe('0-300006');
+  location.searchParams.set('digest', large.descriptor.digest);
+  expect((await fetch(location, { method: 'PUT' })).status).toBe(201);
+  expect(Buffer.compare(await bytesOf(await fetch(blob.replace('library', 'new'))), large.bytes)).toBe(0);
+});
+
+test('the handler sees method, path, query, headers and body; the client status, headers and body', async () => {
+  const { url } = await listening(async (request) => {
+    const seen = [request.method, request.url.slice(url.length), request.headers.get('x-one'), await request.text()];
+    return Response.json(seen, { status: 202, headers: { 'x-two': 'b' } });
+  });
+  const response = await fetch(`${url}//a%2Fb?c=d`, { method: 'PUT', body: 'text', headers: { 'x-one': 'a' } });
+  expect([response.status, response.headers.get('x-two')]).toEqual([202, 'b']);
+  expect(await response.json()).toEqual(['PUT', '//a%2Fb?c=d', 'a', 'text']);
+});
+
+/** A body without end that counts what is asked of it. */
+function endless(): { body: ReadableStream<Uint8Array>; pulled: () => number; cancelled: Promise<unknown> } {
+  const { promise, fire } = signalled<unknown>();
+  let pulled = 0;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        pulled += 1;
+        controller.enqueue(new Uint8Array(65_536));
+      },
+      cancel: fire,
+    },
+    { highWaterMark: 0 },
+  );
+  return { body, pulled: () => pulled, cancelled: promise };
+}
+
+async function get(url: string): Promise<IncomingMessage> {
+  const request = httpRequest(url, { agent: false });
+  request.end();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined);
+  return response;
+}
+
+test('a client that reads nothing stops the body, and one that goes away cancels it and fires the signal', async () => {
+  const { body, pulled, cancelled } = endless();
+  const { promise: aborted, fire } = signalled();
+  const { url } = await listening(async (request) => {
+    request.signal.addEventListener('abort', () => fire());
+    return new Response(body);
+  });
+  const response = await get(url);
+  let before = -1;
+  await expect
+    .poll(
+      () => {
+        const isStill = pulled() === before;
+        before = pulled();
+        return isStill;
+      },
+      { interval: 100 },
+    )
+    .toBe(true);
+  expect(pulled() * 65_536).toBeLessThan(64_000_000);
+  response.destroy();
+  expect(await cancelled).toMatchObject({ code: 'ABORTED' });
+  await aborted;
+});
+
+test('a client that goes away before the answer fires the signal, and the answer is cancelled', async () => {
+  const { body, cancelled } = endless();
+  const { promise: arrived, fire } = signalled();
+  const { url } = await listening(async (request) => {
+    fire();
+    await new Promise((resolve) => request.signal.addEventListener('abort', resolve));
+    return new Response(body);
+  });
+  const request = httpRequest(url, { agent: false });
+  request.on('error', () => undefined);
+  request.end();
+  await arrived;
+  request.destroy();
+  expect(await cancelled).toMatchObject({ code: 'ABORTED' });
+});
+
+test('a handler that reads slowly stops the client', async () => {
+  const { promise: proceed, fire } = signalled();
+  const { url } = await listening(async (request) => {
+    await proceed;
+    await request.body?.cancel();
+    return new Response('enough');
+  });
+  const request = httpRequest(url, { method: 'PUT', agent: false });
+  request.on('error', () => undefined);
+  let written = 0;
+  const chunk = new Uint8Array(1_000_000);
+  while (written < 200 && request.write(chunk)) written += 1;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(written).toBeLessThan(200);
+  fire();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  request.destroy();
+});
+
+test('an upload that breaks off is ABORTED for the handler', async () => {
+  const { promise: failed, fire } = signalled<unknown>();
+  const { url } = await listening(async (request) => {
+    await request.arrayBuffer().catch(fire);
+    return new Response();
+  });
+  const request = httpRequest(url, { method: 'PUT', agent: false, headers: { 'content-length': '10' } });
+  request.on('error', () => undefined);
+  request.write('half', () => setTimeout(() => request.destroy(), 20));
+  expect(await failed).toMatchObject({ code: 'ABORTED' });
+});
+
+test('a request that is answered unread leaves its connection usable', async () => {
+  const { url, port } = await listening(async (request) => new Response(request.method));
+  expect(url).toContain(String(port));
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  socket.on('data', (data) => {
+    received += data;
+  });
+  socket.write(`PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(100_000)}`);
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  await once(socket, 'close');
+  expect(received.match(/HTTP\/1.1 200|PUT|GET/g)).toEqual(['HTTP/1.1 200', 'PUT', 'HTTP/1.1 200', 'GET']);
+});
+
+test('an upload over its bound is told so, though most of it was not read', async () => {
+  const { url } = await listening(serve((await filledRegistry()).registry, { uploadBytes: 1_000 }));
+  const begun = await fetch(`${url}/v2/new/app/blobs/uploads/`, { method: 'POST' });
+  const location = new URL(begun.headers.get('location') ?? '', url);
+  for (let count = 0; count < 3; count++) {
+    const refused = await fetch(location, { method: 'PATCH', body: new Uint8Array(5_000_000) });
+    expect(await problemOf(refused)).toBe('413 SIZE_INVALID');
+  }
+  expect((await fetch(location)).headers.get('range')).toBe('0-0');
+});
+
+test('a body that fails ends the connection: the client does not take a part for the whole', async () => {
+  const { url } = await listening(async () => {
+    let sent = 0;
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          if (sent++ < 2) controller.enqueue(new Uint8Array(1_000));
+          else controller.error(new Error('the disk is dead'));
+        },
+      }),
+    );
+  });
+  const response = await fetch(url);
+  expect(response.status).toBe(200);
+  await expect(response.arrayBuffer()).rejects.toThrow('terminated');
+});
+
+test('a handler that throws, and a body that fails before its first byte, are a plain 500', async () => {
+  const { url } = await listening(async (request) => {
+    if (request.url.endsWith('/throw')) throw new Error('secret');
+    const body = new ReadableStream({ pull: () => Promise.reject(new Error('secret')) });
+    return new Response(body, { headers: { 'content-length': '100' } });
+  });
+  for (const path of ['/throw', '/fail']) {
+    const response = await fetch(url + path);
+    expect([response.status, await response.text()]).toEqual([500, '']);
+  }
+});
+
+test('what is no request to a server is a 400', async () => {
+  const { port } = await listening(async () => new Response('never'));
+  for (const head of ['OPTIONS * HTTP/1.1\r\nhost: a', 'TRACE / HTTP/1.1\r\nhost: a', 'GET / HTTP/1.1\r\nhost: a b']) {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`${head}\r\n\r\n`);
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    expect([head, data.toString('latin1').split('\r\n')[0]]).toEqual([head, 'HTTP/1.1 400 Bad Request']);
+    socket.destroy();
+  }
+});
+
+test('close ends open connections, aborts what is being answered, and can be called again', async () => {
+  const { body, cancelled } = endless();
+  const server = await listening(async () => new Response(body));
+  const response = await get(server.url);
+  const gone = new Promise((resolve) => response.resume().on('close', resolve));
+  const idle = connect(server.port, '127.0.0.1');
+  idle.on('error', () => undefined);
+  await once(idle, 'connect');
+  await server.close();
+  await server.close();
+  await gone;
+  expect(await cancelled).toMatchObject({ code: 'ABORTED' });
+  await expect(fetch(server.url)).rejects.toThrow('fetch failed');
+});
+
+test('an address that cannot be had is refused', async () => {
+  const { port } = await listening(async () => new Response());
+  await expect(listen(async () => new Response(), { port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});
+
+test('with a certificate it speaks https, and closes under a handshake that never ends', async () => {
+  const server = await listening(async (request) => new Response(request.url), { tls: certificate });
+  expect(server.url).toBe(`https://127.0.0.1:${server.port}`);
+  const text = await new Promise<string>((resolve, reject) => {
+    httpsGet(`${server.url}/v2/`, { ca: certificate.cert, agent: false }, (response) => {
+      response.setEncoding('utf8').once('data', resolve);
+    }).on('error', reject);
+  });
+  expect(text).toBe(`${server.url}/v2/`);
+  const silent = connect(server.port, '127.0.0.1');
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  await server.close();
+});

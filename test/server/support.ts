@@ -1,0 +1,31 @@
+import type { Registry, Store } from '../../src/source.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { fill } from '../contract/store.ts';
+
+export const origin = 'http://registry.test';
+
+/** A registry of stores in memory, each made when first asked for; `library/app` holds the samples. */
+export async function filledRegistry(): Promise<{ registry: Registry; store: (name: string) => Store }> {
+  const stores = new Map<string, Store>();
+  const store = (name: string): Store => {
+    const found = stores.get(name) ?? memoryStore();
+    stores.set(name, found);
+    return found;
+  };
+  await fill(store('library/app'));
+  return { registry: ({ name }) => store(name), store };
+}
+
+/** `GET /v2/…`, with headers or a body where they are given. */
+export function ask(line: string, init: RequestInit = {}): Request {
+  const [method = 'GET', path = '/'] = line.split(' ');
+  return new Request(new URL(path, origin), { ...init, method });
+}
+
+/** Status and codes of an error's body: `404 BLOB_UNKNOWN`. */
+export async function problemOf(response: Response): Promise<string> {
+  const { errors } = (await response.json()) as { errors: { code: string; message: string }[] };
+  return [response.status, ...errors.map(({ code }) => code)].join(' ');
+}
+
+export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer());
