@@ -30,6 +30,8 @@ export interface Endpoint {
   readonly connectTimeout?: number;
   /** Where the login comes from, for people to read; never the login. */
   readonly credentials?: string;
+  /** `file:line` of the configuration that names this endpoint. */
+  readonly declaredAt?: string;
 }
 
 /** A configured host that will not be asked, and why. */
@@ -38,6 +40,8 @@ export interface Skipped {
   readonly reason: string;
   /** The error code that left it out, where an error did: `INVALID_REWRITE`. */
   readonly code?: string;
+  /** `file:line` of the configuration that decided it. */
+  readonly declaredAt?: string;
 }
 
 /** An endpoint (as `plan` prints it) and what became of asking it. */

@@ -5,7 +5,14 @@ export type Login =
   | { readonly registryToken: string };
 
 /** The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. */
-export type CredentialProvider = (
-  host: string,
-  context: { readonly repository?: string | undefined; readonly signal?: AbortSignal | undefined },
-) => Promise<Login | undefined> | Login | undefined;
+export interface CredentialProvider {
+  (host: string, context: CredentialContext): Promise<Login | undefined> | Login | undefined;
+  /** Where it would look, in words, for `plan`; it asks nobody. */
+  readonly describe?: ((host: string, repository: string) => string | undefined) | undefined;
+}
+
+/** What a login is for. */
+export interface CredentialContext {
+  readonly repository?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,6 +1,7 @@
 type Builtins = {
   'node:crypto': typeof import('node:crypto');
   'node:diagnostics_channel': typeof import('node:diagnostics_channel');
+  'node:events': typeof import('node:events');
   'node:fs': typeof import('node:fs');
   'node:stream': typeof import('node:stream');
 };

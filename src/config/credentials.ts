@@ -39,7 +39,9 @@ export function loginFrom(credentials: Credentials): CredentialProvider {
 
 /** Where the login of a host comes from, in words: a key of the configuration, the provider, or nowhere. */
 export function credentialsFor(credentials: Credentials, host: string, repository: string): string | undefined {
-  if (typeof credentials === 'function') return 'credentials provider';
+  if (typeof credentials === 'function') {
+    return credentials.describe ? credentials.describe(host, repository) : 'credentials provider';
+  }
   const key = credentials && keyFor(credentials, host, repository);
   return key === undefined ? undefined : `credentials[${JSON.stringify(key)}]`;
 }

@@ -1,8 +1,12 @@
 import { hostFault, normalizeRegistry } from '../oci/registry.ts';
 
 /** What is wrong with a key of `registries`, in words. */
-export const registryKeyFault = (key: string): string | undefined =>
-  key === '*' || hostFault(key) === undefined ? undefined : 'expected a registry, host or host:port, or "*"';
+export function registryKeyFault(key: string): string | undefined {
+  const host = key.startsWith('*.') ? key.slice(2) : key;
+  if (key === '*' || hostFault(host) === undefined) return undefined;
+  const isBelow = !key.startsWith('*') && credentialKeyFault(key) === undefined;
+  return isBelow ? undefined : 'expected a registry, host or host:port, host/path, "*.domain" or "*"';
+}
 
 /** What is wrong with a key of `credentials`, in words. */
 export function credentialKeyFault(key: string): string | undefined {

@@ -1,14 +1,29 @@
 import type { Capability } from '../endpoint.ts';
 import type { CredentialProvider, Login } from '../login.ts';
+import type { ProxyConfig } from '../proxy.ts';
 import type { RewriteRule } from './rewrite.ts';
 
 /** The one model that every configuration format is read into. */
 export interface Config {
-  /** By host[:port] as references name it (`docker.io`), or `*` for all others. */
+  /**
+   * By host[:port] as references name it (`docker.io`); host[:port]/path for the repositories below a path, of which the
+   * longest wins; `*.domain` for all hosts below a domain; or `*` for all others.
+   */
   readonly registries?: Readonly<Record<string, RegistryConfig>> | undefined;
   /** By host[:port][/path] of the endpoint, the longest that fits; or a function asked for each host. */
   readonly credentials?: Readonly<Record<string, Login>> | CredentialProvider | undefined;
   readonly proxy?: ProxyConfig | undefined;
+  readonly shortNames?: ShortNames | undefined;
+  /** What files say that has no meaning here; told as `warning` events when a client is made. */
+  readonly warnings?: readonly string[] | undefined;
+}
+
+/** What a name without a registry stands for, beside what Docker makes of it. */
+export interface ShortNames {
+  /** `fedora` → `registry.fedoraproject.org/fedora`. */
+  readonly aliases?: Readonly<Record<string, string>> | undefined;
+  /** Registries of names that have none, in place of docker.io. */
+  readonly search?: readonly string[] | undefined;
 }
 
 /** How one registry is asked. */
@@ -19,6 +34,8 @@ export interface RegistryConfig {
   readonly origin?: HostConfig | 'never' | undefined;
   /** Never asked, nor its mirrors. */
   readonly blocked?: boolean | undefined;
+  /** `file:line` that says so; for people. */
+  readonly declaredAt?: string | undefined;
 }
 
 /** A host that is asked for a registry's content. */
@@ -34,6 +51,12 @@ export interface HostConfig {
   readonly tls?: TlsConfig | undefined;
   /** Milliseconds. */
   readonly connectTimeout?: number | undefined;
+  /** Most requests begun in a second. */
+  readonly requestsPerSecond?: number | undefined;
+  /** Most exchanges at a time, where it is fewer than the client's own limit. */
+  readonly concurrency?: number | undefined;
+  /** `file:line` that says so; for people. */
+  readonly declaredAt?: string | undefined;
 }
 
 /** PEM text or file paths. */
@@ -42,14 +65,4 @@ export interface TlsConfig {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly insecureSkipVerify?: boolean | undefined;
-}
-
-/** URLs of proxies, by the scheme that is asked for; these may have a login in them. */
-export interface ProxyConfig {
-  readonly http?: string | undefined;
-  readonly https?: string | undefined;
-  /** For both schemes, where they have none of their own. */
-  readonly all?: string | undefined;
-  /** Hosts that are asked without a proxy. */
-  readonly no?: readonly string[] | undefined;
 }

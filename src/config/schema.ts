@@ -62,6 +62,9 @@ const host = z.strictObject(
       .positive('expected milliseconds above 0')
       .max(longest, `expected at most ${longest} milliseconds`)
       .optional(),
+    requestsPerSecond: z.number('expected a number').positive('expected a number above 0').optional(),
+    concurrency: z.int('expected a whole number').positive('expected a whole number above 0').optional(),
+    declaredAt: text.optional(),
   },
   'expected an object with a url',
 );
@@ -71,6 +74,7 @@ const registry = z.strictObject(
     mirrors: list(host, 'mirrors').optional(),
     origin: z.union([z.literal('never'), host], 'expected "never" or an object with a url').optional(),
     blocked: flag.optional(),
+    declaredAt: text.optional(),
   },
   'expected an object',
 );
@@ -108,6 +112,14 @@ const proxy = z.strictObject(
   'expected an object',
 );
 
+const shortNames = z.strictObject(
+  {
+    aliases: z.record(text, text, 'expected an object of names').optional(),
+    search: list(checked(registryKeyFault), 'registries').optional(),
+  },
+  'expected an object',
+);
+
 export const configSchema = z.strictObject(
   {
     registries: z.record(checked(registryKeyFault), registry, 'expected an object of registries').optional(),
@@ -115,6 +127,8 @@ export const configSchema = z.strictObject(
       .union([provider, z.record(checked(credentialKeyFault), login)], 'expected an object of logins or a function')
       .optional(),
     proxy: proxy.optional(),
+    shortNames: shortNames.optional(),
+    warnings: list(text, 'texts').optional(),
   },
   'expected an object',
 );
@@ -128,6 +142,7 @@ export function knownKeys(path: readonly PropertyKey[]): string[] {
     return path[0] === 'registries' ? keysOf(registry) : ['username', 'password', 'identityToken', 'registryToken'];
   const name = typeof path.at(-1) === 'number' ? path.at(-2) : path.at(-1);
   if (name === 'proxy') return keysOf(proxy);
+  if (name === 'shortNames') return keysOf(shortNames);
   if (name === 'tls') return keysOf(tls);
   return keysOf(name === 'rewrites' ? rewrite : host);
 }

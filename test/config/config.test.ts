@@ -118,7 +118,7 @@ describe('one problem', () => {
       { registries: { 'docker.io': { blocked: 'yes' } } },
       'registries["docker.io"].blocked: found "yes", expected true or false',
     ],
-    [{ registries: { 'a/b': {} } }, 'registries["a/b"]: expected a registry'],
+    [{ registries: { 'a//b': {} } }, 'registries["a//b"]: expected a registry'],
     [{ registries: { 'https://a': {} } }, 'registries["https://a"]: expected a registry'],
     [{ registries: { '': {} } }, 'registries[""]: expected a registry'],
     [

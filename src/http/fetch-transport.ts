@@ -1,0 +1,127 @@
+import { redactUrl } from '../endpoint.ts';
+import { RegistryError } from '../errors.ts';
+import { createBody, type Feed } from '../feed.ts';
+import { checkHost } from './address.ts';
+import { abortError, deadline } from './deadline.ts';
+import { connectionError } from './failure.ts';
+import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
+
+/** Settings of the fetch transport. */
+export interface FetchTransportOptions {
+  readonly timeouts?: TransportTimeouts | undefined;
+  /**
+   * The function hands on bodies as sent, as a handler called in process does. A runtime's fetch does not: it takes
+   * some content encodings off and never says which, so they are neither asked for nor accepted.
+   */
+  readonly asSent?: boolean | undefined;
+}
+
+type Fetch = (request: Request) => Promise<Response>;
+
+/**
+ * Transport over a web-standard fetch, or over a handler such as `serve` makes. Where none is given, the global one at
+ * the time of each call, so that a mock put in its place is seen. It takes no TLS settings (`UNSUPPORTED`), and sees
+ * the host of a URL but not the address connected to.
+ */
+export function fetchTransport(
+  fetch?: Fetch,
+  { timeouts = {}, asSent = false }: FetchTransportOptions = {},
+): Transport {
+  return async (request) => {
+    checkHost(request);
+    if (request.tls) {
+      throw new RegistryError(
+        'UNSUPPORTED',
+        `Cannot use the TLS settings of "${redactUrl(request.url)}": fetch takes none`,
+      );
+    }
+    const { headers, idle } = timeoutsOf(request, timeouts);
+    const limit = deadline(request.signal);
+    limit.limit(headers, `Cannot get an answer from "${redactUrl(request.url)}"`);
+    try {
+      const send: Fetch = fetch ?? ((asked) => globalThis.fetch(asked));
+      if (limit.signal.aborted) throw limit.signal.reason;
+      const asked = webRequest(request, asSent, limit.signal);
+      const response = await settled(send(asked), limit.signal);
+      const encoding = response.headers.get('content-encoding') ?? '';
+      if (!asSent && !/^(identity)?$/i.test(encoding)) {
+        await response.body?.cancel();
+        const found = `fetch answers with content encoding "${encoding}" and does not say whether it was taken off`;
+        throw new RegistryError('UNSUPPORTED_ENCODING', `Cannot read "${redactUrl(request.url)}": ${found}`);
+      }
+      limit.unlimit();
+      const { body, ended } = createBody(feedOf(response, request.url), { idle, signal: limit.signal });
+      void ended.then(({ error }) => {
+        if (error !== undefined) limit.cancel(error);
+        limit.end();
+      });
+      return { status: response.status, headers: joinLines(response.headers), body, ended, url: request.url };
+    } catch (error) {
+      limit.end();
+      if (limit.signal.aborted) throw abortError(limit.signal.reason);
+      throw connectionError(causeOf(error), 'UNAVAILABLE', `Cannot reach "${redactUrl(request.url)}"`);
+    }
+  };
+}
+
+/** A fetch says `fetch failed`; what did is its cause. */
+function causeOf(error: unknown): unknown {
+  return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
+}
+
+function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal): Request {
+  const url = new URL(request.url);
+  // A Request takes no URL with user information, and says so with the whole URL.
+  url.username = '';
+  url.password = '';
+  try {
+    return new Request(url, {
+      method: request.method,
+      headers: { ...request.headers, ...(!asSent && { 'accept-encoding': 'identity' }) },
+      redirect: 'manual',
+      signal,
+      ...(request.body !== undefined && { body: request.body }),
+    });
+  } catch {
+    // The runtime's message holds the header's value, which may be a secret.
+    throw new RegistryError('UNAVAILABLE', `Cannot ask "${redactUrl(url)}": fetch refuses its method or headers`, {
+      cause: { code: 'INVALID_REQUEST' },
+    });
+  }
+}
+
+/** The response, or the error as soon as the signal fires: a function in process may not heed it, and answers nobody. */
+function settled(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(signal.reason);
+      response.then(({ body }) => body?.cancel(signal.reason)).catch(() => {});
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    response.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+function joinLines(lines: Headers): Record<string, string> {
+  const headers: Record<string, string> = {};
+  // `set-cookie` comes line by line; the others are joined already.
+  for (const [name, value] of lines) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  return headers;
+}
+
+function feedOf({ body }: Response, url: string): Feed {
+  const reader = body?.getReader();
+  return {
+    next: async () => {
+      try {
+        return (await reader?.read())?.value;
+      } catch (error) {
+        throw connectionError(causeOf(error), 'UNEXPECTED_END', `Cannot go on reading "${redactUrl(url)}"`);
+      }
+    },
+    cancel: async (reason) => {
+      await reader?.cancel(reason).catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { discard } from '../body.ts';
+import { redactUrl } from '../endpoint.ts';
+import { RegistryError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { sleep } from './deadline.ts';
+import { causeCode } from './failure.ts';
+import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
+
+export interface RetryOptions {
+  /** Most requests to one host for one question. */
+  readonly tries?: number | undefined;
+  /** Milliseconds before the second try, give or take a half; doubles each time. */
+  readonly backoff?: number | undefined;
+  /** Milliseconds: the longest `Retry-After` that is obeyed. One that asks for more ends the tries. */
+  readonly retryAfter?: number | undefined;
+  readonly emit?: Emit | undefined;
+}
+
+const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Milliseconds. */
+const longestBackoff = 60_000;
+/** What a second try does not mend: a name that is not there, a certificate that is wrong. */
+const lasting = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO|ENOTFOUND|INVALID|EPROTO/;
+
+/** Asks the same host again when it says "later" or the connection fails; only where no other host is left to ask. */
+export const retry =
+  ({ tries = 3, backoff = 200, retryAfter = 60_000, emit = () => {} }: RetryOptions = {}): Wrapper =>
+  (next) =>
+  async (request) => {
+    for (let tried = 1; ; tried += 1) {
+      const outcome = await attempt(next, request);
+      const jittered = Math.min(backoff * 2 ** (tried - 1) * (0.5 + Math.random()), longestBackoff);
+      const delay = request.more || tried >= tries ? undefined : delayAfter(outcome, jittered, retryAfter);
+      if (delay === undefined) {
+        if (outcome instanceof RegistryError) throw outcome;
+        return outcome;
+      }
+      if (!(outcome instanceof RegistryError)) await discard(outcome.body);
+      const reason = outcome instanceof RegistryError ? outcome.message : `status ${outcome.status}`;
+      emit({ type: 'wait', url: redactUrl(request.url), milliseconds: Math.round(delay), reason });
+      await sleep(delay, request.signal);
+    }
+  };
+
+async function attempt(next: Transport, request: HttpRequest): Promise<HttpResponse | RegistryError> {
+  try {
+    return await next(request);
+  } catch (error) {
+    if (error instanceof RegistryError) return error;
+    throw error;
+  }
+}
+
+/** Milliseconds to wait before another try; undefined where none would help. */
+function delayAfter(outcome: HttpResponse | RegistryError, jittered: number, longest: number): number | undefined {
+  if (outcome instanceof RegistryError) {
+    // The answer of a token realm comes as an error with its status.
+    if (outcome.code !== 'UNAVAILABLE' && !passing.has(outcome.status ?? 0)) return undefined;
+    return lasting.test(causeCode(outcome)) ? undefined : jittered;
+  }
+  if (!passing.has(outcome.status)) return undefined;
+  const asked = parseRetryAfter(outcome.headers['retry-after']);
+  if (asked === undefined) return jittered;
+  return asked > longest ? undefined : Math.max(asked, jittered);
+}
+
+/** Milliseconds named by a Retry-After field: seconds or a date. RFC 9110 section 10.2.3 */
+export function parseRetryAfter(field: string | undefined, now = Date.now()): number | undefined {
+  if (field === undefined) return undefined;
+  const text = field.trim();
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  // The oldest of the three forms names no zone: it is GMT, as all are.
+  const date = /^[A-Za-z]{3}/.test(text) ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

@@ -1,0 +1,85 @@
+import type { Endpoint, TlsOptions } from '../endpoint.ts';
+import { type BodyEnd, createBody } from '../feed.ts';
+import type { Body } from '../source.ts';
+
+/** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */
+export type AddressPolicy = 'any' | 'private' | 'public';
+
+/** What is asked, and of whom; every decision is in it. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Absolute; http or https. */
+  readonly url: string;
+  /** Names in lower case. Those that only the endpoint may see are in `endpoint.headers`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** The endpoint that is asked: its headers, scopes, credentials and TLS apply. Absent: a stranger (an external URL, a redirect's target). */
+  readonly endpoint?: Endpoint | undefined;
+  /** Another host is left: shorter time limits, no waiting, no second try. */
+  readonly more?: boolean | undefined;
+  readonly addresses?: AddressPolicy | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+
+/** An answer, its body not yet read: read it to its end or cancel it. */
+export interface HttpResponse {
+  readonly status: number;
+  /** Names in lower case; lines that came several times are joined by `, `. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** As sent: no content encoding is taken off. */
+  readonly body: Body;
+  /** The URL that answered: after redirects, the last one. */
+  readonly url: string;
+  /** Settles when the body has ended, however it did; never rejects. Given by the transports of this package. */
+  readonly ended?: Promise<BodyEnd> | undefined;
+  /** IP address that was connected to, where the transport knows it. */
+  readonly address?: string | undefined;
+}
+
+/** One exchange. Fails with `UNAVAILABLE`, `TIMEOUT`, `ABORTED` or `UNSAFE_URL`; every status is an answer, not a failure. */
+export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** One concern put round a transport. */
+export type Wrapper = (next: Transport) => Transport;
+
+/** Puts wrappers round a transport; the first is the outermost. */
+export const wrap = (transport: Transport, ...wrappers: Wrapper[]): Transport =>
+  wrappers.reduceRight((next, wrapper) => wrapper(next), transport);
+
+/** Limits of one exchange. */
+export interface TransportTimeouts {
+  /** Milliseconds to connect, TLS included. Default 10,000, or 3,000 where another host is left. */
+  readonly connect?: number | undefined;
+  /** Milliseconds from sending the request to the end of the answer's head. Default 30,000, or 10,000 where another host is left. */
+  readonly headers?: number | undefined;
+  /** Milliseconds without a byte of the body, counted while somebody waits for it. Default 30,000. */
+  readonly idle?: number | undefined;
+}
+
+/** The limits that hold for one request. */
+export function timeoutsOf(
+  request: HttpRequest,
+  { connect, headers, idle }: TransportTimeouts,
+): { connect: number; headers: number; idle: number } {
+  return {
+    connect: request.endpoint?.connectTimeout ?? connect ?? (request.more ? 3_000 : 10_000),
+    headers: headers ?? (request.more ? 10_000 : 30_000),
+    idle: idle ?? 30_000,
+  };
+}
+
+/** Calls `listen` once when the body has ended; hands on the response, which must be used in place of the one given. */
+export function whenEnded(response: HttpResponse, listen: (end: BodyEnd) => void): HttpResponse {
+  if (response.ended) {
+    void response.ended.then(listen);
+    return response;
+  }
+  const iterator = response.body[Symbol.asyncIterator]();
+  const { body, ended } = createBody({
+    next: async () => (await iterator.next()).value,
+    cancel: (reason) => response.body.cancel(reason),
+  });
+  void ended.then(listen);
+  return { ...response, body, ended };
+}

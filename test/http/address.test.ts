@@ -1,0 +1,157 @@
+import { expect, test } from 'vitest';
+import { bytesBody } from '../../src/body.ts';
+import {
+  addressOf,
+  checkHost,
+  classOf,
+  isAllowed,
+  isListed,
+  parseTarget,
+  policyAfter,
+  policyOf,
+} from '../../src/http/address.ts';
+import type { HttpResponse } from '../../src/http/transport.ts';
+import { endpointOf, failsWith } from '../support/http.ts';
+
+const classes: Readonly<Record<ReturnType<typeof classOf>, readonly string[]>> = {
+  public: ['8.8.8.8', '172.15.0.1', '172.32.0.1', '192.169.0.1', '100.63.0.1', '2606:4700::1', '64:ff9b::808:808'],
+  private: [
+    '127.0.0.1',
+    '127.255.255.254',
+    '10.1.2.3',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.168.0.1',
+    '100.64.0.1',
+    '::1',
+    'fc00::1',
+    'fdff::1',
+    'fec0::1',
+    '::ffff:127.0.0.1',
+    '::ffff:a00:1',
+    '64:ff9b::7f00:1',
+    '64:ff9b::10.0.0.1',
+  ],
+  reserved: [
+    '169.254.0.1',
+    '169.254.169.254',
+    'fe80::1',
+    'fe80::1%eth0',
+    'febf::1',
+    '::ffff:169.254.169.254',
+    '64:ff9b::a9fe:a9fe',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+    '100.100.100.200',
+    '168.63.129.16',
+    '0.0.0.0',
+    '0.1.2.3',
+    '::',
+    '255.255.255.255',
+    '224.0.0.1',
+    'ff02::1',
+    '240.0.0.1',
+    '192.0.2.1',
+    '2001:db8::1',
+    '2002:7f00:1::',
+    '4000::1',
+  ],
+};
+
+test.each(Object.entries(classes))('addresses that are %s', (expected, addresses) => {
+  expect(addresses.map((address) => [address, classOf(address)])).toEqual(
+    addresses.map((address) => [address, expected]),
+  );
+});
+
+test('any policy allows its own and those that are more public', () => {
+  const sample = { public: '8.8.8.8', private: '10.0.0.1', reserved: '169.254.169.254' };
+  const allowed = (['public', 'private', 'any'] as const).map((policy) =>
+    Object.values(sample).map((address) => isAllowed(address, policy)),
+  );
+  expect(allowed).toEqual([
+    [true, false, false],
+    [true, true, false],
+    [true, true, true],
+  ]);
+});
+
+test.each([
+  'http://127.0.0.1/',
+  'http://127.1/',
+  'http://2130706433/',
+  'http://0x7f000001/',
+  'http://0177.0.0.1/',
+  'http://127.0.0.1./',
+  'http://%31%32%37.0.0.1/',
+  'http://１２７.0.0.1/',
+  'http://localhost/',
+  'http://LOCALHOST/',
+  'http://localhost./',
+  'http://a.localhost:8080/',
+  'http://[::1]/',
+  'http://[0:0::1]:80/',
+  'http://[::ffff:7f00:1]/',
+  'http://user:secret@127.0.0.1/',
+])('%s is this machine', (url) => {
+  expect(classOf(addressOf(new URL(url)) ?? '8.8.8.8')).toBe('private');
+  expect(() => checkHost({ method: 'GET', url, addresses: 'public' })).toThrow(/^Will not connect to/);
+  expect(() => checkHost({ method: 'GET', url, addresses: 'private' })).not.toThrow();
+  expect(() => checkHost({ method: 'GET', url })).not.toThrow();
+});
+
+test.each(['http://registry.test/', 'http://localhost.test/', 'http://notlocalhost/', 'http://127.0.0.1.test/'])(
+  '%s is a name, whose address only a connection tells',
+  (url) => {
+    expect(addressOf(new URL(url))).toBeUndefined();
+    expect(() => checkHost({ method: 'GET', url, addresses: 'public' })).not.toThrow();
+  },
+);
+
+test('a host is listed with any port, or with its own', () => {
+  const listed = (url: string, ...list: string[]) => isListed(new URL(url), list);
+  expect(listed('http://10.0.0.1:5000/', '10.0.0.1')).toBe(true);
+  expect(listed('http://10.0.0.1:5000/', '10.0.0.1:5000')).toBe(true);
+  expect(listed('http://Storage.corp/', 'STORAGE.corp')).toBe(true);
+  expect(listed('https://storage.corp/', 'storage.corp:443')).toBe(true);
+  expect(listed('http://storage.corp/', 'storage.corp:80')).toBe(true);
+  for (const entry of ['[fd12::1]', 'fd12::1', '[fd12::1]:5000']) {
+    expect(listed('http://[fd12::1]:5000/', entry)).toBe(true);
+  }
+  expect(listed('http://10.0.0.1:5000/', '10.0.0.1:5001', '10.0.0', '0.0.1')).toBe(false);
+  expect(listed('https://evil-storage.corp/', 'storage.corp')).toBe(false);
+  expect(listed('https://storage.corp/', 'storage.corp:80')).toBe(false);
+});
+
+test('what an answer may name follows from who asked and who answered', () => {
+  const url = 'https://registry.test/';
+  const endpoint = endpointOf('https://registry.test/v2');
+  expect(policyOf({ method: 'GET', url, endpoint })).toBe('any');
+  expect(policyOf({ method: 'GET', url, endpoint, addresses: 'public' })).toBe('public');
+  expect(policyOf({ method: 'GET', url })).toBe('public');
+  expect(policyOf({ method: 'GET', url, addresses: 'private' })).toBe('private');
+  const from = (address?: string): HttpResponse => ({
+    status: 307,
+    headers: {},
+    body: bytesBody(new Uint8Array()),
+    url,
+    ...(address !== undefined && { address }),
+  });
+  expect(policyAfter('any', from('8.8.8.8'))).toBe('public');
+  expect(policyAfter('any', from('10.0.0.1'))).toBe('private');
+  expect(policyAfter('any', from('169.254.1.1'))).toBe('private');
+  expect(policyAfter('any', from())).toBe('public');
+  expect(policyAfter('any', from('not an address'))).toBe('public');
+  expect(policyAfter('private', from('10.0.0.1'))).toBe('private');
+  expect(policyAfter('public', from('10.0.0.1'))).toBe('public');
+});
+
+test('a target has no user information, and its errors no secrets', () => {
+  const base = 'https://registry.test/v2/?token=marker';
+  expect(parseTarget('https://a:marker@cdn.test/x', base, 'a redirect').href).toBe('https://cdn.test/x');
+  for (const text of ['http://a:marker@cdn.test/?x=marker', 'ftp://a:marker@cdn.test/', 'https://marker:x:y/']) {
+    const refuse = () => parseTarget(text, base, 'a redirect');
+    expect(refuse).toThrow(failsWith('UNSAFE_URL') as Error);
+    expect(refuse).toThrow(expect.objectContaining({ message: expect.not.stringContaining('marker') }) as Error);
+  }
+});

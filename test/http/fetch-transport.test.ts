@@ -1,0 +1,142 @@
+import { Readable } from 'node:stream';
+import nock from 'nock';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fetchTransport } from '../../src/http/fetch-transport.ts';
+import { type Handler, transportContract } from '../contract/transport.ts';
+import { atEnd, deadPort, failsWith, failureOf, textOf } from '../support/http.ts';
+
+const origin = 'http://registry.test';
+
+transportContract(
+  'fetch over a handler',
+  async (handler, timeouts) => ({
+    transport: fetchTransport(async (request) => handler(request), { timeouts, asSent: true }),
+    url: origin,
+  }),
+  { reachesSender: true },
+);
+
+/** Puts a handler behind the global fetch. */
+function mocked(handler: Handler): void {
+  nock.cleanAll();
+  const scope = nock(origin).persist();
+  for (const method of ['GET', 'HEAD', 'POST', 'PUT']) {
+    scope.intercept(/.*/, method).reply(async function (path, body) {
+      const headers = Object.entries(this.req.headers).map(([name, value]): [string, string] => [name, String(value)]);
+      const sent = typeof body === 'string' && body !== '' ? { body } : {};
+      const response = await handler(new Request(`${origin}${path}`, { method, headers, ...sent }));
+      const stream = response.body ? Readable.fromWeb(response.body as never) : '';
+      const lines: Record<string, string | string[]> = Object.fromEntries(response.headers);
+      if (response.headers.has('set-cookie')) lines['set-cookie'] = response.headers.getSetCookie();
+      return [response.status, stream, lines];
+    });
+  }
+  atEnd(async () => nock.cleanAll());
+}
+
+beforeAll(() => {
+  nock.disableNetConnect();
+  nock.enableNetConnect('127.0.0.1');
+});
+afterAll(() => nock.restore());
+
+transportContract(
+  'the global fetch, mocked after the transport was made',
+  async (handler, timeouts) => {
+    const transport = fetchTransport(undefined, { timeouts });
+    mocked(handler);
+    return { transport, url: origin };
+  },
+  { reachesSender: false },
+);
+
+test('fetch asks for bodies as they are, whatever the request offers', async () => {
+  const transport = fetchTransport(async ({ headers }) => new Response(headers.get('accept-encoding')));
+  const asked = { method: 'GET', url: origin, headers: { 'accept-encoding': 'zstd, gzip' } };
+  expect(await textOf(await transport(asked))).toBe('identity');
+  const asSent = fetchTransport(async ({ headers }) => new Response(headers.get('accept-encoding')), { asSent: true });
+  expect(await textOf(await asSent(asked))).toBe('zstd, gzip');
+});
+
+test('fetch refuses an encoded answer, as nobody can say what was taken off, and lets go of it', async () => {
+  let cancelled = 0;
+  const body = () =>
+    new ReadableStream({
+      cancel() {
+        cancelled += 1;
+      },
+    });
+  const answer = (encoding: string, asSent: boolean) =>
+    fetchTransport(async () => new Response(body(), { headers: { 'content-encoding': encoding } }), { asSent })({
+      method: 'GET',
+      url: origin,
+    });
+  const error = await failureOf(answer('gzip', false));
+  expect(error).toEqual(failsWith('UNSUPPORTED_ENCODING', { message: expect.stringContaining('"gzip"') }));
+  expect(cancelled).toBe(1);
+  for (const [encoding, asSent] of [
+    ['Identity', false],
+    ['gzip', true],
+  ] as const) {
+    const response = await answer(encoding, asSent);
+    expect(response.headers['content-encoding']).toBe(encoding);
+    await response.body.cancel();
+  }
+});
+
+test('TLS settings are refused, as fetch takes none', async () => {
+  const transport = fetchTransport(async () => new Response(''));
+  const error = await failureOf(transport({ method: 'GET', url: origin, tls: { insecureSkipVerify: true } }));
+  expect(error).toEqual(failsWith('UNSUPPORTED', { message: expect.stringContaining(origin) }));
+});
+
+test('what a runtime says a fetch failed of is told, and kept as cause', async () => {
+  const port = await deadPort();
+  const cases: [string, string][] = [
+    [`http://127.0.0.1:${port}/a?token=marker`, 'ECONNREFUSED'],
+    [`http://localhost:${port}/`, 'ECONNREFUSED'],
+  ];
+  nock.enableNetConnect(/localhost|127\.0\.0\.1/);
+  for (const [url, code] of cases) {
+    const error = await failureOf(fetchTransport()({ method: 'GET', url }));
+    expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringContaining(code) }));
+    expect((error as { cause: { code: string } }).cause.code).toBe(code);
+    expect(String(error)).not.toContain('marker');
+  }
+});
+
+test('a function that throws is UNAVAILABLE; a body that breaks is UNEXPECTED_END with the bytes before it', async () => {
+  const broken = fetchTransport(async () => {
+    throw new TypeError('fetch failed', { cause: new Error('the wire is cut') });
+  });
+  const error = await failureOf(broken({ method: 'GET', url: origin }));
+  expect(error).toEqual(failsWith('UNAVAILABLE', { message: `Cannot reach "${origin}/": the wire is cut` }));
+  let pulled = 0;
+  const stream = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        pulled += 1;
+        if (pulled === 1) controller.enqueue(new Uint8Array(7));
+        else controller.error(new Error('the wire is cut'));
+      },
+    });
+  const response = await fetchTransport(async () => new Response(stream()))({ method: 'GET', url: origin });
+  expect(await failureOf(textOf(response))).toEqual(failsWith('UNEXPECTED_END'));
+  expect(await response.ended).toEqual({ bytes: 7, error: failsWith('UNEXPECTED_END') });
+});
+
+test('an answer that comes after the signal has fired is let go of', async () => {
+  let cancelled: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => {
+    cancelled = resolve;
+  });
+  const controller = new AbortController();
+  const transport = fetchTransport(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return new Response(new ReadableStream({ cancel: () => cancelled() }));
+  });
+  const call = transport({ method: 'GET', url: origin, signal: controller.signal });
+  controller.abort();
+  expect(await failureOf(call)).toEqual(failsWith('ABORTED'));
+  await gone;
+});

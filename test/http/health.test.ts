@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import { RegistryError } from '../../src/errors.ts';
+import type { ClientEvent } from '../../src/events.ts';
+import { health } from '../../src/http/health.ts';
+import type { HttpRequest } from '../../src/http/transport.ts';
+import { failsWith, failureOf, type Given, recording } from '../support/http.ts';
+
+const refused = (code = 'ECONNREFUSED'): RegistryError =>
+  new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
+const late = new RegistryError('TIMEOUT', 'too late');
+
+const at = (url: string, more = true, signal?: AbortSignal): HttpRequest => ({ method: 'GET', url, more, signal });
+const mirror = 'https://mirror.test/v2/a?token=secret';
+
+/** A host that does as `next` says, and a clock. */
+function world() {
+  const state: { now: number; next: RegistryError | Promise<Given> | Given } = { now: 1_000, next: {} };
+  const recorded = recording(() => {
+    const { next } = state;
+    if (next instanceof RegistryError) throw next;
+    return next;
+  });
+  const events: ClientEvent[] = [];
+  const wrapper = health({ pause: 500, now: () => state.now, emit: (event) => events.push(event) });
+  return { ...recorded, state, events, send: wrapper(recorded.transport) };
+}
+
+test.each([
+  late,
+  refused(),
+  refused('EHOSTUNREACH'),
+  refused('ENETUNREACH'),
+  refused('ETIMEDOUT'),
+  refused('ENOTFOUND'),
+  refused('UND_ERR_CONNECT_TIMEOUT'),
+])('after %s the host is passed over while another is left', async (error) => {
+  const { send, log, events, state } = world();
+  state.next = error;
+  expect(await failureOf(send(at(mirror)))).toBe(error);
+  for (let count = 0; count < 3; count += 1) {
+    const passed = await failureOf(send(at('https://mirror.test/v2/b')));
+    expect(passed).toEqual(failsWith('UNAVAILABLE', { host: 'mirror.test' }));
+    expect(String(passed)).toContain('"mirror.test"');
+  }
+  expect(log.length).toBe(1);
+  expect(events[0]).toMatchObject({ type: 'skip', url: 'https://mirror.test' });
+  expect(events.length).toBe(3);
+});
+
+test.each([
+  refused('ECONNRESET'),
+  refused('UND_ERR_SOCKET'),
+  refused('DEPTH_ZERO_SELF_SIGNED_CERT'),
+  new RegistryError('UNAUTHORIZED', 'no token'),
+  new RegistryError('UNSAFE_URL', 'no'),
+])('after %s it is asked again', async (error) => {
+  const { send, log, state } = world();
+  state.next = error;
+  await failureOf(send(at(mirror)));
+  await failureOf(send(at(mirror)));
+  expect(log.length).toBe(2);
+});
+
+test('no status is death', async () => {
+  const { send, log, state } = world();
+  state.next = { status: 503 };
+  await send(at(mirror));
+  await send(at(mirror));
+  expect(log.length).toBe(2);
+});
+
+test('where no other host is left, a dead one is asked, and lives again when it answers', async () => {
+  const { send, log, state } = world();
+  state.next = late;
+  await failureOf(send(at(mirror)));
+  expect(await failureOf(send(at(mirror, false)))).toBe(late);
+  state.next = {};
+  expect((await send(at(mirror, false))).status).toBe(200);
+  expect((await send(at(mirror))).status).toBe(200);
+  expect(log.length).toBe(4);
+});
+
+test('other origins are asked as ever: another host, another port, another scheme', async () => {
+  const { send, state } = world();
+  state.next = late;
+  await failureOf(send(at(mirror)));
+  state.next = {};
+  for (const url of ['https://other.test/', 'https://mirror.test:444/', 'http://mirror.test/']) {
+    expect((await send(at(url))).status).toBe(200);
+  }
+});
+
+test('after the pause one request goes as a probe, and the others pass over until it has answered', async () => {
+  const { send, log, state } = world();
+  state.next = late;
+  await failureOf(send(at(mirror)));
+  state.now += 499;
+  expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE'));
+  state.now += 1;
+  let answer: (given: Given) => void = () => undefined;
+  state.next = new Promise<Given>((resolve) => {
+    answer = resolve;
+  });
+  const probe = send(at(mirror));
+  expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE'));
+  answer({});
+  expect((await probe).status).toBe(200);
+  expect((await send(at(mirror))).status).toBe(200);
+  expect(log.length).toBe(3);
+});
+
+test('a probe that fails makes the pause begin again', async () => {
+  const { send, log, state } = world();
+  state.next = late;
+  await failureOf(send(at(mirror)));
+  state.now += 500;
+  expect(await failureOf(send(at(mirror)))).toBe(late);
+  state.now += 499;
+  expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE'));
+  expect(log.length).toBe(2);
+});
+
+test('a request that its asker called off is no sign of death, nor of life', async () => {
+  const { send, log, state } = world();
+  const called = new RegistryError('ABORTED', 'enough');
+  state.next = called;
+  expect(await failureOf(send(at(mirror, true, AbortSignal.abort())))).toBe(called);
+  state.next = late;
+  expect(await failureOf(send(at(mirror, true, AbortSignal.abort())))).toBe(late);
+  expect(await failureOf(send(at(mirror)))).toBe(late);
+  state.now += 500;
+  state.next = called;
+  expect(await failureOf(send(at(mirror)))).toBe(called);
+  state.next = {};
+  expect((await send(at(mirror))).status, 'the next one is the probe').toBe(200);
+  expect(log.length).toBe(5);
+});

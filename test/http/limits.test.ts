@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createBody } from '../../src/feed.ts';
+import { limits } from '../../src/http/limits.ts';
+import type { HttpResponse, Transport } from '../../src/http/transport.ts';
+import { failsWith, failureOf, recording, textOf } from '../support/http.ts';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const get = (url: string, signal?: AbortSignal) => ({ method: 'GET', url, signal });
+
+test('the slot is held to the end of the body, and the next in line goes then', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 1 })(transport);
+  const first = await send(get('https://a.test/1'));
+  const waiting = ['2', '3'].map((path) => send(get(`https://a.test/${path}`)));
+  await send(get('https://b.test/1'));
+  await turn();
+  expect(log).toEqual(['GET https://a.test/1', 'GET https://b.test/1']);
+  expect(await textOf(first)).toBe('text');
+  await turn();
+  expect(log.at(-1)).toBe('GET https://a.test/2');
+  await (await waiting[0])?.body.cancel();
+  await turn();
+  expect(log.at(-1)).toBe('GET https://a.test/3');
+  await (await waiting[1])?.body.cancel();
+});
+
+test('a request that fails gives its slot back', async () => {
+  let count = 0;
+  const send = limits({ concurrency: 1 })(() => {
+    count += 1;
+    return Promise.reject(new Error(`no ${count}`));
+  });
+  const calls = ['1', '2', '3'].map((path) => failureOf(send(get(`https://a.test/${path}`))));
+  expect((await Promise.all(calls)).map(String)).toEqual(['Error: no 1', 'Error: no 2', 'Error: no 3']);
+});
+
+test('eight at a time, unless told otherwise; ports make origins', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits()(transport);
+  const calls = Array.from({ length: 12 }, (_, index) => send(get(`https://a.test/${index}`)));
+  await turn();
+  expect(log.length).toBe(8);
+  await send(get('https://a.test:444/'));
+  expect(log.length).toBe(9);
+  for (const call of calls) await textOf(await call);
+  expect(log.length).toBe(13);
+});
+
+test('a body that is aborted unread gives its slot back', async () => {
+  const { transport } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 1 })(transport);
+  const controller = new AbortController();
+  await send(get('https://a.test/1', controller.signal));
+  const next = send(get('https://a.test/2'));
+  controller.abort();
+  expect(await textOf(await next)).toBe('text');
+});
+
+test('a transport that does not tell its bodies’ ends is limited as well', async () => {
+  let open = 0;
+  let most = 0;
+  const transport: Transport = async ({ url }) => {
+    open += 1;
+    most = Math.max(most, open);
+    const { body } = createBody({ next: () => undefined, cancel: () => undefined });
+    const counted = {
+      cancel: async () => {
+        open -= 1;
+      },
+      async *[Symbol.asyncIterator]() {
+        yield* body;
+        open -= 1;
+      },
+    };
+    return { status: 200, headers: {}, body: counted, url };
+  };
+  const send = limits({ concurrency: 2 })(transport);
+  await Promise.all(
+    Array.from({ length: 9 }, async (_, index) => {
+      const response = await send(get('https://a.test/'));
+      if (index % 2 === 0) await textOf(response);
+      else await response.body.cancel();
+    }),
+  );
+  expect([open, most]).toEqual([0, 2]);
+});
+
+/** What happens to one request, at which turn of the loop. */
+interface Fate {
+  readonly starts: number;
+  readonly aborts: number | undefined;
+  readonly lasts: number;
+  readonly end: 'read' | 'cancel' | 'fail';
+}
+
+const fate: fc.Arbitrary<Fate> = fc.record({
+  starts: fc.nat(6),
+  aborts: fc.option(fc.nat(10), { nil: undefined }),
+  lasts: fc.nat(3),
+  end: fc.constantFrom('read', 'cancel', 'fail'),
+});
+
+test('never more than the limit, in order of arrival, and no slot is lost, wherever a signal fires', async () => {
+  const check = async (fates: Fate[], concurrency: number) => {
+    let open = 0;
+    let most = 0;
+    const entered: number[] = [];
+    const transport: Transport = async ({ url, signal }): Promise<HttpResponse> => {
+      open += 1;
+      most = Math.max(most, open);
+      const index = Number(url.split('/').at(-1));
+      entered.push(index);
+      for (let count = fates[index]?.lasts ?? 0; count > 0; count -= 1) await turn();
+      if (signal?.aborted || fates[index]?.end === 'fail') {
+        open -= 1;
+        throw new Error('failed');
+      }
+      const made = createBody({ next: () => undefined, cancel: () => undefined }, { signal });
+      void made.ended.then(() => {
+        open -= 1;
+      });
+      return { status: 200, headers: {}, ...made, url };
+    };
+    const send = limits({ concurrency })(transport);
+    const arrived: number[] = [];
+    const run = async ({ starts, aborts, end }: Fate, index: number): Promise<void> => {
+      const controller = new AbortController();
+      for (let count = 0; count < starts; count += 1) await turn();
+      if (aborts !== undefined) {
+        void (async () => {
+          for (let count = 0; count < aborts; count += 1) await turn();
+          controller.abort(new Error('enough'));
+        })();
+      }
+      arrived.push(index);
+      const response = await send(get(`https://a.test/${index}`, controller.signal));
+      if (end === 'cancel') await response.body.cancel();
+      else await textOf(response);
+    };
+    await Promise.all(fates.map((each, index) => run(each, index).catch(() => undefined)));
+    await turn();
+    expect(open).toBe(0);
+    expect(most).toBeLessThanOrEqual(concurrency);
+    expect(entered).toEqual(arrived.filter((index) => entered.includes(index)));
+    const after = await Promise.all(Array.from({ length: concurrency }, () => send(get('https://a.test/9999'))));
+    expect(open, 'all slots are free again').toBe(concurrency);
+    for (const response of after) await response.body.cancel();
+  };
+  await fc.assert(fc.asyncProperty(fc.array(fate, { maxLength: 12 }), fc.integer({ min: 1, max: 3 }), check), {
+    numRuns: 150,
+  });
+});
+
+test('a wait in line ends with ABORTED as soon as the signal fires, and was never sent', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 1 })(transport);
+  const first = await send(get('https://a.test/1'));
+  const controller = new AbortController();
+  const waiting = failureOf(send(get('https://a.test/2', controller.signal)));
+  const late = failureOf(send(get('https://a.test/3', AbortSignal.abort('enough'))));
+  await turn();
+  const reason = new Error('enough');
+  controller.abort(reason);
+  expect(await waiting).toEqual(failsWith('ABORTED', { cause: reason }));
+  expect(await late).toEqual(failsWith('ABORTED'));
+  await first.body.cancel();
+  await textOf(await send(get('https://a.test/4')));
+  expect(log).toEqual(['GET https://a.test/1', 'GET https://a.test/4']);
+});

@@ -1,0 +1,214 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { RegistryError } from '../../src/errors.ts';
+import type { ClientEvent } from '../../src/events.ts';
+import { parseRetryAfter, type RetryOptions, retry } from '../../src/http/retry.ts';
+import type { HttpRequest, Transport } from '../../src/http/transport.ts';
+import { failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
+
+const now = Date.parse('2026-01-01T00:00:00Z');
+const asked: HttpRequest = { method: 'GET', url: 'https://registry.test/v2/a?token=secret' };
+
+beforeEach(() => {
+  vi.useFakeTimers({ now });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+type Step = Given | RegistryError;
+
+/** Answers these one after the other, the last for ever; tells the waits, in milliseconds. */
+function steps(list: readonly Step[], options: RetryOptions = {}) {
+  const recorded = recording((_request, count) => {
+    const step = list[Math.min(count, list.length) - 1] ?? {};
+    if (step instanceof RegistryError) throw step;
+    return step;
+  });
+  const events: ClientEvent[] = [];
+  const send: Transport = retry({ emit: (event) => events.push(event), ...options })(recorded.transport);
+  const waits = () => events.flatMap((event) => (event.type === 'wait' ? [event.milliseconds] : []));
+  return { ...recorded, send, events, waits };
+}
+
+/** The outcome, with all timers run. */
+async function outcomeOf<T>(call: Promise<T>): Promise<T> {
+  const settled = call.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
+  await vi.runAllTimersAsync();
+  return (await settled)();
+}
+
+const fault = (code: string): RegistryError =>
+  new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
+
+test.each([408, 425, 429, 500, 502, 503, 504])('%i is asked again, up to three times in all', async (status) => {
+  const { send, log, open } = steps([{ status, body: 'later' }, { status }, { body: 'content' }]);
+  expect(await textOf(await outcomeOf(send(asked)))).toBe('content');
+  expect([log.length, open()]).toEqual([3, 0]);
+  const lasting = steps([{ status, body: 'later' }]);
+  const response = await outcomeOf(lasting.send(asked));
+  expect([response.status, await textOf(response), lasting.log.length]).toEqual([status, 'later', 3]);
+  expect(lasting.open()).toBe(0);
+});
+
+test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is the answer', async (status) => {
+  const { send, log } = steps([{ status }]);
+  expect((await outcomeOf(send(asked))).status).toBe(status);
+  expect(log.length).toBe(1);
+});
+
+test.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'EAI_AGAIN', 'EHOSTUNREACH'])(
+  '%s is asked again',
+  async (code) => {
+    const { send, log } = steps([fault(code), fault(code), {}]);
+    expect((await outcomeOf(send(asked))).status).toBe(200);
+    expect(log.length).toBe(3);
+  },
+);
+
+test.each([
+  fault('ENOTFOUND'),
+  fault('DEPTH_ZERO_SELF_SIGNED_CERT'),
+  fault('CERT_HAS_EXPIRED'),
+  fault('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
+  fault('ERR_TLS_CERT_ALTNAME_INVALID'),
+  fault('UND_ERR_INVALID_ARG'),
+  new RegistryError('TIMEOUT', 'too late'),
+  new RegistryError('ABORTED', 'enough'),
+  new RegistryError('UNSAFE_URL', 'no'),
+  new RegistryError('UNAUTHORIZED', 'no', { status: 401 }),
+  new RegistryError('TOO_MANY_REDIRECTS', 'no'),
+])('what a second try does not mend is told at once: %s', async (error) => {
+  const { send, log } = steps([error, {}]);
+  await expect(outcomeOf(send(asked))).rejects.toBe(error);
+  expect(log.length).toBe(1);
+});
+
+test('a realm that says "later" is asked again too', async () => {
+  const { send, log } = steps([
+    new RegistryError('RATE_LIMITED', 'no token', { status: 429 }),
+    new RegistryError('UNAVAILABLE', 'no token', { status: 503 }),
+    {},
+  ]);
+  expect((await outcomeOf(send(asked))).status).toBe(200);
+  expect(log.length).toBe(3);
+});
+
+test('an error that is none of ours is not asked again', async () => {
+  let count = 0;
+  const send = retry()(() => {
+    count += 1;
+    return Promise.reject(new TypeError('a bug'));
+  });
+  await expect(outcomeOf(send(asked))).rejects.toThrow('a bug');
+  expect(count).toBe(1);
+});
+
+test('with another host left nothing is asked again', async () => {
+  for (const step of [{ status: 503 }, { status: 429, headers: { 'retry-after': '1' } }, fault('ECONNRESET')]) {
+    const { send, log, waits } = steps([step, {}]);
+    await outcomeOf(send({ ...asked, more: true })).catch(() => undefined);
+    expect([log.length, waits()]).toEqual([1, []]);
+  }
+});
+
+test('waits double, give or take a half', async () => {
+  const seen: number[][] = [[], [], []];
+  for (let count = 0; count < 200; count += 1) {
+    const { send, waits } = steps([{ status: 503 }], { tries: 4, backoff: 100 });
+    await outcomeOf(send(asked));
+    for (const [index, wait] of waits().entries()) seen[index]?.push(wait);
+  }
+  for (const [index, waits] of seen.entries()) {
+    const middle = 100 * 2 ** index;
+    expect(waits.length).toBe(200);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(middle * 0.5);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(middle * 1.5);
+    expect(Math.max(...waits) - Math.min(...waits)).toBeGreaterThan(middle * 0.5);
+  }
+});
+
+test('however many tries, no wait is longer than a minute', async () => {
+  const { send, waits, log } = steps([{ status: 503 }], { tries: 60 });
+  await outcomeOf(send(asked));
+  expect(log.length).toBe(60);
+  expect(Math.max(...waits())).toBe(60_000);
+});
+
+test.each([
+  ['2', 2_000],
+  [' 60 ', 60_000],
+  [new Date(now + 5_000).toUTCString(), 5_000],
+  ['Thursday, 01-Jan-26 00:00:07 GMT', 7_000],
+  ['Thu Jan  1 00:00:09 2026', 9_000],
+])('a Retry-After of "%s" is obeyed', async (field, milliseconds) => {
+  const { send, waits } = steps([{ status: 429, headers: { 'retry-after': field } }, {}], { backoff: 1 });
+  const call = send(asked);
+  await vi.advanceTimersByTimeAsync(milliseconds - 1);
+  expect(waits()).toEqual([milliseconds]);
+  expect((await outcomeOf(call)).status).toBe(200);
+});
+
+test.each(['0', new Date(now - 5_000).toUTCString(), 'soon', '-5', '1.5', ''])(
+  'a Retry-After of "%s" leaves the usual wait',
+  async (field) => {
+    const { send, waits } = steps([{ status: 429, headers: { 'retry-after': field } }, {}], { backoff: 100 });
+    await outcomeOf(send(asked));
+    expect(waits()[0]).toBeGreaterThanOrEqual(50);
+    expect(waits()[0]).toBeLessThanOrEqual(150);
+  },
+);
+
+test.each(['61', '9'.repeat(400), new Date(now + 3_600_000).toUTCString()])(
+  'a Retry-After of "%s", over the limit, ends the tries',
+  async (field) => {
+    const { send, log } = steps([{ status: 429, headers: { 'retry-after': field } }, {}]);
+    expect((await outcomeOf(send(asked))).status).toBe(429);
+    expect(log.length).toBe(1);
+    const patient = steps([{ status: 429, headers: { 'retry-after': '61' } }, {}], { retryAfter: 61_000 });
+    expect((await outcomeOf(patient.send(asked))).status).toBe(200);
+  },
+);
+
+test('a wait ends with ABORTED as soon as the signal fires', async () => {
+  const controller = new AbortController();
+  const { send, log } = steps([{ status: 503, headers: { 'retry-after': '30' } }, {}]);
+  const call = failureOf(send({ ...asked, signal: controller.signal }));
+  await vi.advanceTimersByTimeAsync(1_000);
+  const reason = new Error('enough');
+  controller.abort(reason);
+  expect(await call).toEqual(failsWith('ABORTED', { cause: reason }));
+  expect([log.length, vi.getTimerCount()]).toEqual([1, 0]);
+});
+
+test('a wait is told, with its reason and without secrets', async () => {
+  const { send, events } = steps([{ status: 503 }, fault('ECONNRESET'), {}]);
+  await outcomeOf(send(asked));
+  expect(events).toEqual([
+    {
+      type: 'wait',
+      url: 'https://registry.test/v2/a?token=***',
+      milliseconds: expect.any(Number),
+      reason: 'status 503',
+    },
+    expect.objectContaining({ type: 'wait', reason: 'Cannot reach it: ECONNRESET' }),
+  ]);
+});
+
+test('one try is no second one', async () => {
+  const { send, log } = steps([{ status: 503 }], { tries: 1 });
+  expect((await outcomeOf(send(asked))).status).toBe(503);
+  expect(log.length).toBe(1);
+});
+
+test('Retry-After is milliseconds from now, or nothing', () => {
+  expect(parseRetryAfter(undefined)).toBeUndefined();
+  expect(parseRetryAfter('3')).toBe(3_000);
+  expect(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT')).toBe(60_000);
+  expect(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT', now + 120_000)).toBe(0);
+  expect(parseRetryAfter('3, 3')).toBeUndefined();
+});

@@ -1,0 +1,321 @@
+import type { ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
+import { generate } from 'selfsigned';
+import { expect, test } from 'vitest';
+import type { HttpRequest, TransportTimeouts } from '../../src/http/transport.ts';
+import { type ConnectedTransport, undiciTransport } from '../../src/http/undici.ts';
+import { listen } from '../../src/server/listen.ts';
+import { transportContract } from '../contract/transport.ts';
+import { certificate } from '../server/certificate.ts';
+import {
+  answering,
+  atEnd,
+  bytesOf,
+  deadPort,
+  endpointOf,
+  failsWith,
+  failureOf,
+  httpServer,
+  httpsServer,
+  rawServer,
+  textOf,
+} from '../support/http.ts';
+
+function connected(timeouts?: TransportTimeouts): ConnectedTransport {
+  const transport = undiciTransport({ timeouts });
+  atEnd(() => transport.close());
+  return transport;
+}
+
+transportContract(
+  'undici over a socket',
+  async (handler, timeouts) => {
+    const transport = connected(timeouts);
+    const server = await listen(async (request) => handler(request));
+    atEnd(() => server.close());
+    return { transport, url: server.url };
+  },
+  { reachesSender: true },
+);
+
+const get = (url: string, more: Partial<HttpRequest> = {}): HttpRequest => ({ method: 'GET', url, ...more });
+
+test('a body comes as sent, with its encoding', async () => {
+  const sent = gzipSync('text');
+  const { url } = await httpServer((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(sent);
+  });
+  const response = await connected()(get(url, { headers: { 'accept-encoding': 'gzip' } }));
+  expect(response.headers['content-encoding']).toBe('gzip');
+  expect(Buffer.compare(await bytesOf(response), sent)).toBe(0);
+});
+
+test('one connection serves what is asked one after the other', async () => {
+  const server = await httpServer((request, response) => response.end(request.url));
+  const transport = connected();
+  for (const path of ['/a', '/b', '/c']) expect(await textOf(await transport(get(server.url + path)))).toBe(path);
+  expect(server.connections()).toBe(1);
+});
+
+test('the address that was connected to is told', async () => {
+  const { url, port } = await httpServer((_request, response) => response.end());
+  const transport = connected();
+  for (const host of [url, `http://localhost:${port}`]) {
+    const response = await transport(get(host));
+    expect(response.address).toBe('127.0.0.1');
+    await bytesOf(response);
+  }
+});
+
+test('a cancelled or aborted body closes its connection, also unread', async () => {
+  const server = await httpServer((_request, response) => void response.write('first'));
+  const transport = connected();
+  const cancelled = await transport(get(server.url));
+  const closed = server.closed();
+  await cancelled.body.cancel();
+  await closed;
+  const controller = new AbortController();
+  const aborted = await transport(get(server.url, { signal: controller.signal }));
+  const closedAgain = server.closed();
+  controller.abort();
+  await closedAgain;
+  expect(await aborted.ended).toEqual({ bytes: 0, error: failsWith('ABORTED') });
+});
+
+test('a signal that fires before the head closes the connection', async () => {
+  const controller = new AbortController();
+  const server = await httpServer(() => controller.abort(new Error('enough')));
+  const call = connected()(get(server.url, { signal: controller.signal }));
+  await Promise.all([server.closed(), failureOf(call)]);
+  expect(await failureOf(call)).toEqual(failsWith('ABORTED'));
+});
+
+test('a signal keeps no listeners when the exchanges are over', async () => {
+  const { url } = await httpServer((_request, response) => response.end('text'));
+  const transport = connected();
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...call: unknown[]) => {
+    listeners += 1;
+    Reflect.apply(addEventListener, signal, call);
+  };
+  signal.removeEventListener = (...call: unknown[]) => {
+    listeners -= 1;
+    Reflect.apply(removeEventListener, signal, call);
+  };
+  for (let count = 0; count < 20; count += 1) {
+    const response = await transport(get(url, { signal }));
+    await bytesOf(response);
+    await response.ended;
+  }
+  await transport(get('http://127.0.0.1:1', { signal })).catch(() => undefined);
+  expect(listeners).toBe(0);
+});
+
+/** Answers that break, and the bytes that come before. */
+const broken: readonly [string, string, number][] = [
+  ['shorter than its length', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345', 5],
+  ['cut between chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n', 5],
+  ['cut inside a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345', 5],
+  ['with no byte at all', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n', 0],
+];
+
+test.each(broken)('a body %s is UNEXPECTED_END after the bytes that came', async (_kind, answer, bytes) => {
+  const { url } = await answering(answer);
+  const response = await connected()(get(`${url}/?signature=marker`));
+  let seen = 0;
+  const read = async () => {
+    for await (const chunk of response.body) seen += chunk.length;
+  };
+  const error = await failureOf(read());
+  expect(error).toEqual(failsWith('UNEXPECTED_END', { message: expect.stringContaining(url) }));
+  expect(String(error)).not.toContain('marker');
+  expect(seen).toBe(bytes);
+  expect(await response.ended).toEqual({ bytes, error: failsWith('UNEXPECTED_END') });
+});
+
+test('a body that breaks before it is read does not end the process, and says so when it is', async () => {
+  const { url } = await answering('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345');
+  const response = await connected()(get(url));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(await failureOf(bytesOf(response))).toEqual(failsWith('UNEXPECTED_END'));
+});
+
+test('a body without a length ends where its connection does', async () => {
+  const { url } = await answering('HTTP/1.1 200 OK\r\n\r\n12345');
+  expect(await textOf(await connected()(get(url)))).toBe('12345');
+});
+
+const headless: readonly [string, string][] = [
+  ['that closes without a word', ''],
+  ['that speaks another protocol', 'SSH-2.0-OpenSSH_9.9\r\n'],
+  ['whose head has no end', 'HTTP/1.1 200 OK\r\nX-A: b\r\n'],
+  ['whose head is too long', `HTTP/1.1 200 OK\r\nX-A: ${'b'.repeat(70_000)}\r\n\r\n`],
+];
+
+test.each(headless)('a server %s is UNAVAILABLE', async (_kind, answer) => {
+  const { url } = await answering(answer);
+  const error = await failureOf(connected()(get(`${url}/?signature=marker`)));
+  expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringContaining(`Cannot reach "${url}/`) }));
+  expect(String(error)).not.toContain('marker');
+});
+
+test('a head of 60 KiB is taken: signed Locations are long', async () => {
+  const { url } = await answering(`HTTP/1.1 307 Go\r\nContent-Length: 0\r\nLocation: /${'b'.repeat(60_000)}\r\n\r\n`);
+  expect((await connected()(get(url))).headers.location?.length).toBe(60_001);
+});
+
+test('who refuses connections, and a name that is not there, are UNAVAILABLE with the code as cause', async () => {
+  const port = await deadPort();
+  for (const [url, code] of [
+    [`http://127.0.0.1:${port}`, 'ECONNREFUSED'],
+    [`http://localhost:${port}`, 'ECONNREFUSED'],
+    ['http://registry.invalid', /ENOTFOUND|EAI_AGAIN/],
+  ] as const) {
+    const error = await failureOf(connected()(get(url)));
+    expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringMatching(code) }));
+    expect((error as { cause: { code: string } }).cause.code).toMatch(code);
+  }
+});
+
+test('a name that is not there is no unsafe one', async () => {
+  const error = await failureOf(connected()(get('http://registry.invalid', { addresses: 'public' })));
+  expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringMatching(/ENOTFOUND|EAI_AGAIN/) }));
+});
+
+test('who accepts and never ends the TLS handshake is TIMEOUT after the limit to connect', async () => {
+  const server = await rawServer((socket) => void socket.resume());
+  const started = performance.now();
+  const closed = server.closed();
+  const slow = connected({ connect: 80 })(get(server.url.replace('http:', 'https:')));
+  expect(await failureOf(slow)).toEqual(failsWith('TIMEOUT', { message: expect.stringContaining('80 ms') }));
+  await closed;
+  expect(performance.now() - started).toBeLessThan(400);
+});
+
+test('the endpoint has its own limit to connect', async () => {
+  const { url } = await rawServer((socket) => void socket.resume());
+  const secure = url.replace('http:', 'https:');
+  const endpoint = endpointOf(`${secure}/v2`, { connectTimeout: 60 });
+  expect(await failureOf(connected()(get(secure, { endpoint })))).toEqual(
+    failsWith('TIMEOUT', { message: expect.stringContaining('60 ms') }),
+  );
+});
+
+test('a limit longer than a timer can be is not one that fires at once', async () => {
+  const { url } = await httpServer((_request, response) => {
+    response.write('first');
+    setTimeout(() => response.end('last'), 30);
+  });
+  const transport = connected({ connect: 2 ** 40, headers: 2 ** 40, idle: 2 ** 40 });
+  expect(await textOf(await transport(get(url)))).toBe('firstlast');
+});
+
+test('what a slow reader does not take stays with the sender', async () => {
+  const chunk = Buffer.alloc(65_536);
+  let written = 0;
+  const pump = (response: ServerResponse): void => {
+    if (written >= 256 * 1_048_576) response.end();
+    else {
+      written += chunk.length;
+      if (response.write(chunk)) setImmediate(pump, response);
+      else response.once('drain', () => pump(response));
+    }
+  };
+  const { url } = await httpServer((_request, response) => pump(response));
+  const response = await connected()(get(url));
+  const iterator = response.body[Symbol.asyncIterator]();
+  await iterator.next();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const before = written;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(written).toBe(before);
+  expect(written).toBeLessThan(32 * 1_048_576);
+  for (let count = 0; count < 400; count += 1) await iterator.next();
+  expect(written).toBeGreaterThan(before);
+  await response.body.cancel();
+});
+
+const secured = () => httpsServer(certificate, (_request, response) => response.end('secret'));
+
+test('a certificate counts where its authority is given, for that endpoint alone', async () => {
+  const { url } = await secured();
+  const transport = connected();
+  expect(await failureOf(transport(get(url)))).toEqual(
+    failsWith('UNAVAILABLE', { message: expect.stringContaining('self-signed') }),
+  );
+  expect(await textOf(await transport(get(url, { tls: { ca: [certificate.cert] } })))).toBe('secret');
+  expect(await failureOf(transport(get(url)))).toEqual(failsWith('UNAVAILABLE'));
+});
+
+test('insecureSkipVerify takes any certificate, for that endpoint alone', async () => {
+  const { url } = await secured();
+  const transport = connected();
+  expect(await textOf(await transport(get(url, { tls: { insecureSkipVerify: true } })))).toBe('secret');
+  expect(await failureOf(transport(get(url)))).toEqual(failsWith('UNAVAILABLE'));
+});
+
+test('a client certificate is shown to its endpoint alone', async () => {
+  const client = await generate([{ name: 'commonName', value: 'client' }], { keyType: 'ec', algorithm: 'sha256' });
+  const options = { ...certificate, ca: [client.cert], requestCert: true, rejectUnauthorized: false };
+  const { url } = await httpsServer(options, (request, response) => {
+    response.end((request.socket as TLSSocket).getPeerCertificate().subject?.CN ?? 'nobody');
+  });
+  const transport = connected();
+  const ca = [certificate.cert];
+  const known = get(url, { tls: { ca, cert: client.cert, key: client.private } });
+  expect(await textOf(await transport(known))).toBe('client');
+  expect(await textOf(await transport(get(url, { tls: { ca } })))).toBe('nobody');
+});
+
+test('a name is judged by the addresses that it stands for, also over a connection that is open', async () => {
+  const { port, connections } = await httpServer((_request, response) => response.end('text'));
+  const transport = connected();
+  expect(await textOf(await transport(get(`http://127.0.0.1:${port}`)))).toBe('text');
+  const names = ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '0', '0177.1'];
+  for (const host of names) {
+    const error = await failureOf(transport(get(`http://${host}:${port}`, { addresses: 'public' })));
+    expect([host, error]).toEqual([host, failsWith('UNSAFE_URL')]);
+  }
+  expect(connections()).toBe(1);
+  const allowed = await transport(get(`http://localhost:${port}`, { addresses: 'private' }));
+  expect(await textOf(allowed)).toBe('text');
+});
+
+test('close ends what is under way with CLOSED, and everything after', async () => {
+  const server = await httpServer((request, response) => {
+    if (request.url === '/body') response.write('first');
+  });
+  const transport = undiciTransport();
+  const response = await transport(get(`${server.url}/body`));
+  const waiting = failureOf(transport(get(server.url)));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  await transport.close();
+  expect(await waiting).toEqual(failsWith('CLOSED'));
+  expect(await failureOf(bytesOf(response))).toEqual(failsWith('CLOSED'));
+  expect(await failureOf(transport(get(server.url)))).toEqual(failsWith('CLOSED'));
+  await transport.close();
+});
+
+test('a hundred answers at once, and no connection is left busy', async () => {
+  const server = await httpServer((_request, response) => response.end('text'));
+  const transport = connected();
+  const texts = await Promise.all(Array.from({ length: 100 }, async () => textOf(await transport(get(server.url)))));
+  expect(new Set(texts)).toEqual(new Set(['text']));
+  const before = server.connections();
+  await Promise.all(Array.from({ length: before }, async () => textOf(await transport(get(server.url)))));
+  expect(server.connections()).toBe(before);
+});
+
+test('importing undici leaves the dispatcher of the process alone, and its fetch goes on', async () => {
+  const dispatchers = () =>
+    ['1', '2'].map((number) => Reflect.get(globalThis, Symbol.for(`undici.globalDispatcher.${number}`)));
+  const { url } = await httpServer((_request, response) => response.end('text'));
+  expect(await (await fetch(url)).text()).toBe('text');
+  const before = dispatchers();
+  expect(await textOf(await connected()(get(url)))).toBe('text');
+  expect(dispatchers().every((dispatcher, index) => dispatcher === before[index])).toBe(true);
+  expect(await (await fetch(url)).text()).toBe('text');
+});
