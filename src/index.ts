@@ -1,0 +1,45 @@
+export { bytesBody } from './body.ts';
+export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
+export { loadCodecs } from './codec/codecs.ts';
+export { portableCodecs } from './codec/portable.ts';
+export { firstOf, only, under } from './combine.ts';
+export { parseConfig } from './config/config.ts';
+export type { Config, HostConfig, RegistryConfig, ShortNames, TlsConfig } from './config/model.ts';
+export type { RewriteRule } from './config/rewrite.ts';
+export type { Attempt, Capability, Endpoint, Skipped, TlsOptions } from './endpoint.ts';
+export { type ErrorCode, type ErrorDetails, RegistryError } from './errors.ts';
+export type { ClientEvent } from './events.ts';
+export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
+export {
+  type AddressPolicy,
+  type HttpRequest,
+  type HttpResponse,
+  type Transport,
+  type TransportTimeouts,
+  type Wrapper,
+  wrap,
+} from './http/transport.ts';
+export { type ConnectedTransport, type UndiciOptions, undiciTransport } from './http/undici.ts';
+export type { CredentialContext, CredentialProvider, Login } from './login.ts';
+export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';
+export { type Digest, digestOf, parseDigest } from './oci/digest.ts';
+export {
+  type Index,
+  isIndexType,
+  isManifestType,
+  type Manifest,
+  mediaTypes,
+  parseIndex,
+  parseManifest,
+} from './oci/manifest.ts';
+export { formatPlatform, matchesPlatform, type Platform, parsePlatform } from './oci/platform.ts';
+export type { Range } from './oci/range.ts';
+export { formatReference, parseReference, parseRepository, type Reference, type Repository } from './oci/reference.ts';
+export type { ProxyConfig } from './proxy.ts';
+export { type Client, createClient, type Plan } from './remote/client.ts';
+export type { ClientOptions } from './remote/client-options.ts';
+export type { BytesOptions, Content } from './remote/content.ts';
+export type { ExternalUrls } from './remote/external.ts';
+export type { FetchByDigestOptions, Fetcher, FetcherOptions, Resolved, ResolveOptions } from './remote/fetcher.ts';
+export { createResolver, type Resolver } from './remote/resolver.ts';
+export type { Body, CallOptions, Fetched, FetchOptions, Registry, Source, Store } from './source.ts';

@@ -1,0 +1,45 @@
+import { type Attempt, type Endpoint, printable, redactUrl } from '../endpoint.ts';
+import { asRegistryError, RegistryError } from '../errors.ts';
+
+/** What was asked: of whom, and how. */
+export interface Asked {
+  readonly endpoint: Endpoint;
+  readonly method: string;
+  readonly url: string;
+  /** `performance.now()` when it was asked. */
+  readonly started: number;
+}
+
+/** The record of an attempt, when it is over. */
+export function recordOf(asked: Asked, bytes: number, error?: unknown): Attempt {
+  const failure = error === undefined ? undefined : asRegistryError(error, 'UNAVAILABLE', 'The attempt failed');
+  return {
+    ...printable(asked.endpoint),
+    host: new URL(asked.endpoint.url).host,
+    method: asked.method,
+    request: redactUrl(asked.url),
+    outcome: failure?.code ?? 'ok',
+    ...(failure?.status !== undefined && { status: failure.status }),
+    ...(failure && failure.registryErrors.length > 0 && { registryErrors: failure.registryErrors }),
+    duration: performance.now() - asked.started,
+    bytes,
+    ...(failure && { message: failure.message }),
+  };
+}
+
+/** The error as its user sees it: with the host that was asked and the record of the attempt. */
+export function withAttempt(thrown: unknown, asked: Asked, bytes: number): RegistryError {
+  const error = asRegistryError(thrown, 'UNAVAILABLE', `Cannot read "${redactUrl(asked.url)}"`);
+  if (error.attempts.length > 0 || error.code === 'ABORTED') return error;
+  const { code, message, status, registryErrors } = error;
+  const record = recordOf(asked, bytes, error);
+  const { host } = record;
+  const told = message.includes(host) ? message : `${message} (${host})`;
+  return new RegistryError(code, told, {
+    status,
+    registryErrors,
+    host,
+    attempts: [record],
+    cause: error.cause ?? thrown,
+  });
+}

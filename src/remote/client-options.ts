@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import type { Codecs } from '../codec/codec.ts';
+import type { Config } from '../config/model.ts';
+import { RegistryError } from '../errors.ts';
+import type { ClientEvent } from '../events.ts';
+import type { Transport } from '../http/transport.ts';
+import { firstFault, pathText } from '../oci/issue.ts';
+import type { ExternalUrls } from './external.ts';
+import type { Resolver } from './resolver.ts';
+
+/** What a client is made of. Numbers are checked: `INVALID_CONFIG`. */
+export interface ClientOptions {
+  /** Registries, mirrors, rewrites and credentials. None: every registry at its own address, anonymously. */
+  readonly config?: Config | undefined;
+  /** The user's own host list, in place of the registries of `config`. */
+  readonly resolver?: Resolver | undefined;
+  /** In place of undici. It is not closed with the client. */
+  readonly transport?: Transport | undefined;
+  /** Decoders beside the standard ones or in their place, by the name of their encoding. */
+  readonly codecs?: Codecs | undefined;
+  readonly userAgent?: string | undefined;
+  readonly onEvent?: ((event: ClientEvent) => void) | undefined;
+  /** Milliseconds. */
+  readonly timeouts?:
+    | {
+        /** To connect, TLS included. Default 10,000, or 3,000 where another host is left. */
+        readonly connect?: number | undefined;
+        /** From the request to the answer's head. Default 30,000, or 10,000 where another host is left. */
+        readonly headers?: number | undefined;
+        /** Without a byte of the body. Default 30,000. */
+        readonly idle?: number | undefined;
+        /** For a `resolve`, a `fetchByDigest`, or one reading of a content. Unlimited by default. */
+        readonly operation?: number | undefined;
+        /** The longest `Retry-After` that is obeyed. Default 60,000. */
+        readonly retryAfter?: number | undefined;
+        /** How long a dead host is passed over. Default 30,000. */
+        readonly pause?: number | undefined;
+      }
+    | undefined;
+  readonly retries?:
+    | {
+        /** Most requests to one host for one question, where no other host is left. Default 3. */
+        readonly tries?: number | undefined;
+        /** Milliseconds before the second, doubling. Default 200. */
+        readonly backoff?: number | undefined;
+      }
+    | undefined;
+  readonly limits?:
+    | {
+        /** Default 4 MiB. */
+        readonly manifestBytes?: number | undefined;
+        /** Of a token's answer. Default 1 MiB. */
+        readonly tokenBytes?: number | undefined;
+        /** Default 10. */
+        readonly redirects?: number | undefined;
+        /** Pages of a list. Default 1,000. */
+        readonly pages?: number | undefined;
+        /** Exchanges with one origin at a time. Default 8. */
+        readonly concurrency?: number | undefined;
+        /** Bytes dropped to reach a range at a host that knows none. Default 16 MiB. */
+        readonly discardBytes?: number | undefined;
+      }
+    | undefined;
+  /** Default: allowed, at public addresses only. */
+  readonly externalUrls?: ExternalUrls | undefined;
+}
+
+/** The longest time that a timer takes. */
+const longest = 2 ** 31 - 1;
+
+const count = z.number().int().nonnegative().optional();
+const atLeastOne = z.number().int().positive().optional();
+const time = z.number().int().nonnegative().max(longest).optional();
+const someTime = z.number().int().positive().max(longest).optional();
+
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+const someFunction = z.custom(isFunction, 'not a function').optional();
+
+const schema = z.strictObject({
+  config: z.unknown().optional(),
+  resolver: someFunction,
+  transport: someFunction,
+  codecs: z
+    .record(
+      z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'not the name of an encoding in lower case'),
+      z.custom(isFunction, 'not a function'),
+    )
+    .optional(),
+  onEvent: someFunction,
+  timeouts: z
+    .strictObject({
+      connect: someTime,
+      headers: someTime,
+      idle: someTime,
+      operation: someTime,
+      retryAfter: time,
+      pause: time,
+    })
+    .optional(),
+  retries: z.strictObject({ tries: atLeastOne, backoff: time }).optional(),
+  limits: z
+    .strictObject({
+      manifestBytes: atLeastOne,
+      tokenBytes: atLeastOne,
+      redirects: count,
+      pages: atLeastOne,
+      concurrency: atLeastOne,
+      discardBytes: count,
+    })
+    .optional(),
+  externalUrls: z.union([z.enum(['allow', 'deny']), z.strictObject({ allowPrivate: z.array(z.string()) })]).optional(),
+  userAgent: z
+    .string()
+    .regex(/^[\x20-\x7e]+$/, 'not printable ASCII')
+    .optional(),
+});
+
+/** Refuses options that are none: `INVALID_CONFIG` with the option and what is wrong with it. */
+export function checkClientOptions(options: ClientOptions): void {
+  const checked = schema.safeParse(options);
+  if (checked.success) return;
+  const [issue] = checked.error.issues;
+  const unknown = issue?.code === 'unrecognized_keys' ? pathText([...issue.path, issue.keys[0] ?? '']) : undefined;
+  const found = unknown === undefined ? firstFault(checked.error, options) : `unknown option "${unknown}"`;
+  throw new RegistryError('INVALID_CONFIG', `Cannot create a client: ${found}`);
+}

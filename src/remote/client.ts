@@ -1,0 +1,115 @@
+import { parseConfig } from '../config/config.ts';
+import { loginFrom } from '../config/credentials.ts';
+import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
+import { RegistryError } from '../errors.ts';
+import { createEmit, type Emit } from '../events.ts';
+import { authorize } from '../http/authorize.ts';
+import { health } from '../http/health.ts';
+import { limits as concurrencyLimits } from '../http/limits.ts';
+import { log } from '../http/log.ts';
+import { redirects } from '../http/redirects.ts';
+import { retry } from '../http/retry.ts';
+import { type Transport, wrap } from '../http/transport.ts';
+import { undiciTransport } from '../http/undici.ts';
+import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
+import { type ClientOptions, checkClientOptions } from './client-options.ts';
+import { endedBy } from './closing.ts';
+import { createEncodings } from './decode.ts';
+import type { Context } from './exchange.ts';
+import { listedOf } from './external.ts';
+import { createFetcher, type Fetcher, type Resolved, type ResolveOptions } from './fetcher.ts';
+import { createKept } from './kept.ts';
+import { createLiars } from './liars.ts';
+import { remoteRepository } from './remote.ts';
+import { type Hosts, planHosts } from './resolver.ts';
+
+/** What a client would ask for a reference, as plain data; no secret is in it. */
+export interface Plan {
+  readonly reference: Reference;
+  /** In the order in which they are asked. */
+  readonly endpoints: readonly Endpoint[];
+  readonly skipped: readonly Skipped[];
+}
+
+/** Connections, tokens, health and limits live here: make one and keep it. Close it to end its connections. */
+export interface Client extends AsyncDisposable {
+  /** Where a reference would be looked for. No I/O. `INVALID_REFERENCE`. */
+  plan(reference: string): Plan;
+  /** What a reference names: `docker.io/library/alpine:3.20`, `alpine`, `host:5000/name@sha256:…`. */
+  resolve(reference: string, options?: ResolveOptions): Promise<Resolved & { readonly reference: Reference }>;
+  /** What can be done with a repository, `docker.io/library/alpine`. */
+  fetcher(repository: string | Repository): Fetcher;
+  /** Ends everything that is under way with `CLOSED`, and all connections. */
+  close(): Promise<void>;
+}
+
+const mebibyte = 1_048_576;
+
+/** `INVALID_CONFIG` at once for whatever is wrong with the options. Nothing is sent before something is asked for. */
+export function createClient(options: ClientOptions = {}): Client {
+  checkClientOptions(options);
+  const config = parseConfig(options.config ?? {});
+  const { timeouts, limits = {}, externalUrls = 'allow' } = options;
+  const emit = createEmit(options.onEvent);
+  const planner = planHosts(config);
+  for (const text of planner.warnings) emit({ type: 'warning', text });
+  const { resolver } = options;
+  const hostsOf = (repository: Repository): Hosts =>
+    resolver ? { endpoints: resolver(repository), skipped: [] } : planner.hosts(repository);
+  const pool = options.transport ? undefined : undiciTransport({ timeouts });
+  const transport = options.transport ?? pool;
+  if (!transport) throw new RegistryError('UNSUPPORTED', 'Cannot create a client: there is no transport');
+  const closing = new AbortController();
+  const context: Context = {
+    send: wrap(compose(transport, options, loginFrom(config.credentials), emit), endedBy(closing.signal)),
+    encodings: createEncodings(options.codecs),
+    emit,
+    userAgent: options.userAgent ?? 'ocifetch',
+    kept: createKept(),
+    manifestBytes: limits.manifestBytes ?? 4 * mebibyte,
+    discardBytes: limits.discardBytes ?? 16 * mebibyte,
+  };
+  const shared = { emit, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
+  const fetcherOf = (repository: Repository): Fetcher =>
+    createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
+  const close = async (): Promise<void> => {
+    closing.abort(new RegistryError('CLOSED', 'The client was closed'));
+    await pool?.close();
+  };
+  return {
+    plan: (text) => {
+      const reference = parseReference(text);
+      const { endpoints, skipped } = hostsOf(reference);
+      return { reference, endpoints: endpoints.map(printable), skipped };
+    },
+    resolve: async (text, call) => {
+      const reference = parseReference(text);
+      const { registry, name, tag, digest } = reference;
+      return { reference, ...(await fetcherOf({ registry, name }).resolve(digest ?? tag ?? 'latest', call)) };
+    },
+    fetcher: (repository) => fetcherOf(typeof repository === 'string' ? parseRepository(repository) : repository),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Everything that goes round an exchange, outermost first. */
+function compose(
+  transport: Transport,
+  { timeouts = {}, retries = {}, limits = {}, externalUrls = 'allow', userAgent }: ClientOptions,
+  loginFor: ReturnType<typeof loginFrom>,
+  emit: Emit,
+): Transport {
+  const allowPrivate = listedOf(externalUrls);
+  return wrap(
+    transport,
+    // A try begins with the registry again, as the URLs it redirects to expire.
+    retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
+    redirects({ limit: limits.redirects, allowPrivate }),
+    // Inside redirects: each hop is judged by its own origin.
+    authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
+    health({ pause: timeouts.pause, emit }),
+    concurrencyLimits({ concurrency: limits.concurrency }),
+    log(emit),
+  );
+}

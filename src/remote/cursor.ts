@@ -1,0 +1,122 @@
+import { join } from '../body.ts';
+import { RegistryError } from '../errors.ts';
+import { abortError } from '../http/deadline.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { checkRange } from '../oci/range.ts';
+import { type Hash, hashOf } from './hash.ts';
+import type { Reader, Readings } from './readings.ts';
+
+/** A place in a content, and the reading that goes on from there. */
+export class Cursor {
+  readonly #descriptor: Descriptor;
+  readonly #readings: Readings;
+  #reader: Reader | undefined;
+  /** Bytes that the reading gave and that were not yet handed on. */
+  #rest: Uint8Array | undefined;
+  #hash: Hash | undefined;
+  #toldEnd = false;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Offset of the next byte. */
+  position = 0;
+
+  constructor(descriptor: Descriptor, readings: Readings) {
+    this.#descriptor = descriptor;
+    this.#readings = readings;
+  }
+
+  /** The chunks from here to the end; leaving them ends the reading. */
+  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for (;;) {
+        const chunk = await this.#next();
+        if (!chunk) return;
+        this.position += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** The next `length` bytes; fewer only at the end, then none, once. */
+  read(length: number): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      if (!Number.isSafeInteger(length) || length < 1) {
+        throw new RangeError(`Cannot read "${length}" bytes: not a whole number from 1 on`);
+      }
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      while (size < length) {
+        const chunk = await this.#next(size > 0);
+        if (!chunk) break;
+        const taken = chunk.subarray(0, length - size);
+        if (taken.length < chunk.length) this.#rest = chunk.subarray(taken.length);
+        chunks.push(taken);
+        size += taken.length;
+      }
+      // The last byte is handed on only when the digest is known to be right.
+      if (!this.#rest && size > 0 && this.position + size === this.#descriptor.size) await this.#next(true);
+      this.position += size;
+      return join(chunks, size);
+    });
+  }
+
+  /** Where it already stands, the hash goes on; anywhere else it is lost, but for the start. */
+  seek(position: number): Promise<void> {
+    return this.#inTurn(async () => {
+      checkRange({ start: position }, this.#descriptor.size);
+      this.#readings.mustBeOpen();
+      if (position !== this.position) {
+        this.#leave();
+        this.#rest = undefined;
+        this.#hash = undefined;
+      }
+      this.position = position;
+      this.#toldEnd = false;
+    });
+  }
+
+  /** The next chunk from here. `undefined` at the end, which is told once; not told at all to a reader `inside` a read. */
+  async #next(inside = false): Promise<Uint8Array | undefined> {
+    this.#readings.mustBeOpen();
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest) return rest;
+    const { digest } = this.#descriptor;
+    if (this.#toldEnd) {
+      throw new RegistryError('CLOSED', `Cannot read "${digest}": it was read to its end; seek to read again`);
+    }
+    if (!this.#reader) {
+      if (this.position === 0) this.#hash = hashOf(this.#descriptor);
+      const hash = this.#hash?.at === this.position ? this.#hash : undefined;
+      if (!hash && this.position === this.#descriptor.size) {
+        // Nothing is left to read or to verify.
+        this.#toldEnd = true;
+        return undefined;
+      }
+      this.#reader = this.#readings.open({ start: this.position }, { hash });
+    }
+    try {
+      const { value } = await this.#reader.chunks.next();
+      if (!value && !inside) this.#toldEnd = true;
+      return value ?? undefined;
+    } catch (error) {
+      this.#reader = undefined;
+      this.#toldEnd = this.position === this.#descriptor.size;
+      throw error;
+    }
+  }
+
+  /** Ends the cursor's reading; the cursor stays where it is. */
+  #leave(): void {
+    this.#reader?.stop(abortError('the reader left'));
+    this.#reader = undefined;
+  }
+
+  /** One after the other, as they share the cursor. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}

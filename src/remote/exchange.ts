@@ -1,0 +1,128 @@
+import { discard, readAll } from '../body.ts';
+import { type Endpoint, redactUrl } from '../endpoint.ts';
+import { codeOfStatus, RegistryError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
+import { parseWarnings } from '../http/warning.ts';
+import type { Repository } from '../oci/reference.ts';
+import { type Route, toPath } from '../oci/route.ts';
+import type { CallOptions } from '../source.ts';
+import { recordOf, withAttempt } from './attempt.ts';
+import type { Encodings } from './decode.ts';
+import type { Kept } from './kept.ts';
+
+/** What every request of a client shares. */
+export interface Context {
+  readonly send: Transport;
+  readonly encodings: Encodings;
+  readonly emit: Emit;
+  readonly userAgent: string;
+  readonly kept: Kept;
+  /** Bytes. */
+  readonly manifestBytes: number;
+  readonly discardBytes: number;
+}
+
+/** An endpoint, asked for a repository by a client. */
+export interface Place {
+  readonly endpoint: Endpoint;
+  /** The repository as its users name it: under this name what was read is kept. */
+  readonly repository: Repository;
+  readonly context: Context;
+}
+
+export interface Question {
+  readonly endpoint: Endpoint;
+  /** A stranger is sent no credentials, headers or TLS settings. */
+  readonly stranger?: { readonly addresses: AddressPolicy } | undefined;
+  readonly method: 'GET' | 'HEAD';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function questionOf(
+  endpoint: Endpoint,
+  method: Question['method'],
+  route: Route,
+  headers: Question['headers'],
+): Question {
+  const query = endpoint.namespace === undefined ? '' : `?ns=${encodeURIComponent(endpoint.namespace)}`;
+  return { endpoint, method, url: `${endpoint.url}${toPath(route)}${query}`, headers };
+}
+
+/** An answer with a good status. */
+export interface Answer {
+  readonly response: HttpResponse;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Asks once, reads the answer's head, and hands it to `use`, whose result is the question's. What fails, there too, is
+ * told with the host and the attempt, and the body is cancelled. The attempt is an event when the body has ended.
+ */
+export async function ask<T>(
+  question: Question,
+  { send, emit, userAgent }: Context,
+  { signal, more, onWarning }: CallOptions,
+  use: (answer: Answer) => Promise<T>,
+): Promise<T> {
+  const { endpoint, stranger, method, url, headers } = question;
+  const asked = { endpoint, method, url, started: performance.now() };
+  let response: HttpResponse | undefined;
+  try {
+    const known = stranger ? { addresses: stranger.addresses } : { endpoint, tls: endpoint.tls };
+    response = await send({ method, url, headers: { 'user-agent': userAgent, ...headers }, signal, more, ...known });
+    const warnings = parseWarnings(response.headers.warning);
+    for (const text of warnings) onWarning?.(text, new URL(endpoint.url).host);
+    if (response.status >= 300) throw await refusal(response, method, url);
+    const result = await use({ response, warnings });
+    if (response.ended)
+      void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(asked, bytes, error) }));
+    return result;
+  } catch (thrown) {
+    await response?.body.cancel(thrown).catch(() => {});
+    const error = withAttempt(thrown, asked, 0);
+    emit({ type: 'attempt', ...(error.attempts.at(-1) ?? recordOf(asked, 0, error)) });
+    throw error;
+  }
+}
+
+/** Most bytes of an error's body that are read. */
+const refusalBytes = 65_536;
+
+/** What a bad status says, with the codes of the body: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec. */
+async function refusal(response: HttpResponse, method: string, url: string): Promise<RegistryError> {
+  const { status, headers } = response;
+  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  const bytes = isJson ? await readAll(response.body, refusalBytes, 'an error').catch(() => undefined) : undefined;
+  if (!bytes) await discard(response.body);
+  const told = bytes ? registryErrorsOf(bytes) : [];
+  const words = told.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
+  const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
+  const doing = `Cannot ${method.toLowerCase()} "${redactUrl(url)}"`;
+  return new RegistryError(codeOfStatus(status), `${doing}: ${found}`, {
+    status,
+    registryErrors: told.map(({ code }) => code),
+  });
+}
+
+function registryErrorsOf(bytes: Uint8Array): { code: string; message: string }[] {
+  let body: unknown;
+  try {
+    body = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return [];
+  }
+  const errors = (body as { errors?: unknown } | null)?.errors;
+  if (!Array.isArray(errors)) return [];
+  return errors.slice(0, 8).flatMap((error: unknown) => {
+    const { code, message } = (error ?? {}) as Record<string, unknown>;
+    if (typeof code !== 'string' || !/^[\w-]{1,64}$/.test(code)) return [];
+    return [{ code, message: typeof message === 'string' ? printableText(message) : '' }];
+  });
+}
+
+/** A message of a stranger, fit for one line of a log. */
+function printableText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}"]+/gu, ' ').slice(0, 200);
+}

@@ -1,0 +1,53 @@
+import { redactUrl } from '../endpoint.ts';
+import { RegistryError } from '../errors.ts';
+import { isListed, type Listed } from '../http/address.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Source } from '../source.ts';
+import { fetchHeaders } from './endpoint-source.ts';
+import { ask, type Context } from './exchange.ts';
+import { openAnswer } from './open.ts';
+
+/** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
+export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
+
+export const listedOf = (policy: ExternalUrls): Listed => (typeof policy === 'object' ? policy.allowPrivate : []);
+
+/**
+ * The places that a descriptor names itself, each a source: http and https only, asked without credentials, cookies or
+ * configured headers, at public addresses unless their host is listed.
+ */
+export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls, context: Context): Source[] {
+  if (policy === 'deny') return [];
+  return urls.flatMap((text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url && ['http:', 'https:'].includes(url.protocol)) return [externalSource(url, listedOf(policy), context)];
+    context.emit({ type: 'skip', url: redactUrl(text), reason: 'an external URL that is neither http nor https' });
+    return [];
+  });
+}
+
+function externalSource(url: URL, listed: Listed, context: Context): Source {
+  url.username = '';
+  url.password = '';
+  url.hash = '';
+  const endpoint = { url: url.origin, repository: '', scopes: [], capabilities: ['pull' as const] };
+  const stranger = { addresses: isListed(url, listed) ? ('any' as const) : ('public' as const) };
+  const name = redactUrl(url);
+  return {
+    name,
+    resolve: (reference) => Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" at an external URL`)),
+    fetch: (target, { range, ...call } = {}) => {
+      const closed = range && { start: range.start, end: Math.min(range.end ?? target.size, target.size) };
+      const headers = fetchHeaders('*/*', closed, target, context);
+      return ask(
+        { endpoint, stranger, method: 'GET', url: url.href, headers },
+        context,
+        call,
+        async ({ response, warnings }) => {
+          const body = await openAnswer(response, target, closed, context);
+          return { descriptor: target, body, from: name, warnings, endpoint, request: name };
+        },
+      );
+    },
+  };
+}

@@ -1,0 +1,140 @@
+import { RegistryError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { deadline } from '../http/deadline.ts';
+import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
+import { parseDigest } from '../oci/digest.ts';
+import { isSchema1, kindOf } from '../oci/manifest.ts';
+import { quote } from '../oci/quote.ts';
+import { formatReference, isTag, type Repository } from '../oci/reference.ts';
+import type { CallOptions, Source } from '../source.ts';
+import { Content } from './content.ts';
+import type { Liars } from './liars.ts';
+import type { RemoteRepository } from './remote.ts';
+import { collectWarnings } from './warnings.ts';
+
+/** How to resolve. */
+export interface ResolveOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The content is wanted next: it is read at once, and the `fetch` that follows makes no request. */
+  readonly content?: boolean | undefined;
+}
+
+/** How to fetch. */
+export interface FetcherOptions {
+  /** Ends the reading of the content, too. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How to fetch what only a digest is known of. */
+export interface FetchByDigestOptions extends FetcherOptions {
+  /** Says where to look; without it blobs are asked for first, then manifests. */
+  readonly mediaType?: string | undefined;
+}
+
+/** What a tag or digest names. */
+export interface Resolved {
+  readonly descriptor: Descriptor;
+  /** What hosts wished their users to be told, each once. */
+  readonly warnings: readonly string[];
+}
+
+/** What can be done with one repository. Errors: RegistryError, by the codes of `ErrorCode`. */
+export interface Fetcher {
+  readonly repository: Repository;
+  /** The Source under it, for `copy`, `cached` and `serve`. */
+  readonly source: Source;
+  /** What a tag or digest names. */
+  resolve(reference: string, options?: ResolveOptions): Promise<Resolved>;
+  /** The content of a descriptor: asked for when it is read. `INVALID_DIGEST` or `INVALID_REFERENCE` for a bad descriptor. */
+  fetch(descriptor: Descriptor, options?: FetcherOptions): Promise<Content>;
+  /** The content of a digest, its size and type learnt from the answer, which is open when this returns: read it or close it. */
+  fetchByDigest(digest: string, options?: FetchByDigestOptions): Promise<Content>;
+}
+
+/** What the fetchers of one client share. */
+export interface FetcherContext {
+  readonly emit: Emit;
+  readonly liars: Liars;
+  /** Fires when the client is closed. */
+  readonly closing: AbortSignal;
+  /** Milliseconds. */
+  readonly operation?: number | undefined;
+}
+
+export function createFetcher(
+  repository: Repository,
+  { source, byDigest }: RemoteRepository,
+  context: FetcherContext,
+): Fetcher {
+  const { closing, operation, emit, liars } = context;
+  const contentOf = (from: Source, signal: AbortSignal | undefined) => ({
+    source: from,
+    emit,
+    liars,
+    operation,
+    signals: [signal, closing],
+  });
+  return {
+    repository,
+    source,
+    resolve: async (reference, { signal, content } = {}) => {
+      checkTagOrDigest(reference);
+      const doing = `Cannot resolve ${quote(formatReference(repository))}`;
+      return during(doing, [signal, closing], operation, async (call) => {
+        const warned = collectWarnings(emit);
+        const descriptor = await source.resolve(reference, { ...call, content, onWarning: warned.add });
+        return { descriptor, warnings: warned.texts() };
+      });
+    },
+    fetch: async (given, { signal } = {}) => {
+      closing.throwIfAborted();
+      const descriptor = parseDescriptor(given);
+      refuseSchema1(descriptor.digest, descriptor.mediaType);
+      return new Content({ ...contentOf(source, signal), descriptor, warned: collectWarnings(emit) });
+    },
+    fetchByDigest: async (text, { signal, mediaType } = {}) => {
+      const digest = parseDigest(text);
+      refuseSchema1(digest, mediaType);
+      const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
+      const from = byDigest(mediaType === undefined ? undefined : kindOf(mediaType));
+      const warned = collectWarnings(emit);
+      const opened = await during(`Cannot fetch "${digest}"`, [signal, closing], operation, (call) =>
+        from.fetch(unknown, { ...call, onWarning: warned.add }),
+      );
+      const { descriptor } = opened;
+      return new Content({ ...contentOf(from, signal), descriptor, opened, warned });
+    },
+  };
+}
+
+function refuseSchema1(digest: string, mediaType = ''): void {
+  if (!isSchema1(mediaType)) return;
+  const found = `Docker schema 1 (${quote(mediaType)}) is not supported`;
+  throw new RegistryError('UNSUPPORTED', `Cannot fetch ${quote(digest)}: ${found}`);
+}
+
+function checkTagOrDigest(reference: string): void {
+  if (reference.includes(':')) parseDigest(reference);
+  else if (!isTag(reference)) {
+    throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(reference)}: neither a tag nor a digest`);
+  }
+}
+
+async function during<T>(
+  doing: string,
+  signals: readonly (AbortSignal | undefined)[],
+  operation: number | undefined,
+  work: (call: CallOptions) => Promise<T>,
+): Promise<T> {
+  const limit = deadline(...signals);
+  try {
+    limit.signal.throwIfAborted();
+    if (operation !== undefined) limit.limit(operation, doing);
+    return await work({ signal: limit.signal });
+  } catch (error) {
+    if (limit.signal.aborted) throw limit.signal.reason;
+    throw error;
+  } finally {
+    limit.end();
+  }
+}

@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/errors.ts';
+import type { Config } from '../../src/index.ts';
+import { manifestAccept, mediaTypes } from '../../src/oci/media-type.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { absent, sampleOf, samples } from '../contract/source.ts';
+import { type Answer, chunked, createHosts, errorOf, refusal, sampleHost, text } from '../support/hosts.ts';
+
+const { manifest, config } = samples;
+const { digest, mediaType, size } = manifest.descriptor;
+const base = 'https://origin.test/v2/app';
+const mirrored: Config = { registries: { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } } };
+
+const head = (headers: Record<string, string>): Response => new Response(null, { headers });
+const good = { 'content-type': mediaType, 'docker-content-digest': digest, 'content-length': String(size) };
+
+/** HEAD as given, GET the manifest with the given headers or body. */
+const host =
+  (onHead: () => Response, headers: Record<string, string> = { 'content-type': mediaType }, body?: BodyInit): Answer =>
+  ({ method }) =>
+    method === 'HEAD' ? onHead() : new Response(body ?? manifest.bytes.slice(), { headers });
+
+async function resolving(answer: Answer, reference = 'origin.test/app', options = {}) {
+  const hosts = createHosts({ 'origin.test': answer });
+  const client = createClient({ transport: hosts.transport, retries: { tries: 1 }, ...options });
+  return { ...hosts, client, resolved: await client.resolve(reference) };
+}
+
+test('a tag is resolved by one HEAD that names what it accepts, and asks for the plain length', async () => {
+  const { resolved, log, requests } = await resolving(() =>
+    head({ ...good, 'content-type': `${mediaType}; charset=utf-8` }),
+  );
+  expect(resolved.descriptor).toEqual({ mediaType, digest, size });
+  expect(resolved.reference).toEqual({ registry: 'origin.test', name: 'app', tag: 'latest' });
+  expect(log()).toEqual([`HEAD ${base}/manifests/latest`]);
+  expect(requests[0]?.headers.get('accept')).toBe(manifestAccept);
+  expect(manifestAccept.endsWith(', */*')).toBe(true);
+  expect(requests[0]?.headers.get('accept-encoding')).toBe('identity');
+});
+
+const other = `sha512:${createHash('sha512').update(manifest.bytes).digest('hex')}`;
+const without = (name: keyof typeof good) => Object.fromEntries(Object.entries(good).filter(([key]) => key !== name));
+const fallbacks: readonly [title: string, onHead: () => Response][] = [
+  ['405', () => new Response(null, { status: 405 })],
+  ['403', () => new Response(null, { status: 403 })],
+  ['501', () => new Response(null, { status: 501 })],
+  ['no length', () => head(without('content-length'))],
+  ['a length of nothing', () => head({ ...good, 'content-length': '0' })],
+  ['no digest', () => head(without('docker-content-digest'))],
+  ['a malformed digest', () => head({ ...good, 'docker-content-digest': 'sha256:abc' })],
+  ['an unknown algorithm', () => head({ ...good, 'docker-content-digest': `md5:${'0'.repeat(32)}` })],
+  ['another algorithm', () => head({ ...good, 'docker-content-digest': other })],
+  ['no type', () => head(without('content-type'))],
+  ['the type of HTML', () => head({ ...good, 'content-type': 'text/html' })],
+  ['the length of an encoded answer', () => head({ ...good, 'content-encoding': 'gzip' })],
+];
+test.each(fallbacks)('HEAD with %s is followed by one GET, which is read and hashed', async (_, onHead) => {
+  const { resolved, log } = await resolving(host(onHead));
+  expect(resolved.descriptor).toEqual({ mediaType, digest, size });
+  expect(log()).toEqual([`HEAD ${base}/manifests/latest`, `GET ${base}/manifests/latest`]);
+});
+
+test('what GET was read for is not downloaded again by the fetch that follows', async () => {
+  const { client, resolved, log } = await resolving(host(() => new Response(null, { status: 405 })));
+  const content = await client.fetcher('origin.test/app').fetch(resolved.descriptor);
+  expect(Buffer.compare(await content.bytes(), manifest.bytes)).toBe(0);
+  expect(content.verified).toBe(true);
+  expect(log()).toHaveLength(2);
+});
+
+test('with content: true the document is read at once, and kept', async () => {
+  const hosts = createHosts({ 'origin.test': await sampleHost() });
+  const client = createClient({ transport: hosts.transport });
+  const { descriptor } = await client.resolve('origin.test/app', { content: true });
+  expect(descriptor).toMatchObject(manifest.descriptor);
+  expect(await (await client.fetcher('origin.test/app').fetch(descriptor)).json()).toMatchObject({ schemaVersion: 2 });
+  expect(hosts.log()).toEqual([`GET ${base}/manifests/latest`]);
+});
+
+test('a digest header that contradicts the body is DIGEST_MISMATCH', async () => {
+  const answer = host(() => new Response(null, { status: 405 }), { ...good, 'docker-content-digest': absent });
+  const error = await errorOf(resolving(answer));
+  expect(error).toMatchObject({ code: 'DIGEST_MISMATCH', host: 'origin.test' });
+  expect(error.message).toContain(absent);
+});
+
+test('a body that has not the digest asked for is DIGEST_MISMATCH, as is a HEAD that says so', async () => {
+  for (const onHead of [() => new Response(null, { status: 405 }), () => head(good)]) {
+    const error = await errorOf(resolving(host(onHead), `origin.test/app@${absent}`));
+    expect(error.code).toBe('DIGEST_MISMATCH');
+  }
+});
+
+test.each([
+  ['HEAD', host(() => head({ ...good, 'content-length': '101' }))],
+  ['GET', host(() => head(without('content-length')), good, new Uint8Array(101))],
+  [
+    'GET in chunks',
+    host(() => head({}), { 'content-type': mediaType }, chunked(new Uint8Array(60), new Uint8Array(60), 'stall')),
+  ],
+] as const)('a manifest over the limit is TOO_LARGE by %s, and the rest is not read', async (_, answer) => {
+  const error = await errorOf(resolving(answer, 'origin.test/app', { limits: { manifestBytes: 100 } }));
+  expect(error.code).toBe('TOO_LARGE');
+  expect(error.message).toContain('100');
+});
+
+test('without an option the limit is 4 MiB', async () => {
+  const length = (bytes: number) => host(() => head({ ...good, 'content-length': String(bytes) }));
+  expect((await resolving(length(4_194_304))).resolved.descriptor.size).toBe(4_194_304);
+  expect((await errorOf(resolving(length(4_194_305)))).code).toBe('TOO_LARGE');
+});
+
+const layer = config.descriptor;
+const document = (fields: object): Uint8Array => text(JSON.stringify({ schemaVersion: 2, ...fields }));
+const bad: readonly [title: string, type: string, body: Uint8Array, code: ErrorCode, told: string][] = [
+  ['HTML', 'text/html; charset=utf-8', text('<html>log in</html>'), 'BAD_RESPONSE', 'HTML'],
+  ['HTML that says it is a manifest', mediaType, text('<!DOCTYPE html>'), 'BAD_RESPONSE', 'HTML'],
+  ['an empty body', mediaType, text(''), 'BAD_RESPONSE', 'empty'],
+  ['no JSON', mediaType, text('{'), 'BAD_RESPONSE', 'JSON'],
+  ['manifests and layers', mediaTypes.ociIndex, document({ manifests: [], layers: [] }), 'BAD_RESPONSE', 'both'],
+  ['manifests and config', mediaTypes.ociIndex, document({ manifests: [], config: layer }), 'BAD_RESPONSE', 'both'],
+  [
+    'a type that contradicts its header',
+    mediaType,
+    document({ mediaType: mediaTypes.ociIndex, manifests: [] }),
+    'BAD_RESPONSE',
+    'mediaType',
+  ],
+  ['an index under the header of a manifest', mediaType, document({ manifests: [] }), 'BAD_RESPONSE', 'manifests'],
+  [
+    'schema 1',
+    'application/vnd.docker.distribution.manifest.v1+prettyjws',
+    text('{"schemaVersion":1}'),
+    'UNSUPPORTED',
+    'schema 1',
+  ],
+  [
+    'schema 1 without its type',
+    'application/json',
+    text('{"schemaVersion":1,"fsLayers":[]}'),
+    'UNSUPPORTED',
+    'schema 1',
+  ],
+];
+test.each(bad)('%s is refused, and the next host is asked', async (_, type, body, code, told) => {
+  const refusing = host(
+    () => new Response(null, { status: 405 }),
+    { 'content-type': type },
+    body as Uint8Array<ArrayBuffer>,
+  );
+  const error = await errorOf(resolving(refusing));
+  expect(error.code).toBe(code);
+  expect(error.message).toContain(told);
+  const { transport } = createHosts({ 'mirror.test': refusing, 'origin.test': () => head(good) });
+  const client = createClient({ transport, config: mirrored });
+  expect((await client.resolve('origin.test/app')).descriptor.digest).toBe(digest);
+});
+
+test('tag and digest: the digest decides, and any host that may pull is asked', async () => {
+  const hosts = createHosts({ 'mirror.test': await sampleHost(), 'origin.test': refusal(500) });
+  const mirrors = [{ url: 'https://mirror.test', capabilities: ['pull' as const] }];
+  const client = createClient({ transport: hosts.transport, config: { registries: { 'origin.test': { mirrors } } } });
+  const { descriptor } = await client.resolve(`origin.test/app:other@${digest}`);
+  expect(descriptor).toEqual(manifest.descriptor);
+  expect(hosts.log()).toEqual([`HEAD https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`]);
+});
+
+test('a tag is resolved only by hosts that are trusted to', async () => {
+  const hosts = createHosts({ 'mirror.test': await sampleHost(), 'origin.test': refusal(404) });
+  const mirrors = [{ url: 'https://mirror.test', capabilities: ['pull' as const] }];
+  const client = createClient({ transport: hosts.transport, config: { registries: { 'origin.test': { mirrors } } } });
+  expect((await errorOf(client.resolve('origin.test/app'))).code).toBe('NOT_FOUND');
+  expect(hosts.log()).toEqual([`HEAD ${base}/manifests/latest`]);
+  const mirrorOnly = { registries: { 'origin.test': { mirrors, origin: 'never' as const } } };
+  const error = await errorOf(
+    createClient({ transport: hosts.transport, config: mirrorOnly }).resolve('origin.test/app'),
+  );
+  expect(error.code).toBe('NO_HOSTS');
+  expect(error.message).toContain('resolve');
+});
+
+test('a digest that is no manifest is looked for among the blobs', async () => {
+  const { resolved, log } = await resolving(await sampleHost(), `origin.test/app@${config.descriptor.digest}`);
+  expect(resolved.descriptor).toEqual({ ...config.descriptor, mediaType: 'application/octet-stream' });
+  expect(log().map((line) => line.replace(/sha256.*/, ''))).toEqual([`HEAD ${base}/manifests/`, `HEAD ${base}/blobs/`]);
+});
+
+test('a 404 to a tag is not asked again by GET; the message of a 403 is', async () => {
+  const missing = createHosts({ 'origin.test': refusal(404, 'MANIFEST_UNKNOWN') });
+  const gone = await errorOf(createClient({ transport: missing.transport }).resolve('origin.test/app'));
+  expect([gone.code, missing.log().length]).toEqual(['NOT_FOUND', 1]);
+  const denying = createHosts({ 'origin.test': refusal(403, 'DENIED', 'pay first') });
+  const error = await errorOf(createClient({ transport: denying.transport }).resolve('origin.test/app'));
+  expect(error).toMatchObject({ code: 'DENIED', status: 403, registryErrors: ['DENIED'] });
+  expect(error.message).toContain('pay first');
+});
+
+test('warnings are told once each, in the result and as events', async () => {
+  const warning = '299 - "end of \\"life\\"", 299 - "second"';
+  const texts: string[] = [];
+  const answer: Answer = ({ method }) =>
+    method === 'HEAD'
+      ? new Response(null, { status: 405, headers: { warning } })
+      : new Response(manifest.bytes.slice(), { headers: { 'content-type': mediaType, warning } });
+  const onEvent = (event: { type: string; text?: string }) => event.type === 'warning' && texts.push(event.text ?? '');
+  const { resolved } = await resolving(answer, 'origin.test/app', { onEvent });
+  expect(resolved.warnings).toEqual(['end of "life"', 'second']);
+  expect(texts).toEqual(['end of "life"', 'second']);
+});
+
+test('manifests of Docker and indexes of both kinds are resolved as what they are', async () => {
+  for (const type of [mediaTypes.dockerManifest, mediaTypes.dockerList, mediaTypes.ociIndex]) {
+    const fields = type === mediaTypes.dockerManifest ? { config: layer, layers: [layer] } : { manifests: [layer] };
+    const sample = { ...sampleOf(document({ mediaType: type, ...fields }), type), tag: 'latest' };
+    const hosts = createHosts({ 'origin.test': await sampleHost([sample]) });
+    const client = createClient({ transport: hosts.transport });
+    for (const content of [false, true]) {
+      expect((await client.resolve('origin.test/app', { content })).descriptor).toEqual(sample.descriptor);
+    }
+  }
+});
