@@ -33,13 +33,25 @@ export function derivedBody(body: Body, derive: (body: Body) => AsyncIterable<Ui
   };
 }
 
-/** All bytes of a body. One byte over `limit` is `TOO_LARGE`, and the rest is not read. */
-export async function readAll(body: AsyncIterable<Uint8Array>, limit: number, what: string): Promise<Uint8Array> {
+/**
+ * All bytes of a body. One byte over `limit` is `TOO_LARGE`, and the rest is not read. A body that goes on for longer than
+ * `within` milliseconds is `TIMEOUT`: one that drips is never idle.
+ */
+export async function readAll(
+  body: AsyncIterable<Uint8Array>,
+  limit: number,
+  what: string,
+  within = 60_000,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
+  const started = performance.now();
   for await (const chunk of body) {
     size += chunk.length;
     if (size > limit) throw new RegistryError('TOO_LARGE', `Cannot read ${what}: more than ${limit} bytes`);
+    if (performance.now() - started > within) {
+      throw new RegistryError('TIMEOUT', `Cannot read ${what}: not done in ${within} ms`);
+    }
     chunks.push(chunk);
   }
   return join(chunks, size);

@@ -30,6 +30,11 @@ export interface Endpoint {
   readonly connectTimeout?: number;
   /** Where the login comes from, for people to read; never the login. */
   readonly credentials?: string;
+  /** Most requests begun in a second, and most exchanges at a time, where the configuration says so. */
+  readonly requestsPerSecond?: number;
+  readonly concurrency?: number;
+  /** The proxy it is asked through, its login struck; for people to read. */
+  readonly proxy?: string;
   /** `file:line` of the configuration that names this endpoint. */
   readonly declaredAt?: string;
 }

@@ -4,6 +4,7 @@ type Builtins = {
   'node:events': typeof import('node:events');
   'node:fs': typeof import('node:fs');
   'node:stream': typeof import('node:stream');
+  'node:tls': typeof import('node:tls');
 };
 
 /**

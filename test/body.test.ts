@@ -80,3 +80,17 @@ test('discard never fails, and waits no longer than its time', async () => {
   expect(slow.cancelled.length).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('a body that drips is given up in time', async () => {
+  vi.useRealTimers();
+  const dripping = (async function* () {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      yield new Uint8Array(1);
+    }
+  })();
+  await expect(readAll(dripping, 1000, 'an error', 50)).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: 'Cannot read an error: not done in 50 ms',
+  });
+});

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bytesBody } from '../src/body.ts';
-import { combineErrors, firstOf, only, under } from '../src/combine.ts';
+import { combineErrors, failedBefore, firstOf, only, orElse, under } from '../src/combine.ts';
 import { type Attempt, printable } from '../src/endpoint.ts';
 import { type ErrorCode, RegistryError } from '../src/errors.ts';
 import type { Repository } from '../src/oci/reference.ts';
@@ -128,6 +128,91 @@ test('ABORTED stops the asking, and so does a signal that has fired', async () =
   );
   expect(await failureOf(source.fetch(target, { signal: controller.signal }))).toEqual(failsWith('TIMEOUT'));
   expect(log).toEqual(['a, more', 'a, more']);
+});
+
+test('once the signal has fired, whatever a source throws is ABORTED, with the reason and the attempts until then', async () => {
+  const log: string[] = [];
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const failing: Source = {
+    ...place('b', log),
+    fetch: () => {
+      controller.abort(reason);
+      return Promise.reject(new TypeError('socket hang up'));
+    },
+  };
+  const source = firstOf(place('a', log, 'UNAVAILABLE'), failing, place('c', log));
+  const error = (await failureOf(source.fetch(target, { signal: controller.signal }))) as RegistryError;
+  expect(error).toEqual(failsWith('ABORTED', { host: 'a', cause: reason }));
+  expect(error.attempts.map(({ host }) => host)).toEqual(['a']);
+  expect(log).toEqual(['a, more']);
+});
+
+test('with a signal that has fired nobody is asked', async () => {
+  const log: string[] = [];
+  const reason = new Error('enough');
+  const signal = AbortSignal.abort(reason);
+  const source = firstOf(place('a', log));
+  for (const call of [() => source.fetch(target, { signal }), () => source.resolve('latest', { signal })]) {
+    expect(await failureOf(call())).toEqual(failsWith('ABORTED', { cause: reason }));
+  }
+  expect(log).toEqual([]);
+});
+
+test('what answers tells what failed before it, with the name of who failed', async () => {
+  const log: string[] = [];
+  const inner = firstOf(place('b', log, 'DENIED'), place('c', log));
+  const fetched = await firstOf(place('a', log, 'UNAVAILABLE'), inner).fetch(target);
+  expect(failedBefore(fetched).map(({ from, error }) => `${from} ${error.code}`)).toEqual([
+    'a UNAVAILABLE',
+    'b DENIED',
+  ]);
+  expect(failedBefore(await place('c', log).fetch(target))).toEqual([]);
+});
+
+test('orElse asks the second where a host of the first has it not, the first as if it were alone', async () => {
+  const log: string[] = [];
+  const asked = async (...first: (ErrorCode | undefined)[]): Promise<string> => {
+    log.length = 0;
+    const hosts = first.map((code, index) => place(`host ${index}`, log, code));
+    const source = orElse(firstOf(...hosts), place('else', log));
+    const outcomes = [source.fetch(target), source.resolve('latest')].map((call) =>
+      call.then(
+        () => 'ok',
+        ({ code }) => code,
+      ),
+    );
+    return [...(await Promise.all(outcomes)), ...new Set(log)].join('; ');
+  };
+  expect(await asked(undefined)).toBe('ok; ok; host 0');
+  expect(await asked('NOT_FOUND')).toBe('ok; ok; host 0; else');
+  expect(await asked('NOT_FOUND', 'NOT_FOUND')).toBe('ok; ok; host 0, more; host 1; else');
+  // Who is down says nothing; the other one may have it under its other kind.
+  expect(await asked('UNAVAILABLE', 'NOT_FOUND')).toBe('ok; ok; host 0, more; host 1; else');
+  expect(await asked('UNAVAILABLE')).toBe('UNAVAILABLE; UNAVAILABLE; host 0');
+  expect(await asked('DENIED', 'TIMEOUT')).toBe('DENIED; DENIED; host 0, more; host 1');
+});
+
+test('when both of orElse fail, both are told; NOT_FOUND only where both say so', async () => {
+  const log: string[] = [];
+  const of = async (code: ErrorCode) =>
+    (await failureOf(orElse(place('a', log, 'NOT_FOUND'), place('b', log, code)).fetch(target))) as RegistryError;
+  const both = await of('NOT_FOUND');
+  expect([both.code, both.attempts.map(({ host }) => host)]).toEqual(['NOT_FOUND', ['a', 'b']]);
+  expect((await of('DENIED')).code).toBe('DENIED');
+  expect(await failureOf(orElse(place('a', log, 'ABORTED'), place('b', log)).fetch(target))).toEqual(
+    failsWith('ABORTED'),
+  );
+});
+
+test('a message is bounded, and says what was attempted once', () => {
+  const doing = 'Cannot resolve "1.9"';
+  const errors = ['a', 'b'].map((host) => new RegistryError('NOT_FOUND', `${doing}: not at ${host}`));
+  expect(combineErrors(doing, errors).message).toBe('Cannot resolve "1.9": not at a; not at b');
+  const many = Array.from({ length: 500 }, (_, index) => new RegistryError('TIMEOUT', `host ${index} said nothing`));
+  const { message } = combineErrors(doing, many);
+  expect(message.length).toBeLessThanOrEqual(2_000);
+  expect(message).toMatch(/^Cannot resolve "1\.9": host 0 said nothing; .*…$/);
 });
 
 test('a failure of another kind moves on too, and is told', async () => {

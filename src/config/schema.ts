@@ -1,73 +1,10 @@
 import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
 import { credentialKeyFault, registryKeyFault, urlFault } from './host.ts';
-import { patternFault } from './rewrite.ts';
+import { checked, flag, host, list, rewrite, text, tls } from './host-schema.ts';
 
-const text = z.string('expected a text');
-const flag = z.boolean('expected true or false');
-const list = <Item extends z.ZodType>(item: Item, of: string) => z.array(item, `expected a list of ${of}`);
-
-/** A text in which `fault` finds nothing wrong. */
-const checked = (fault: (value: string) => string | undefined) =>
-  text.check((context) => {
-    const message = fault(context.value);
-    if (message !== undefined) context.issues.push({ code: 'custom', input: context.value, message });
-  });
-
-const url = checked((value) => urlFault(value));
 // A proxy's login has no other place.
 const proxyUrl = checked((value) => urlFault(value, { login: true }));
-
-const rewrite = z.strictObject(
-  {
-    pattern: checked((pattern) => {
-      const fault = patternFault(pattern);
-      return fault === undefined ? undefined : `expected an RE2 pattern: ${fault}`;
-    }),
-    replacement: text,
-  },
-  'expected an object',
-);
-
-const tls = z.strictObject(
-  {
-    ca: list(text, 'certificates').optional(),
-    cert: text.optional(),
-    key: text.optional(),
-    insecureSkipVerify: flag.optional(),
-  },
-  'expected an object',
-);
-
-const headerName = text.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected a header name');
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
-const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
-
-/** The longest time that a timer takes. */
-const longest = 2 ** 31 - 1;
-
-const host = z.strictObject(
-  {
-    url,
-    overridePath: flag.optional(),
-    capabilities: list(
-      z.enum(['pull', 'resolve', 'referrers'], 'expected "pull", "resolve" or "referrers"'),
-      'capabilities',
-    ).optional(),
-    rewrites: list(rewrite, 'rewrites').optional(),
-    headers: z.record(headerName, headerValue, 'expected an object of headers').optional(),
-    tls: tls.optional(),
-    connectTimeout: z
-      .number('expected milliseconds')
-      .positive('expected milliseconds above 0')
-      .max(longest, `expected at most ${longest} milliseconds`)
-      .optional(),
-    requestsPerSecond: z.number('expected a number').positive('expected a number above 0').optional(),
-    concurrency: z.int('expected a whole number').positive('expected a whole number above 0').optional(),
-    declaredAt: text.optional(),
-  },
-  'expected an object with a url',
-);
 
 const registry = z.strictObject(
   {

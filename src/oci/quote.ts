@@ -1,8 +1,8 @@
 const longest = 300;
 
 /**
- * A value as messages show it: in quotes, control characters escaped, cut where it is long. User information of a URL
- * is struck, as people paste URLs with passwords where a name is wanted.
+ * A value as messages show it: in quotes, control characters escaped, cut where it is long. User information is struck,
+ * as people paste URLs and `user:password@host` where a name is wanted.
  */
 export function quote(value: unknown): string {
   if (typeof value !== 'string') return `"${shape(value)}"`;
@@ -10,8 +10,9 @@ export function quote(value: unknown): string {
   return JSON.stringify(text.length > longest ? `${text.slice(0, longest)}…` : text);
 }
 
-/** A text without the user information of a URL in it. */
-export const legible = (text: string): string => text.replace(/:\/\/.*@/s, '://***@');
+/** A text without the user information of a URL in it, or what stands for it: `name:tag@digest` stays. */
+export const legible = (text: string): string =>
+  text.replace(/:\/\/.*@/s, '://***@').replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
 
 function shape(value: unknown): string {
   if (Array.isArray(value)) return 'a list';

@@ -94,7 +94,8 @@ function splitRegistry(text: string): [registry: string, rest: string] {
   const first = slash === -1 ? '' : text.slice(0, slash);
   if (first === '' && slash !== 0) return ['docker.io', text];
   if (/^(?:index\.)?docker\.io$/i.test(first)) return ['docker.io', text.slice(slash + 1)];
-  if (first === 'localhost' || /[.:A-Z[\]]/.test(first)) return [first, text.slice(slash + 1)];
+  // Docker also takes a first part with capitals for a host; here `Foo/bar` is a path that is wrong, not a host "Foo".
+  if (/^localhost$/i.test(first) || /[.:[\]]/.test(first)) return [first, text.slice(slash + 1)];
   return ['docker.io', text];
 }
 

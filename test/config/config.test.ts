@@ -151,6 +151,14 @@ describe('one problem', () => {
     [withMirror({ rewrites: [{ pattern: 'a' }] }), `${at}.rewrites[0].replacement: nothing found`],
     [withMirror({ rewrites: [{ pattern: 'a', replacment: '' }] }), 'did you mean "replacement"?'],
     [withMirror({ headers: { 'a b': 'x' } }), `${at}.headers["a b"]: expected a header name`],
+    [withMirror({ tls: { cert: 'c.pem' } }), `${at}.tls.key: nothing found, expected one beside cert`],
+    [withMirror({ tls: { key: 'k.pem' } }), `${at}.tls.cert: nothing found, expected one beside key`],
+    ...['Host', 'content-length', 'Transfer-Encoding', 'connection', 'upgrade', 'TE', 'trailer', 'Range', 'expect'].map(
+      (name): [unknown, string] => [
+        withMirror({ headers: { [name]: 'm4rk3r' } }),
+        `${at}.headers${/-/.test(name) ? `["${name}"]` : `.${name}`}: expected a header that the client does not set itself`,
+      ],
+    ),
     [withMirror({ tls: { CA: [] } }), `${at}.tls.CA: unknown key "CA", did you mean "ca"?`],
     [
       { credentials: { 'a.io': { username: 'u' } } },

@@ -1,0 +1,76 @@
+import type { Config, HostConfig } from './model.ts';
+import { keyPath, type Written } from './written.ts';
+
+/** Formats that a configuration can be written in: containerd's, k3s', and the model itself as YAML. */
+export type ConfigFormat = 'hosts.toml' | 'registries.yaml' | 'ocifetch';
+
+/** How to write a configuration. */
+export interface ConvertOptions {
+  /** Also writes logins, header values and the logins of proxies, which are left out otherwise. */
+  readonly secrets?: boolean | undefined;
+  /** Also writes, as `ocifetch`, where each registry and host was declared. */
+  readonly places?: boolean | undefined;
+}
+
+/**
+ * Writes a configuration in a format, and tells what that format has no words for. Reading what was written gives the
+ * same hosts in the same order, but for what is told. No I/O.
+ */
+export async function convertConfig(
+  config: Config,
+  to: ConfigFormat,
+  { secrets = false, places = false }: ConvertOptions = {},
+): Promise<Written> {
+  const { config: allowed, left } = secrets ? { config, left: [] } : withoutSecrets(config);
+  const { files, unexpressed } = await write(allowed, to, places);
+  return { files, unexpressed: [...left, ...unexpressed] };
+}
+
+async function write(config: Config, to: ConfigFormat, places: boolean): Promise<Written> {
+  if (to === 'hosts.toml') return (await import('./write-hosts-toml.ts')).writeHostsToml(config);
+  if (to === 'registries.yaml') return (await import('./write-registries-yaml.ts')).writeRegistriesYaml(config);
+  return (await import('./write-own.ts')).writeOwnConfig(config, { places });
+}
+
+const secret = 'secret, left out';
+
+function withoutSecrets(config: Config): { config: Config; left: string[] } {
+  const left: string[] = [];
+  const { registries = {}, credentials, proxy, ...rest } = config;
+  const bare = (host: HostConfig, path: string): HostConfig => {
+    const { headers, tls, ...kept } = host;
+    for (const name of Object.keys(headers ?? {})) left.push(`${keyPath(`${path}.headers`, name)}: ${secret}`);
+    const { key, ...others } = tls ?? {};
+    const isSecret = key?.includes('-----BEGIN ') === true;
+    if (isSecret) left.push(`${path}.tls.key: ${secret}`);
+    return { ...kept, ...(tls && { tls: isSecret ? others : tls }) };
+  };
+  const kept = Object.entries(registries).map(([key, registry]) => {
+    const path = keyPath('registries', key);
+    const { mirrors, origin } = registry;
+    return [
+      key,
+      {
+        ...registry,
+        ...(mirrors && { mirrors: mirrors.map((host, index) => bare(host, `${path}.mirrors[${index}]`)) }),
+        ...(typeof origin === 'object' && { origin: bare(origin, `${path}.origin`) }),
+      },
+    ] as const;
+  });
+  if (typeof credentials === 'object')
+    left.push(...Object.keys(credentials).map((key) => `${keyPath('credentials', key)}: ${secret}`));
+  const proxies = Object.entries(proxy ?? {}).filter(([name, url]) => {
+    const hasLogin = typeof url === 'string' && /\/\/[^/]*@/.test(url);
+    if (hasLogin) left.push(`proxy.${name}: its URL has a login, left out`);
+    return !hasLogin;
+  });
+  return {
+    config: {
+      ...rest,
+      registries: Object.fromEntries(kept),
+      ...(typeof credentials === 'function' && { credentials }),
+      ...(proxies.length > 0 && { proxy: Object.fromEntries(proxies) }),
+    },
+    left,
+  };
+}

@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { RegistryError } from '../errors.ts';
+import type { Login } from '../login.ts';
+import { quote } from '../oci/quote.ts';
+
+/** Bytes of a helper's answer that are read, and of its complaints. */
+const longestOutput = 256 * 1024;
+
+const notFound = 'credentials not found in native keychain';
+
+interface Output {
+  readonly status: string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs `docker-credential-<name> get`, found on `PATH` and without a shell, and gives its login for a server; undefined
+ * where it has none. `INVALID_CONFIG` for a name that is none or is not on `PATH`; `UNAUTHORIZED` for a helper that
+ * fails, with its own words; `TIMEOUT` after `timeout` milliseconds; where `signal` fires it is killed, and what was
+ * given as reason is thrown. No login is in any error.
+ * https://github.com/docker/docker-credential-helpers
+ */
+export async function askHelper(
+  name: string,
+  server: string,
+  {
+    timeout = 30_000,
+    signal,
+  }: { readonly timeout?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Login | undefined> {
+  const program = `docker-credential-${name}`;
+  const doing = `Cannot get the login of ${quote(server)} from credential helper ${quote(program)}`;
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    throw new RegistryError('INVALID_CONFIG', `${doing}: its name is not made of letters, digits, ".", "_" and "-"`);
+  }
+  const file = await findProgram(program);
+  signal?.throwIfAborted();
+  if (file === undefined) throw new RegistryError('INVALID_CONFIG', `${doing}: there is no such program on PATH`);
+  const output = await run(file, server, { doing, timeout, signal });
+  if (output.status !== 'exit status 0') {
+    if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
+    throw new RegistryError('UNAUTHORIZED', `${doing}: ${output.status}, ${words(output)}`);
+  }
+  const login = parseAnswer(output.stdout);
+  if (login === 'unreadable') {
+    throw new RegistryError('UNAUTHORIZED', `${doing}: its answer is not an object with Username and Secret`);
+  }
+  return login;
+}
+
+/** The program's file: in the first absolute folder of PATH that has it. */
+async function findProgram(program: string): Promise<string | undefined> {
+  const isWindows = process.platform === 'win32';
+  const name = isWindows && !/\.exe$/i.test(program) ? `${program}.exe` : program;
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
+  for (const folder of folders) {
+    const file = join(folder, name);
+    const isThere = await access(file, isWindows ? constants.F_OK : constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return file;
+  }
+  return undefined;
+}
+
+interface Run {
+  readonly doing: string;
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+function run(file: string, server: string, { doing, timeout, signal }: Run): Promise<Output> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true });
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    // Not waited for: what the helper started may keep its pipes open.
+    const stop = (reason: unknown): void => {
+      end();
+      reject(reason);
+      kill(child);
+    };
+    const abort = (): void => stop(signal?.reason);
+    const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void =>
+      stop(new RegistryError(code, `${doing}: ${found}`));
+    const timer = setTimeout(() => failed('TIMEOUT', `no answer in ${timeout} ms`), Math.min(timeout, 2 ** 31 - 1));
+    signal?.addEventListener('abort', abort, { once: true });
+    const tooLong = (): void => failed('UNAUTHORIZED', `its output is longer than ${longestOutput} bytes`);
+    const stdout = collect(child.stdout, tooLong);
+    const stderr = collect(child.stderr, tooLong);
+    child.on('error', (error: NodeJS.ErrnoException) => failed('UNAUTHORIZED', `it did not start, ${error.code}`));
+    child.on('close', (code, killedBy) => {
+      end();
+      resolve({
+        status: code === null ? `ended by ${killedBy}` : `exit status ${code}`,
+        stdout: stdout(),
+        stderr: stderr(),
+      });
+    });
+    // A helper that has ended does not read.
+    child.stdin.on('error', () => {});
+    child.stdin.end(server);
+  });
+}
+
+function kill(child: ChildProcess): void {
+  child.kill('SIGKILL');
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+}
+
+function collect(stream: NodeJS.ReadableStream, tooLong: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  stream.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > longestOutput) tooLong();
+    else chunks.push(chunk);
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
+  let answer: { readonly Username?: unknown; readonly Secret?: unknown } | null;
+  try {
+    answer = JSON.parse(stdout);
+  } catch {
+    return 'unreadable';
+  }
+  if (typeof answer !== 'object' || answer === null) return 'unreadable';
+  const { Username: username, Secret: password } = answer;
+  if (typeof username !== 'string' || typeof password !== 'string') return 'unreadable';
+  if (username === '' && password === '') return undefined;
+  return username === '<token>' ? { identityToken: password } : { username, password };
+}
+
+/** What a helper says of its failure, which Docker's say on their output; no answer with a login, and no long word. */
+function words({ stdout, stderr }: Output): string {
+  const said = stdout.trim() || stderr.trim();
+  if (said === '') return 'and said nothing';
+  if (/[{}]|(?:secret|password|token)["']?\s*[:=]/i.test(said)) return 'what it said may hold a login and is not shown';
+  return `and said ${quote(said.replace(/[\w+=-]{32,}/g, '***'))}`;
+}

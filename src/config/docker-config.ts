@@ -1,0 +1,106 @@
+import { quote } from '../oci/quote.ts';
+import type { ProxyConfig } from '../proxy.ts';
+import { anything, type Decoded, type Found, type Named, namesOf, secret, tableOf, text } from './decoders.ts';
+import { dockerAuth, readLogins } from './docker-logins.ts';
+import type { Helpers } from './helper-credentials.ts';
+import { urlFault } from './host.ts';
+import { parseJson } from './json.ts';
+import { parseLoginKey } from './login-keys.ts';
+import type { Read } from './read.ts';
+import { type Reading, startReading } from './reading.ts';
+
+/** What a file that holds logins was understood to say. */
+export interface LoginsRead extends Read {
+  /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
+  readonly helpers: Helpers;
+}
+
+const proxy = { httpProxy: secret, httpsProxy: secret, allProxy: secret, noProxy: text, ftpProxy: anything };
+
+/** What Docker knows and registries do not concern: how its program prints, its plugins, its daemons. */
+const elsewhere = (
+  'aliases cliPluginsExtraDirs composeFormat configFormat containersFormat currentContext detachKeys experimental ' +
+  'features imagesFormat kubernetes networksFormat nodesFormat plugins pluginsFormat pruneFilters psFormat ' +
+  'secretFormat serviceInspectFormat servicesFormat stackOrchestrator statsFormat swarmFormat tasksFormat volumesFormat'
+).split(' ');
+
+const used = {
+  auths: namesOf(tableOf(dockerAuth)),
+  credHelpers: namesOf(text),
+  credsStore: text,
+  HttpHeaders: anything,
+  proxies: namesOf(tableOf(proxy)),
+};
+const known: typeof used = { ...used, ...Object.fromEntries(elsewhere.map((key) => [key, anything])) };
+
+/**
+ * Reads Docker's `config.json`, and Podman's `auth.json`, which has the same form: logins, credential helpers, and the
+ * proxies named `default`. A key with a path (`quay.io/team`) is the login of the repositories below it. Keys that have
+ * nothing to do with registries are passed over; an empty text is an empty file. `INVALID_CONFIG` with all problems.
+ * https://docs.docker.com/reference/cli/docker/#configuration-files
+ * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+ */
+export function readDockerConfig(json: string, { file }: { readonly file: string }): LoginsRead {
+  const reading = startReading(file);
+  if (json.trim() === '') return { ...reading.end({}), helpers: {} };
+  const root = parseJson(json, file);
+  const read = tableOf(known)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
+  if (read.HttpHeaders) {
+    reading.warn(
+      read.HttpHeaders,
+      'not used, Docker sends them to its daemon; a host of a registry has headers of its own',
+    );
+  }
+  const helpers = readHelpers(read, reading);
+  const credentials = readLogins(read.auths?.value ?? [], helpers, reading);
+  const proxies = read.proxies?.value.flatMap((entry) => readProxy(entry, reading)) ?? [];
+  const config = { ...(credentials && { credentials }), ...(proxies[0] && { proxy: proxies[0] }) };
+  return { ...reading.end(config), helpers };
+}
+
+function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): Helpers {
+  const byHost = new Map<string, string>();
+  for (const helper of credHelpers?.value ?? []) {
+    checkHelper(helper, reading);
+    const parsed = parseLoginKey(helper.key);
+    if ('fault' in parsed) reading.problem(helper, `found ${quote(helper.key)}, ${parsed.fault}`);
+    else if (parsed.key.includes('/')) reading.warn(helper, 'not used, helpers are asked for hosts and not for paths');
+    else if (byHost.has(parsed.key)) reading.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
+    else byHost.set(parsed.key, helper.value);
+  }
+  if (credsStore) checkHelper(credsStore, reading);
+  return {
+    // Empty, as for a host's helper, is none.
+    ...(credsStore?.value && { credsStore: credsStore.value }),
+    ...(byHost.size > 0 && { credHelpers: Object.fromEntries(byHost) }),
+  };
+}
+
+function checkHelper(helper: Found<string>, reading: Reading): void {
+  if (/^[A-Za-z0-9._-]*$/.test(helper.value)) return;
+  reading.problem(
+    helper,
+    `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
+  );
+}
+
+function readProxy(entry: Named<Decoded<typeof proxy>>, reading: Reading): ProxyConfig[] {
+  const { httpProxy, httpsProxy, allProxy, noProxy, ftpProxy } = entry.value;
+  if (entry.key !== 'default') {
+    reading.warn(entry, 'not used, it is for one Docker daemon; those named "default" are');
+    return [];
+  }
+  if (ftpProxy) reading.warn(ftpProxy, 'not used, registries do not speak ftp');
+  for (const url of [httpProxy, httpsProxy, allProxy]) {
+    const fault = url?.value ? urlFault(url.value, { login: true }) : undefined;
+    if (url && fault !== undefined) reading.problem(url, `found a URL that is not shown, ${fault}`);
+  }
+  const no = noProxy?.value.split(',').flatMap((host) => host.trim() || []) ?? [];
+  const read = {
+    ...(httpProxy?.value && { http: httpProxy.value }),
+    ...(httpsProxy?.value && { https: httpsProxy.value }),
+    ...(allProxy?.value && { all: allProxy.value }),
+    ...(no.length > 0 && { no }),
+  };
+  return Object.keys(read).length > 0 ? [read] : [];
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { urlFault } from './host.ts';
+import { patternFault } from './rewrite.ts';
+
+export const text = z.string('expected a text');
+export const flag = z.boolean('expected true or false');
+export const list = <Item extends z.ZodType>(item: Item, of: string) => z.array(item, `expected a list of ${of}`);
+
+/** A text in which `fault` finds nothing wrong. */
+export const checked = (fault: (value: string) => string | undefined) =>
+  text.check((context) => {
+    const message = fault(context.value);
+    if (message !== undefined) context.issues.push({ code: 'custom', input: context.value, message });
+  });
+
+const url = checked((value) => urlFault(value));
+
+export const rewrite = z.strictObject(
+  {
+    pattern: checked((pattern) => {
+      const fault = patternFault(pattern);
+      return fault === undefined ? undefined : `expected an RE2 pattern: ${fault}`;
+    }),
+    replacement: text,
+  },
+  'expected an object',
+);
+
+export const tls = z
+  .strictObject(
+    {
+      ca: list(text, 'certificates').optional(),
+      cert: text.optional(),
+      key: text.optional(),
+      insecureSkipVerify: flag.optional(),
+    },
+    'expected an object',
+  )
+  .check(({ value, issues }) => {
+    const { cert, key } = value;
+    if ((cert === undefined) === (key === undefined)) return;
+    const [missing, given] = cert === undefined ? ['cert', 'key'] : ['key', 'cert'];
+    issues.push({ code: 'custom', input: undefined, path: [missing], message: `expected one beside ${given}` });
+  });
+
+/** They say where a request goes and where it ends, or which bytes are asked for: not for a configuration to say. */
+const reserved = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'if-range',
+  'keep-alive',
+  'proxy-connection',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const headerName = text
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected a header name')
+  .refine((name) => !reserved.has(name.toLowerCase()), 'expected a header that the client does not set itself');
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
+
+/** The longest time that a timer takes. */
+const longest = 2 ** 31 - 1;
+
+export const host = z.strictObject(
+  {
+    url,
+    overridePath: flag.optional(),
+    capabilities: list(
+      z.enum(['pull', 'resolve', 'referrers'], 'expected "pull", "resolve" or "referrers"'),
+      'capabilities',
+    ).optional(),
+    rewrites: list(rewrite, 'rewrites').optional(),
+    headers: z.record(headerName, headerValue, 'expected an object of headers').optional(),
+    tls: tls.optional(),
+    connectTimeout: z
+      .number('expected milliseconds')
+      .positive('expected milliseconds above 0')
+      .max(longest, `expected at most ${longest} milliseconds`)
+      .optional(),
+    requestsPerSecond: z.number('expected a number').positive('expected a number above 0').optional(),
+    concurrency: z.int('expected a whole number').positive('expected a whole number above 0').optional(),
+    declaredAt: text.optional(),
+  },
+  'expected an object with a url',
+);

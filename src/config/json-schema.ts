@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { configSchema } from './schema.ts';
+
+/** What each key is for, as an editor shows it; a key has one meaning wherever it stands. */
+const descriptions: Readonly<Record<string, string>> = {
+  registries:
+    'By registry as references name it: host[:port], host[:port]/path for the repositories below a path (the longest wins), *.domain for all hosts below a domain, or * for all others.',
+  mirrors: 'Hosts that are asked for the content of the registry, in this order.',
+  origin: 'Asked last: the registry itself where it is left out, "never", or another host.',
+  blocked: 'The registry is never asked, nor its mirrors.',
+  declaredAt: 'file:line that says so, for people. It is filled in by itself.',
+  url: 'https://mirror.example/prefix: the API root is this and /v2.',
+  overridePath: 'The API root is the url as it is, without /v2.',
+  capabilities:
+    'What the host is trusted with: pull for content by digest, resolve for the meaning of tags, referrers. All of them where it is left out.',
+  rewrites: 'Rules for the repository name on this host. The first that matches replaces all its matches.',
+  pattern: 'RE2 regular expression, searched for in the repository name.',
+  replacement:
+    'Groups of the pattern are $1 or $name, in braces where a letter, a digit or _ follows; $$ is a dollar sign.',
+  headers: 'Headers that are sent to this host alone.',
+  tls: 'Certificates of this host: PEM texts, or paths relative to the file.',
+  ca: 'Certificates of the authorities that are trusted.',
+  cert: 'Certificate of this client.',
+  key: 'Private key of this client.',
+  insecureSkipVerify: 'Accepts any certificate.',
+  connectTimeout: 'Milliseconds to connect in.',
+  requestsPerSecond: 'Most requests begun in a second.',
+  concurrency: "Most exchanges at a time, where it is fewer than the client's own limit.",
+  credentials: 'Logins by host[:port][/path] of the endpoint; the longest path that fits is taken.',
+  username: 'With password.',
+  password: 'With username.',
+  identityToken: 'Is exchanged for a token of the registry.',
+  registryToken: 'Is sent to the registry as it is.',
+  proxy: 'URLs of proxies, by the scheme of what is asked for; they may have a login in them.',
+  http: 'Proxy for http.',
+  https: 'Proxy for https.',
+  all: 'Proxy for both, where they have none of their own.',
+  no: 'Hosts that are asked without a proxy.',
+  shortNames: 'What a name without a registry stands for.',
+  aliases: 'Names in full by their short ones: fedora is registry.fedoraproject.org/fedora.',
+  search: 'Registries of names that have none, in place of docker.io.',
+  warnings: 'What was found while files were read. It is filled in by itself.',
+};
+
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+
+/** The JSON Schema (draft 2020-12) of ocifetch's own configuration file, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  const {
+    $schema,
+    properties,
+    '~standard': _,
+    ...rest
+  } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+  return {
+    $schema,
+    title: 'ocifetch configuration',
+    ...rest,
+    properties: { $schema: { type: 'string', description: 'Where this schema is.' }, ...describedKeys(properties) },
+  };
+}
+
+/** The schema with descriptions, and without what no file can hold: a function, for which there is no schema. */
+function described(schema: JsonSchema): JsonSchema {
+  const { properties, items, additionalProperties, anyOf } = schema;
+  const forms = anyOf?.filter((form) => Object.keys(form).length > 0).map(described);
+  const { anyOf: _, ...rest } = schema;
+  return {
+    ...rest,
+    ...(forms && (forms.length === 1 ? forms[0] : { anyOf: forms })),
+    ...(properties && { properties: describedKeys(properties) }),
+    ...(isSchema(items) && { items: described(items) }),
+    ...(isSchema(additionalProperties) && { additionalProperties: described(additionalProperties) }),
+  };
+}
+
+function describedKeys(properties: JsonSchema['properties'] = {}): NonNullable<JsonSchema['properties']> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => [
+      key,
+      isSchema(schema) ? { ...describe(key), ...described(schema) } : schema,
+    ]),
+  );
+}
+
+const describe = (key: string): { description?: string } => {
+  const description = descriptions[key];
+  return description === undefined ? {} : { description };
+};
+
+const isSchema = (schema: unknown): schema is JsonSchema =>
+  typeof schema === 'object' && schema !== null && !Array.isArray(schema);

@@ -1,0 +1,30 @@
+import type { Config } from './model.ts';
+
+/** Files to read. With none of them, and `discover` left out, the usual places are looked at. */
+export interface LoadConfigOptions {
+  /** A `certs.d` of containerd: a directory for each registry, with a `hosts.toml` or certificates. */
+  readonly hostsDirectory?: string | undefined;
+  /** k3s' and RKE2's `registries.yaml`. */
+  readonly registriesYaml?: string | undefined;
+  /** Podman's and skopeo's `registries.conf`; the `*.conf` files of the directory of that name and `.d` are read, too. */
+  readonly registriesConf?: string | undefined;
+  /** Docker's `config.json`. */
+  readonly dockerConfig?: string | undefined;
+  /** Podman's `auth.json`. */
+  readonly authFile?: string | undefined;
+  /** regctl's `config.json`. */
+  readonly regctlConfig?: string | undefined;
+  /** ocifetch's own: the model itself, as `.json`, `.yaml` or `.toml`. */
+  readonly file?: string | undefined;
+  /** Also look at the usual places, for the kinds that no path is given for. */
+  readonly discover?: boolean | undefined;
+}
+
+/** What was read, and where. */
+export interface ConfigFiles {
+  readonly config: Config;
+  /** What files say that has no meaning here, each once. */
+  readonly warnings: readonly string[];
+  /** The files that were read, those that win first. */
+  readonly files: readonly string[];
+}

@@ -1,0 +1,40 @@
+import type { Config } from './model.ts';
+
+/** Kinds of configuration files, by the name that each usually has or the tool that it is of. */
+export type ConfigKind = 'hosts.toml' | 'registries.yaml' | 'registries.conf' | 'docker' | 'regctl' | 'ocifetch';
+
+/** A configuration file that was read. */
+export interface ConfigText {
+  readonly text: string;
+  /** Its absolute path: messages name it, and relative paths in it are relative to its directory. */
+  readonly file: string;
+  readonly kind: ConfigKind;
+  /** Of a `hosts.toml`: the registry that it is for, `*` for all that have none. */
+  readonly registry?: string | undefined;
+}
+
+/**
+ * Reads the texts of configuration files, whatever their names, as `loadConfig` does with files; what comes first wins.
+ * No I/O. `INVALID_CONFIG` with all problems of the first file that has any.
+ */
+export async function readConfigTexts(texts: readonly ConfigText[]): Promise<Config> {
+  // Loaded when they are needed: they bring their parsers.
+  const { mergeReads } = await import('./merge.ts');
+  return mergeReads(await Promise.all(texts.map(read)));
+}
+
+async function read({ text, file, kind, registry = '*' }: ConfigText) {
+  if (kind === 'hosts.toml') {
+    const directory = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')));
+    return (await import('./hosts-toml.ts')).readHostsToml(text, { file, directory, registry });
+  }
+  if (kind === 'registries.yaml') return (await import('./registries-yaml.ts')).readRegistriesYaml(text, { file });
+  if (kind === 'docker') return (await import('./docker-config.ts')).readDockerConfig(text, { file });
+  if (kind === 'regctl') return (await import('./regctl-config.ts')).readRegctlConfig(text, { file });
+  if (kind === 'registries.conf') {
+    const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
+    return mergeRegistriesConf([readRegistriesConf(text, { file })]);
+  }
+  const format = /\.ya?ml$/i.test(file) ? 'yaml' : /\.toml$/i.test(file) ? 'toml' : 'json';
+  return (await import('./own-config.ts')).readOwnConfig(text, { file, format });
+}

@@ -1,0 +1,131 @@
+import type { Login } from '../login.ts';
+import { normalizeRegistry } from '../oci/reference.ts';
+import type { Named } from './decoders.ts';
+import { readRules } from './host-parts.ts';
+import type { Config, HostConfig, RegistryConfig, TlsConfig } from './model.ts';
+import type { Read } from './read.ts';
+import { type Reading, startReading } from './reading.ts';
+import { defaultEndpoint, type EndpointUrl, parseEndpoint } from './registries-yaml-endpoint.ts';
+import { type HostSettings, type MirrorTable, readRoot, readSettings } from './registries-yaml-tables.ts';
+import { parseYaml } from './yaml.ts';
+
+/** Where a `registries.yaml` was found, and what its cluster was started with. */
+export interface RegistriesYamlPlace {
+  /** As messages name it; its relative paths are relative to its directory. */
+  readonly file: string;
+  /** False for k3s' `--disable-default-registry-endpoint`: registries with mirrors are asked nowhere else. */
+  readonly defaultEndpoint?: boolean | undefined;
+}
+
+interface Context {
+  readonly reading: Reading;
+  readonly hosts: ReadonlyMap<string, HostSettings>;
+  readonly hasDefault: boolean;
+}
+
+/**
+ * Reads the `registries.yaml` of k3s and RKE2: the endpoints of each mirror in their order, then the registry itself,
+ * which no rewrite is applied to. `configs` belong to the hosts of endpoints, `"*"` to those that have none of their own.
+ * `INVALID_CONFIG` with all problems. https://docs.k3s.io/installation/private-registry
+ */
+export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Read {
+  const reading = startReading(place.file);
+  const { mirrors = [], configs = [] } = readRoot(parseYaml(yaml, place.file), reading);
+  const hosts = readSettings(configs, place.file, reading);
+  const context = { reading, hosts, hasDefault: place.defaultEndpoint ?? true };
+  const registries = new Map<string, RegistryConfig>();
+  for (const mirror of mirrors) {
+    const key = normalizeRegistry(mirror.key);
+    if (registries.has(key)) reading.problem(mirror, 'found the same registry again, expected once');
+    registries.set(key, readMirror(mirror, context));
+  }
+  const isHidden = registries.has('*');
+  for (const [host, { login, tls, at }] of hosts) {
+    if (registries.has(host) || host === '*' || !(login || tls)) continue;
+    // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
+    if (isHidden) reading.warn(at, 'has no mirrors, those of "*" are for registries that are not named');
+    if (isHidden || tls) registries.set(host, { declaredAt: reading.line(at), ...readOrigin(host, context) });
+  }
+  return reading.end(configOf(registries, context));
+}
+
+function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, reading }: Context): Config {
+  const credentials = new Map<string, Login>();
+  for (const [host, { login, at }] of hosts) {
+    if (login && host === '*') reading.warn(at, 'its login is not used, a login goes to hosts that are named');
+    else if (login) credentials.set(host, login);
+  }
+  return {
+    ...(registries.size > 0 && { registries: Object.fromEntries(registries) }),
+    ...(credentials.size > 0 && { credentials: Object.fromEntries(credentials) }),
+  };
+}
+
+/** What is configured of a host, or of all that have no entry. */
+const settingsOf = ({ hosts }: Context, host: string): HostSettings | undefined => hosts.get(host) ?? hosts.get('*');
+
+function readMirror(mirror: Named<MirrorTable>, context: Context): RegistryConfig {
+  const { reading, hasDefault } = context;
+  const { endpoint, rewrite } = mirror.value;
+  const own = mirror.key === '*' ? undefined : defaultEndpoint(mirror.key);
+  const rewrites = readRules(rewrite?.value ?? [], reading);
+  const written = endpoint?.value ?? [];
+  if (rewrite && written.length === 0) reading.warn(rewrite, 'not used, there is no endpoint to rewrite for');
+  const seen = new Set<string>();
+  const mirrors = written.flatMap((found, index): HostConfig[] => {
+    const parsed = parseEndpoint(found, reading);
+    if (!parsed) return [];
+    if (seen.has(parsed.identity)) {
+      reading.warn(found, 'not asked twice, it is listed above');
+      return [];
+    }
+    seen.add(parsed.identity);
+    if (!hasDefault || parsed.identity !== own?.identity) return [readEndpoint(parsed, rewrites, context)];
+    const isAsWritten = rewrites.length === 0 && index === written.length - 1;
+    if (!isAsWritten) reading.warn(found, 'the default endpoint, it is asked last and without rewrites');
+    return [];
+  });
+  return {
+    ...(mirrors.length > 0 && { mirrors }),
+    ...(hasDefault ? readOrigin(mirror.key, context) : { origin: 'never' as const }),
+    declaredAt: reading.line(mirror),
+  };
+}
+
+function readEndpoint(endpoint: EndpointUrl, rewrites: HostConfig['rewrites'], context: Context): HostConfig {
+  const host = context.hosts.has(endpoint.written) ? endpoint.written : endpoint.host;
+  return {
+    url: endpoint.url,
+    ...(endpoint.overridePath && { overridePath: true }),
+    // What k3s trusts a mirror with.
+    capabilities: ['pull', 'resolve'],
+    ...(rewrites && rewrites.length > 0 && { rewrites }),
+    ...withTls(endpoint, host, context),
+    declaredAt: context.reading.line(endpoint.place),
+  };
+}
+
+/** The registry itself, where its TLS is configured. */
+function readOrigin(registry: string, context: Context): RegistryConfig {
+  const settings = settingsOf(context, registry);
+  if (!settings?.tls) return {};
+  if (registry === '*') {
+    context.reading.warn(settings.at, 'its tls is used for endpoints and named registries, not for all others');
+    return {};
+  }
+  const endpoint = defaultEndpoint(registry, settings.at);
+  const origin = {
+    url: endpoint.url,
+    ...withTls(endpoint, registry, context),
+    declaredAt: context.reading.line(settings.at),
+  };
+  return { origin };
+}
+
+function withTls(endpoint: EndpointUrl, host: string, context: Context): { readonly tls?: TlsConfig } {
+  const settings = settingsOf(context, host);
+  if (!settings?.tls) return {};
+  if (!endpoint.url.startsWith('http:')) return { tls: settings.tls };
+  context.reading.warn(settings.at, `its tls is not used for ${endpoint.url}, which is asked over http`);
+  return {};
+}

@@ -1,0 +1,46 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { LoadConfigOptions } from './load-options.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+/** A kind of file. */
+export type Kind = Exclude<keyof LoadConfigOptions, 'discover'>;
+
+/** A place to look at. One that was named by the user must be there. */
+export interface Place {
+  readonly path: string;
+  readonly named: boolean;
+}
+
+/** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
+export function usualPlaces(environment: Environment): Readonly<Record<Kind, readonly Place[]>> {
+  const home = environment.HOME ?? homedir();
+  const config = environment.XDG_CONFIG_HOME ?? join(home, '.config');
+  const own = ['json', 'yaml', 'toml'];
+  const places = (variable: string | undefined, ...paths: string[]): Place[] =>
+    variable ? [{ path: resolve(variable), named: true }] : paths.map((path) => ({ path, named: false }));
+  const runtime = environment.XDG_RUNTIME_DIR;
+  const docker = environment.DOCKER_CONFIG;
+  return {
+    file: places(
+      environment.OCIFETCH_CONFIG,
+      ...own.map((type) => join(config, 'ocifetch', `config.${type}`)),
+      ...own.map((type) => `/etc/ocifetch/config.${type}`),
+    ),
+    hostsDirectory: places(undefined, '/etc/containerd/certs.d', '/etc/docker/certs.d'),
+    registriesYaml: places(undefined, '/etc/rancher/k3s/registries.yaml', '/etc/rancher/rke2/registries.yaml'),
+    registriesConf: places(
+      environment.CONTAINERS_REGISTRIES_CONF,
+      join(config, 'containers/registries.conf'),
+      '/etc/containers/registries.conf',
+    ),
+    regctlConfig: places(environment.REGCTL_CONFIG, join(home, '.regctl/config.json')),
+    authFile: places(
+      environment.REGISTRY_AUTH_FILE,
+      ...(runtime ? [join(runtime, 'containers/auth.json')] : []),
+      join(config, 'containers/auth.json'),
+    ),
+    // DOCKER_CONFIG names a directory, which need not have a file in it.
+    dockerConfig: places(undefined, join(docker ?? join(home, '.docker'), 'config.json')),
+  };
+}

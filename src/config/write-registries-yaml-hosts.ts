@@ -1,0 +1,56 @@
+import type { Login } from '../login.ts';
+import type { Config, HostConfig, TlsConfig } from './model.ts';
+import type { Yaml } from './write-yaml.ts';
+import { fileTls, keyPath, type Tell } from './written.ts';
+
+/** What the file says of a host. */
+export interface HostEntry {
+  readonly auth?: Readonly<Record<string, string>>;
+  readonly tls?: TlsConfig;
+}
+
+/** Adds the TLS settings of a host to those of its entry; `key` where it is not named as its URL. */
+export function addTls(host: HostConfig, path: string, hosts: Map<string, HostEntry>, tell: Tell, key?: string): void {
+  if (!host.tls) return;
+  const tls = fileTls(host.tls, `${path}.tls`, tell);
+  const name = key ?? new URL(host.url).host;
+  const known = hosts.get(name)?.tls;
+  if (host.url.startsWith('http:')) tell(`${path}.tls`, 'not used, the host is asked over http');
+  else if (known && JSON.stringify(known) !== JSON.stringify(tls)) tell(`${path}.tls`, 'a host has one TLS setting');
+  else if (Object.keys(tls).length > 0) hosts.set(name, { ...hosts.get(name), tls });
+  if (tls.ca && tls.ca.length > 1) tell(`${path}.tls.ca`, 'it has one ca_file; only the first is written');
+}
+
+/** Adds logins to the entries of their hosts. */
+export function addLogins(credentials: Config['credentials'], hosts: Map<string, HostEntry>, tell: Tell): void {
+  if (typeof credentials === 'function') return;
+  for (const [key, login] of Object.entries(credentials ?? {})) {
+    if (key.includes('/')) tell(keyPath('credentials', key), 'logins are of hosts, not of paths');
+    else hosts.set(key, { ...hosts.get(key), auth: authOf(login) });
+  }
+}
+
+function authOf(login: Login): Record<string, string> {
+  if ('identityToken' in login) return { identity_token: login.identityToken };
+  if ('registryToken' in login) return { token: login.registryToken };
+  return { username: login.username, password: login.password };
+}
+
+/** An entry of `configs`. */
+export const entryOf = ({ auth, tls }: HostEntry): Yaml =>
+  new Map<string, Yaml>([
+    ...(auth ? [['auth', new Map(Object.entries(auth))] as const] : []),
+    ...(tls
+      ? [
+          [
+            'tls',
+            new Map<string, Yaml>([
+              ...(tls.ca?.[0] === undefined ? [] : [['ca_file', tls.ca[0]] as const]),
+              ...(tls.cert === undefined ? [] : [['cert_file', tls.cert] as const]),
+              ...(tls.key === undefined ? [] : [['key_file', tls.key] as const]),
+              ...(tls.insecureSkipVerify ? [['insecure_skip_verify', true] as const] : []),
+            ]),
+          ] as const,
+        ]
+      : []),
+  ]);

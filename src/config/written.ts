@@ -1,0 +1,55 @@
+import type { Config, HostConfig, TlsConfig } from './model.ts';
+
+/** A configuration in another format. */
+export interface Written {
+  /** Paths are relative to where the format has its files: `docker.io/hosts.toml`. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** What the format has no words for, each with its key path. No secret is in it. */
+  readonly unexpressed: readonly string[];
+}
+
+/** Collects what a format cannot say. */
+export type Tell = (path: string, why: string) => void;
+
+export const keyPath = (name: string, key: string): string => `${name}[${JSON.stringify(key)}]`;
+
+/** Parts of the model that are about no single registry, and that formats of mirrors have no place for. */
+export function tellOthers({ credentials, proxy, shortNames }: Config, tell: Tell, hasLogins = false): void {
+  const logins = typeof credentials === 'function' ? [] : Object.keys(credentials ?? {});
+  if (typeof credentials === 'function') tell('credentials', 'a program that is asked for logins has no place in it');
+  else if (!hasLogins) for (const key of logins) tell(keyPath('credentials', key), 'logins have no place in it');
+  if (proxy) tell('proxy', 'proxies have no place in it: set HTTPS_PROXY and NO_PROXY where it is used');
+  if (shortNames) tell('shortNames', 'short names have no place in it');
+}
+
+/** Limits of a host that formats of mirrors have no words for. */
+export function tellLimits({ requestsPerSecond, concurrency }: HostConfig, path: string, tell: Tell): void {
+  if (requestsPerSecond !== undefined) tell(`${path}.requestsPerSecond`, 'it has no limit of requests');
+  if (concurrency !== undefined) tell(`${path}.concurrency`, 'it has no limit of requests');
+}
+
+/** The TLS settings that name files, which is all that other formats have. */
+export function fileTls({ ca = [], cert, key, insecureSkipVerify }: TlsConfig, path: string, tell: Tell): TlsConfig {
+  const isFile = (text: string, name: string): boolean => {
+    const isPem = text.includes('-----BEGIN ');
+    if (isPem) tell(`${path}.${name}`, 'it names files and has no place for PEM text');
+    else if (!/^(?:[\\/]|[A-Za-z]:[\\/])/.test(text))
+      tell(`${path}.${name}`, 'the path is relative to another directory');
+    return !isPem;
+  };
+  const files = ca.filter((text, index) => isFile(text, `ca[${index}]`));
+  if ((cert === undefined) !== (key === undefined)) tell(path, 'a client certificate needs both cert and key');
+  const hasPair = cert !== undefined && key !== undefined && isFile(cert, 'cert') && isFile(key, 'key');
+  return {
+    ...(files.length > 0 && { ca: files }),
+    ...(hasPair && { cert, key }),
+    ...(insecureSkipVerify && { insecureSkipVerify }),
+  };
+}
+
+/** Entries of which no key comes twice: of rules with one pattern only the first is ever used. */
+export function firsts(entries: readonly (readonly [string, string])[]): [string, string][] {
+  const unique = new Map<string, string>();
+  for (const [key, value] of entries) if (!unique.has(key)) unique.set(key, value);
+  return [...unique];
+}

@@ -1,0 +1,329 @@
+import fc from 'fast-check';
+import { type Config, type ConfigFormat, convertConfig, createResolver, parseConfig, readConfigTexts } from 'ocifetch';
+import { expect, test } from 'vitest';
+
+/** Letters that formats have a meaning for. */
+const odd = fc.string({
+  unit: fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom(...'ab/.-$1\\d') },
+    fc.constantFrom(...'\'"#=[]{}:,&*!|>%@`<~? \u00e9\u2028\u{1f600}\t\u007f'),
+  ),
+  maxLength: 12,
+});
+/** Patterns that are RE2: odd letters quoted, and keys that objects would put first. */
+const pattern = fc.oneof(
+  odd.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')),
+  fc.constantFrom('^library/(.*)', '(.*)', '7', '10', '2', '<<', "it's", 'true', 'null', '~', 'x'.repeat(1100)),
+);
+const rules = fc.array(fc.record({ pattern, replacement: fc.oneof(odd, fc.constantFrom('proj/$1', '$0')) }), {
+  maxLength: 4,
+});
+const url = fc
+  .record({
+    host: fc.constantFrom('a.test', 'b.test:5000', 'c.test', 'localhost:5000', '[::1]:5000', 'd.test', 'e.test'),
+    path: fc.constantFrom('', '/v2', '/prefix', '/prefix/v2', '/a%20b'),
+  })
+  .map(({ host, path }) => `https://${host}${path}`);
+const pem = '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n';
+const host = fc.record(
+  {
+    url,
+    overridePath: fc.boolean(),
+    capabilities: fc.subarray(['pull', 'resolve', 'referrers'] as const, { minLength: 1 }),
+    rewrites: rules,
+    headers: fc.dictionary(fc.stringMatching(/^[a-z][a-z-]{0,6}$/), fc.stringMatching(/^[\x20-\x7e]{0,12}$/), {
+      minKeys: 1,
+      maxKeys: 2,
+      noNullPrototype: true,
+    }),
+    tls: fc.constant({ insecureSkipVerify: true }),
+    connectTimeout: fc.integer({ min: 1, max: 100_000 }),
+  },
+  { requiredKeys: ['url'] },
+);
+const registry = fc.record(
+  {
+    mirrors: fc.uniqueArray(host, { maxLength: 4, selector: (one) => new URL(one.url).host }),
+    origin: fc.oneof(fc.constant('never' as const), host),
+  },
+  { requiredKeys: [] },
+);
+const keys = ['docker.io', 'r.test', 'r.test:5000', '[::1]:5000', '5000', '*'];
+const registries = fc.dictionary(fc.constantFrom(...keys), registry, { noNullPrototype: true });
+
+const kindOf = (to: ConfigFormat, path: string) => ({ file: `/etc/x/${path}`, kind: to, registry: registryOf(path) });
+const registryOf = (path: string): string => {
+  const [directory = ''] = path.split('/');
+  return directory === '_default' ? '*' : directory.replace(/_(\d+)_$/, ':$1');
+};
+
+async function there(config: Config, to: ConfigFormat) {
+  const { files, unexpressed } = await convertConfig(config, to, { secrets: true });
+  const back = await readConfigTexts(files.map(({ path, text }) => ({ text, ...kindOf(to, path) })));
+  return { files, unexpressed, back };
+}
+
+/** What is asked for some names, in order, without where it is written. */
+function asked(config: Config): unknown {
+  const resolver = createResolver({ registries: config.registries });
+  return ['docker.io', 'r.test', 'r.test:5000', '[::1]:5000', '5000', 'other.test'].flatMap((registry) =>
+    ['library/alpine', 'a/b', '7', 'true'].map((name) =>
+      resolver({ registry, name }).map(({ declaredAt: _, ...endpoint }) => endpoint),
+    ),
+  );
+}
+
+/** The last host of a registry of which no mirror is left has no other name. */
+const isSayable = (config: Config): boolean =>
+  Object.values(config.registries ?? {}).every(({ mirrors = [], origin }) => origin !== 'never' || mirrors.length > 0);
+
+/** An origin that is one of the mirrors is asked once there. */
+const isDistinct = (config: Config): boolean =>
+  Object.values(config.registries ?? {}).every(
+    ({ mirrors = [], origin }) =>
+      typeof origin !== 'object' || mirrors.every((mirror) => new URL(mirror.url).host !== new URL(origin.url).host),
+  );
+
+test('a configuration written as hosts.toml and read again asks the same hosts for the same names', async () => {
+  await fc.assert(
+    fc.asyncProperty(registries, async (given) => {
+      const config = { registries: given };
+      fc.pre(isSayable(config) && isDistinct(config));
+      const { back, unexpressed } = await there(config, 'hosts.toml');
+      expect(unexpressed).toEqual([]);
+      expect(asked(back)).toEqual(asked(config));
+    }),
+  );
+});
+
+test('a configuration written as registries.yaml and read again asks the same hosts for the same names', async () => {
+  const mirror = fc.record({ url });
+  const sayable = fc.record({
+    mirrors: fc.uniqueArray(mirror, { minLength: 1, maxLength: 4, selector: (one) => new URL(one.url).host }),
+    rewrites: rules,
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(fc.constantFrom(...keys), sayable, { noNullPrototype: true }), async (given) => {
+      const config: Config = {
+        registries: Object.fromEntries(
+          Object.entries(given).map(([key, { mirrors, rewrites }]) => [
+            key,
+            { mirrors: mirrors.map((one) => ({ ...one, capabilities: ['pull', 'resolve'], rewrites })) },
+          ]),
+        ),
+      };
+      const { back, unexpressed } = await there(config, 'registries.yaml');
+      expect(unexpressed).toEqual([]);
+      expect(asked(back)).toEqual(asked(config));
+    }),
+  );
+});
+
+test('a configuration written as ocifetch reads it is the same model', async () => {
+  const login = fc.oneof(
+    fc.record({ username: odd, password: odd }),
+    fc.record({ identityToken: odd }),
+    fc.record({ registryToken: odd }),
+  );
+  const whole = fc.record(
+    {
+      registries,
+      credentials: fc.dictionary(fc.constantFrom('r.test', 'r.test/team', 'docker.io'), login, {
+        noNullPrototype: true,
+        minKeys: 1,
+      }),
+      proxy: fc.record({ https: fc.constant('http://user:secret@proxy.test:3128'), no: fc.constant(['.local']) }),
+      shortNames: fc.record({ aliases: fc.dictionary(odd, odd, { noNullPrototype: true, minKeys: 1 }) }),
+    },
+    { requiredKeys: ['credentials'] },
+  );
+  const bare = (config: unknown): unknown =>
+    JSON.parse(JSON.stringify(config, (key, value) => (key === 'declaredAt' ? undefined : value)));
+  await fc.assert(
+    fc.asyncProperty(whole, async (config) => {
+      fc.pre(!JSON.stringify(config).includes('__proto__'));
+      const { back, unexpressed } = await there(config, 'ocifetch');
+      expect(unexpressed).toEqual([]);
+      expect(bare({ registries: {}, ...back })).toEqual(bare({ registries: {}, ...parseConfig(config) }));
+    }),
+  );
+});
+
+const mirrors = [{ url: 'https://mirror.test/prefix', capabilities: ['pull' as const], connectTimeout: 500 }];
+
+/** A model, a format, and what it has no words for. */
+const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: readonly string[]][] = [
+  [
+    'a path and a domain',
+    'hosts.toml',
+    { registries: { 'r.test/team': { mirrors }, '*.test': { mirrors } } },
+    [
+      'registries["r.test/team"]: it has directories for hosts, not for paths or domains',
+      'registries["*.test"]: it has directories for hosts, not for paths or domains',
+    ],
+  ],
+  [
+    'a block',
+    'hosts.toml',
+    { registries: { 'r.test': { blocked: true } } },
+    ['registries["r.test"]: nothing blocks a registry there; it would be asked'],
+  ],
+  [
+    'no host at all',
+    'hosts.toml',
+    { registries: { 'r.test': { origin: 'never' } } },
+    ['registries["r.test"].origin: without a mirror there is no way to say "never"; the registry would be asked'],
+  ],
+  [
+    'PEM text',
+    'hosts.toml',
+    { registries: { 'r.test': { mirrors: [{ url: 'https://m.test', tls: { ca: [pem] } }] } } },
+    ['registries["r.test"].mirrors[0].tls.ca[0]: it names files and has no place for PEM text'],
+  ],
+  [
+    'limits',
+    'hosts.toml',
+    { registries: { 'r.test': { mirrors: [{ url: 'https://m.test', concurrency: 2, requestsPerSecond: 1 }] } } },
+    [
+      'registries["r.test"].mirrors[0].requestsPerSecond: it has no limit of requests',
+      'registries["r.test"].mirrors[0].concurrency: it has no limit of requests',
+    ],
+  ],
+  [
+    'mirrors for digests only, and instead of the registry',
+    'registries.yaml',
+    { registries: { 'r.test': { mirrors, origin: 'never' } } },
+    [
+      'registries["r.test"].mirrors[0]: every mirror is trusted with content and with tags there; left out',
+      'registries["r.test"].origin: start k3s with --disable-default-registry-endpoint; else the registry is asked last',
+    ],
+  ],
+  [
+    'rules of a second mirror',
+    'registries.yaml',
+    {
+      registries: {
+        'r.test': {
+          mirrors: [
+            { url: 'https://m.test', capabilities: ['pull', 'resolve'] },
+            { url: 'https://n.test', rewrites: [{ pattern: 'a', replacement: 'b' }] },
+          ],
+        },
+      },
+    },
+    ['registries["r.test"].mirrors[1]: its rewrites differ from those of the first mirror; left out'],
+  ],
+  [
+    'logins of paths and of programs',
+    'registries.yaml',
+    { credentials: { 'r.test/team': { registryToken: 'secret' } } },
+    ['credentials["r.test/team"]: logins are of hosts, not of paths'],
+  ],
+  [
+    'a program that has logins',
+    'ocifetch',
+    { credentials: () => undefined },
+    ['credentials: a program that is asked for logins has no place in it'],
+  ],
+];
+
+test.each(unsaid)('what a format has no words for is told: %s', async (_name, to, config, told) => {
+  expect((await convertConfig(config, to, { secrets: true })).unexpressed).toEqual(told);
+});
+
+test('secrets are left out and told, unless they are asked for', async () => {
+  const config: Config = {
+    registries: { 'r.test': { mirrors: [{ url: 'https://m.test', headers: { 'X-Key': 'hidden' } }] } },
+    credentials: { 'r.test': { username: 'user', password: 'hidden' } },
+    proxy: { https: 'http://user:hidden@proxy.test' },
+  };
+  const { files, unexpressed } = await convertConfig(config, 'ocifetch');
+  expect(unexpressed).toEqual([
+    'registries["r.test"].mirrors[0].headers["X-Key"]: secret, left out',
+    'credentials["r.test"]: secret, left out',
+    'proxy.https: its URL has a login, left out',
+  ]);
+  expect(JSON.stringify([files, unexpressed])).not.toContain('hidden');
+  expect(JSON.stringify(await convertConfig(config, 'ocifetch', { secrets: true }))).toContain('hidden');
+});
+
+test('hosts.toml is written as people write it', async () => {
+  const config: Config = {
+    registries: {
+      'docker.io': {
+        mirrors: [
+          {
+            url: 'https://mirror.test/prefix',
+            capabilities: ['pull', 'resolve'],
+            rewrites: [{ pattern: '^library/(\\w+)$', replacement: 'hub/$1' }],
+            headers: { 'X-Team': 'a "b"' },
+            tls: { ca: ['/etc/ca.pem'], cert: '/etc/c.pem', key: '/etc/k.pem' },
+            connectTimeout: 1500,
+          },
+          { url: 'https://last.test/api', overridePath: true, tls: { insecureSkipVerify: true } },
+        ],
+        origin: 'never',
+      },
+    },
+  };
+  const { files } = await convertConfig(config, 'hosts.toml', { secrets: true });
+  expect(files.map(({ path, text }) => [path, ...text.split('\n')])).toEqual([
+    [
+      'docker.io/hosts.toml',
+      'server = "https://last.test/api"',
+      'skip_verify = true',
+      'override_path = true',
+      '',
+      '[host."https://mirror.test/prefix"]',
+      'capabilities = ["pull", "resolve"]',
+      'ca = ["/etc/ca.pem"]',
+      'client = [["/etc/c.pem", "/etc/k.pem"]]',
+      'dial_timeout = "1500ms"',
+      '',
+      '[host."https://mirror.test/prefix".header]',
+      `"X-Team" = 'a "b"'`,
+      '',
+      '[host."https://mirror.test/prefix".rewrite]',
+      `'^library/(\\w+)$' = "hub/$1"`,
+      '',
+    ],
+  ]);
+});
+
+test('registries.yaml is written as people write it', async () => {
+  const config: Config = {
+    registries: {
+      'docker.io': {
+        mirrors: [
+          {
+            url: 'https://mirror.test:5000/prefix',
+            capabilities: ['pull', 'resolve'],
+            rewrites: [{ pattern: '^library/(.*)', replacement: 'hub/$1' }],
+            tls: { ca: ['/etc/ca.pem'] },
+          },
+        ],
+      },
+    },
+    credentials: { 'mirror.test:5000': { username: 'user', password: "it's" } },
+  };
+  const { files } = await convertConfig(config, 'registries.yaml', { secrets: true });
+  expect(files.map(({ path, text }) => [path, ...text.split('\n')])).toEqual([
+    [
+      'registries.yaml',
+      'mirrors:',
+      "  'docker.io':",
+      '    endpoint:',
+      "      - 'https://mirror.test:5000/prefix/v2'",
+      '    rewrite:',
+      "      '^library/(.*)': 'hub/$1'",
+      'configs:',
+      "  'mirror.test:5000':",
+      '    auth:',
+      "      username: 'user'",
+      "      password: 'it''s'",
+      '    tls:',
+      "      ca_file: '/etc/ca.pem'",
+      '',
+    ],
+  ]);
+});

@@ -1,0 +1,86 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+
+/** What a helper does, by the host it is asked for; any other has the login `user`, `secret of <host>`. */
+const program = `#!${process.execPath}
+const { appendFileSync } = require('node:fs');
+const server = require('node:fs').readFileSync(0, 'utf8');
+appendFileSync(__dirname + '/asked', process.argv.slice(2).join(' ') + ' ' + server + ' ' + process.pid + '\\n');
+const answer = (Username, Secret) => console.log(JSON.stringify({ ServerURL: server, Username, Secret }));
+const fail = (text, stream = process.stdout) => { stream.write(text); process.exitCode = 1; };
+const [host] = server.split('.');
+if (host === 'token') answer('<token>', 'refresh');
+else if (host === 'empty') answer('', '');
+else if (host === 'unknown') fail('credentials not found in native keychain\\n');
+else if (host === 'locked') fail('the keychain is locked\\n');
+else if (host === 'complaining') fail('no display found\\n', process.stderr);
+else if (host === 'leaking') fail(JSON.stringify({ Username: 'user', Secret: 'hunter2' }));
+else if (host === 'long') fail('cannot use eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9hunter2');
+else if (host === 'silent') process.exitCode = 3;
+else if (host === 'junk') console.log('hunter2');
+else if (host === 'half') console.log(JSON.stringify({ Username: 'user' }));
+else if (host === 'flood') { const more = () => process.stdout.write('x'.repeat(65536), more); more(); }
+else if (host === 'hanging') { process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); }
+else if (host === 'slow') setTimeout(() => answer('user', 'slow secret'), 300);
+else answer('user', 'secret of ' + server);
+`;
+
+export interface HelperPrograms {
+  /** Folder that is first in PATH while the tests of this file run. */
+  readonly folder: string;
+  /** `get <server>` of each run since the last call, and its process. */
+  asked(): Promise<{ readonly command: string; readonly pid: number }[]>;
+}
+
+/** Puts the helper `docker-credential-test` on PATH for the tests of the file that calls this. */
+export function helperPrograms(): HelperPrograms {
+  let folder = '';
+  let told = 0;
+  const before = process.env.PATH;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ocifetch-helpers-'));
+    await writeFile(join(folder, 'docker-credential-test'), program);
+    await chmod(join(folder, 'docker-credential-test'), 0o755);
+    await writeFile(join(folder, 'docker-credential-plain'), 'not a program');
+    process.env.PATH = `${folder}${delimiter}${before}`;
+  });
+  afterAll(async () => {
+    process.env.PATH = before;
+    await rm(folder, { recursive: true, force: true });
+  });
+  return {
+    get folder() {
+      return folder;
+    },
+    async asked() {
+      const text = await readFile(join(folder, 'asked'), 'utf8').catch(() => '');
+      const lines = text.split('\n').slice(told, -1);
+      told += lines.length;
+      return lines.map((line) => {
+        const [command = '', pid] = line.split(/ (?=\d+$)/);
+        return { command, pid: Number(pid) };
+      });
+    },
+  };
+}
+
+/** Whether a process is there. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until it holds, at most 5 s. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error('it did not happen in 5 s');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

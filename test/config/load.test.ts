@@ -1,0 +1,122 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loginFrom } from '../../src/config/credentials.ts';
+import { loadConfig, readConfigFiles } from '../../src/config/load.ts';
+import { loadFiles } from '../../src/config/load-config.ts';
+
+let home: string;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'ocifetch-config-'));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+async function write(path: string, text: string): Promise<string> {
+  const file = join(home, path);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
+  return file;
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const mirrorsOf = (host: string): string => `{"registries":{"docker.io":{"mirrors":[{"url":"https://${host}"}]}}}`;
+
+test('the first file that names a registry has it whole, and logins are gathered from all', async () => {
+  const options = {
+    file: await write('own.json', mirrorsOf('own.example')),
+    registriesYaml: await write(
+      'registries.yaml',
+      'mirrors:\n  docker.io:\n    endpoint: ["https://k3s.example"]\n  quay.io:\n    endpoint: ["https://quay-mirror.example"]\n' +
+        'configs:\n  k3s.example:\n    auth: {username: k3s, password: one}\n',
+    ),
+    dockerConfig: await write(
+      'config.json',
+      JSON.stringify({
+        auths: { 'k3s.example': { auth: base64('docker:two') }, 'ghcr.io': { auth: base64('joe:three') } },
+      }),
+    ),
+  };
+  const { config, files, warnings } = await readConfigFiles(options);
+  expect(config.registries?.['docker.io']?.mirrors?.map(({ url }) => url)).toEqual(['https://own.example']);
+  expect(config.registries?.['quay.io']?.mirrors?.map(({ url }) => url)).toEqual(['https://quay-mirror.example']);
+  const login = loginFrom(config.credentials);
+  expect(await login('k3s.example', {})).toEqual({ username: 'k3s', password: 'one' });
+  expect(await login('ghcr.io', {})).toEqual({ username: 'joe', password: 'three' });
+  expect(files).toEqual([options.file, options.registriesYaml, options.dockerConfig]);
+  expect(warnings).toEqual([]);
+});
+
+test('a certs.d is read directory by directory, `_default` as the rest', async () => {
+  await write('certs.d/docker.io/hosts.toml', '[host."https://mirror.example"]\n');
+  await write('certs.d/registry.example_5000_/hosts.toml', 'server = "https://other.example"\n');
+  await write('certs.d/_default/hosts.toml', '[host."https://all.example"]\n');
+  await write('certs.d/certified.example/ca.crt', '-----BEGIN CERTIFICATE-----\n');
+  const config = await loadConfig({ hostsDirectory: join(home, 'certs.d') });
+  expect(Object.keys(config.registries ?? {}).sort()).toEqual([
+    '*',
+    'certified.example',
+    'docker.io',
+    'registry.example:5000',
+  ]);
+  expect(config.registries?.['docker.io']?.declaredAt).toBe(`${join(home, 'certs.d/docker.io/hosts.toml')}:1`);
+});
+
+test('a directory of a registry that says nothing hides `_default`, as containerd has it', async () => {
+  await write('certs.d/_default/hosts.toml', '[host."https://all.example"]\n');
+  await write('certs.d/registry.example_5000_/hosts.toml', '');
+  await write('certs.d/empty.example/readme', '');
+  await write('certs.d/a-file', '');
+  const { registries } = await loadConfig({ hostsDirectory: join(home, 'certs.d') });
+  expect(Object.keys(registries ?? {}).sort()).toEqual(['*', 'empty.example', 'registry.example:5000']);
+  expect(registries?.['empty.example']).toEqual({ declaredAt: join(home, 'certs.d/empty.example') });
+  expect(registries?.['registry.example:5000']).toEqual({ declaredAt: join(home, 'certs.d/registry.example_5000_') });
+});
+
+test('registries.conf is read with its directory of drop-ins', async () => {
+  const registriesConf = await write('registries.conf', 'unqualified-search-registries = ["quay.io"]\n');
+  await write('registries.conf.d/10-a.conf', '[[registry]]\nlocation = "a.example"\nblocked = true\n');
+  await write('registries.conf.d/ignored.txt', 'no toml');
+  const { config, files } = await readConfigFiles({ registriesConf });
+  expect(config.registries?.['a.example']?.blocked).toBe(true);
+  expect(config.shortNames?.search).toEqual(['quay.io']);
+  expect(files).toHaveLength(2);
+});
+
+test('a file that is named must be there, one of a usual place need not', async () => {
+  const missing = join(home, 'none.json');
+  await expect(loadConfig({ file: missing })).rejects.toMatchObject({
+    code: 'INVALID_CONFIG',
+    message: expect.stringContaining(`Cannot read config file "${missing}"`),
+  });
+  const environment = { HOME: home, DOCKER_CONFIG: join(home, 'nowhere'), XDG_CONFIG_HOME: home };
+  const { files } = await loadFiles({ discover: true }, environment);
+  expect(files.filter((file) => file.startsWith(home))).toEqual([]);
+  await expect(loadFiles({ discover: true }, { ...environment, REGISTRY_AUTH_FILE: missing })).rejects.toMatchObject({
+    code: 'INVALID_CONFIG',
+  });
+});
+
+test('the usual places are found by their variables, and proxies in the environment', async () => {
+  await write('.docker/config.json', JSON.stringify({ auths: { 'ghcr.io': { auth: base64('joe:pass') } } }));
+  await write(
+    '.config/ocifetch/config.yaml',
+    'registries:\n  docker.io:\n    mirrors:\n      - url: https://own.example\n',
+  );
+  const environment = { HOME: home, https_proxy: 'http://proxy.example:3128', NO_PROXY: 'ghcr.io' };
+  const { config, files } = await loadFiles({ discover: true }, environment);
+  expect(files.filter((file) => file.startsWith(home))).toEqual([
+    join(home, '.config/ocifetch/config.yaml'),
+    join(home, '.docker/config.json'),
+  ]);
+  expect(config.proxy).toEqual({ https: 'http://proxy.example:3128', no: ['ghcr.io'] });
+});
+
+test('what a file says in vain is told, and what is wrong in one ends it all', async () => {
+  const registriesYaml = await write('registries.yaml', 'mirrors:\n  docker.io:\n    endpoints: []\n');
+  await expect(loadConfig({ registriesYaml })).rejects.toMatchObject({
+    code: 'INVALID_CONFIG',
+    message: expect.stringContaining(`${registriesYaml}:3`),
+  });
+});
