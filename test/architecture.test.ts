@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Files that may import `node:` modules at run time; everything else loads in any runtime. A slash at the end: a folder. */
 const nodeFiles = ['http/undici', 'codec/native', 'store/', 'cli/', 'server/listen'];
 const nodeConfigFiles = [
-  'config/files',
+  'config/usual-places',
   'config/load',
   'config/load-config',
   'config/hosts-toml',

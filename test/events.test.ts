@@ -30,7 +30,7 @@ test('the channels of diagnostics_channel tell what onEvent is told, each its ow
   await (await client.fetcher('origin.test/app').fetch(samples.large.descriptor)).bytes();
   for (const stop of listeners) stop();
   expect(new Set(told.map(({ type }) => type))).toEqual(
-    new Set(['request', 'attempt', 'skip', 'progress', 'verified']),
+    new Set(['request', 'attempt', 'skip', 'switch', 'progress', 'verified']),
   );
   expect(published).toEqual(told);
 });

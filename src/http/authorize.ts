@@ -1,10 +1,12 @@
 import { discard } from '../body.ts';
 import { RegistryError } from '../errors.ts';
 import type { CredentialProvider, Login } from '../login.ts';
+import { type Answered, createFirsts } from './first-answer.ts';
+import { loginOf } from './login-of.ts';
 import { createPlaces, type Known } from './places.ts';
 import { basic, type Token } from './token.ts';
 import { createTokens, headersOf, type TokensOptions } from './tokens.ts';
-import type { HttpRequest, Wrapper } from './transport.ts';
+import type { HttpRequest, HttpResponse, Wrapper } from './transport.ts';
 import { type WantedOptions, wantedBy } from './wanted.ts';
 
 export interface AuthorizeOptions extends TokensOptions, WantedOptions {
@@ -22,17 +24,15 @@ type Prove = (known: Known, stale?: Token) => Promise<Proof | undefined>;
 /**
  * Proves to each place who asks: configured headers, and whatever its challenge wants. The first request is anonymous;
  * later ones carry what the place is known to want. A 401 to a token that was sent forces one renewal; a password is
- * sent once. Credentials and headers go to the origin of the request's endpoint only; a stranger's challenge is
+ * sent once. Of those who ask an endpoint for the first time one goes ahead. Credentials and headers go to the origin of the request's endpoint only; a stranger's challenge is
  * answered without any.
  */
 export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
   const places = createPlaces();
+  const first = createFirsts();
   return (next) => {
     const tokens = createTokens(next, options);
-    return async (given) => {
-      const request = atHome(given);
-      // What the user configured to be sent stands.
-      if (request.headers?.authorization !== undefined) return next(request);
+    const converse = async (request: HttpRequest, answered: Answered): Promise<HttpResponse> => {
       const login = once(() => loginOf(request, options.loginFor));
       const prove: Prove = async (known, stale) => {
         if (known.scheme === 'none') return undefined;
@@ -43,6 +43,7 @@ export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
       const guess = await guessed(places.of(request), prove);
       let { proof } = guess;
       let response = await next(withProof(request, proof));
+      if (response.status !== 401) answered();
       if (guess.error && response.status < 400) places.learn(request, { scheme: 'none' });
       else if (guess.error && response.status !== 401) {
         // Some registries say 404 of what they keep from strangers.
@@ -60,10 +61,22 @@ export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
         await discard(response.body);
         if (isRefused(guess, wanted)) throw guess.error;
         places.learn(request, wanted);
+        answered();
         proof = await prove(wanted, proof?.token);
         response = await next(withProof(request, proof));
       }
       return response;
+    };
+    return async (given) => {
+      const request = atHome(given);
+      // What the user configured to be sent stands.
+      if (request.headers?.authorization !== undefined) return next(request);
+      const answered = places.of(request) ? () => {} : await first(request);
+      try {
+        return await converse(request, answered);
+      } finally {
+        answered(false);
+      }
     };
   };
 };
@@ -82,13 +95,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     made ??= make();
     return made;
   };
-}
-
-async function loginOf(
-  { url, endpoint, signal }: HttpRequest,
-  loginFor: CredentialProvider | undefined,
-): Promise<Login | undefined> {
-  return endpoint && loginFor?.(new URL(url).host, { repository: endpoint.repository, signal });
 }
 
 /** A login as it is sent without a token being fetched. */

@@ -1,9 +1,10 @@
 import type { LookupFunction, Socket } from 'node:net';
-import type { Agent, buildConnector } from 'undici';
+import type { buildConnector, Dispatcher } from 'undici';
 import type { TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { isAddress, isAllowed, refuseAddress } from './address.ts';
 import { longestTimer } from './deadline.ts';
+import { remember } from './remember.ts';
 import type { AddressPolicy } from './transport.ts';
 
 type Connect = buildConnector.connector;
@@ -13,30 +14,56 @@ export interface Modules {
   readonly undici: typeof import('undici');
   readonly dns: typeof import('node:dns');
   readonly tls: typeof import('node:tls');
+  /** Certificates of the authorities that are trusted everywhere. */
+  readonly trusted: () => readonly string[];
 }
+
 /** A response's head may take this many bytes: signed Locations are long. */
 const headBytes = 65_536;
 
-/** Connections that share TLS settings and a rule about addresses. */
+/** What connections have in common. */
+export interface Connections {
+  readonly policy: AddressPolicy;
+  readonly tls: TlsOptions | undefined;
+  /** URL of the proxy that they go through. */
+  readonly proxy: string | undefined;
+}
+
+/** Connections of one kind. */
 export interface Group {
-  readonly agent: Agent;
+  readonly agent: Dispatcher;
   /** Address last connected to, by origin. */
   readonly addresses: Map<string, string>;
   /** Milliseconds to connect, by origin, of the request that came last. */
   readonly limits: Map<string, number>;
 }
 
-/** The pool of a group: it connects as the group's TLS settings and rule about addresses say, each origin within its limit. */
-export function createAgent(
-  { undici: { Agent, buildConnector }, dns, tls: { rootCertificates } }: Modules,
+/** The pool of a group: it connects as the group says, each origin within its limit. */
+export function createAgent(modules: Modules, group: Omit<Group, 'agent'>, connections: Connections): Dispatcher {
+  const { Agent, ProxyAgent } = modules.undici;
+  const settings = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false };
+  const { proxy, tls } = connections;
+  if (proxy === undefined) return new Agent({ ...settings, connect: connector(modules, group, connections) });
+  // Plain http is asked of the proxy itself, as proxies expect; only https goes through a tunnel.
+  return new ProxyAgent({ ...settings, uri: proxy, proxyTunnel: false, requestTls: tlsOptions(modules, tls) });
+}
+
+function connector(
+  modules: Modules,
   { addresses, limits }: Omit<Group, 'agent'>,
-  policy: AddressPolicy,
-  tls: TlsOptions | undefined,
-): Agent {
+  { policy, tls }: Connections,
+): Connect {
+  const { undici, dns } = modules;
   const guard = policy === 'any' ? {} : { lookup: guardedLookup(dns.lookup, policy) };
   // undici's own timer is coarse (half a second) and needs an answer of its own; ours is exact.
-  const open = buildConnector({ ...tlsOptions(tls, rootCertificates), ...guard, timeout: 0 });
-  const connect: Connect = (options, callback) => {
+  const plain = undici.buildConnector({ ...guard, timeout: 0 });
+  let secure: Connect | undefined;
+  const open: Connect = (options, callback) => {
+    if (options.protocol !== 'https:') return plain(options, callback);
+    secure ??= undici.buildConnector({ ...tlsOptions(modules, tls), ...guard, timeout: 0 });
+    return secure(options, callback);
+  };
+  return (options, callback) => {
     const origin = `${options.protocol}//${options.host}`;
     const timeout = Math.min(limits.get(origin) ?? 10_000, longestTimer);
     if (isAddress(options.hostname) && !isAllowed(options.hostname, policy)) {
@@ -44,37 +71,40 @@ export function createAgent(
       return;
     }
     let answered = false;
+    let socket: Socket | undefined;
     const timer = setTimeout(() => {
       answered = true;
       const message = `Cannot connect to "${options.host}": not done in ${timeout} ms`;
       callback(new RegistryError('TIMEOUT', message, { cause: { code: 'CONNECT_TIMEOUT' } }), null);
-      (socket as Socket | undefined)?.destroy();
+      socket?.destroy();
     }, timeout);
-    // It answers with the socket, though its type does not say so.
-    const socket: unknown = open(options, (...result) => {
+    const answer: buildConnector.Callback = (...result) => {
       clearTimeout(timer);
       const [error, made] = result;
       if (answered) {
         made?.destroy();
         return;
       }
-      if (error === null && made.remoteAddress !== undefined) addresses.set(origin, made.remoteAddress);
+      if (error === null && made.remoteAddress !== undefined) remember(addresses, origin, made.remoteAddress);
       callback(...result);
-    });
+    };
+    try {
+      // It answers with the socket, though its type does not say so.
+      socket = open(options, answer) as unknown as Socket;
+    } catch (error) {
+      answer(error instanceof Error ? error : new Error(String(error)), null);
+    }
   };
-  return new Agent({ connect, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false });
 }
 
-function tlsOptions(
-  { ca, cert, key, insecureSkipVerify }: TlsOptions = {},
-  rootCertificates: readonly string[],
-): buildConnector.BuildOptions {
+/** Made once for a group: to read a hundred authorities for each connection would cost more than the connection. */
+function tlsOptions({ tls, trusted }: Modules, { ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}) {
+  const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+  // Those given are trusted beside the usual ones, not instead of them. Where Node's own are all, it has read them already.
+  const all = ca.length > 0 || 'getCACertificates' in tls ? { ca: [...trusted(), ...ca] } : {};
   return {
-    // Those given are trusted beside the usual ones, not instead of them.
-    ...(ca && { ca: [...rootCertificates, ...ca] }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(insecureSkipVerify && { rejectUnauthorized: false }),
+    secureContext: tls.createSecureContext({ ...all, ...own }),
+    rejectUnauthorized: !insecureSkipVerify,
   };
 }
 

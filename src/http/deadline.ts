@@ -57,6 +57,16 @@ export function deadline(...parents: (AbortSignal | undefined)[]): Deadline {
   };
 }
 
+/** What a promise gives, or `ABORTED` as soon as the signal fires: the promise itself may not heed it. */
+export function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(abortError(signal?.reason));
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal?.removeEventListener('abort', stop));
+  });
+}
+
 /** Waits; fails with `ABORTED` as soon as the signal fires. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

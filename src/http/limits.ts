@@ -1,4 +1,5 @@
-import { abortError } from './deadline.ts';
+import { abortError, sleep } from './deadline.ts';
+import { remember } from './remember.ts';
 import { type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 interface Gate {
@@ -8,10 +9,13 @@ interface Gate {
 
 /**
  * At most `concurrency` exchanges with an origin at a time, from the request to the end of the body; the others wait in
- * line. A wait ends with `ABORTED` when its signal fires.
+ * line; fewer, and no more than so many a second, where its endpoint says so. A wait ends with `ABORTED` when its signal
+ * fires.
  */
 export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined } = {}): Wrapper => {
   const gates = new Map<string, Gate>();
+  /** `performance.now()` from which the next request may be sent, by origin. */
+  const starts = new Map<string, number>();
   const leave = (origin: string, gate: Gate): void => {
     const next = gate.waiting.shift();
     if (next) next();
@@ -22,10 +26,12 @@ export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined }
     const { origin } = new URL(request.url);
     const gate = gates.get(origin) ?? { open: 0, waiting: [] };
     gates.set(origin, gate);
-    if (gate.open < concurrency) gate.open += 1;
+    const { requestsPerSecond, concurrency: own = concurrency } = request.endpoint ?? {};
+    if (gate.open < Math.min(concurrency, own)) gate.open += 1;
     else await turn(gate, request.signal);
     let response: HttpResponse;
     try {
+      if (requestsPerSecond !== undefined) await pace(starts, origin, 1000 / requestsPerSecond, request.signal);
       response = await next(request);
     } catch (error) {
       leave(origin, gate);
@@ -34,6 +40,13 @@ export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined }
     return whenEnded(response, () => leave(origin, gate));
   };
 };
+
+async function pace(starts: Map<string, number>, origin: string, every: number, signal?: AbortSignal): Promise<void> {
+  const now = performance.now();
+  const start = Math.max(now, starts.get(origin) ?? now);
+  remember(starts, origin, start + every);
+  if (start > now) await sleep(start - now, signal);
+}
 
 function turn(gate: Gate, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

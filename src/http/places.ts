@@ -1,4 +1,5 @@
-import { remember, type TokenPlace } from './tokens.ts';
+import { remember } from './remember.ts';
+import type { TokenPlace } from './tokens.ts';
 import type { HttpRequest } from './transport.ts';
 
 /**

@@ -27,6 +27,9 @@ export interface Token {
 }
 
 const clientId = 'ocifetch';
+/** Milliseconds for the whole answer, or where another host is left: as for the head of any. */
+const withinFor = (more: boolean | undefined): number => (more ? 10_000 : 30_000);
+
 const refusals = new Set([404, 405]);
 
 export const basic = ({ username, password }: { username: string; password: string }): string => {
@@ -90,7 +93,7 @@ function post(asked: TokenRequest, login: Login): HttpRequest {
   return { ...rest, method: 'POST', headers: typed, body: form.toString() };
 }
 
-async function readToken(response: HttpResponse, { realm, limit }: TokenRequest): Promise<Token> {
+async function readToken(response: HttpResponse, { realm, limit, more }: TokenRequest): Promise<Token> {
   const doing = `Cannot get a token from "${redactUrl(realm)}"`;
   const received = Date.now();
   if (response.status !== 200) {
@@ -98,7 +101,8 @@ async function readToken(response: HttpResponse, { realm, limit }: TokenRequest)
     const code = codeOf(response.status);
     throw new RegistryError(code, `${doing}: status ${response.status}`, { status: response.status, host: realm.host });
   }
-  const bytes = await readAll(response.body, limit, `the token of "${redactUrl(realm)}"`).catch((error: unknown) => {
+  const what = `the token of "${redactUrl(realm)}"`;
+  const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {
     // Of the connection, not of the content that is asked for.
     throw error instanceof RegistryError && error.code === 'UNEXPECTED_END'
       ? new RegistryError('UNAVAILABLE', `${doing}: ${error.message}`, { host: realm.host, cause: error.cause })

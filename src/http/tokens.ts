@@ -3,6 +3,7 @@ import { RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
 import { redirects } from './redirects.ts';
+import { remember } from './remember.ts';
 import { singleFlight } from './single-flight.ts';
 import { requestToken, type Token } from './token.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
@@ -77,14 +78,4 @@ export function headersOf(endpoint: Endpoint | undefined): Record<string, string
   return Object.fromEntries(
     Object.entries(endpoint?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   );
-}
-
-/** Most entries of what is remembered; the oldest go first. */
-const remembered = 1000;
-
-export function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > remembered && oldest !== undefined) map.delete(oldest);
 }

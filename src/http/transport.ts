@@ -37,7 +37,15 @@ export interface HttpResponse {
   readonly address?: string | undefined;
 }
 
-/** One exchange. Fails with `UNAVAILABLE`, `TIMEOUT`, `ABORTED` or `UNSAFE_URL`; every status is an answer, not a failure. */
+/**
+ * One exchange. Fails with `UNAVAILABLE`, `TIMEOUT`, `ABORTED` or `UNSAFE_URL`, and with `INVALID_CONFIG` where the TLS
+ * settings cannot be used; every status is an answer, not a failure. It follows no redirect.
+ *
+ * A client checks hosts that are addresses themselves, and names of this machine, before it asks a transport of its
+ * user's. What any other name stands for only the transport sees: with `addresses` other than `any` it must look the
+ * name up, refuse (`UNSAFE_URL`) what is not allowed, and connect to the address that it checked. One that tells the
+ * `address` it connected to lets redirects and token realms be judged by it.
+ */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
 /** One concern put round a transport. */

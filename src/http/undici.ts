@@ -2,9 +2,13 @@ import type { Dispatcher } from 'undici';
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createBody } from '../feed.ts';
-import { createAgent, type Group, type Modules } from './connect.ts';
+import { type ProxyConfig, proxyFor } from '../proxy.ts';
+import { checkHost } from './address.ts';
+import type { Modules } from './connect.ts';
 import { abortError, deadline } from './deadline.ts';
 import { connectionError } from './failure.ts';
+import { createGroups, type Lease } from './groups.ts';
+import { remember } from './remember.ts';
 import {
   type HttpRequest,
   type HttpResponse,
@@ -19,6 +23,8 @@ type Answer = Dispatcher.ResponseData;
 /** Settings of the undici transport. */
 export interface UndiciOptions {
   readonly timeouts?: TransportTimeouts | undefined;
+  /** Proxies to go through. The addresses of what is behind one are not seen: only hosts that are addresses are judged. */
+  readonly proxy?: ProxyConfig | undefined;
 }
 
 /** A transport that keeps connections. `close` ends them, also those in use; from then on it fails with `CLOSED`. */
@@ -28,20 +34,23 @@ export type ConnectedTransport = Transport & { close(): Promise<void> };
  * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked where they are connected to,
  * bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
  */
-export function undiciTransport({ timeouts = {} }: UndiciOptions = {}): ConnectedTransport {
-  const groups = new Map<string, Group>();
+export function undiciTransport({ timeouts = {}, proxy = {} }: UndiciOptions = {}): ConnectedTransport {
+  const groups = createGroups();
   let closed: RegistryError | undefined;
   const send: Transport = async (request) => {
     const modules = await loadModules();
     if (closed) throw closed;
-    return exchange(groupOf(modules, groups, request), request, timeouts);
+    const url = new URL(request.url);
+    const through = proxyFor(url, proxy);
+    // What is behind a proxy only the proxy connects to.
+    if (through !== undefined) checkHost(request);
+    const { tls, addresses: policy = 'any' } = request;
+    return exchange(groups.use(modules, { policy, tls, proxy: through }, url.host), request, timeouts);
   };
   const close = async (): Promise<void> => {
     const reason = new RegistryError('CLOSED', 'Cannot use a transport that was closed');
     closed ??= reason;
-    const closing = [...groups.values()].map(({ agent }) => agent.destroy(reason));
-    groups.clear();
-    await Promise.all(closing);
+    await groups.destroy(reason);
   };
   return Object.assign(send, { close });
 }
@@ -55,27 +64,49 @@ let loading: Promise<Modules> | undefined;
 function loadModules(): Promise<Modules> {
   loading ??= (async () => {
     void globalThis.Headers;
-    return { undici: await import('undici'), dns: await import('node:dns'), tls: await import('node:tls') };
+    const undici = await import('undici');
+    const [dns, tls, fs] = await Promise.all([import('node:dns'), import('node:tls'), import('node:fs')]);
+    let trusted: readonly string[] | undefined;
+    return { undici, dns, tls, trusted: () => (trusted ??= authorities(tls, fs)) };
   })();
   return loading;
 }
 
-function groupOf(modules: Modules, groups: Map<string, Group>, { tls, addresses = 'any' }: HttpRequest): Group {
-  const key = JSON.stringify([addresses, tls]);
-  const known = groups.get(key);
-  if (known) return known;
-  const group = { addresses: new Map<string, string>(), limits: new Map<string, number>() };
-  const made = { ...group, agent: createAgent(modules, group, addresses, tls) };
-  groups.set(key, made);
-  return made;
+/**
+ * The authorities that Node trusts by itself, with those of NODE_EXTRA_CA_CERTS, and the system's where Node can read
+ * them (from 22.15 on).
+ */
+function authorities(tls: typeof import('node:tls'), { readFileSync }: typeof import('node:fs')): readonly string[] {
+  const newer = tls as { getCACertificates?: (type: 'default' | 'system') => string[] };
+  if (newer.getCACertificates) {
+    return [...new Set([...newer.getCACertificates('default'), ...newer.getCACertificates('system')])];
+  }
+  const extra = process.env.NODE_EXTRA_CA_CERTS;
+  // Node itself only warns of a file that it cannot read.
+  const read = (file: string): string[] => {
+    try {
+      return [readFileSync(file, 'utf8')];
+    } catch {
+      return [];
+    }
+  };
+  return [...tls.rootCertificates, ...(extra ? read(extra) : [])];
 }
 
-async function exchange(group: Group, request: HttpRequest, timeouts: TransportTimeouts): Promise<HttpResponse> {
+async function exchange(
+  { group, release }: Lease,
+  request: HttpRequest,
+  timeouts: TransportTimeouts,
+): Promise<HttpResponse> {
   const url = new URL(request.url);
   const { connect, headers, idle } = timeoutsOf(request, timeouts);
-  group.limits.set(url.origin, connect);
+  remember(group.limits, url.origin, connect);
   const limit = deadline(request.signal);
   limit.limit(headers, `Cannot get an answer from "${redactUrl(url)}"`);
+  const end = (): void => {
+    limit.end();
+    release();
+  };
   let answer: Answer;
   try {
     answer = await group.agent.request({
@@ -87,13 +118,13 @@ async function exchange(group: Group, request: HttpRequest, timeouts: TransportT
       signal: limit.signal,
     });
   } catch (error) {
-    limit.end();
+    end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
     throw connectionError(error, 'UNAVAILABLE', `Cannot reach "${redactUrl(url)}"`);
   }
   limit.unlimit();
   const { body, ended } = createBody(feedOf(answer.body, request.url), { idle, signal: limit.signal });
-  void ended.then(limit.end);
+  void ended.then(end);
   const address = group.addresses.get(url.origin);
   return {
     status: answer.statusCode,

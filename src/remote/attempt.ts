@@ -30,7 +30,7 @@ export function recordOf(asked: Asked, bytes: number, error?: unknown): Attempt 
 /** The error as its user sees it: with the host that was asked and the record of the attempt. */
 export function withAttempt(thrown: unknown, asked: Asked, bytes: number): RegistryError {
   const error = asRegistryError(thrown, 'UNAVAILABLE', `Cannot read "${redactUrl(asked.url)}"`);
-  if (error.attempts.length > 0 || error.code === 'ABORTED') return error;
+  if (error.attempts.length > 0) return error;
   const { code, message, status, registryErrors } = error;
   const record = recordOf(asked, bytes, error);
   const { host } = record;

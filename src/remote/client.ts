@@ -1,9 +1,11 @@
 import { parseConfig } from '../config/config.ts';
 import { loginFrom } from '../config/credentials.ts';
+import { expandShortName } from '../config/short-names.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
 import { authorize } from '../http/authorize.ts';
+import { guard } from '../http/guard.ts';
 import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { log } from '../http/log.ts';
@@ -20,6 +22,7 @@ import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher, type Resolved, type ResolveOptions } from './fetcher.ts';
 import { createKept } from './kept.ts';
 import { createLiars } from './liars.ts';
+import { ownHosts } from './own-resolver.ts';
 import { remoteRepository } from './remote.ts';
 import { type Hosts, planHosts } from './resolver.ts';
 
@@ -44,19 +47,22 @@ export interface Client extends AsyncDisposable {
 }
 
 const mebibyte = 1_048_576;
+const proxyUnused = 'the proxies of the configuration are not used: the client was given a transport';
 
 /** `INVALID_CONFIG` at once for whatever is wrong with the options. Nothing is sent before something is asked for. */
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);
-  const config = parseConfig(options.config ?? {});
+  const config = parseConfig(options.config === undefined ? {} : options.config);
   const { timeouts, limits = {}, externalUrls = 'allow' } = options;
   const emit = createEmit(options.onEvent);
-  const planner = planHosts(config);
-  for (const text of planner.warnings) emit({ type: 'warning', text });
+  const unused = options.transport && Object.keys(config.proxy ?? {}).length > 0;
+  const planner = planHosts(unused ? { ...config, proxy: undefined } : config);
+  const warnings = [...(config.warnings ?? []), ...planner.warnings, ...(unused ? [proxyUnused] : [])];
+  for (const text of warnings) emit({ type: 'warning', text });
   const { resolver } = options;
   const hostsOf = (repository: Repository): Hosts =>
-    resolver ? { endpoints: resolver(repository), skipped: [] } : planner.hosts(repository);
-  const pool = options.transport ? undefined : undiciTransport({ timeouts });
+    resolver ? ownHosts(resolver, repository) : planner.hosts(repository);
+  const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: config.proxy });
   const transport = options.transport ?? pool;
   if (!transport) throw new RegistryError('UNSUPPORTED', 'Cannot create a client: there is no transport');
   const closing = new AbortController();
@@ -72,26 +78,32 @@ export function createClient(options: ClientOptions = {}): Client {
   const shared = { emit, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
   const fetcherOf = (repository: Repository): Fetcher =>
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
+  // What is no text is refused where references are read.
+  const expand = (text: string): string => (typeof text === 'string' ? expandShortName(text, config.shortNames) : text);
+  const parse = (text: string): Reference => parseReference(expand(text));
   const close = async (): Promise<void> => {
     closing.abort(new RegistryError('CLOSED', 'The client was closed'));
     await pool?.close();
   };
   return {
     plan: (text) => {
-      const reference = parseReference(text);
+      const reference = parse(text);
       const { endpoints, skipped } = hostsOf(reference);
       return { reference, endpoints: endpoints.map(printable), skipped };
     },
     resolve: async (text, call) => {
-      const reference = parseReference(text);
+      const reference = parse(text);
       const { registry, name, tag, digest } = reference;
       return { reference, ...(await fetcherOf({ registry, name }).resolve(digest ?? tag ?? 'latest', call)) };
     },
-    fetcher: (repository) => fetcherOf(typeof repository === 'string' ? parseRepository(repository) : repository),
+    fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
+
+const isRepository = (value: unknown): value is Repository =>
+  typeof value === 'object' && value !== null && 'registry' in value && 'name' in value;
 
 /** Everything that goes round an exchange, outermost first. */
 function compose(
@@ -111,5 +123,6 @@ function compose(
     health({ pause: timeouts.pause, emit }),
     concurrencyLimits({ concurrency: limits.concurrency }),
     log(emit),
+    guard(),
   );
 }

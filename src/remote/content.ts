@@ -1,6 +1,5 @@
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Range } from '../oci/range.ts';
 import { Cursor } from './cursor.ts';
 import { Readings, type ReadingsOptions } from './readings.ts';
 import { nodeStream, webStream } from './streams.ts';
@@ -10,6 +9,12 @@ import { readWhole } from './whole.ts';
 export interface BytesOptions {
   /** Most bytes to take; content that says it is larger is `TOO_LARGE` before any request. Default: its size. */
   readonly limit?: number | undefined;
+}
+
+/** Bytes from `start`, or the first one, up to but without `end`, or to the end. As `slice` counts. */
+export interface PartRange {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
 }
 
 /**
@@ -63,7 +68,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return this.#cursor.chunks();
   }
 
-  /** The next `length` bytes; fewer only at the end, then none, once. */
+  /** The next `length` bytes; fewer only at the end, then none, once. 0 are always there. */
   read(length: number): Promise<Uint8Array> {
     return this.#cursor.read(length);
   }
@@ -74,13 +79,13 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 
   /** The bytes of a range (`end` is exclusive; the whole without one) as a web stream. Cancelling it frees the connection. */
-  stream(range: Range = { start: 0 }): ReadableStream<Uint8Array> {
-    return webStream(this.#readings.open(range));
+  stream({ start = 0, end }: PartRange = {}): ReadableStream<Uint8Array> {
+    return webStream(this.#readings.open({ start, end }));
   }
 
   /** The same as a Node stream. Destroying it frees the connection. */
-  readable(range: Range = { start: 0 }): import('node:stream').Readable {
-    return nodeStream(() => this.#readings.open(range));
+  readable({ start = 0, end }: PartRange = {}): import('node:stream').Readable {
+    return nodeStream(() => this.#readings.open({ start, end }));
   }
 
   /** All bytes, verified. Where they turn out wrong, they are read again from another host. */

@@ -1,38 +1,12 @@
-import { combineErrors } from '../combine.ts';
+import { withAttemptsOf } from '../combine.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
-import type { Emit } from '../events.ts';
 import { abortError } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Fetched, Source } from '../source.ts';
+import type { Fetched } from '../source.ts';
 import { type Asked, withAttempt } from './attempt.ts';
-import type { ClosedRange } from './open.ts';
-import type { Warnings } from './warnings.ts';
-
-/** Bytes wanted from a source, and what is known of its hosts so far. */
-export interface Reading {
-  readonly source: Source;
-  readonly descriptor: Descriptor;
-  readonly range: ClosedRange;
-  readonly signal: AbortSignal;
-  readonly emit: Emit;
-  /** An answer to the whole that is open already. */
-  readonly opened?: Fetched | undefined;
-  /** Names of hosts to ask last. */
-  readonly last: readonly string[];
-  /** Names of hosts not to ask; those that send too much are added. */
-  readonly except: string[];
-  readonly warned?: Warnings | undefined;
-  /** The bytes are hashed: wrong ones are found out in the end. */
-  readonly isHashed: boolean;
-  /** Called when the first byte is asked for. */
-  begin(): void;
-  /** Called with each chunk in order, before it is handed on. */
-  take(chunk: Uint8Array, from: string): void;
-  /** Called after the last byte; may refuse what was read. */
-  complete(): void;
-  /** Called once, however the reading ends. */
-  over(): void;
-}
+import { createFailures, type Failures } from './failures.ts';
+import type { Reading } from './reading.ts';
+import { tellSwitch } from './switch.ts';
 
 /** How far a reading has come, and over whom. */
 export interface Course {
@@ -42,7 +16,7 @@ export interface Course {
   from?: string;
   asked?: Asked;
   last: string[];
-  readonly failures: RegistryError[];
+  readonly failures: Failures;
   /** Number of the coming reopening, among those in a row that bring no byte. */
   reopenings: number;
   /** `performance.now()` when progress was told. */
@@ -58,7 +32,7 @@ const progressEvery = 100;
 export const begin = ({ range, last }: Reading): Course => ({
   offset: range.start,
   last: [...last],
-  failures: [],
+  failures: createFailures(),
   reopenings: 0,
   told: performance.now(),
 });
@@ -70,50 +44,67 @@ export const begin = ({ range, last }: Reading): Course => ({
  */
 export function isMendable(reading: Reading, course: Course, thrown: unknown, bytes: number): boolean {
   const { descriptor, range, signal } = reading;
-  if (signal.aborted) throw abortError(signal.reason);
+  const { failures, from = '' } = course;
   const error = course.asked
     ? withAttempt(thrown, course.asked, bytes)
     : asRegistryError(thrown, 'UNAVAILABLE', `Cannot read "${descriptor.digest}"`);
+  if (signal.aborted) throw interrupted(reading, course, error);
   const isEnd = course.offset === range.end && range.end > 0;
   const isLost = error.code === 'TOO_LARGE' && bytes > 0 && !reading.isHashed;
   if (course.offset === range.end && error.code !== 'TOO_LARGE') return false;
-  course.failures.push(error);
+  failures.add(error);
   course.reopenings = bytes > 0 ? 1 : course.reopenings + 1;
-  const { from = '' } = course;
   if (error.code === 'TOO_LARGE') reading.except.push(from);
   else if (bytes === 0) course.last = [...course.last.filter((name) => name !== from), from];
-  if (course.reopenings > patience || isEnd || isLost) throw failure(descriptor, course.failures);
+  if (course.reopenings > patience || isEnd || isLost) throw failure(descriptor, failures);
   return true;
 }
 
-/** Asks for what is missing, from where the course stands. */
+/** Asks for what is missing, from where the course stands; again, while there is patience, where it is refused for now. */
 export async function open(reading: Reading, course: Course): Promise<Fetched> {
-  const { source, descriptor, range, signal, emit, except, warned } = reading;
-  const { offset, last, failures, from } = course;
-  const started = performance.now();
-  const first = failures.length === 0;
-  const whole = offset === 0 && range.end === descriptor.size && (first || range.end === 0);
-  if (first && whole && reading.opened) {
-    course.from = reading.opened.from;
-    course.asked = askedOf(reading.opened, started);
-    return reading.opened;
-  }
-  try {
-    // After a break even the whole is asked for as a range: as identity, since the break may be the encoding's.
-    const part = whole ? {} : { range: { start: offset, end: range.end } };
-    const fetched = await source.fetch(descriptor, { ...part, signal, last, except, onWarning: warned?.add });
-    course.from = fetched.from;
-    course.asked = askedOf(fetched, started);
-    if (from !== undefined && from !== fetched.from) {
-      const reason = failures.at(-1)?.message ?? '';
-      emit({ type: 'switch', digest: descriptor.digest, offset, from, to: fetched.from, reason });
+  for (;;) {
+    const { descriptor, range, emit } = reading;
+    const isFirst = course.failures.last === undefined;
+    const isWhole = course.offset === 0 && range.end === descriptor.size && (isFirst || range.end === 0);
+    const started = performance.now();
+    try {
+      const isOpen = isFirst && isWhole ? reading.opened : undefined;
+      const fetched = isOpen ?? (await ask(reading, course, isWhole));
+      if (!isOpen) tellSwitch({ emit, target: descriptor, fetched, after: course });
+      course.from = fetched.from;
+      course.asked = askedOf(fetched, started);
+      return fetched;
+    } catch (thrown) {
+      refuse(reading, course, thrown);
     }
-    return fetched;
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal.reason);
-    if (first || !(error instanceof RegistryError)) throw error;
-    throw failure(descriptor, [...failures, error]);
   }
+}
+
+function ask({ source, descriptor, range, signal, except, warned }: Reading, course: Course, isWhole: boolean) {
+  const { offset, last } = course;
+  // After a break even the whole is asked for as a range: as identity, since the break may be the encoding's.
+  const part = isWhole ? {} : { range: { start: offset, end: range.end } };
+  return source.fetch(descriptor, { ...part, signal, last, except, onWarning: warned?.add });
+}
+
+/** Notes an opening that was refused in a way that another one may mend; what is final is thrown. */
+function refuse(reading: Reading, course: Course, thrown: unknown): void {
+  const { failures } = course;
+  if (reading.signal.aborted) throw interrupted(reading, course, thrown);
+  if (!(thrown instanceof RegistryError)) throw thrown;
+  failures.add(thrown);
+  course.reopenings += 1;
+  reading.except.push(...thrown.attempts.filter(({ outcome }) => outcome === 'TOO_LARGE').map(({ url }) => url));
+  if (!isPassing(thrown) || course.reopenings > patience) throw failure(reading.descriptor, failures);
+}
+
+/** Whether a host answered, but not with what was asked for: 416, a wrong or encoded range, a short body. */
+function isPassing({ code, status, attempts }: RegistryError): boolean {
+  const outcomes = attempts.length > 0 ? attempts : [{ outcome: code, status }];
+  return outcomes.some(
+    ({ outcome, status }) =>
+      (outcome === 'BAD_RESPONSE' || outcome === 'UNEXPECTED_END') && (status === undefined || status === 416),
+  );
 }
 
 /** Lets the reading refuse what came; its error tells the breaks on the way, too. */
@@ -122,7 +113,8 @@ export function complete(reading: Reading, { asked, offset, failures }: Course):
     reading.complete();
   } catch (error) {
     if (!asked) throw error;
-    throw failure(reading.descriptor, [...failures, withAttempt(error, asked, offset - reading.range.start)]);
+    failures.add(withAttempt(error, asked, offset - reading.range.start));
+    throw failure(reading.descriptor, failures);
   }
 }
 
@@ -139,6 +131,9 @@ export function tellProgress({ descriptor, emit }: Reading, course: Course, ever
   emit({ type: 'progress', digest, position: course.offset, size, from: course.from });
 }
 
-function failure({ digest }: Descriptor, failures: readonly RegistryError[]): RegistryError {
-  return combineErrors(`Cannot read "${digest}"`, failures);
-}
+const failure = ({ digest }: Descriptor, failures: Failures): RegistryError =>
+  failures.combined(`Cannot read "${digest}"`);
+
+/** Why the reading was ended, with what was tried until then. */
+const interrupted = ({ signal }: Reading, { failures }: Course, thrown: unknown): RegistryError =>
+  withAttemptsOf(abortError(signal.reason), [...failures.all(), thrown]);

@@ -38,12 +38,13 @@ export class Cursor {
     }
   }
 
-  /** The next `length` bytes; fewer only at the end, then none, once. */
+  /** The next `length` bytes; fewer only at the end, then none, once. Of 0 bytes nothing is asked or told. */
   read(length: number): Promise<Uint8Array> {
     return this.#inTurn(async () => {
-      if (!Number.isSafeInteger(length) || length < 1) {
-        throw new RangeError(`Cannot read "${length}" bytes: not a whole number from 1 on`);
+      if (!Number.isSafeInteger(length) || length < 0) {
+        throw new RangeError(`Cannot read "${length}" bytes: not a whole number from 0 on`);
       }
+      this.#readings.mustBeOpen();
       const chunks: Uint8Array[] = [];
       let size = 0;
       while (size < length) {

@@ -1,19 +1,13 @@
-import { bytesBody, readAll } from '../body.ts';
 import { printable } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
-import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { kindOf, manifestAccept } from '../oci/manifest.ts';
-import { quote } from '../oci/quote.ts';
 import { formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
 import type { Fetched, FetchOptions, Source } from '../source.ts';
-import { decode } from './decode.ts';
-import { contentLengthOf, mediaTypeOf } from './describe.ts';
 import { ask, type Context, type Place, questionOf } from './exchange.ts';
 import { type ClosedRange, openAnswer } from './open.ts';
 import { resolveAt } from './resolve.ts';
+import { learnSize, openUnsized } from './unsized.ts';
 
 /** Where a repository keeps what is asked for. */
 export type Kind = 'manifests' | 'blobs';
@@ -27,12 +21,9 @@ export function endpointSource(place: Place, kind?: Kind): Source {
   };
 }
 
-function fetchAt(
-  { endpoint, context }: Place,
-  target: Descriptor,
-  kind: Kind,
-  { range, ...call }: FetchOptions,
-): Promise<Fetched> {
+async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: FetchOptions): Promise<Fetched> {
+  const { endpoint, context } = place;
+  const { range, ...call } = options;
   const { digest, mediaType, size } = target;
   const name = endpoint.repository;
   const route: Route =
@@ -40,36 +31,18 @@ function fetchAt(
   const accept = mediaType === '' ? manifestAccept : `${mediaType}, */*`;
   const closed = range && { start: range.start, end: Math.min(range.end ?? size, size) };
   const asked = questionOf(endpoint, 'GET', route, fetchHeaders(accept, closed, target, context));
-  return ask(asked, context, call, async ({ response, warnings }) => {
+  const fetching = ask(asked, context, call, async ({ response, warnings }) => {
     const opened =
       size < 0
-        ? await openUnknown(response, target, context)
+        ? await openUnsized(response, target, context)
         : { descriptor: target, body: await openAnswer(response, target, closed, context) };
     return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: asked.url };
   });
-}
-
-/** Content of which only the digest is known. Its size is told by the answer, or else counted, of what is no longer than a manifest. */
-async function openUnknown(
-  response: HttpResponse,
-  { digest, mediaType: asked }: Descriptor,
-  context: Context,
-): Promise<Pick<Fetched, 'descriptor' | 'body'>> {
-  const { headers, status } = response;
-  const mediaType = asked === '' ? mediaTypeOf(headers) : asked;
-  const told = contentLengthOf(headers);
-  if (told !== undefined || status !== 200) {
-    const descriptor = { mediaType, digest, size: told ?? 0 };
-    return { descriptor, body: await openAnswer(response, descriptor, undefined, context) };
-  }
-  const { encodings, manifestBytes } = context;
-  const decoded = await decode(response.body, headers['content-encoding'], encodings, manifestBytes);
-  const bytes = await readAll(decoded, manifestBytes, `${quote(digest)}, whose size is not told`);
-  const found = digestOf(bytes, algorithmOf(digest));
-  if (found !== digest) {
-    throw new RegistryError('DIGEST_MISMATCH', `Cannot use ${quote(digest)}: the answer's digest is ${found}`);
-  }
-  return { descriptor: { mediaType, digest, size: bytes.length }, body: bytesBody(bytes) };
+  if (size >= 0 || kind === 'manifests') return fetching;
+  return fetching.catch(async (error: unknown) => {
+    const found = await learnSize(place, target, { error, call });
+    return fetchAt(place, found, kind, options);
+  });
 }
 
 /** A part is asked for as identity: a decoder cannot start in the middle. So is content of unknown size, to learn it. */

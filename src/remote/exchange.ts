@@ -4,6 +4,7 @@ import { codeOfStatus, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
 import { parseWarnings } from '../http/warning.ts';
+import { quote } from '../oci/quote.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
@@ -38,6 +39,8 @@ export interface Question {
   readonly method: 'GET' | 'HEAD';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** The tag or digest that is to be resolved, for the message where it is not there. */
+  readonly reference?: string | undefined;
 }
 
 export function questionOf(
@@ -74,7 +77,7 @@ export async function ask<T>(
     response = await send({ method, url, headers: { 'user-agent': userAgent, ...headers }, signal, more, ...known });
     const warnings = parseWarnings(response.headers.warning);
     for (const text of warnings) onWarning?.(text, new URL(endpoint.url).host);
-    if (response.status >= 300) throw await refusal(response, method, url);
+    if (response.status >= 300) throw await refusal(response, question);
     const result = await use({ response, warnings });
     if (response.ended)
       void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(asked, bytes, error) }));
@@ -91,19 +94,22 @@ export async function ask<T>(
 const refusalBytes = 65_536;
 
 /** What a bad status says, with the codes of the body: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec. */
-async function refusal(response: HttpResponse, method: string, url: string): Promise<RegistryError> {
+async function refusal(response: HttpResponse, { endpoint, method, url, reference }: Question): Promise<RegistryError> {
   const { status, headers } = response;
   const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
-  const bytes = isJson ? await readAll(response.body, refusalBytes, 'an error').catch(() => undefined) : undefined;
+  const bytes = isJson
+    ? await readAll(response.body, refusalBytes, 'an error', 1_000).catch(() => undefined)
+    : undefined;
   if (!bytes) await discard(response.body);
   const told = bytes ? registryErrorsOf(bytes) : [];
   const words = told.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
   const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
-  const doing = `Cannot ${method.toLowerCase()} "${redactUrl(url)}"`;
-  return new RegistryError(codeOfStatus(status), `${doing}: ${found}`, {
-    status,
-    registryErrors: told.map(({ code }) => code),
-  });
+  const code = codeOfStatus(status);
+  const message =
+    reference !== undefined && code === 'NOT_FOUND'
+      ? `Cannot resolve ${quote(reference)}: it is not at ${new URL(endpoint.url).host} (${found})`
+      : `Cannot ${method.toLowerCase()} "${redactUrl(url)}": ${found}`;
+  return new RegistryError(code, message, { status, registryErrors: told.map((each) => each.code) });
 }
 
 function registryErrorsOf(bytes: Uint8Array): { code: string; message: string }[] {

@@ -1,6 +1,7 @@
+import { withAttemptsOf } from '../combine.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { deadline } from '../http/deadline.ts';
+import { abortError, deadline } from '../http/deadline.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
@@ -10,6 +11,7 @@ import type { CallOptions, Source } from '../source.ts';
 import { Content } from './content.ts';
 import type { Liars } from './liars.ts';
 import type { RemoteRepository } from './remote.ts';
+import { tellSwitch } from './switch.ts';
 import { collectWarnings } from './warnings.ts';
 
 /** How to resolve. */
@@ -87,7 +89,7 @@ export function createFetcher(
       });
     },
     fetch: async (given, { signal } = {}) => {
-      closing.throwIfAborted();
+      for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(given);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
       return new Content({ ...contentOf(source, signal), descriptor, warned: collectWarnings(emit) });
@@ -102,6 +104,7 @@ export function createFetcher(
         from.fetch(unknown, { ...call, onWarning: warned.add }),
       );
       const { descriptor } = opened;
+      tellSwitch({ emit, target: descriptor, fetched: opened });
       return new Content({ ...contentOf(from, signal), descriptor, opened, warned });
     },
   };
@@ -113,9 +116,9 @@ function refuseSchema1(digest: string, mediaType = ''): void {
   throw new RegistryError('UNSUPPORTED', `Cannot fetch ${quote(digest)}: ${found}`);
 }
 
-function checkTagOrDigest(reference: string): void {
-  if (reference.includes(':')) parseDigest(reference);
-  else if (!isTag(reference)) {
+function checkTagOrDigest(reference: unknown): void {
+  if (typeof reference === 'string' && reference.includes(':')) parseDigest(reference);
+  else if (typeof reference !== 'string' || !isTag(reference)) {
     throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(reference)}: neither a tag nor a digest`);
   }
 }
@@ -132,7 +135,7 @@ async function during<T>(
     if (operation !== undefined) limit.limit(operation, doing);
     return await work({ signal: limit.signal });
   } catch (error) {
-    if (limit.signal.aborted) throw limit.signal.reason;
+    if (limit.signal.aborted) throw withAttemptsOf(abortError(limit.signal.reason), [error]);
     throw error;
   } finally {
     limit.end();

@@ -1,4 +1,4 @@
-import { firstOf } from '../combine.ts';
+import { firstOf, orElse } from '../combine.ts';
 import type { Capability } from '../endpoint.ts';
 import { type ErrorCode, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -8,7 +8,7 @@ import type { Source } from '../source.ts';
 import { endpointSource, type Kind } from './endpoint-source.ts';
 import type { Context, Place } from './exchange.ts';
 import { type ExternalUrls, externalSources } from './external.ts';
-import { bytesSource, dataSource } from './kept.ts';
+import { dataSource, keptSource } from './kept.ts';
 import type { Hosts } from './resolver.ts';
 
 export interface RemoteOptions {
@@ -39,36 +39,58 @@ export function remoteRepository(
     const places = able(capability);
     return places.length > 0
       ? places.map((place) => endpointSource(place, kind))
-      : [nowhere(repository, capability, skipped)];
+      : [nowhere(repository, capability, { endpoints, skipped })];
   };
   const atHand = (target: Descriptor): Source[] => [
     ...(target.data === undefined ? [] : [dataSource()]),
-    ...(context.kept.get(repository, target.digest)
-      ? [bytesSource('kept', ({ digest }) => context.kept.get(repository, digest))]
-      : []),
+    ...(context.kept.get(repository, target.digest) ? [keptSource(context.kept, repository)] : []),
   ];
+  const telling = (source: Source): Source => tellingSkipped(source, skipped, context);
   return {
     source: {
       resolve: (reference, call) =>
-        firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve')).resolve(reference, call),
-      fetch: (target, call) =>
-        firstOf(...atHand(target), ...externalSources(target, externalUrls, context), ...sources('pull')).fetch(
-          target,
-          call,
-        ),
+        telling(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
+      fetch: (target, call) => {
+        const here = atHand(target);
+        const places = [...here, ...externalSources(target, externalUrls, context), ...sources('pull')];
+        const source = firstOf(...places);
+        return (here.length > 0 ? source : telling(source)).fetch(target, call);
+      },
     },
     byDigest: (kind) =>
-      firstOf(...(kind ? sources('pull', kind) : [...sources('pull', 'blobs'), ...sources('pull', 'manifests')])),
+      telling(
+        kind
+          ? firstOf(...sources('pull', kind))
+          : orElse(firstOf(...sources('pull', 'blobs')), firstOf(...sources('pull', 'manifests'))),
+      ),
+  };
+}
+
+/** Tells of the hosts that planning left out, each time that hosts are asked. */
+function tellingSkipped(source: Source, skipped: Hosts['skipped'], { emit }: Context): Source {
+  const tell = (): void => {
+    for (const left of skipped) emit({ type: 'skip', ...left });
+  };
+  return {
+    resolve: (reference, call) => {
+      tell();
+      return source.resolve(reference, call);
+    },
+    fetch: (target, call) => {
+      tell();
+      return source.fetch(target, call);
+    },
   };
 }
 
 /** What is left where no host may be asked: an answer that says why. */
-function nowhere(repository: Repository, capability: Capability, skipped: Hosts['skipped']): Source {
+function nowhere(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): Source {
   const codes = new Set(skipped.map(({ code }) => code));
   const [only] = codes;
   const code = codes.size === 1 && only !== undefined ? (only as ErrorCode) : 'NO_HOSTS';
   const left = skipped.map(({ url, reason }) => `${url} (${reason})`).join(', ');
-  const found = skipped.length > 0 ? `left out: ${left}` : `none has the capability "${capability}"`;
+  const none = endpoints.length > 0 ? `none has the capability "${capability}"` : 'no host is configured';
+  const found = skipped.length > 0 ? `left out: ${left}` : none;
   const message = `No host to ask for "${formatReference(repository)}": ${found}`;
   const refuse = (): Promise<never> => Promise.reject(new RegistryError(code, message));
   return { resolve: refuse, fetch: refuse };

@@ -30,9 +30,10 @@ export async function resolveAt(place: Place, reference: string, call: CallOptio
 
 async function headManifest(place: Place, reference: string, call: CallOptions): Promise<Descriptor | undefined> {
   try {
-    const route: Route = { kind: 'manifest', name: place.endpoint.repository, reference };
-    const { headers } = await head(place, route, manifestAccept, call);
-    return describeHead(headers, reference, place.context.manifestBytes);
+    const question = { kind: 'manifest', reference, accept: manifestAccept } as const;
+    return await head(place, question, call, (headers) =>
+      describeHead(headers, reference, place.context.manifestBytes),
+    );
   } catch (error) {
     if (error instanceof RegistryError && headless.has(error.status ?? 0)) return undefined;
     throw error;
@@ -44,30 +45,37 @@ function readManifest(place: Place, reference: string, call: CallOptions): Promi
   const { encodings, manifestBytes, kept } = context;
   const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
   const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
-  return ask(questionOf(endpoint, 'GET', route, headers), context, call, async ({ response }) => {
+  const question = { ...questionOf(endpoint, 'GET', route, headers), reference };
+  return ask(question, context, call, async ({ response }) => {
     const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
     const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`);
     const descriptor = describeDocument(bytes, response.headers, reference);
-    kept.put(repository, descriptor.digest, bytes);
+    kept.put(repository, descriptor.digest, { bytes, endpoint, request: question.url });
     return descriptor;
   });
 }
 
-async function headBlob(place: Place, digest: Digest, call: CallOptions): Promise<Descriptor> {
-  const { headers } = await head(place, { kind: 'blob', name: place.endpoint.repository, digest }, '*/*', call);
-  return describeBlob(headers, digest);
+/** What a HEAD says of a blob, under the digest that was asked for: `BAD_RESPONSE` where it does not tell the size. */
+export function headBlob(place: Place, digest: Digest, call: CallOptions): Promise<Descriptor> {
+  const question = { kind: 'blob', reference: digest, accept: '*/*' } as const;
+  return head(place, question, call, (headers) => describeBlob(headers, digest));
 }
 
-function head(
+/** What is wrong with the head, too, is told as what is wrong with the answer: with its host and the attempt. */
+function head<T>(
   { endpoint, context }: Place,
-  route: Route,
-  accept: string,
+  asked: { readonly kind: Route['kind'] & ('manifest' | 'blob'); readonly reference: string; readonly accept: string },
   call: CallOptions,
-): Promise<Answer['response']> {
+  describe: (headers: Answer['response']['headers']) => T,
+): Promise<T> {
+  const { kind, reference, accept } = asked;
+  const name = endpoint.repository;
+  const route: Route = kind === 'blob' ? { kind, name, digest: reference } : { kind, name, reference };
   // The length of an encoded answer is not that of the content.
   const headers = { accept, 'accept-encoding': 'identity' };
-  return ask(questionOf(endpoint, 'HEAD', route, headers), context, call, async ({ response }) => {
+  const question = { ...questionOf(endpoint, 'HEAD', route, headers), reference };
+  return ask(question, context, call, async ({ response }) => {
     await discard(response.body);
-    return response;
+    return describe(response.headers);
   });
 }

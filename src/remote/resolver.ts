@@ -1,13 +1,16 @@
 import { parseConfig } from '../config/config.ts';
 import { credentialsFor } from '../config/credentials.ts';
+import { rootOf } from '../config/host-parts.ts';
 import { matchKey } from '../config/match.ts';
 import type { Config, HostConfig, RegistryConfig } from '../config/model.ts';
 import { readPem } from '../config/pem.ts';
 import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
-import type { Capability, Endpoint, Skipped, TlsOptions } from '../endpoint.ts';
+import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
+import { checkTls } from '../http/tls-fault.ts';
 import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
+import { proxyFor } from '../proxy.ts';
 
 /** Where to ask for a repository, in order. No I/O. */
 export type Resolver = (repository: Repository) => readonly Endpoint[];
@@ -44,7 +47,7 @@ export function createResolver(config: Config = {}): Resolver {
 }
 
 /** As `createResolver`, of a configuration that was checked, and with what is left out. */
-export function planHosts({ registries = {}, credentials }: Config): HostPlanner {
+export function planHosts({ registries = {}, credentials, proxy = {} }: Config): HostPlanner {
   const compiled = new Map<string, { config: RegistryConfig; hosts: readonly Host[] }>();
   for (const [key, config] of Object.entries(registries)) {
     compiled.set(key, { config, hosts: compileRegistry(key, config) });
@@ -63,16 +66,19 @@ export function planHosts({ registries = {}, credentials }: Config): HostPlanner
     const endpoints: Endpoint[] = [];
     const skipped: Skipped[] = [];
     for (const host of all) {
-      const endpoint = endpointOf(host, repository, credentials);
+      const endpoint = endpointOf(host, repository, { credentials, proxy });
       if ('reason' in endpoint) skipped.push(endpoint);
       else endpoints.push(endpoint);
     }
     return { endpoints, skipped };
   };
-  return {
-    hosts,
-    warnings: [...compiled.values()].flatMap((found) => found.hosts.flatMap((host) => host.rewriter.warnings)),
-  };
+  return { hosts, warnings: [...compiled.values()].flatMap((found) => found.hosts.flatMap(warningsOf)) };
+}
+
+function warningsOf({ root, tls, rewriter, config: { declaredAt } }: Host): readonly string[] {
+  const told = declaredAt === undefined ? '' : ` (${declaredAt})`;
+  const lenient = `the certificate of ${root} is not checked: insecureSkipVerify${told}`;
+  return tls?.insecureSkipVerify ? [...rewriter.warnings, lenient] : rewriter.warnings;
 }
 
 function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig): Host[] {
@@ -82,22 +88,24 @@ function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig):
 }
 
 function compileHost(config: HostConfig, where: string): Host {
-  const { url, overridePath = false, rewrites = [], tls } = config;
-  const { origin, pathname } = new URL(url);
-  const base = origin + pathname.replace(/\/+$/, '');
-  // A root that is written out is one already: https://mirror.example/v2
-  const root = overridePath || base.endsWith('/v2') ? base : `${base}/v2`;
+  const { rewrites = [], tls } = config;
+  const root = rootOf(config);
   const { ca, cert, key, insecureSkipVerify } = tls ?? {};
   return {
     root,
     config,
     rewriter: compileRewrites(rewrites, `${where} (${root})`),
-    tls: tls && {
-      ...(ca && { ca: ca.map((text, index) => readPem(text, `${where}.tls.ca[${index}]`)) }),
-      ...(cert !== undefined && { cert: readPem(cert, `${where}.tls.cert`) }),
-      ...(key !== undefined && { key: readPem(key, `${where}.tls.key`) }),
-      ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
-    },
+    tls:
+      tls &&
+      checkTls(
+        {
+          ...(ca && { ca: ca.map((text, index) => readPem(text, `${where}.tls.ca[${index}]`)) }),
+          ...(cert !== undefined && { cert: readPem(cert, `${where}.tls.cert`) }),
+          ...(key !== undefined && { key: readPem(key, `${where}.tls.key`) }),
+          ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
+        },
+        `${where}.tls`,
+      ),
   };
 }
 
@@ -109,9 +117,10 @@ function defaultOrigin(registry: string): Host {
 function endpointOf(
   { root, config, rewriter, tls }: Host,
   { registry, name }: Repository,
-  credentials: Config['credentials'],
+  { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
-  const { capabilities = everything, headers, connectTimeout, declaredAt } = config;
+  const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency, declaredAt } = config;
+  const through = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {
     if (rule) checkRewritten(repository, rule, name);
@@ -132,6 +141,9 @@ function endpointOf(
     ...(tls && { tls }),
     ...(connectTimeout !== undefined && { connectTimeout }),
     ...(source !== undefined && { credentials: source }),
+    ...(requestsPerSecond !== undefined && { requestsPerSecond }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(through !== undefined && { proxy: redactUrl(through) }),
     ...(declaredAt !== undefined && { declaredAt }),
   };
 }

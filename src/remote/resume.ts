@@ -1,8 +1,9 @@
 import { RegistryError } from '../errors.ts';
 import { abortError } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { begin, complete, isMendable, open, type Reading, tellProgress } from './course.ts';
+import { begin, complete, isMendable, open, tellProgress } from './course.ts';
 import type { ClosedRange } from './open.ts';
+import type { Reading } from './reading.ts';
 
 /**
  * Reads a range to its end, whatever breaks on the way: asks the source again from where it stands. Exactly the bytes

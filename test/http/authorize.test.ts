@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ClientEvent } from '../../src/events.ts';
+import { createBody } from '../../src/feed.ts';
 import { type AuthorizeOptions, authorize } from '../../src/http/authorize.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, type Transport, wrap } from '../../src/http/transport.ts';
@@ -318,6 +319,97 @@ test('a hundred at once make one token request', async () => {
   expect(log.filter((entry) => entry.includes('auth.test')).length).toBe(1);
 });
 
+test('a hundred at once of a new endpoint meet one challenge, of several repositories too', async () => {
+  const { send, log } = world();
+  const repositories = ['one', 'two', 'three', 'four'];
+  const asking = Array.from({ length: 100 }, (_, index) => {
+    const repository = repositories[index % 4] ?? '';
+    const own = { ...endpoint, repository, scopes: [`repository:${repository}:pull`] };
+    return statusOf(send(asked(`/v2/${index}`, { endpoint: own })));
+  });
+  expect(new Set(await Promise.all(asking))).toEqual(new Set([200]));
+  expect(log.filter((entry) => entry.endsWith(' -') && entry.includes('registry.test')).length).toBe(1);
+  expect(log.filter((entry) => entry.includes('auth.test')).length).toBe(4);
+  expect(log.length).toBe(105);
+});
+
+test('where no token is needed the others wait for the head of the first answer only, and later ones for none', async () => {
+  let give: (given: Given) => void = () => {};
+  const recorded = recording(() => {
+    if (recorded.log.length % 10 === 1) return new Promise<Given>((resolve) => (give = resolve));
+    return {};
+  }, line);
+  const send = authorize()(recorded.transport);
+  const calls = Array.from({ length: 10 }, (_, index) => send(asked(`/v2/${index}`)));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(recorded.log.length).toBe(1);
+  give({});
+  await Promise.all(calls);
+  expect(recorded.open(), 'no body was read').toBe(10);
+  const later = Array.from({ length: 10 }, (_, index) => send(asked(`/v2/${index}`)));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(recorded.log.length).toBe(20);
+  give({});
+  await Promise.all(later);
+});
+
+test('the failure of the first is its own: the others ask, and one whose signal fires waits no longer', async () => {
+  let fail: (error: Error) => void = () => {};
+  const recorded = recording(() => {
+    if (recorded.log.length === 1) return new Promise<Given>((_resolve, reject) => (fail = reject));
+    return {};
+  }, line);
+  const send = authorize()(recorded.transport);
+  const controller = new AbortController();
+  const [first, second] = [failureOf(send(asked())), send(asked('/v2/b'))];
+  const third = failureOf(send(asked('/v2/c', { signal: controller.signal })));
+  await new Promise((resolve) => setImmediate(resolve));
+  controller.abort();
+  expect(await third).toEqual(failsWith('ABORTED'));
+  const error = new Error('refused');
+  fail(error);
+  expect(await first).toBe(error);
+  expect((await second).status).toBe(200);
+  expect(recorded.log).toEqual(['GET registry.test/v2/a -', 'GET registry.test/v2/b -']);
+});
+
+test('a provider that never answers does not hold a request whose signal fires', async () => {
+  const controller = new AbortController();
+  const { send, log, open } = world({ loginFor: () => new Promise(() => {}) });
+  const call = failureOf(send(asked('/v2/a', { signal: controller.signal })));
+  await vi.waitFor(() => expect(log.length).toBe(1));
+  await new Promise((resolve) => setImmediate(resolve));
+  controller.abort(new Error('enough'));
+  expect(await call).toEqual(failsWith('ABORTED'));
+  expect(open()).toBe(0);
+});
+
+test.each([
+  [false, 30_000],
+  [true, 10_000],
+])('a token whose answer drips is TIMEOUT (another host left: %s) after %i ms', async (more, within) => {
+  let cancelled = 0;
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+  const drip = (): Uint8Array => {
+    vi.advanceTimersByTime(1_000);
+    return new TextEncoder().encode(' ');
+  };
+  const transport: Transport = async (request) => {
+    const isRealm = request.url.startsWith(realm);
+    const status = isRealm ? 200 : 401;
+    const feed = isRealm ? drip : () => undefined;
+    const cancel = (): void => {
+      cancelled += 1;
+    };
+    const made = createBody({ next: feed, cancel });
+    return { status, headers: { 'www-authenticate': bearer }, ...made, url: request.url };
+  };
+  const error = await failureOf(authorize()(transport)(asked('/v2/a', { more })));
+  expect(error).toEqual(failsWith('TIMEOUT', { message: expect.stringContaining(`${within} ms`) }));
+  expect(String(error)).toContain('auth.test');
+  expect(cancelled).toBe(1);
+});
+
 test('a hundred at once whose token has become worthless make one more', async () => {
   const { send, log, valid } = world();
   await send(asked());
@@ -500,7 +592,7 @@ test('a login is looked up for the host of the endpoint, and only when it is wan
 
 test('a login that cannot be looked up fails the request, and leaves no answer open', async () => {
   const { send, open } = world({ loginFor: () => Promise.reject(new Error('the helper is broken')) });
-  await expect(send(asked())).rejects.toThrow('the helper is broken');
+  await expect(send(asked())).rejects.toMatchObject({ code: 'UNAUTHORIZED', cause: new Error('the helper is broken') });
   expect(open()).toBe(0);
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
-import { abortError, deadline, sleep } from '../../src/http/deadline.ts';
+import { abortError, deadline, sleep, unlessAborted } from '../../src/http/deadline.ts';
 import { failsWith, failureOf } from '../support/http.ts';
 
 beforeEach(() => {
@@ -85,4 +85,17 @@ test('sleep ends after its time, or with ABORTED as soon as the signal fires', a
   });
   await vi.advanceTimersByTimeAsync(86_400_000);
   expect(done).toBe(false);
+});
+
+test('what a promise gives or fails with comes first, unless the signal fires', async () => {
+  const { signal } = new AbortController();
+  expect(await unlessAborted(Promise.resolve(5), signal)).toBe(5);
+  expect(await unlessAborted(Promise.resolve(5))).toBe(5);
+  const error = new Error('broken');
+  expect(await failureOf(unlessAborted(Promise.reject(error), signal))).toBe(error);
+  const controller = new AbortController();
+  const waiting = failureOf(unlessAborted(new Promise(() => {}), controller.signal));
+  controller.abort(new Error('enough'));
+  expect(await waiting).toEqual(failsWith('ABORTED'));
+  expect(await failureOf(unlessAborted(Promise.reject(error), controller.signal))).toEqual(failsWith('ABORTED'));
 });

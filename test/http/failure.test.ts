@@ -23,3 +23,45 @@ test('any other error is told as it is, one of ours is kept', () => {
   expect(connectionError(own, 'UNAVAILABLE', 'Cannot reach it')).toBe(own);
   expect([causeCode(own), causeCode(new Error('cut', { cause: 'text' }))]).toEqual(['', '']);
 });
+
+const coded = (code: string, message: string, more: object = {}): Error =>
+  Object.assign(new Error(message), { code, ...more });
+
+test.each<[Error, string]>([
+  [
+    coded(
+      'ERR_SSL_WRONG_VERSION_NUMBER',
+      '804C:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/ssl3_record.c:350:\n',
+    ),
+    'it does not speak TLS',
+  ],
+  [
+    coded('EPROTO', 'write EPROTO 80:error:0A0000C6:SSL routines::packet length too long:a.c:1:\n'),
+    'it does not speak TLS',
+  ],
+  [
+    coded(
+      'EPROTO',
+      'write EPROTO 80:error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure:a.c:1:\n',
+    ),
+    'TLS failed: sslv3 alert handshake failure',
+  ],
+  [coded('CERT_HAS_EXPIRED', 'certificate has expired'), 'its certificate has expired'],
+  [coded('CERT_NOT_YET_VALID', 'certificate is not yet valid'), 'its certificate is not valid yet'],
+  [
+    coded('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'),
+    'its certificate is signed by nobody that is trusted (self-signed certificate); tls.ca of this host takes the certificate of its authority',
+  ],
+  [
+    coded('ERR_TLS_CERT_ALTNAME_INVALID', 'long', {
+      reason: "Host: a.test. is not in the cert's altnames: DNS:b.test",
+    }),
+    "its certificate is for other names: Host: a.test. is not in the cert's altnames: DNS:b.test",
+  ],
+  [new Error('one\r\n two\u001b[31m \n'), 'one two [31m'],
+  [new Error('a'.repeat(5_000)), `${'a'.repeat(300)}…`],
+])('%o is told in plain words on one line, and stays the cause', (cause, found) => {
+  expect(connectionError(cause, 'UNAVAILABLE', 'Cannot reach it')).toEqual(
+    failsWith('UNAVAILABLE', { message: `Cannot reach it: ${found}`, cause }),
+  );
+});

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { ClientEvent } from '../../src/events.ts';
+import { createBody } from '../../src/feed.ts';
 import { health } from '../../src/http/health.ts';
-import type { HttpRequest } from '../../src/http/transport.ts';
-import { failsWith, failureOf, type Given, recording } from '../support/http.ts';
+import type { HttpRequest, Transport } from '../../src/http/transport.ts';
+import { failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
 
 const refused = (code = 'ECONNREFUSED'): RegistryError =>
   new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
@@ -134,4 +135,85 @@ test('a request that its asker called off is no sign of death, nor of life', asy
   state.next = {};
   expect((await send(at(mirror))).status, 'the next one is the probe').toBe(200);
   expect(log.length).toBe(5);
+});
+
+/** A host whose bodies do as told, at `https://mirror.test`. */
+function bodies(signal?: AbortSignal) {
+  const state: { now: number; body: 'whole' | 'empty' | 'stalling' | 'broken' } = { now: 1_000, body: 'whole' };
+  let asked = 0;
+  const next = (): Uint8Array | undefined => {
+    if (state.body === 'stalling') throw new RegistryError('TIMEOUT', 'no byte came');
+    if (state.body === 'broken') throw new RegistryError('UNEXPECTED_END', 'cut');
+    return undefined;
+  };
+  const transport: Transport = async ({ url }) => {
+    asked += 1;
+    const first = state.body === 'empty' ? [] : [new Uint8Array(5)];
+    const made = createBody({ next: () => first.shift() ?? next(), cancel: () => {} }, { signal });
+    return { status: 200, headers: {}, url, ...made };
+  };
+  const send = health({ pause: 500, now: () => state.now })(transport);
+  const read = async (more = true): Promise<unknown> => {
+    const response = await send(at(mirror, more, signal));
+    const text = await textOf(response).catch((error: unknown) => error);
+    await response.ended;
+    return text;
+  };
+  return { state, send, read, asked: () => asked };
+}
+
+test('a host whose body stalls is passed over too: a mirror that begins and stops costs one time limit', async () => {
+  const { state, read, send, asked } = bodies();
+  state.body = 'stalling';
+  expect(await read()).toEqual(failsWith('TIMEOUT'));
+  for (let count = 0; count < 3; count += 1) {
+    expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE', { host: 'mirror.test' }));
+  }
+  expect(asked()).toBe(1);
+  state.now += 500;
+  const probe = await send(at(mirror));
+  expect(await failureOf(send(at(mirror))), 'the head of a probe proves nothing').toEqual(failsWith('UNAVAILABLE'));
+  expect(await failureOf(textOf(probe))).toEqual(failsWith('TIMEOUT'));
+  state.now += 500;
+  state.body = 'whole';
+  expect(await read()).toHaveLength(5);
+  expect(await read()).toHaveLength(5);
+  expect(asked()).toBe(4);
+});
+
+test('a probe of a stalling host that has no body, or whose body nobody wanted, tells nothing: the next one is', async () => {
+  const { state, read, send, asked } = bodies();
+  state.body = 'stalling';
+  await read();
+  state.now += 500;
+  state.body = 'empty';
+  expect(await read()).toBe('');
+  const unwanted = await send(at(mirror));
+  await unwanted.body.cancel();
+  await unwanted.ended;
+  state.body = 'whole';
+  expect(await read()).toHaveLength(5);
+  expect(asked()).toBe(4);
+});
+
+test('a body that breaks, is cancelled, or is ended by its asker is no sign of death', async () => {
+  const broken = bodies();
+  broken.state.body = 'broken';
+  expect(await broken.read()).toEqual(failsWith('UNEXPECTED_END'));
+  expect(await broken.read()).toEqual(failsWith('UNEXPECTED_END'));
+  const controller = new AbortController();
+  const ended = bodies(controller.signal);
+  const response = await ended.send(at(mirror, true, controller.signal));
+  controller.abort(new RegistryError('TIMEOUT', 'the operation took too long'));
+  expect(await response.ended).toMatchObject({ error: failsWith('TIMEOUT') });
+  expect(await ended.send(at(mirror))).toMatchObject({ status: 200 });
+});
+
+test('of more than a thousand dead hosts the one that died first is asked again', async () => {
+  const { send, log, state } = world();
+  state.next = late;
+  for (let index = 0; index <= 1_000; index += 1) await failureOf(send(at(`https://m${index}.test/`)));
+  expect(await failureOf(send(at('https://m1.test/')))).toEqual(failsWith('UNAVAILABLE'));
+  expect(await failureOf(send(at('https://m0.test/')))).toBe(late);
+  expect(log.length).toBe(1_002);
 });

@@ -168,3 +168,26 @@ test('a wait in line ends with ABORTED as soon as the signal fires, and was neve
   await textOf(await send(get('https://a.test/4')));
   expect(log).toEqual(['GET https://a.test/1', 'GET https://a.test/4']);
 });
+
+test('an endpoint may want fewer at a time than the client allows', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 4 })(transport);
+  const endpoint = { url: 'https://a.test/v2', repository: 'x', scopes: [], capabilities: [], concurrency: 1 };
+  const first = await send({ ...get('https://a.test/1'), endpoint });
+  const second = send({ ...get('https://a.test/2'), endpoint });
+  await turn();
+  expect(log).toEqual(['GET https://a.test/1']);
+  await first.body.cancel();
+  await (await second).body.cancel();
+});
+
+test('an endpoint may want no more than so many a second', async () => {
+  const { transport } = recording(() => ({ body: 'text' }));
+  const send = limits()(transport);
+  const endpoint = { url: 'https://a.test/v2', repository: 'x', scopes: [], capabilities: [], requestsPerSecond: 20 };
+  const started = performance.now();
+  for (let count = 0; count < 4; count += 1) {
+    await (await send({ ...get('https://a.test/x'), endpoint })).body.cancel();
+  }
+  expect(performance.now() - started).toBeGreaterThanOrEqual(140);
+});

@@ -250,6 +250,36 @@ test('a certificate counts where its authority is given, for that endpoint alone
   expect(await failureOf(transport(get(url)))).toEqual(failsWith('UNAVAILABLE'));
 });
 
+test('a server without TLS, and a certificate that does not fit, are told in plain words with their codes as cause', async () => {
+  const plain = await answering('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+  const of = async (names: string[], expired = false) => {
+    const day = 86_400_000;
+    const made = await generate([{ name: 'commonName', value: 'x' }], {
+      keyType: 'ec',
+      algorithm: 'sha256',
+      ...(expired && { notBeforeDate: new Date(Date.now() - 2 * day), notAfterDate: new Date(Date.now() - day) }),
+      extensions: [
+        { name: 'basicConstraints', cA: true },
+        { name: 'subjectAltName', altNames: names.map((value) => ({ type: 2 as const, value })) },
+      ],
+    });
+    const server = await httpsServer({ cert: made.cert, key: made.private }, (_request, response) => response.end());
+    return { url: `https://localhost:${server.port}/`, tls: { ca: [made.cert] } };
+  };
+  const cases = [
+    [{ url: plain.url.replace('http:', 'https:') }, 'it does not speak TLS', /^E/],
+    [{ url: (await secured()).url }, 'tls.ca of this host', /^DEPTH_ZERO_SELF_SIGNED_CERT$/],
+    [await of(['localhost'], true), 'its certificate has expired', /^CERT_HAS_EXPIRED$/],
+    [await of(['other.test']), 'its certificate is for other names: ', /^ERR_TLS_CERT_ALTNAME_INVALID$/],
+  ] as const;
+  for (const [asked, found, code] of cases) {
+    const error = await failureOf(connected()(get(asked.url, asked)));
+    expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringContaining(found) }));
+    expect((error as { cause: { code: string } }).cause.code).toMatch(code);
+    expect(String(error)).not.toMatch(/\n|openssl|:error:/);
+  }
+});
+
 test('insecureSkipVerify takes any certificate, for that endpoint alone', async () => {
   const { url } = await secured();
   const transport = connected();

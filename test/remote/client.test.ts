@@ -76,6 +76,36 @@ test('with a token it takes N+5, and with the token known N+3', async () => {
   expect(seen).toEqual(blobs);
 });
 
+test('with the index resolved first, a cold pull with config and layers at once takes at most N+5, over sockets', async () => {
+  const store = memoryStore();
+  const many = Array.from({ length: 20 }, (_, each) => sampleOf(text(`layer ${each} of many`), types.layer));
+  const image = document(types.manifest, {
+    config: config.descriptor,
+    layers: many.map(({ descriptor }) => descriptor),
+  });
+  const top: Sample = { ...document(types.index, { manifests: [image.descriptor] }), tag: 'latest' };
+  await fill(store, [...many, config, image, top]);
+  const access = tokenAccess({ realm: '/token', service: 'registry.test' });
+  const seen: string[] = [];
+  const server = await listen((request) => {
+    const { pathname } = new URL(request.url);
+    seen.push(pathname === '/token' ? 'token' : `${request.method} ${pathname.split('/').at(-2)}`);
+    return pathname === '/token' ? access.token(request) : access.protect(serve(() => store))(request);
+  });
+  const name = `${new URL(server.url).host}/app`;
+  const client = createClient();
+  const { descriptor } = await client.resolve(name, { content: true });
+  const fetcher = client.fetcher(name);
+  const read = async (target: Descriptor): Promise<unknown> => (await fetcher.fetch(target)).bytes();
+  expect(await read(descriptor)).toHaveLength(top.bytes.length);
+  await read(image.descriptor);
+  await Promise.all([config, ...many].map((sample) => read(sample.descriptor)));
+  expect(seen.length).toBeLessThanOrEqual(many.length + 5);
+  expect(seen.filter((line) => line === 'token')).toHaveLength(1);
+  await client.close();
+  await server.close();
+});
+
 test('a hundred fetches at once make one token request', async () => {
   const { seen, transport } = await registry(true);
   const client = createClient({ transport, limits: { concurrency: 100 } });
@@ -214,7 +244,18 @@ test('what is no descriptor at all is refused', async () => {
   }
 });
 
+test('what is no text at all is INVALID_REFERENCE', async () => {
+  const { client } = silentClient();
+  for (const value of [undefined, null, 5, [], {}] as never[]) {
+    const invalid = expect.objectContaining({ code: 'INVALID_REFERENCE' });
+    expect(() => client.plan(value)).toThrow(invalid);
+    expect(() => client.fetcher(value)).toThrow(invalid);
+    await expect(client.resolve(value)).rejects.toEqual(invalid);
+  }
+});
+
 test.each<[options: object, told: string]>([
+  [{ config: null }, 'config'],
   [{ retry: 3 }, '"retry"'],
   [{ timeouts: { conect: 5 } }, '"timeouts.conect"'],
   [{ timeouts: { connect: 0 } }, '"timeouts.connect" is "0"'],

@@ -72,10 +72,28 @@ test('the last byte is handed on only when the digest is right', async () => {
   expect(right.content.verified).toBe(true);
 });
 
-test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('read of %s bytes is a RangeError', async (length) => {
+test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('read of %s bytes is a RangeError', async (length) => {
   const { content, log } = await contentOver(await sampleHost());
   await expect(content.read(length)).rejects.toThrow(RangeError);
   expect(log()).toEqual([]);
+});
+
+test('0 bytes are always there: nothing is asked, and the end is not told', async () => {
+  const { content, log } = await contentOver(await sampleHost());
+  expect([(await content.read(0)).length, content.position, log().length]).toEqual([0, 0, 0]);
+  await content.seek(content.size);
+  for (const _ of [1, 2]) expect((await content.read(0)).length).toBe(0);
+  expect((await content.read(1)).length).toBe(0);
+  await content.close();
+  expect((await errorOf(content.read(0))).code).toBe('CLOSED');
+});
+
+test('a part may leave out where it begins', async () => {
+  const { content } = await contentOver(await sampleHost());
+  for (const part of [content.stream({ end: 5 }), content.readable({ end: 5 })]) {
+    expect(isSame(await collect(part), large.bytes.subarray(0, 5))).toBe(true);
+  }
+  expect(isSame(await collect(content.stream({})), large.bytes)).toBe(true);
 });
 
 test.each([-1, 1.5, Number.NaN, 300_008])('seek to %s is a RangeError, and the cursor stays', async (position) => {
@@ -288,10 +306,10 @@ test('a stall is noticed after the idle limit, and the reading goes on elsewhere
     size,
     from: to,
   });
-  expect(hosts.log().map((line) => line.split(' ')[2])).toEqual([
-    undefined,
-    `bytes=10-${size - 1}`,
-    `bytes=10-${size - 1}`,
+  // A host that stalls is passed over at once where another one is left.
+  expect(hosts.log().map((line) => line.replace(/^GET https:|v2.* (?=b)|v2.*/g, ''))).toEqual([
+    '//mirror.test/',
+    `//origin.test/bytes=10-${size - 1}`,
   ]);
 });
 
@@ -303,11 +321,148 @@ test('a host that gives nothing is asked four times, and all breaks are told', a
 
 test('an abort before anything was asked sends nothing; the reason is the cause', async () => {
   const reason = new Error('enough');
-  const { content, log } = await contentOver(await sampleHost(), large, {}, AbortSignal.abort(reason));
-  for (const call of [content.bytes(), content.read(1), collect(content.stream())]) {
-    expect(await errorOf(call)).toMatchObject({ code: 'ABORTED', cause: reason });
+  const controller = new AbortController();
+  const { content, client, log } = await contentOver(await sampleHost(), large, {}, controller.signal);
+  controller.abort(reason);
+  const again = client.fetcher('origin.test/app').fetch(large.descriptor, { signal: controller.signal });
+  for (const call of [again, content.bytes(), content.read(1), collect(content.stream())]) {
+    expect(await errorOf(call)).toMatchObject({ code: 'ABORTED', cause: reason, attempts: [] });
   }
   expect(log()).toEqual([]);
+});
+
+const never: Answer = () => new Promise(() => {});
+const stalling: Answer = ({ headers }) =>
+  new Response(chunked(large.bytes.slice(0, 10), 'stall'), {
+    status: headers.has('range') ? 500 : 200,
+    headers: { 'content-length': String(large.bytes.length) },
+  });
+
+test.each([
+  ['no answer', never],
+  ['no more bytes', stalling],
+])('what ends a reading that waits, at a host with %s, tells what was tried', async (_, answer) => {
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } };
+  for (const [timeouts, code] of [
+    [{ operation: 60 }, 'TIMEOUT'],
+    [{}, 'ABORTED'],
+  ] as const) {
+    const hosts = createHosts({ 'mirror.test': refusal(503), 'origin.test': answer });
+    const client = createClient({
+      transport: hosts.transport,
+      config: { registries },
+      timeouts,
+      retries: { tries: 1 },
+    });
+    const controller = new AbortController();
+    const content = await client.fetcher('origin.test/app').fetch(large.descriptor, { signal: controller.signal });
+    if (code === 'ABORTED') setTimeout(() => controller.abort(new Error('enough')), 60);
+    const error = await errorOf(content.bytes());
+    expect([error.code, error.host]).toEqual([code, 'origin.test']);
+    const told = error.attempts.map(({ host, outcome }) => `${host} ${outcome}`);
+    // What failed before the host that answered is told by the switch, as an event.
+    expect(told).toEqual(
+      answer === never ? ['mirror.test UNAVAILABLE', `origin.test ${code}`] : [`origin.test ${code}`],
+    );
+    expect(error.message).toMatch(code === 'TIMEOUT' ? /not done in 60 ms$/ : /enough$/);
+  }
+});
+
+test.each<[title: string, status: number, headers: Record<string, string>]>([
+  ['416', 416, {}],
+  ['a wrong range', 206, { 'content-range': `bytes 0-9/${large.bytes.length}` }],
+  ['an encoded range', 206, { 'content-encoding': 'gzip' }],
+  ['a status that is no answer', 204, {}],
+])('a host that says %s once on the way is asked again', async (_, status, headers) => {
+  const good = await sampleHost();
+  let count = 0;
+  const answer: Answer = (request) => {
+    count += 1;
+    if (count === 1) return new Response(chunked(large.bytes.slice(0, 1_000), 'break'));
+    const body = status === 204 ? null : large.bytes.slice(0, 10);
+    return count < 4 ? new Response(body, { status, headers }) : good(request);
+  };
+  const { content, log } = await contentOver(answer);
+  expect(isSame(await collect(content), large.bytes)).toBe(true);
+  expect([content.verified, log().length]).toEqual([true, 4]);
+});
+
+test('a first answer of the wrong length is asked for again, at most three times, and too long a one not at all', async () => {
+  const answerOf =
+    (length: number): Answer =>
+    () =>
+      new Response(chunked(new Uint8Array(1)), { headers: { 'content-length': String(length) } });
+  const short = await contentOver(answerOf(large.bytes.length - 1));
+  const error = await errorOf(short.content.bytes());
+  expect([error.code, error.attempts.length, short.log().length]).toEqual(['UNEXPECTED_END', 4, 4]);
+  const long = await contentOver(answerOf(large.bytes.length + 1));
+  expect([(await errorOf(long.content.bytes())).code, long.log().length]).toEqual(['TOO_LARGE', 1]);
+});
+
+test.each([
+  [404, 'NOT_FOUND'],
+  [401, 'UNAUTHORIZED'],
+  [403, 'DENIED'],
+  [400, 'BAD_RESPONSE'],
+])('a host that says %s is asked once: no other opening mends it', async (status, code) => {
+  const { content, log } = await contentOver(refusal(status));
+  expect([(await errorOf(content.bytes())).code, log().length]).toEqual([code, 1]);
+});
+
+test('a host that was too long is left out when the other one is asked again', async () => {
+  const good = await sampleHost();
+  let count = 0;
+  const long = { headers: { 'content-length': String(large.bytes.length + 1) } };
+  const hosts = createHosts({
+    'mirror.test': () => new Response(chunked(new Uint8Array(1)), long),
+    'origin.test': (request) => {
+      count += 1;
+      return count === 1 ? new Response(null, { status: 416 }) : good(request);
+    },
+  });
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } };
+  const client = createClient({ transport: hosts.transport, config: { registries } });
+  const content = await client.fetcher('origin.test/app').fetch(large.descriptor);
+  expect(isSame(await content.bytes(), large.bytes)).toBe(true);
+  expect(hosts.log().map((line) => line.split('/')[2])).toEqual(['mirror.test', 'origin.test', 'origin.test']);
+});
+
+test('a host that gives a byte at a time and breaks does not fill the memory with its breaks', async () => {
+  const { bytes, descriptor } = sampleOf(new Uint8Array(800).fill(7));
+  const answer: Answer = ({ headers }) => {
+    const start = Number(/bytes=(\d+)/.exec(headers.get('range') ?? '')?.[1] ?? 0);
+    if (start >= 700) return new Response(null, { status: 404 });
+    const range = { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
+    return new Response(chunked(bytes.slice(start, start + 1), 'break'), { status: 206, headers: range });
+  };
+  const first: Answer = (request) => {
+    if (request.headers.has('range')) return answer(request);
+    return new Response(chunked(bytes.slice(0, 1), 'break'));
+  };
+  const { content } = await contentOver(first, { descriptor, bytes });
+  const error = await errorOf(content.bytes());
+  expect(error.attempts).toHaveLength(10);
+  expect(error.message.length).toBeLessThanOrEqual(2_000);
+  expect(error.message).toContain('691 more');
+});
+
+test('a fail-over before the first byte is a switch from 0 on, told once for each opening', async () => {
+  const switches: object[] = [];
+  const onEvent = (event: ClientEvent) => event.type === 'switch' && switches.push(event);
+  const hosts = createHosts({ 'a.test': refusal(500), 'b.test': refusal(404), 'origin.test': await sampleHost() });
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://a.test' }, { url: 'https://b.test' }] } };
+  const client = createClient({ transport: hosts.transport, config: { registries }, onEvent });
+  const content = await client.fetcher('origin.test/app').fetch(large.descriptor);
+  await content.bytes();
+  const { digest } = large.descriptor;
+  const [from, to] = ['https://a.test/v2', 'https://origin.test/v2'];
+  const expected = { type: 'switch', digest, offset: 0, from, to, reason: expect.stringContaining('status 500') };
+  expect(switches).toEqual([expected]);
+  await collect(content.stream({ start: 3, end: 5 }));
+  expect(switches.slice(1)).toEqual([{ ...expected, offset: 3 }]);
+  const other = await client.fetcher('origin.test/app').fetchByDigest(digest);
+  await other.bytes();
+  expect(switches.slice(2)).toEqual([expected]);
 });
 
 /** A server on a socket that counts what it could send, and which requests it lost. */
@@ -315,7 +470,7 @@ const closing: (() => void)[] = [];
 afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
-async function socketServer(answer: (response: ServerResponse) => void) {
+async function socketServer(answer: (response: ServerResponse) => void, options: ClientOptions = {}) {
   const state = { lost: 0, requests: 0 };
   const server = createServer((_, response) => {
     state.requests += 1;
@@ -329,7 +484,7 @@ async function socketServer(answer: (response: ServerResponse) => void) {
     server.closeAllConnections();
     server.close();
   });
-  const client = createClient();
+  const client = createClient(options);
   closing.push(() => void client.close());
   return { state, client, name: `127.0.0.1:${(server.address() as AddressInfo).port}/app` };
 }
@@ -366,7 +521,7 @@ test('an abort ends the request on the socket: before the head, in the body, bet
 });
 
 test('leaving, cancelling, destroying and closing free the socket, read or unread', async () => {
-  const { client, name, state } = await socketServer(headOnly);
+  const { client, name, state } = await socketServer(headOnly, { limits: { manifestBytes: 1_000 } });
   const ways: ((content: Content) => Promise<unknown>)[] = [
     async (content) => {
       for await (const _ of content) break;

@@ -90,6 +90,80 @@ test('what is counted is bounded, and checked before its size is believed', asyn
   expect((await errorOf(cut.fetcher.fetchByDigest(config.descriptor.digest))).code).toBe('DIGEST_MISMATCH');
 });
 
+const page: Answer = () => new Response('<html>pay</html>', { headers: { 'content-type': 'text/html' } });
+const plainPage: Answer = () =>
+  new Response('please log in', { headers: { 'content-type': 'text/plain', 'content-length': '13' } });
+test.each([
+  ['HTML', page, 'BAD_RESPONSE'],
+  ['text', plainPage, 'DIGEST_MISMATCH'],
+])('a page of %s of a portal is not believed in its size: the next host is asked', async (_, answer, code) => {
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } };
+  const answers = { 'mirror.test': answer, 'origin.test': await sampleHost() };
+  const { fetcher, log } = fetcherOver(answers, { config: { registries } });
+  const content = await fetcher.fetchByDigest(config.descriptor.digest);
+  expect([content.size, await content.text(), content.verified]).toEqual([2, '{}', true]);
+  expect([content.source, log().length]).toEqual(['https://origin.test/v2', 2]);
+  const { fetcher: only } = fetcherOver({ 'origin.test': answer });
+  const error = await errorOf(only.fetchByDigest(config.descriptor.digest));
+  expect([error.code, error.host, error.attempts.length]).toEqual([code, 'origin.test', 1]);
+  // A manifest behind the portal is found at the host that has it.
+  expect((await fetcher.fetchByDigest(manifest.descriptor.digest)).size).toBe(manifest.descriptor.size);
+});
+
+test('a large blob whose length is not told is asked for again with the size that HEAD tells', async () => {
+  const good = await sampleHost();
+  const answer: Answer = async (request) =>
+    request.method === 'GET' ? new Response((await good(request)).body) : good(request);
+  const { fetcher, log } = fetcherOver({ 'origin.test': answer }, { limits: { manifestBytes: 1_000 } });
+  const content = await fetcher.fetchByDigest(large.descriptor.digest);
+  expect(content.descriptor).toEqual(large.descriptor);
+  expect(Buffer.compare(await content.bytes(), large.bytes)).toBe(0);
+  expect(log().map((line) => line.split(' ')[0])).toEqual(['GET', 'HEAD', 'GET']);
+  const blind: Answer = (request) => (request.method === 'GET' ? answer(request) : new Response(null, { status: 405 }));
+  const error = await errorOf(
+    fetcherOver({ 'origin.test': blind }, { limits: { manifestBytes: 1_000 } }).fetcher.fetchByDigest(
+      large.descriptor.digest,
+    ),
+  );
+  expect([error.code, error.attempts.map(({ method }) => method)]).toEqual(['TOO_LARGE', ['GET', 'HEAD']]);
+});
+
+test('a single host that says "later" is asked for the blob again, and not for a manifest', async () => {
+  const good = await sampleHost();
+  let count = 0;
+  const answer: Answer = (request) => {
+    count += 1;
+    return count === 1 ? new Response(null, { status: 503 }) : good(request);
+  };
+  const { fetcher, log } = fetcherOver({ 'origin.test': answer }, { retries: { tries: 3, backoff: 1 } });
+  expect((await fetcher.fetchByDigest(large.descriptor.digest)).descriptor).toEqual(large.descriptor);
+  expect(log().map((line) => line.split('/').at(-2))).toEqual(['blobs', 'blobs']);
+  const down = fetcherOver({ 'origin.test': refusal(503) }, { retries: { tries: 3, backoff: 1 } });
+  expect((await errorOf(down.fetcher.fetchByDigest(large.descriptor.digest))).code).toBe('UNAVAILABLE');
+  expect(down.log().map((line) => line.split('/').at(-2))).toEqual(['blobs', 'blobs', 'blobs']);
+});
+
+test('a manifest is found by its digest behind a mirror that is down', async () => {
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } };
+  const good = await sampleHost();
+  const origin: Answer = (request) =>
+    request.url.includes('/blobs/') ? new Response(null, { status: 404 }) : good(request);
+  const answers = { 'mirror.test': refusal(503), 'origin.test': origin };
+  const { fetcher } = fetcherOver(answers, { config: { registries } });
+  expect((await fetcher.fetchByDigest(manifest.descriptor.digest)).descriptor).toEqual(manifest.descriptor);
+});
+
+test('what is no reference, digest or descriptor at all is refused by name, and nothing is sent', async () => {
+  const { fetcher, log } = fetcherOver({ 'origin.test': await sampleHost() });
+  for (const value of [undefined, null, 5, {}, []] as never[]) {
+    expect((await errorOf(fetcher.resolve(value))).code).toBe('INVALID_REFERENCE');
+    expect((await errorOf(fetcher.fetchByDigest(value))).code).toBe('INVALID_DIGEST');
+    expect((await errorOf(fetcher.fetch(value))).code).toMatch(/^INVALID_/);
+  }
+  expect((await errorOf((fetcher.resolve as () => Promise<unknown>)())).message).toContain('"undefined"');
+  expect(log()).toEqual([]);
+});
+
 test('the answer is open when fetchByDigest returns: nothing more is asked to read the whole, but to read a part', async () => {
   const { fetcher, log } = fetcherOver({ 'origin.test': await sampleHost() });
   const whole = await fetcher.fetchByDigest(large.descriptor.digest);
@@ -111,7 +185,7 @@ function endless() {
     };
     const pull = (controller: ReadableStreamDefaultController): void => controller.enqueue(new Uint8Array(10));
     const body = new ReadableStream({ pull, cancel }, { highWaterMark: 0 });
-    return new Response(body, { headers: { 'content-length': '1000000' } });
+    return new Response(body, { headers: { 'content-length': '10000000' } });
   };
   return { state, answer };
 }

@@ -175,7 +175,9 @@ test('a blocked registry, one without hosts, and one whose rewrites all fail say
   const mirrors = [{ url: 'https://mirror.test', rewrites }];
   for (const [registry, code, told] of [
     [{ blocked: true }, 'NO_HOSTS', 'blocked'],
-    [{ origin: 'never' }, 'NO_HOSTS', 'pull'],
+    [{ origin: 'never' }, 'NO_HOSTS', 'no host is configured'],
+    [{ mirrors: [], origin: 'never' }, 'NO_HOSTS', 'no host is configured'],
+    [{ mirrors: [{ url: 'https://mirror.test', capabilities: ['resolve'] }], origin: 'never' }, 'NO_HOSTS', '"pull"'],
     [{ mirrors, origin: 'never' }, 'INVALID_REWRITE', '".."'],
   ] as const) {
     const { content, log } = await fetching(
@@ -188,6 +190,34 @@ test('a blocked registry, one without hosts, and one whose rewrites all fail say
     expect(error.message).toContain(told);
     expect(error.message).toContain('origin.test/team/app');
   }
+});
+
+test('hosts that planning left out are told when others are asked, each once for each opening', async () => {
+  const rewrites = [{ pattern: '.*', replacement: '..' }];
+  const skips: object[] = [];
+  const onEvent = (event: { type: string }) => event.type === 'skip' && skips.push(event);
+  const mirrors = [{ url: 'https://mirror.test', rewrites }];
+  const config = { registries: { 'origin.test': { mirrors } } };
+  const { content, client } = await fetching(
+    large.descriptor,
+    { 'origin.test': await sampleHost() },
+    { config, onEvent },
+  );
+  client.plan('origin.test/team/app');
+  expect(skips).toEqual([]);
+  const skip = { type: 'skip', url: 'https://mirror.test/v2', reason: expect.stringContaining('".."') };
+  await content.bytes();
+  expect(skips.splice(0)).toEqual([{ ...skip, code: 'INVALID_REWRITE' }]);
+  await client.resolve('origin.test/team/app', { content: true });
+  expect(skips.splice(0)).toHaveLength(1);
+  await (await client.fetcher('origin.test/team/app').fetch(manifest.descriptor)).bytes();
+  expect(skips).toEqual([]);
+  await client.fetcher('origin.test/team/app').fetchByDigest(large.descriptor.digest);
+  expect(skips.splice(0)).toHaveLength(1);
+  const blocked = { registries: { 'origin.test': { blocked: true } } };
+  const other = await fetching(large.descriptor, {}, { config: blocked, onEvent });
+  await errorOf(other.content.bytes());
+  expect(skips).toEqual([{ type: 'skip', url: 'https://origin.test/v2', reason: 'the registry is blocked' }]);
 });
 
 test('an endpoint without the capability to pull is never asked for content', async () => {

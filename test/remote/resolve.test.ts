@@ -74,7 +74,19 @@ test('with content: true the document is read at once, and kept', async () => {
   const client = createClient({ transport: hosts.transport });
   const { descriptor } = await client.resolve('origin.test/app', { content: true });
   expect(descriptor).toMatchObject(manifest.descriptor);
-  expect(await (await client.fetcher('origin.test/app').fetch(descriptor)).json()).toMatchObject({ schemaVersion: 2 });
+  const content = await client.fetcher('origin.test/app').fetch(descriptor);
+  const bytes = await content.bytes();
+  expect([Buffer.compare(bytes, manifest.bytes), content.source]).toEqual([0, 'https://origin.test/v2']);
+  // The bytes are the reader's own.
+  bytes.fill(0);
+  const again = await client.fetcher('origin.test/app').fetch(descriptor);
+  expect(await again.json()).toMatchObject({ schemaVersion: 2 });
+  const { from, request, endpoint } = await client.fetcher('origin.test/app').source.fetch(descriptor);
+  expect([from, request, endpoint?.url]).toEqual([
+    'https://origin.test/v2',
+    `${base}/manifests/latest`,
+    'https://origin.test/v2',
+  ]);
   expect(hosts.log()).toEqual([`GET ${base}/manifests/latest`]);
 });
 
@@ -89,6 +101,63 @@ test('a body that has not the digest asked for is DIGEST_MISMATCH, as is a HEAD 
   for (const onHead of [() => new Response(null, { status: 405 }), () => head(good)]) {
     const error = await errorOf(resolving(host(onHead), `origin.test/app@${absent}`));
     expect(error.code).toBe('DIGEST_MISMATCH');
+  }
+});
+
+test('what is wrong with a HEAD is an attempt of its host, also in the events', async () => {
+  const events: { type: string; outcome?: string }[] = [];
+  const onEvent = (event: { type: string }) => event.type === 'attempt' && events.push(event);
+  const error = await errorOf(
+    resolving(
+      host(() => head(good)),
+      `origin.test/app@${absent}`,
+      { onEvent },
+    ),
+  );
+  const expected = [{ host: 'origin.test', method: 'HEAD', outcome: 'DIGEST_MISMATCH' }];
+  expect(error).toMatchObject({ code: 'DIGEST_MISMATCH', host: 'origin.test', attempts: expected });
+  expect(events).toMatchObject(expected);
+  const unsized: Answer = ({ url }) => new Response(null, { status: url.includes('/blobs/') ? 200 : 404 });
+  const blob = await errorOf(resolving(unsized, `origin.test/app@${absent}`));
+  expect(blob).toMatchObject({ code: 'BAD_RESPONSE', host: 'origin.test' });
+  expect(blob.attempts.at(-1)).toMatchObject({ method: 'HEAD', outcome: 'BAD_RESPONSE' });
+});
+
+test('a tag that is not there is told with the hosts that have it not', async () => {
+  const missing: Answer = (request) =>
+    request.method === 'HEAD'
+      ? new Response(null, { status: 404 })
+      : refusal(404, 'MANIFEST_UNKNOWN', 'no such tag')(request);
+  const answers = { 'mirror.test': missing, 'origin.test': missing };
+  const hosts = createHosts(answers);
+  const only = await errorOf(createClient({ transport: hosts.transport }).resolve('origin.test/app:1.9'));
+  expect(only.message).toBe('Cannot resolve "1.9": it is not at origin.test (status 404)');
+  const client = createClient({ transport: hosts.transport, config: mirrored });
+  expect((await errorOf(client.resolve('origin.test/app:1.9'))).message).toBe(
+    'Cannot resolve "1.9": it is not at mirror.test (status 404); it is not at origin.test (status 404)',
+  );
+  expect((await errorOf(client.resolve('origin.test/app:1.9', { content: true }))).message).toContain(
+    'it is not at origin.test (status 404, MANIFEST_UNKNOWN "no such tag")',
+  );
+});
+
+test('what ends a resolving that waits tells what was tried', async () => {
+  for (const [timeouts, code] of [
+    [{ operation: 60 }, 'TIMEOUT'],
+    [{}, 'ABORTED'],
+  ] as const) {
+    const { transport } = createHosts({ 'mirror.test': refusal(503), 'origin.test': () => new Promise(() => {}) });
+    const client = createClient({ transport, config: mirrored, timeouts });
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    if (code === 'ABORTED') setTimeout(() => controller.abort(reason), 60);
+    const error = await errorOf(client.resolve('origin.test/app', { signal: controller.signal }));
+    expect([error.code, error.host]).toEqual([code, 'origin.test']);
+    expect(error.attempts.map(({ host, outcome }) => `${host} ${outcome}`)).toEqual([
+      'mirror.test UNAVAILABLE',
+      `origin.test ${code}`,
+    ]);
+    if (code === 'ABORTED') expect(error.cause).toBe(reason);
   }
 });
 

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { urlFault } from '../config/host.ts';
+import { rootOf } from '../config/host-parts.ts';
+import type { Endpoint } from '../endpoint.ts';
+import { asRegistryError, RegistryError } from '../errors.ts';
+import { firstFault } from '../oci/issue.ts';
+import { quote } from '../oci/quote.ts';
+import { formatReference, nameFault, type Repository } from '../oci/reference.ts';
+import type { Hosts, Resolver } from './resolver.ts';
+
+/** A text that `faultOf` finds nothing wrong with. */
+const checked = (faultOf: (text: string) => string | undefined) =>
+  z.string('expected a string').superRefine((text, context) => {
+    const fault = faultOf(text);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  });
+
+const texts = z.array(z.string('expected a string'), 'expected a list');
+const capability = z.enum(['pull', 'resolve', 'referrers'], 'expected "pull", "resolve" or "referrers"');
+const positive = z.number('expected a number').positive('expected a number above 0').optional();
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+// Not looked into by the schema: a message would show a value, which may be a secret.
+const headers = (value: unknown): boolean =>
+  isObject(value) && Object.values(value).every((each) => typeof each === 'string');
+
+const schema = z.array(
+  z.looseObject(
+    {
+      url: checked(urlFault),
+      repository: checked(nameFault),
+      scopes: texts,
+      capabilities: z.array(capability, 'expected a list'),
+      namespace: z.string('expected a string').optional(),
+      headers: z.custom(headers, 'expected an object of strings').optional(),
+      tls: z.custom(isObject, 'expected an object').optional(),
+      connectTimeout: positive,
+      requestsPerSecond: positive,
+      concurrency: positive,
+    },
+    'expected an endpoint, an object',
+  ),
+  'expected a list of endpoints',
+);
+
+/**
+ * What a resolver of the user's own gives, checked: `INVALID_CONFIG` naming what is wrong. A slash at the end of a URL is
+ * taken off. What the resolver throws is `INVALID_CONFIG`, too, unless it is a RegistryError.
+ */
+export function ownHosts(resolver: Resolver, repository: Repository): Hosts {
+  const doing = `Cannot use the resolver for ${quote(formatReference(repository))}`;
+  let given: unknown;
+  try {
+    given = resolver(repository);
+  } catch (thrown) {
+    throw asRegistryError(thrown, 'INVALID_CONFIG', doing);
+  }
+  if (isObject(given) && 'then' in given) {
+    // Nobody else will hear of its failure.
+    Promise.resolve(given).catch(() => {});
+    throw new RegistryError('INVALID_CONFIG', `${doing}: it gave a promise, but resolvers are synchronous`);
+  }
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) throw new RegistryError('INVALID_CONFIG', `${doing}: ${firstFault(parsed.error, given)}`);
+  const endpoints = (given as readonly Endpoint[]).map((endpoint) => ({
+    ...endpoint,
+    url: rootOf({ url: endpoint.url, overridePath: true }),
+  }));
+  return { endpoints, skipped: [] };
+}

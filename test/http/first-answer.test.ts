@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { createFirsts } from '../../src/http/first-answer.ts';
+import type { HttpRequest } from '../../src/http/transport.ts';
+import { endpointOf, failsWith, failureOf } from '../support/http.ts';
+
+const asked = (signal?: AbortSignal, url = 'https://registry.test/v2'): HttpRequest => ({
+  method: 'GET',
+  url: `${url}/a`,
+  endpoint: endpointOf(url),
+  signal,
+});
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function waiting(promise: Promise<unknown>): { readonly isOver: () => boolean } {
+  let isOver = false;
+  void promise.then(() => {
+    isOver = true;
+  });
+  return { isOver: () => isOver };
+}
+
+test('the others wait for the answer of the first, and from then on nobody waits', async () => {
+  const first = createFirsts();
+  const answered = await first(asked());
+  const others = [waiting(first(asked())), waiting(first(asked()))];
+  await turn();
+  expect(others.map(({ isOver }) => isOver())).toEqual([false, false]);
+  answered();
+  answered(false);
+  await turn();
+  expect(others.map(({ isOver }) => isOver())).toEqual([true, true]);
+  const later = [waiting(first(asked())), waiting(first(asked()))];
+  await turn();
+  expect(later.every(({ isOver }) => isOver())).toBe(true);
+});
+
+test('where the first fails the others go on together, and the next to come is the first again', async () => {
+  const first = createFirsts();
+  const answered = await first(asked());
+  const others = [first(asked()), first(asked())];
+  answered(false);
+  await Promise.all(others);
+  const again = await first(asked());
+  const next = waiting(first(asked()));
+  await turn();
+  expect(next.isOver()).toBe(false);
+  again();
+  await turn();
+  expect(next.isOver()).toBe(true);
+});
+
+test('another endpoint, and a stranger, do not wait; a signal ends a wait', async () => {
+  const first = createFirsts();
+  await first(asked());
+  await first(asked(undefined, 'https://mirror.test/v2'));
+  await first({ method: 'GET', url: 'https://registry.test/v2/a' });
+  const controller = new AbortController();
+  const wait = failureOf(first(asked(controller.signal)));
+  controller.abort();
+  expect(await wait).toEqual(failsWith('ABORTED'));
+});

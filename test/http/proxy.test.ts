@@ -1,0 +1,97 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { inspect } from 'node:util';
+import { generate } from 'selfsigned';
+import { expect, test } from 'vitest';
+import { undiciTransport } from '../../src/http/undici.ts';
+import type { ProxyConfig } from '../../src/proxy.ts';
+import { atEnd, httpsServer, textOf } from '../support/http.ts';
+
+interface Proxy {
+  readonly url: string;
+  readonly log: string[];
+}
+
+/** Answers plain requests itself; opens tunnels to `behind`, or refuses them. */
+async function proxy(behind: number | undefined): Promise<Proxy> {
+  const log: string[] = [];
+  const tell = ({ method, url, headers }: IncomingMessage): void => {
+    log.push(`${method} ${url} ${headers['proxy-authorization'] ?? 'anonymous'}`);
+  };
+  const server = createServer((request, response) => {
+    tell(request);
+    response.end('from the proxy');
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => sockets.add(socket));
+  server.on('connect', (request, socket: Socket) => {
+    tell(request);
+    if (behind === undefined) {
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    const target = connect(behind, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      target.pipe(socket).pipe(target);
+    });
+    sockets.add(target);
+    target.on('error', () => socket.destroy());
+    socket.on('error', () => target.destroy());
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  atEnd(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, log };
+}
+
+function through(config: ProxyConfig) {
+  const transport = undiciTransport({ proxy: config, timeouts: { headers: 5_000 } });
+  atEnd(() => transport.close());
+  return transport;
+}
+
+const withLogin = (url: string): string => url.replace('://', '://joe:s3cret@');
+const login = `Basic ${Buffer.from('joe:s3cret').toString('base64')}`;
+
+test('plain http is asked of the proxy, with its login', async () => {
+  const { url, log } = await proxy(undefined);
+  const send = through({ http: withLogin(url) });
+  expect(await textOf(await send({ method: 'GET', url: 'http://registry.test/v2/' }))).toBe('from the proxy');
+  expect(log).toEqual([`GET http://registry.test/v2/ ${login}`]);
+});
+
+test('https goes through a tunnel, and the certificate is that of the host behind it', async () => {
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'registry.test' }], {
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'registry.test' }] }],
+  });
+  const behind = await httpsServer({ cert, key }, (request, response) => response.end(`behind: ${request.url}`));
+  const { url, log } = await proxy(behind.port);
+  const send = through({ https: withLogin(url) });
+  const asked = { method: 'GET', url: 'https://registry.test/v2/' };
+  expect(await textOf(await send({ ...asked, tls: { ca: [cert] } }))).toBe('behind: /v2/');
+  await expect(send(asked)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(log).toEqual([`CONNECT registry.test:443 ${login}`, `CONNECT registry.test:443 ${login}`]);
+});
+
+test('a proxy that refuses is UNAVAILABLE, and its login is not told', async () => {
+  const { url } = await proxy(undefined);
+  const send = through({ https: withLogin(url) });
+  const error = await send({ method: 'GET', url: 'https://registry.test/v2/' }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('407') });
+  expect(inspect(error, { depth: 9 })).not.toMatch(/s3cret|am9lOnMzY3JldA/);
+});
+
+test('a proxy that is not there is UNAVAILABLE', async () => {
+  const send = through({ all: 'http://127.0.0.1:1' });
+  await expect(send({ method: 'GET', url: 'http://registry.test/' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('a stranger at a private address is refused before the proxy is asked', async () => {
+  const { url, log } = await proxy(undefined);
+  const send = through({ all: url });
+  const asked = { method: 'GET', url: 'http://10.1.2.3/layer', addresses: 'public' as const };
+  await expect(send(asked)).rejects.toMatchObject({ code: 'UNSAFE_URL' });
+  expect(log).toEqual([]);
+});

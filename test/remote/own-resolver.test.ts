@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { RegistryError } from '../../src/errors.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { ownHosts } from '../../src/remote/own-resolver.ts';
+import type { Resolver } from '../../src/remote/resolver.ts';
+import { samples } from '../contract/source.ts';
+import { createHosts, errorOf, sampleHost } from '../support/hosts.ts';
+
+const good = { url: 'https://own.test/v2', repository: 'x/y', scopes: [], capabilities: ['pull'] };
+const repository = { registry: 'a.test', name: 'b' };
+const over = (given: unknown) => () => ownHosts((() => given) as unknown as Resolver, repository);
+
+test.each<[given: unknown, told: string]>([
+  [undefined, '"undefined": expected a list'],
+  [{}, '"an object": expected a list'],
+  [['https://own.test'], '"[0]" is "https://own.test": expected an endpoint'],
+  [[good, null], '"[1]"'],
+  [[{ ...good, url: undefined }], '"[0].url" is "undefined": expected a string'],
+  [[{ ...good, url: 'own.test/v2' }], '"[0].url" is "own.test/v2": expected an absolute http or https URL'],
+  [[{ ...good, url: 'ftp://own.test' }], 'expected an absolute http or https URL'],
+  [[{ ...good, url: '/v2' }], 'expected an absolute http or https URL'],
+  [[{ ...good, url: 'https://joe:secret@own.test/v2' }], 'without user name and password'],
+  [[{ ...good, url: 'https://own.test/v2?x=1' }], 'without query and fragment'],
+  [[{ ...good, url: 'https://own.test/v2#x' }], 'without query and fragment'],
+  [[{ ...good, repository: '../x' }], '"[0].repository" is "../x"'],
+  [[{ ...good, repository: '' }], 'no repository name'],
+  [[{ ...good, repository: 'X' }], 'upper-case'],
+  [[{ ...good, scopes: 'repository:x:pull' }], '"[0].scopes" is "repository:x:pull": expected a list'],
+  [[{ ...good, scopes: [5] }], '"[0].scopes[0]" is "5"'],
+  [[{ ...good, capabilities: 'pull' }], '"[0].capabilities" is "pull": expected a list'],
+  [[{ ...good, capabilities: ['push'] }], '"[0].capabilities[0]" is "push"'],
+  [[{ url: good.url, repository: 'x' }], '"[0].scopes" is "undefined"'],
+  [[{ ...good, namespace: 5 }], '"[0].namespace" is "5"'],
+  [[{ ...good, headers: { authorization: ['secret'] } }], '"[0].headers" is "an object"'],
+  [[{ ...good, tls: ['secret'] }], '"[0].tls"'],
+  [[{ ...good, connectTimeout: 0 }], '"[0].connectTimeout" is "0"'],
+])('a resolver that gives %j is INVALID_CONFIG, named', (given, told) => {
+  expect(over(given)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+  expect(over(given)).toThrow('Cannot use the resolver for "a.test/b": ');
+  expect(over(given)).toThrow(told);
+  expect(over(given)).not.toThrow('secret');
+});
+
+test('a promise is refused, and its failure reaches nobody', async () => {
+  const failing = Promise.reject(new Error('nobody hears of it'));
+  for (const given of [Promise.resolve([good]), failing]) expect(over(given)).toThrow('resolvers are synchronous');
+  await new Promise((resolve) => setImmediate(resolve));
+});
+
+test('what a resolver throws comes out as INVALID_CONFIG with its cause; a RegistryError as it is', () => {
+  const cause = new TypeError('it has a bug');
+  const throwing = (thrown: unknown) => () =>
+    ownHosts(() => {
+      throw thrown;
+    }, repository);
+  expect(throwing(cause)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', cause }));
+  expect(throwing(cause)).toThrow('it has a bug');
+  const own = new RegistryError('DENIED', 'not here');
+  expect(throwing(own)).toThrow(own);
+});
+
+test('slashes at the end are taken off; no endpoint at all is an answer', async () => {
+  const hosts = createHosts({ 'own.test': await sampleHost() });
+  const resolver: Resolver = () => [{ ...good, url: 'https://own.test/v2//', capabilities: ['pull'] }];
+  const client = createClient({ transport: hosts.transport, resolver });
+  expect(client.plan('a.test/b').endpoints).toEqual([good]);
+  await (await client.fetcher('a.test/b').fetch(samples.large.descriptor)).bytes();
+  expect(hosts.log()).toEqual([`GET https://own.test/v2/x/y/blobs/${samples.large.descriptor.digest}`]);
+  const none = createClient({ transport: hosts.transport, resolver: () => [] });
+  const error = await errorOf(none.resolve('a.test/b'));
+  expect([error.code, error.message]).toEqual(['NO_HOSTS', 'No host to ask for "a.test/b": no host is configured']);
+});
+
+test('a client refuses what its resolver gives wherever it is asked', async () => {
+  const resolver = (() => [{ ...good, url: 'own.test' }]) as unknown as Resolver;
+  const client = createClient({ transport: createHosts({}).transport, resolver });
+  const invalid = expect.objectContaining({ code: 'INVALID_CONFIG' });
+  expect(() => client.plan('a.test/b')).toThrow(invalid);
+  expect(() => client.fetcher('a.test/b')).toThrow(invalid);
+  await expect(client.resolve('a.test/b')).rejects.toEqual(invalid);
+});
