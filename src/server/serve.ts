@@ -10,8 +10,13 @@ import { addChunk, beginUpload, endUpload, finishUpload, readUpload } from './up
 
 /** Bounds of a server, and what it calls itself. */
 export interface ServeOptions {
-  /** What `Repository.registry` is where the request has no `ns`: the host of the request, when left out. */
+  /** What `Repository.registry` is: `localhost`, when left out. Never the Host of a request, which its sender chooses. */
   readonly registry?: string;
+  /**
+   * Registries that a request may name by its `ns` parameter, as clients of a mirror do. A registry that makes requests of
+   * its own for what it is asked would otherwise be sent anywhere; so without this, `ns` is not looked at.
+   */
+  readonly namespaces?: readonly string[] | ((registry: string) => boolean);
   /** The most bytes of a manifest that is pushed. */
   readonly manifestBytes?: number;
   /** The most bytes that one upload may hold in memory; what comes in one request of told length is not held. */
@@ -81,7 +86,7 @@ async function answer(
   options: ServeOptions,
   request: Request,
 ): Promise<Response> {
-  const { pathname, host, searchParams: query } = new URL(request.url);
+  const { pathname, searchParams: query } = new URL(request.url);
   const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
   if (!route) return unrouted(pathname);
   const allowed = methods[route.kind] as Readonly<Record<string, Answer<Route['kind']>>>;
@@ -90,8 +95,7 @@ async function answer(
   let asked: ProblemCode = 'NAME_UNKNOWN';
   try {
     if (route.kind === 'base') return await base();
-    const place = query.get('ns');
-    const where = place !== null && hostFault(place) === undefined ? place : (options.registry ?? host);
+    const where = namespaceOf(query.get('ns'), options) ?? options.registry ?? 'localhost';
     const sibling = (name: string) => registry({ registry: where, name });
     const source = sibling(route.name);
     asked = unknown[route.kind];
@@ -102,6 +106,12 @@ async function answer(
     if (response.status === 500) options.onError?.(error, request);
     return response;
   }
+}
+
+function namespaceOf(asked: string | null, { namespaces = [] }: ServeOptions): string | undefined {
+  if (asked === null || hostFault(asked) !== undefined) return undefined;
+  const isKnown = typeof namespaces === 'function' ? namespaces(asked) : namespaces.includes(asked);
+  return isKnown ? asked : undefined;
 }
 
 function unrouted(pathname: string): Response {

@@ -6,7 +6,7 @@ import type { Source } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { absent, sampleOf, samples } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
-import { ask, bytesOf, filledRegistry, origin, problemOf } from './support.ts';
+import { ask, bytesOf, filledRegistry, problemOf } from './support.ts';
 
 const { large, manifest, config, empty, wide } = samples;
 const blob = `/v2/library/app/blobs/${large.descriptor.digest}`;
@@ -171,22 +171,27 @@ test('a registry that does not know a repository says NAME_UNKNOWN', async () =>
   expect(await problemOf(await closed(ask('GET /v2/library/app/manifests/latest')))).toBe('404 NAME_UNKNOWN');
 });
 
-test('the repository is named by "ns" where it is a registry, else by the option, else by the host asked', async () => {
+test('the registry is that of the option, or that of "ns" where it is one of those allowed, never the host asked', async () => {
   const asked: Repository[] = [];
   const registry = (repository: Repository) => {
     asked.push(repository);
     return memoryStore();
   };
   const path = '/v2/library/app/manifests/latest';
-  await serve(registry)(ask(`GET ${path}`));
+  await serve(registry)(ask(`GET ${path}?ns=ghcr.io`));
   await serve(registry, { registry: 'quay.io' })(ask(`GET ${path}`));
-  await serve(registry, { registry: 'quay.io' })(ask(`GET ${path}?ns=ghcr.io:5000`));
-  await serve(registry, { registry: 'quay.io' })(ask(`GET ${path}?ns=no/host`));
+  const namespaces = ['ghcr.io:5000'];
+  await serve(registry, { registry: 'quay.io', namespaces })(ask(`GET ${path}?ns=ghcr.io:5000`));
+  await serve(registry, { registry: 'quay.io', namespaces })(ask(`GET ${path}?ns=10.0.0.1`));
+  await serve(registry, { namespaces: () => true })(ask(`GET ${path}?ns=no/host`));
+  await serve(registry, { namespaces: () => true })(ask(`GET ${path}?ns=ghcr.io`));
   expect(asked.map((repository) => repository.registry)).toEqual([
-    new URL(origin).host,
+    'localhost',
     'quay.io',
     'ghcr.io:5000',
     'quay.io',
+    'localhost',
+    'ghcr.io',
   ]);
   expect(new Set(asked.map(({ name }) => name))).toEqual(new Set(['library/app']));
 });
