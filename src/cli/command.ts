@@ -1,0 +1,55 @@
+import type { Io } from './io.ts';
+
+/** A flag, as the help shows it. */
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  /** What its value is: `FILE`. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** What was written on the command line, checked. */
+export interface Given {
+  /** Behind the command's name. */
+  readonly words: readonly string[];
+  readonly texts: Readonly<Record<string, string>>;
+  readonly flags: ReadonlySet<string>;
+}
+
+export interface Command {
+  /** `config check`: its words. */
+  readonly name: string;
+  /** What is written behind the name: `REF`. */
+  readonly usage: string;
+  readonly summary: string;
+  /** More about it, a paragraph. */
+  readonly about: string;
+  /** How many words it takes. */
+  readonly words: readonly [least: number, most: number];
+  /** Beside those of all commands. */
+  readonly options: Readonly<Record<string, Option>>;
+  /** What is written, and what for. */
+  readonly examples: readonly (readonly [line: string, purpose: string])[];
+  /** Prints, and gives the exit code. What it throws is told by its caller. */
+  run(given: Given, io: Io): Promise<number>;
+}
+
+/** Options of all commands. */
+export const commonOptions: Readonly<Record<string, Option>> = {
+  config: { type: 'string', value: 'FILE', help: "ocifetch's own file: .json, .yaml or .toml" },
+  'hosts-dir': { type: 'string', value: 'DIR', help: "containerd's certs.d" },
+  'registries-yaml': { type: 'string', value: 'FILE', help: "k3s' and RKE2's registries.yaml" },
+  'registries-conf': { type: 'string', value: 'FILE', help: "Podman's registries.conf" },
+  'docker-config': { type: 'string', value: 'FILE', help: "Docker's config.json" },
+  'auth-file': { type: 'string', value: 'FILE', help: "Podman's auth.json" },
+  'regctl-config': { type: 'string', value: 'FILE', help: "regctl's config.json" },
+  'no-discover': { type: 'boolean', help: 'do not look at the usual places' },
+  json: { type: 'boolean', help: 'print JSON' },
+  help: { type: 'boolean', help: 'print this' },
+  version: { type: 'boolean', help: 'print the version' },
+};
+
+/** A command line that is not right: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

@@ -1,0 +1,95 @@
+import { type Config, type ConfigText, createClient, RegistryError, readConfigTexts } from '../index.ts';
+import type { Command, Given } from './command.ts';
+import { fileOptions, readNamedFiles } from './config-files.ts';
+import { readConfiguration } from './configuration.ts';
+import { exitCodes } from './exit-codes.ts';
+import { counted, manyLines, type Paint, painter, writeJson, writeLines } from './io.ts';
+
+/** What was found of a file. */
+interface Finding {
+  readonly file: string;
+  readonly kind?: string;
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export const configCheckCommand: Command = {
+  name: 'config check',
+  usage: '[FILE…]',
+  summary: 'tell every problem of configuration files',
+  about:
+    'Tells every problem of the files with its line and column, and what has no meaning here as a warning. Certificates\n' +
+    'are read, too. Without a FILE, the configuration that the options or the usual places name is checked.',
+  words: [0, 1000],
+  options: fileOptions,
+  examples: [
+    ['ocifetch config check', 'the configuration at the usual places'],
+    ['ocifetch config check /etc/containerd/certs.d/*/hosts.toml', "all of containerd's files"],
+    ['ocifetch config check --as registries.yaml mirrors.yaml', 'a file whose name does not tell what it is'],
+  ],
+  run: async (given, io) => {
+    const findings = given.words.length > 0 ? await checkNamed(given) : [await checkFound(given)];
+    const paint = painter(io, io.stdout);
+    if (given.flags.has('json')) writeJson(io, { files: findings });
+    else
+      writeLines(
+        io.stdout,
+        findings.flatMap((finding) => findingLines(finding, paint)),
+      );
+    return findings.some(({ problems }) => problems.length > 0) ? exitCodes.failed : exitCodes.ok;
+  },
+};
+
+async function checkNamed(given: Given): Promise<Finding[]> {
+  const texts = await readNamedFiles(given);
+  return Promise.all(
+    texts.map(async (text: ConfigText) => ({
+      file: text.file,
+      kind: text.kind,
+      ...(await checked(() => readConfigTexts([text]))),
+    })),
+  );
+}
+
+async function checkFound(given: Given): Promise<Finding> {
+  let files: readonly string[] = [];
+  const found = await checked(async () => {
+    const read = await readConfiguration(given);
+    files = read.files;
+    return read.config;
+  });
+  return { file: files.length === 0 ? 'configuration' : files.join(', '), ...found };
+}
+
+/** A client is made of it: its patterns are compiled, and its certificates read. */
+async function checked(read: () => Promise<Config>): Promise<Omit<Finding, 'file'>> {
+  const warnings = new Set<string>();
+  try {
+    const config = await read();
+    const onEvent = (event: { type: string; text?: string }) => {
+      if (event.type === 'warning' && event.text !== undefined) warnings.add(event.text);
+    };
+    for (const text of config.warnings ?? []) warnings.add(text);
+    await createClient({ config, onEvent }).close();
+    return { problems: [], warnings: [...warnings] };
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== 'INVALID_CONFIG') throw error;
+    return { problems: problemsOf(error), warnings: [...warnings] };
+  }
+}
+
+/** Each problem, without the words that it was found by. */
+function problemsOf({ message }: RegistryError): string[] {
+  const [first = '', ...others] = message.split('\n').map((line) => line.trim());
+  return others.length > 0 ? others : [first.replace(/^Cannot use config file "(?:[^"\\]|\\.)*": /, '')];
+}
+
+function findingLines({ file, kind, problems, warnings }: Finding, paint: Paint): string[] {
+  const counts = [counted(problems.length, 'problem'), counted(warnings.length, 'warning')].join(', ');
+  const verdict = problems.length > 0 ? paint('red', 'wrong') : paint('green', 'ok');
+  return [
+    ...problems.map((text) => `${paint('red', 'error:')} ${manyLines(text)}`),
+    ...warnings.map((text) => `${paint('yellow', 'warning:')} ${manyLines(text)}`),
+    `${verdict}: ${file}${kind === undefined ? '' : ` (${kind})`}: ${counts}`,
+  ];
+}

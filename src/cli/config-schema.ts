@@ -1,0 +1,18 @@
+import { configJsonSchema } from '../index.ts';
+import type { Command } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
+import { writeJson } from './io.ts';
+
+export const configSchemaCommand: Command = {
+  name: 'config schema',
+  usage: '',
+  summary: "print the JSON Schema of ocifetch's own file, for editors",
+  about: 'Prints the JSON Schema of the configuration model. A file may name it by its "$schema" key.',
+  words: [0, 0],
+  options: {},
+  examples: [['ocifetch config schema > ocifetch.schema.json', 'a schema that an editor completes and checks with']],
+  run: async (_given, io) => {
+    writeJson(io, configJsonSchema());
+    return exitCodes.ok;
+  },
+};

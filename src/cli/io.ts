@@ -1,0 +1,45 @@
+import { styleText } from 'node:util';
+
+/** Where a command prints. */
+export interface Sink {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+}
+
+/** What a command has of its process. */
+export interface Io {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** A text in a style, where a terminal shows it and NO_COLOR is not set. */
+export type Paint = (style: Style, text: string) => string;
+
+export const painter = ({ environment }: Io, sink: Sink): Paint => {
+  const isColoured = sink.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
+  return (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text);
+};
+
+/** A text of somebody else, fit for one line of a terminal: without control characters. */
+export const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim();
+
+/** A text of several lines, without the characters that a terminal acts on. */
+export const manyLines = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => line.replace(/[\p{Cc}\p{Cf}]+/gu, ' '))
+    .join('\n');
+
+export const writeLines = (sink: Sink, lines: readonly string[]): void => {
+  if (lines.length > 0) sink.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`);
+};
+
+export const writeJson = ({ stdout }: Io, value: unknown): void => {
+  stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+};
+
+/** `1 problem`, `2 problems`. */
+export const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import { type Config, readConfigTexts } from '../index.ts';
+import { kindOf } from './config-files.ts';
+
+/**
+ * The files that parts come from which do not tell themselves where they were declared: logins, proxies, short names.
+ * By key path; `files` are those that were read, the first of which that has a part wins.
+ */
+export async function originsOf(files: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const origins = new Map<string, string>();
+  const parts = await Promise.all(files.map(partsOf));
+  for (const [index, names] of parts.entries()) {
+    for (const name of names) if (!origins.has(name)) origins.set(name, files[index] ?? '');
+  }
+  return origins;
+}
+
+async function partsOf(file: string): Promise<string[]> {
+  // One that was named as a directory has certificates alone.
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const kind = text === undefined ? undefined : kindOf(file, text);
+  if (text === undefined || !kind) return [];
+  // Its kind may have been told wrong: then its parts go without their file.
+  const read = readConfigTexts([{ text, file, kind }]).catch((): Config => ({}));
+  const { credentials, proxy, shortNames } = await read;
+  return [
+    ...(typeof credentials === 'object' ? Object.keys(credentials).map((key) => `credentials["${key}"]`) : []),
+    ...(typeof credentials === 'function' ? ['credential helpers'] : []),
+    ...(proxy ? ['proxy'] : []),
+    ...(shortNames ? ['shortNames'] : []),
+  ];
+}

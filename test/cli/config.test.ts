@@ -1,0 +1,219 @@
+import { readFile, stat } from 'node:fs/promises';
+import { createResolver, loadConfig } from 'ocifetch';
+import { expect, test } from 'vitest';
+import { folder, run } from './support.ts';
+
+const wrongToml = `server = "registry.test"
+
+[host."https://mirror.test"]
+capabilties = ["pull"]
+skip_verify = "yes"
+`;
+
+test('every problem of every file is told with its line and column, and the exit code is 1', async () => {
+  const { path, plain } = await folder({
+    'certs.d/registry.test/hosts.toml': wrongToml,
+    'registries.yaml': 'mirrors:\n  registry.test:\n    endpoint:\n      - https://mirror.test\n',
+  });
+  const args = ['config', 'check', path('certs.d/registry.test/hosts.toml'), path('registries.yaml')];
+  const { code, out, err } = await run(args);
+  const file = '/dir/certs.d/registry.test/hosts.toml';
+  expect(plain(out)).toEqual([
+    `error: ${file}:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?`,
+    `error: ${file}:5:15: host["https://mirror.test"].skip_verify: found "yes", expected true or false`,
+    `wrong: ${file} (hosts.toml): 2 problems, 0 warnings`,
+    'ok: /dir/registries.yaml (registries.yaml): 0 problems, 0 warnings',
+  ]);
+  expect({ code, err }).toEqual({ code: 1, err: [] });
+});
+
+test('what has no meaning here is a warning, and the exit code is 0', async () => {
+  const { path, plain } = await folder({ 'config.json': '{\n  "auths": {},\n  "HttpHeaders": { "X": "y" }\n}' });
+  const { code, out } = await run(['config', 'check', path('config.json')]);
+  expect(plain(out)).toEqual([
+    expect.stringMatching(/^warning: \/dir\/config\.json:3: HttpHeaders: not used, Docker sends them to its daemon; /),
+    'ok: /dir/config.json (docker): 0 problems, 1 warning',
+  ]);
+  expect(code).toBe(0);
+});
+
+/** A file's name and text, and what kind it is taken for. */
+const kinds: readonly [name: string, text: string, kind: string][] = [
+  ['hosts.toml', '', 'hosts.toml'],
+  ['mirror.toml', '[host."https://m.test"]', 'hosts.toml'],
+  ['registries.yaml', '{}', 'registries.yaml'],
+  ['k3s.yml', 'mirrors: {}', 'registries.yaml'],
+  ['registries.conf', '', 'registries.conf'],
+  ['registries.toml', '[[registry]]\nlocation = "r.test"', 'registries.conf'],
+  ['auth.json', '{}', 'docker'],
+  ['config.json', '{ "auths": {} }', 'docker'],
+  ['.regctl/config.json', '{}', 'regctl'],
+  ['config.json', '{ "version": 1, "hosts": {} }', 'regctl'],
+  ['config.json', '{ "registries": {} }', 'ocifetch'],
+  ['own.yaml', 'registries: {}', 'ocifetch'],
+  ['own.toml', '[registries."r.test"]', 'ocifetch'],
+];
+
+test.each(kinds)('the kind of %s with %j is %s', async (name, text, kind) => {
+  const { path } = await folder({ [name]: text });
+  const { out } = await run(['config', 'check', '--json', path(name)]);
+  expect(JSON.parse(out.join(''))).toMatchObject({ files: [{ kind, problems: [] }] });
+});
+
+test('a file whose kind cannot be told, or that is not there, is a mistake of the command line', async () => {
+  const { path, plain } = await folder({ 'file.txt': 'text' });
+  const unknown = await run(['config', 'check', path('file.txt')]);
+  expect(plain(unknown.err)).toEqual([
+    'ocifetch: Cannot tell what file "/dir/file.txt" is: say --as hosts.toml|registries.yaml|registries.conf|docker|regctl|ocifetch. See "ocifetch --help".',
+  ]);
+  const missing = await run(['config', 'check', path('none.yaml')]);
+  expect(plain(missing.err)).toEqual(['ocifetch: Cannot read file "/dir/none.yaml": ENOENT. See "ocifetch --help".']);
+  const kind = await run(['config', 'check', '--as', 'host.toml', path('file.txt')]);
+  expect(kind.err).toEqual(['ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch --help".']);
+  expect([unknown.code, missing.code, kind.code]).toEqual([2, 2, 2]);
+});
+
+test('a certificate that is not there is a problem, also of the files that flags name', async () => {
+  const { path, plain } = await folder({
+    'config.yaml': 'registries:\n  r.test:\n    mirrors: [{ url: "https://m.test", tls: { ca: [none.pem] } }]',
+  });
+  const { code, out } = await run(['config', 'check', '--config', path('config.yaml')]);
+  expect(plain(out)[0]).toMatch(/^error: .*none\.pem.*ENOENT/);
+  expect(plain(out)[1]).toBe('wrong: /dir/config.yaml: 1 problem, 0 warnings');
+  expect(code).toBe(1);
+});
+
+test('the merged configuration is shown with its places and without its secrets', async () => {
+  const { path, plain } = await folder({
+    'config.yaml': [
+      'registries:',
+      '  registry.test:',
+      '    mirrors:',
+      '      - url: https://mirror.test',
+      '        headers: { X-Key: hidden }',
+      'credentials: { mirror.test: { username: user, password: hidden } }',
+      'proxy: { https: "http://user:hidden@proxy.test:3128" }',
+    ].join('\n'),
+    'registries.yaml':
+      'mirrors:\n  docker.io:\n    endpoint: ["https://m.test"]\nconfigs:\n  m.test: { auth: { identity_token: hidden } }\n',
+  });
+  const args = ['config', 'show', '--config', path('config.yaml'), '--registries-yaml', path('registries.yaml')];
+  const { code, out, err } = await run(args);
+  expect(plain(out)).toEqual([
+    '# read from, those that win first:',
+    '#   /dir/config.yaml',
+    '#   /dir/registries.yaml',
+    '# credentials["mirror.test"]: /dir/config.yaml',
+    '# proxy: /dir/config.yaml',
+    '# credentials["m.test"]: /dir/registries.yaml',
+    'registries:',
+    "  'docker.io':",
+    '    mirrors:',
+    "      - url: 'https://m.test'",
+    '        capabilities:',
+    "          - 'pull'",
+    "          - 'resolve'",
+    "        declaredAt: '/dir/registries.yaml:3'",
+    "    declaredAt: '/dir/registries.yaml:2'",
+    "  'registry.test':",
+    '    mirrors:',
+    "      - url: 'https://mirror.test'",
+    '        headers:',
+    "          'X-Key': '***'",
+    "        declaredAt: '/dir/config.yaml:4'",
+    "    declaredAt: '/dir/config.yaml:2'",
+    'credentials:',
+    "  'm.test':",
+    "    identityToken: '***'",
+    "  'mirror.test':",
+    "    username: 'user'",
+    "    password: '***'",
+    'proxy:',
+    "  https: 'http://proxy.test:3128/'",
+  ]);
+  expect({ code, err }).toEqual({ code: 0, err: [] });
+  const { out: json } = await run([...args, '--json']);
+  expect(JSON.parse(json.join('\n'))).toMatchObject({
+    config: { credentials: { 'mirror.test': { password: '***' } } },
+  });
+  expect(json.join('\n')).not.toContain('hidden');
+});
+
+test('files are converted, with what could not be written on stderr', async () => {
+  const { path, plain } = await folder({
+    'registries.yaml': [
+      'mirrors:',
+      '  docker.io:',
+      '    endpoint: ["https://mirror.test/v2/hub", "https://other.test"]',
+      '    rewrite: { "^library/(.*)": "hub/$1" }',
+      '  "*":',
+      '    endpoint: ["https://all.test"]',
+      'configs:',
+      '  mirror.test: { auth: { username: user, password: hidden } }',
+    ].join('\n'),
+  });
+  const args = ['config', 'convert', '--to', 'hosts.toml', path('registries.yaml')];
+  const { code, out, err } = await run(args);
+  expect(plain(out)).toEqual([
+    '# docker.io/hosts.toml',
+    '[host."https://mirror.test/v2/hub"]',
+    'capabilities = ["pull", "resolve"]',
+    'override_path = true',
+    '',
+    '[host."https://mirror.test/v2/hub".rewrite]',
+    '"^library/(.*)" = "hub/$1"',
+    '',
+    '[host."https://other.test"]',
+    'capabilities = ["pull", "resolve"]',
+    '',
+    '[host."https://other.test".rewrite]',
+    '"^library/(.*)" = "hub/$1"',
+    '',
+    '# _default/hosts.toml',
+    '[host."https://all.test"]',
+    'capabilities = ["pull", "resolve"]',
+    '',
+    // Asked itself, and not at the mirrors of all others.
+    '# mirror.test/hosts.toml',
+    'server = "https://mirror.test"',
+  ]);
+  expect(plain(err)).toEqual([
+    'warning: /dir/registries.yaml:8: configs["mirror.test"]: has no mirrors, those of "*" are for registries that are not named',
+    'not written: credentials["mirror.test"]: secret, left out',
+  ]);
+  expect(code).toBe(0);
+
+  const output = await run([...args, '--output', path('certs.d')]);
+  expect(plain(output.out)).toEqual(
+    ['docker.io', '_default', 'mirror.test'].map((name) => `/dir/certs.d/${name}/hosts.toml`),
+  );
+  const asked = async (options: object) =>
+    createResolver(await loadConfig(options))({ registry: 'docker.io', name: 'library/a' }).map(
+      ({ url, repository }) => `${url} ${repository}`,
+    );
+  expect(await asked({ hostsDirectory: path('certs.d') })).toEqual(
+    await asked({ registriesYaml: path('registries.yaml') }),
+  );
+  const again = await run([...args, '--output', path('certs.d')]);
+  expect(plain(again.err).at(-1)).toBe(
+    'ocifetch: Cannot write file "/dir/certs.d/docker.io/hosts.toml": it is there already',
+  );
+  expect(again.code).toBe(1);
+});
+
+test('secrets are written where they are asked for, to files of their owner alone', async () => {
+  const { path } = await folder({
+    'config.json': '{ "auths": { "r.test": { "username": "user", "password": "hidden" } } }',
+  });
+  const args = ['config', 'convert', '--to', 'ocifetch', '--output', path('out'), path('config.json')];
+  await run([...args, '--with-secrets']);
+  expect(await readFile(path('out/config.yaml'), 'utf8')).toContain("password: 'hidden'");
+  if (process.platform !== 'win32') expect((await stat(path('out/config.yaml'))).mode & 0o077).toBe(0);
+});
+
+test('config schema prints a schema that knows every key of the model', async () => {
+  const { code, out } = await run(['config', 'schema']);
+  expect(code).toBe(0);
+  const { properties } = JSON.parse(out.join('\n')) as { properties: object };
+  expect(Object.keys(properties)).toEqual(expect.arrayContaining(['registries', 'credentials', 'proxy', 'shortNames']));
+});

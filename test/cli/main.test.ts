@@ -1,0 +1,160 @@
+import { execFile, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { folder, run } from './support.ts';
+
+/** A command line that is not right, and what is said of it. */
+const wrong: readonly [args: readonly string[], told: string][] = [
+  [['plna', 'a'], 'Unknown command "plna": did you mean "plan"?'],
+  [
+    ['frobnicate'],
+    'Unknown command "frobnicate": there are plan, doctor, config check, config show, config schema, config convert.',
+  ],
+  [['config'], 'Command "config" needs one of: check, show, schema, convert.'],
+  [['config', 'chekc'], 'Unknown command "config chekc": did you mean "check"?'],
+  [['plan'], 'Command "plan" needs more: ocifetch plan REF.'],
+  [['plan', 'a', 'b'], 'Command "plan" takes no "b": ocifetch plan REF.'],
+  [['plan', '--jsn', 'a'], 'Unknown flag "--jsn": did you mean "--json"?'],
+  [['plan', '--host-dir=x', 'a'], 'Unknown flag "--host-dir": did you mean "--hosts-dir"?'],
+  [['plan', '--constructor', 'a'], 'Unknown flag "--constructor": see "ocifetch plan --help".'],
+  [['plan', '--json=yes', 'a'], 'Flag "--json" takes no value.'],
+  [['plan', 'a', '--config'], 'Flag "--config" needs a value: --config FILE.'],
+  [['plan', '--timeout', '5', 'a'], 'Unknown flag "--timeout": see "ocifetch plan --help".'],
+  [
+    ['doctor', '--no-discover', '--timeout', 'soon', 'a'],
+    'Flag "--timeout" needs seconds above 0 and at most 3600: "soon".',
+  ],
+  [['config', 'convert'], 'Command "config convert" needs --to: hosts.toml, registries.yaml, ocifetch.'],
+  [['config', 'convert', '--to', 'host.toml'], 'Unknown format "host.toml": did you mean "hosts.toml"?'],
+];
+
+test.each(wrong)('%j is a mistake of the command line', async (args, told) => {
+  expect(await run(args)).toEqual({ code: 2, out: [], err: [`ocifetch: ${told} See "ocifetch --help".`] });
+});
+
+test('a reference or a file that is not right is told in a paragraph, and as JSON', async () => {
+  const { path, plain } = await folder({ 'config.yaml': 'registry: {}\n' });
+  const reference = await run(['plan', '--json', '--no-discover', 'a//b']);
+  expect(reference.err).toEqual([
+    'ocifetch: Cannot parse reference "a//b": empty path component. A reference is [HOST[:PORT]/]NAME[:TAG][@DIGEST], such as docker.io/library/alpine:3.20.',
+  ]);
+  expect(JSON.parse(reference.out.join(''))).toEqual({
+    error: { code: 'INVALID_REFERENCE', message: 'Cannot parse reference "a//b": empty path component' },
+  });
+  const file = await run(['plan', '--config', path('config.yaml'), 'a']);
+  expect(plain(file.err).join('\n')).toMatch(
+    /^ocifetch: Cannot use config file "\/dir\/config\.yaml": .*:1:1: .*"registry".*did you mean "registries"\?.* Run "ocifetch config check" on the file\.$/,
+  );
+  expect([reference.code, file.code]).toEqual([2, 3]);
+});
+
+test('a stack is shown only for DEBUG', async () => {
+  const args = ['plan', '--no-discover', 'a//b'];
+  expect((await run(args)).err.join('\n')).not.toMatch(/\n +at /);
+  expect((await run(args, { DEBUG: '1' })).err.join('\n')).toMatch(/\n +at /);
+});
+
+test('colours are for terminals, and not where NO_COLOR says so', async () => {
+  const args = ['plan', '--no-discover', 'a'];
+  const coloured = async (environment: Record<string, string>, isTTY: boolean): Promise<boolean> =>
+    (await run(args, environment, isTTY)).out.join('').includes('\u001b[');
+  expect(await coloured({}, true)).toBe(true);
+  expect(await coloured({ NO_COLOR: '1' }, true)).toBe(false);
+  expect(await coloured({ TERM: 'dumb' }, true)).toBe(false);
+  expect(await coloured({}, false)).toBe(false);
+});
+
+test('help is of the program or of a command, with examples', async () => {
+  const { code, out } = await run(['--help']);
+  expect(out).toEqual(expect.arrayContaining([expect.stringMatching(/^ {2}plan REF +print where/)]));
+  for (const meaning of Object.values(exitCodes))
+    expect(out.join('\n')).toMatch(new RegExp(`^ {2}${meaning} +\\w`, 'm'));
+  expect(code).toBe(0);
+  for (const name of ['plan', 'doctor', 'config check', 'config show', 'config convert']) {
+    const help = await run([...name.split(' '), '-h']);
+    expect(help.out[0]).toMatch(new RegExp(`^Usage: ocifetch ${name} `));
+    expect(help.out).toContain('Examples:');
+    expect(help.code).toBe(0);
+  }
+  expect(await run([])).toMatchObject({ code: 2, out: [] });
+});
+
+test('the version is that of the package', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await run(['--version'])).toEqual({ code: 0, out: [version], err: [] });
+});
+
+test('the exit codes of the documentation are those of the program', async () => {
+  const text = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| (\d+) \| /gm)].map(([, code]) => Number(code));
+  expect(rows).toEqual(Object.values(exitCodes));
+});
+
+test('no command line throws, whatever is written', async () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      'plan',
+      'config',
+      'check',
+      'show',
+      'convert',
+      '--to',
+      '--json',
+      '--',
+      '-',
+      '-x',
+      '--as',
+      '__proto__',
+    ),
+    fc.string({ maxLength: 6 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(word, { maxLength: 4 }), async (args) => {
+      const { code, err } = await run([...args, '--no-discover'], {});
+      expect(Object.values(exitCodes)).toContain(code);
+      expect(err.join('\n')).not.toMatch(/\n +at .*\.ts:/);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Of the built program. */
+const spawned = (...args: string[]) =>
+  promisify(execFile)(process.execPath, [program, ...args], { timeout: 15_000 }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+  );
+
+beforeAll(async () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  await promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.build.json'], {
+    cwd: root,
+  });
+}, 120_000);
+
+test('the built program prints, and ends with the exit code', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await spawned('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  expect(await spawned('plan', '--no-discover', 'alpine')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^docker\.io\/library\/alpine:latest\n\n1 {2}registry-1\.docker\.io\n/),
+  });
+  expect(await spawned('plam')).toMatchObject({ code: 2, stdout: '' });
+});
+
+test('a reader that leaves early is no failure', async () => {
+  const child = spawn(process.execPath, [program, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  await new Promise((resolve) => child.on('close', resolve));
+  expect(stderr).toBe('');
+});
