@@ -6,6 +6,8 @@ import { describe, test } from 'vitest';
 const packages = {
   'docker-registry': 'docker-registry',
   skopeo: 'skopeo',
+  containerd: 'containerd',
+  ctr: 'containerd',
   nginx: 'nginx-light',
   htpasswd: 'apache2-utils',
   openssl: 'openssl',

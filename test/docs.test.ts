@@ -1,0 +1,52 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createClient, type LoadConfigOptions, loadConfig, type Plan } from 'ocifetch';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const page = await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8');
+const examples = [...page.matchAll(/<!-- (\S+) → (\S+) -->\n```\w+\n([\s\S]*?)```\n```text\n([\s\S]*?)```/g)];
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ocifetch-docs-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const optionOf: Readonly<Record<string, keyof LoadConfigOptions>> = {
+  'registries.yaml': 'registriesYaml',
+  'registries.conf': 'registriesConf',
+  'config.json': 'dockerConfig',
+  'regctl.json': 'regctlConfig',
+  'ocifetch.yaml': 'file',
+};
+
+function lines({ endpoints, skipped }: Plan): string[] {
+  return [
+    ...endpoints.map(({ url, repository, namespace, capabilities, credentials }) =>
+      [url, repository, namespace && `ns=${namespace}`, capabilities.join(','), credentials].filter(Boolean).join(' '),
+    ),
+    ...skipped.map(({ url, reason }) => `left out: ${url} (${reason})`),
+  ];
+}
+
+test('there is an example of every kind of file', () => {
+  expect(examples.map(([, path = '']) => path)).toEqual(['certs.d/docker.io/hosts.toml', ...Object.keys(optionOf)]);
+});
+
+test.each(examples.map(([, path = '', reference = '', text = '', plan = '']) => ({ path, reference, text, plan })))(
+  'docs/configuration.md: $path is planned as it says',
+  async ({ path, reference, text, plan }) => {
+    const file = join(folder, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
+    const option = optionOf[path];
+    const config = await loadConfig(option ? { [option]: file } : { hostsDirectory: join(folder, 'certs.d') });
+    await using client = createClient({ config });
+    // A host's own login is shown where its page is about logins.
+    const found = lines(client.plan(reference)).map((line) =>
+      path === 'config.json' ? line : line.replace(/ credentials\[.*$/, ''),
+    );
+    expect(found).toEqual(plan.trimEnd().split('\n'));
+  },
+);

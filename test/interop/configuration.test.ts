@@ -1,0 +1,169 @@
+import { type Client, type Endpoint, loadConfig } from 'ocifetch';
+import { memoryStore } from 'ocifetch/server';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Cleanup, createCleanup } from './support/cleanup.ts';
+import { type Case, type Kind, kinds, writeCase } from './support/configured.ts';
+import { copyAsConfigured } from './support/configured-skopeo.ts';
+import { type Containerd, startContainerd } from './support/containerd.ts';
+import { hostsTomlCases, ownHostsTomlCases } from './support/hosts-toml-cases.ts';
+import { openClient, pullAll } from './support/pull.ts';
+import { type Asked, type Behaviour, hostsByPiece, startHosts } from './support/recording-hosts.ts';
+import { blockedCases, ownBlockedCases, registriesConfCases } from './support/registries-conf-cases.ts';
+import { registriesYamlCases } from './support/registries-yaml-cases.ts';
+import { putSmallImage } from './support/small-image.ts';
+import { describeWith } from './support/tools.ts';
+
+interface Prepared {
+  readonly client: Client;
+  /** Where the files are that the tool reads, and the home that they are in. */
+  readonly folder: string;
+  readonly home: string;
+  readonly repository: string;
+  /** `registry/name:v1`, or by digest where the case is. */
+  readonly reference: string;
+  /** `manifests/v1` or `manifests/sha256:…`. */
+  readonly named: string;
+  /** What the hosts were asked since the last call. */
+  readonly asked: () => Asked[];
+}
+
+let images = 0;
+
+/** Starts the hosts of a case, before an image that nobody has had before, and reads its files. */
+async function prepare(
+  cleanup: Cleanup,
+  kind: Kind,
+  { hosts, files, repository, byDigest }: Case,
+  behaviour?: Behaviour,
+): Promise<Prepared> {
+  const store = memoryStore();
+  const { digest } = await putSmallImage(store, `image ${process.pid} ${++images}`);
+  const all = Object.fromEntries(Object.entries(hosts).map(([key, own]) => [key, behaviour ?? own]));
+  const { at, asked } = await startHosts(cleanup, all, () => store);
+  const home = await cleanup.folder();
+  const folder = await writeCase(home, kind, files(at));
+  const name = repository(at);
+  return {
+    client: openClient(cleanup, { config: await loadConfig(kind.options(folder)) }),
+    folder,
+    home,
+    repository: name,
+    reference: byDigest ? `${name}@${digest}` : `${name}:v1`,
+    named: `manifests/${byDigest ? digest : 'v1'}`,
+    asked,
+  };
+}
+
+/** As containerd pulls: what the reference names first, and then everything by its digest. */
+async function pullByDigests({ client, reference, repository }: Prepared): Promise<void> {
+  const { descriptor } = await client.resolve(reference);
+  await pullAll(client, `${repository}@${descriptor.digest}`);
+}
+
+/**
+ * Without the questions for a named manifest as a blob. A digest that a host has no manifest of may be a blob's: ocifetch
+ * asks that host at once, containerd all hosts once none has the manifest.
+ */
+function asManifests(asked: readonly Asked[]): Asked[] {
+  const pieces = new Set(asked.map(({ piece }) => piece));
+  return asked.filter(({ piece }) => !piece.startsWith('blobs/') || !pieces.has(piece.replace('blobs/', 'manifests/')));
+}
+
+/** containerd and ocifetch may ask a host more than once for a piece (a HEAD, its GET): the order of the first times counts. */
+describeWith(['containerd', 'ctr'], 'the hosts that containerd asks with a hosts.toml are asked in its order', () => {
+  const cleanup = createCleanup();
+  let containerd: Containerd;
+
+  beforeAll(async () => {
+    containerd = await startContainerd(cleanup);
+  });
+  afterAll(() => cleanup.close());
+
+  test.each(hostsTomlCases)('$name', async (one) => {
+    const prepared = await prepare(cleanup, kinds.hostsDirectory, one);
+    await containerd.fetch(prepared.reference, prepared.folder);
+    const expected = hostsByPiece(asManifests(prepared.asked()));
+    await pullByDigests(prepared);
+    expect(hostsByPiece(asManifests(prepared.asked()))).toEqual(expected);
+    // The tag, where it is one; index, manifest, config and layer.
+    expect(Object.keys(expected)).toHaveLength(one.byDigest ? 4 : 5);
+  });
+});
+
+/**
+ * skopeo chooses one host by the manifest that the reference names, and asks it for everything else; ocifetch chooses for
+ * each request. So the order is compared for that manifest, and for the rest who gave it: but not where hosts are for tags
+ * or digests only, which skopeo takes for the reference's own form and ocifetch for each request's. skopeo sends no `ns`.
+ */
+describeWith(['skopeo'], 'the hosts that skopeo asks with a registries.conf are asked in its order', () => {
+  const cleanup = createCleanup();
+  afterAll(() => cleanup.close());
+
+  const show = ({ host, base }: Asked): string => `${host} ${base}`;
+
+  test.each(registriesConfCases)('$name', async (one) => {
+    const prepared = await prepare(cleanup, kinds.registriesConf, one);
+    const { client, home, reference, named, asked } = prepared;
+    await copyAsConfigured(home, reference);
+    const { [named]: expectedOrder, ...expectedRest } = hostsByPiece(asManifests(asked()), show);
+    await pullAll(client, reference);
+    const { [named]: order, ...rest } = hostsByPiece(asManifests(asked()), show);
+    expect(order).toEqual(expectedOrder);
+    const isForAll = ({ capabilities }: Endpoint): boolean => capabilities.length === 3;
+    if (client.plan(reference).endpoints.every(isForAll)) expect(lastOf(rest)).toEqual(lastOf(expectedRest));
+    // Manifest, config and layer.
+    expect([Object.keys(rest).length, Object.keys(expectedRest).length]).toEqual([3, 3]);
+  });
+
+  test.each(blockedCases)('blocked: $name', async (one) => {
+    const { client, home, reference, asked } = await prepare(cleanup, kinds.registriesConf, one);
+    await expect(copyAsConfigured(home, reference)).rejects.toThrow(/blocked/);
+    const refusal = { code: 'NO_HOSTS', message: expect.stringContaining('blocked') };
+    await expect(client.resolve(reference)).rejects.toMatchObject(refusal);
+    expect(asked()).toEqual([]);
+  });
+});
+
+/** Who was asked last for each piece: who gave it. */
+const lastOf = (hosts: Record<string, string[]>): Record<string, string | undefined> =>
+  Object.fromEntries(Object.entries(hosts).map(([piece, names]) => [piece, names.at(-1)]));
+
+describe('with no host that has anything, all are asked as the plan says', () => {
+  const cleanup = createCleanup();
+  afterAll(() => cleanup.close());
+
+  const blob = `sha256:${'0'.repeat(64)}`;
+
+  test.each([
+    ...[...hostsTomlCases, ...ownHostsTomlCases].map((one) => ({
+      ...one,
+      kind: kinds.hostsDirectory,
+      file: 'hosts.toml',
+    })),
+    ...[...registriesConfCases, ...blockedCases, ...ownBlockedCases].map((one) => ({
+      ...one,
+      kind: kinds.registriesConf,
+      file: 'registries.conf',
+    })),
+    ...registriesYamlCases.map((one) => ({ ...one, kind: kinds.registriesYaml, file: 'registries.yaml' })),
+  ])('$file: $name', async ({ kind, ...one }) => {
+    const { client, repository, reference, asked } = await prepare(cleanup, kind, one, 404);
+    const { endpoints, skipped } = client.plan(reference);
+    const urls = (capability: Endpoint['capabilities'][number], method: string, piece: string): string[] =>
+      endpoints
+        .filter(({ capabilities }) => capabilities.includes(capability))
+        .map(({ url, repository: name, namespace }) => {
+          const query = namespace === undefined ? '' : `?ns=${namespace}`;
+          return `${method} ${url}/${name}/${piece}${query}`;
+        });
+    const code = endpoints.length > 0 ? 'NOT_FOUND' : 'NO_HOSTS';
+    const shown = (): string[] => asManifests(asked()).map(({ method, url }) => `${method} ${url}`);
+    const digest = reference.split('@')[1];
+    await expect(client.resolve(reference)).rejects.toMatchObject({ code });
+    expect(shown()).toEqual(urls(digest === undefined ? 'resolve' : 'pull', 'HEAD', `manifests/${digest ?? 'v1'}`));
+    const mediaType = 'application/octet-stream';
+    await expect(client.fetcher(repository).fetchByDigest(blob, { mediaType })).rejects.toMatchObject({ code });
+    expect(shown()).toEqual(urls('pull', 'GET', `blobs/${blob}`));
+    expect(endpoints.length + skipped.length).toBeGreaterThan(0);
+  });
+});

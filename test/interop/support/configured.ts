@@ -1,0 +1,48 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { LoadConfigOptions } from 'ocifetch';
+import type { Behaviour } from './recording-hosts.ts';
+
+/** `127.0.0.1:port` by the keys of a case's hosts. */
+export type At = Readonly<Record<string, string>>;
+
+/** One configuration, the hosts it is about, and what is asked for with it. */
+export interface Case {
+  /** What it is about: the name of its tests. */
+  readonly name: string;
+  readonly hosts: Readonly<Record<string, Behaviour>>;
+  /** By path below the folder that the tool reads. */
+  readonly files: (at: At) => Readonly<Record<string, string>>;
+  /** `registry/name`. */
+  readonly repository: (at: At) => string;
+  /** Asked for by the index's digest, in place of the tag `v1`. */
+  readonly byDigest?: boolean;
+}
+
+/** How a kind of configuration lies in a folder: where the tool's own folder is, and what `loadConfig` is told. */
+export interface Kind {
+  readonly folder: string;
+  readonly options: (folder: string) => LoadConfigOptions;
+}
+
+export const kinds = {
+  hostsDirectory: { folder: 'certs.d', options: (folder) => ({ hostsDirectory: folder }) },
+  registriesConf: {
+    folder: '.config/containers',
+    options: (folder) => ({ registriesConf: join(folder, 'registries.conf') }),
+  },
+  registriesYaml: { folder: 'k3s', options: (folder) => ({ registriesYaml: join(folder, 'registries.yaml') }) },
+} as const satisfies Record<string, Kind>;
+
+/** Writes the files of a case below `parent` and gives the folder of its tool. */
+export async function writeCase(parent: string, kind: Kind, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = join(parent, kind.folder);
+  // Even where it is empty: without it skopeo reads the system's.
+  if (kind === kinds.registriesConf) await mkdir(join(folder, 'registries.conf.d'), { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+  return folder;
+}
