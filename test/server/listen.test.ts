@@ -187,19 +187,28 @@ test('an upload over its bound is told so, though most of it was not read', asyn
 });
 
 test('a body that fails ends the connection: the client does not take a part for the whole', async () => {
+  let headSeen = (): void => {};
+  const seen = new Promise<void>((resolve) => {
+    headSeen = resolve;
+  });
   const { url } = await listening(async () => {
     let sent = 0;
     return new Response(
       new ReadableStream({
-        pull(controller) {
-          if (sent++ < 2) controller.enqueue(new Uint8Array(1_000));
-          else controller.error(new Error('the disk is dead'));
+        async pull(controller) {
+          if (sent++ < 2) {
+            controller.enqueue(new Uint8Array(1_000));
+            return;
+          }
+          await seen;
+          controller.error(new Error('the disk is dead'));
         },
       }),
     );
   });
   const response = await fetch(url);
   expect(response.status).toBe(200);
+  headSeen();
   await expect(response.arrayBuffer()).rejects.toThrow('terminated');
 });
 
