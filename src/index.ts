@@ -26,7 +26,7 @@ export {
   wrap,
 } from './http/transport.ts';
 export { type ConnectedTransport, type UndiciOptions, undiciTransport } from './http/undici.ts';
-export type { CredentialContext, CredentialProvider, Login } from './login.ts';
+export type { CredentialContext, CredentialHelpers, CredentialProvider, Login } from './login.ts';
 export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';
 export { type Digest, digestOf, parseDigest } from './oci/digest.ts';
 export {

@@ -30,7 +30,8 @@ export function readNamedFiles({ words, texts }: Given): Promise<ConfigText[]> {
     words.map(async (word) => {
       const file = resolve(word);
       const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-        throw new UsageError(`Cannot read file "${word}": ${cause.code ?? cause.message}`);
+        const found = cause.code === 'EISDIR' ? 'it is a directory; name a certs.d with --hosts-dir' : cause.code;
+        throw new UsageError(`Cannot read file "${word}": ${found ?? cause.message}`);
       });
       const kind = asked ?? kindOf(file, text);
       if (!kind) throw new UsageError(`Cannot tell what file "${word}" is: say --as ${kinds.join('|')}`);

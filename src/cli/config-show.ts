@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { readConfiguration, tellWarnings } from './configuration.ts';
 import { exitCodes } from './exit-codes.ts';
 import { manyLines, painter, writeJson, writeLines } from './io.ts';
+import { helperName, helpersOf, loginsOf } from './login-helpers.ts';
 import { originsOf } from './origins.ts';
 
 export const configShowCommand: Command = {
@@ -23,8 +24,9 @@ export const configShowCommand: Command = {
     tellWarnings(warnings, io);
     const shown = struckConfig(config);
     const origins = await originsOf(files);
+    const helpers = helpersOf(config.credentials);
     if (given.flags.has('json')) {
-      writeJson(io, { files, origins: Object.fromEntries(origins), config: shown, warnings });
+      writeJson(io, { files, origins: Object.fromEntries(origins), config: shown, helpers, warnings });
       return exitCodes.ok;
     }
     const paint = painter(io, io.stdout);
@@ -33,6 +35,7 @@ export const configShowCommand: Command = {
       files.length === 0 ? 'no file was found' : 'read from, those that win first:',
       ...files.map((file) => `  ${file}`),
       ...[...origins].map(([part, file]) => `${part}: ${file}`),
+      ...helpers.map(helperName).filter((name) => !origins.has(name)),
       ...(config.proxy && !origins.has('proxy') ? ['proxy: variables of the environment'] : []),
     ];
     writeLines(io.stdout, [
@@ -47,6 +50,7 @@ const struck = '***';
 
 /** The configuration as it may be printed. */
 function struckConfig({ registries = {}, credentials, proxy, ...rest }: Config): Config {
+  const logins = loginsOf(credentials);
   const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [
     name,
     // Only a URL with a login is not shown as it was written.
@@ -55,7 +59,7 @@ function struckConfig({ registries = {}, credentials, proxy, ...rest }: Config):
   return {
     ...rest,
     registries: mapValues(registries, struckRegistry),
-    ...(typeof credentials === 'object' && { credentials: mapValues(credentials, struckLogin) }),
+    ...(logins && { credentials: mapValues(logins, struckLogin) }),
     ...(proxy && { proxy: Object.fromEntries(proxies) }),
   };
 }

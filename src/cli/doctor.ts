@@ -4,6 +4,7 @@ import { type Command, type Given, UsageError } from './command.ts';
 import { readPlan } from './configuration.ts';
 import { type Examination, type Examined, examine } from './examine.ts';
 import { exitCodes } from './exit-codes.ts';
+import { helperAdvice } from './failed-helper.ts';
 import { oneLine, type Paint, painter, writeJson, writeLines } from './io.ts';
 import type { Step } from './probes.ts';
 
@@ -94,7 +95,7 @@ function diagnosisOf(examined: Examined, named: string | undefined): Diagnosis {
       ? ['trusted with digests alone, and no other host told what the tag names']
       : []),
   ];
-  const advice = verdict === 'failed' ? adviceOf(examined) : undefined;
+  const advice = verdict === 'failed' ? (helperAdvice(steps) ?? adviceOf(examined)) : undefined;
   return {
     url,
     verdict,

@@ -1,4 +1,5 @@
 import { RegistryError } from '../index.ts';
+import { failedHelper } from './failed-helper.ts';
 import type { Step } from './probes.ts';
 
 /** The step that an error ended: in the error's words, without those that say what was attempted. */
@@ -6,6 +7,7 @@ export function failed(name: Step['name'], error: unknown, duration: number): St
   const { code, message, status, cause } = error as Partial<RegistryError> & Error;
   const system = causeCode(cause);
   const words = message.replace(/^Cannot [^":]*(?:"[^"]*")?: /, '').replace(/ \([^()\s]+\)$/, '');
+  const helper = failedHelper(error);
   return {
     name,
     ok: false,
@@ -13,6 +15,7 @@ export function failed(name: Step['name'], error: unknown, duration: number): St
     found: error instanceof RegistryError && status === 200 ? `200, ${words}` : words,
     code: code === 'UNAVAILABLE' && system !== undefined ? system : (code ?? 'FAILED'),
     ...(status !== undefined && { status }),
+    ...(helper && { helper }),
   };
 }
 

@@ -18,7 +18,9 @@ export function tellFailure(error: unknown, io: Io, { json }: { readonly json: b
   const paint = painter(io, io.stderr);
   const { code, message, exit } = failureOf(error);
   if (json) writeJson(io, { error: { code, message } });
-  const hint = error instanceof UsageError ? 'See "ocifetch --help".' : hints[code as ErrorCode];
+  // There is nothing to check in a file that cannot be read, nor in the environment.
+  const isUnread = /^Cannot (?:read config file|use the environment's) /.test(message);
+  const hint = error instanceof UsageError ? 'See "ocifetch --help".' : isUnread ? undefined : hints[code as ErrorCode];
   const text = manyLines(message);
   io.stderr.write(`${paint('red', 'ocifetch:')} ${text}${hint === undefined ? '' : `${ending(text)}${hint}`}\n`);
   if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);

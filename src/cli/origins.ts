@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Config, readConfigTexts } from '../index.ts';
 import { kindOf } from './config-files.ts';
+import { helperName, helpersOf, loginsOf } from './login-helpers.ts';
 
 /**
  * The files that parts come from which do not tell themselves where they were declared: logins, proxies, short names.
@@ -24,8 +25,8 @@ async function partsOf(file: string): Promise<string[]> {
   const read = readConfigTexts([{ text, file, kind }]).catch((): Config => ({}));
   const { credentials, proxy, shortNames } = await read;
   return [
-    ...(typeof credentials === 'object' ? Object.keys(credentials).map((key) => `credentials["${key}"]`) : []),
-    ...(typeof credentials === 'function' ? ['credential helpers'] : []),
+    ...Object.keys(loginsOf(credentials) ?? {}).map((key) => `credentials["${key}"]`),
+    ...helpersOf(credentials).map(helperName),
     ...(proxy ? ['proxy'] : []),
     ...(shortNames ? ['shortNames'] : []),
   ];

@@ -1,5 +1,5 @@
 import type { Config, HostConfig } from './model.ts';
-import { keyPath, type Written } from './written.ts';
+import { keyPath, type Written, writtenCredentials } from './written.ts';
 
 /** Formats that a configuration can be written in: containerd's, k3s', and the model itself as YAML. */
 export type ConfigFormat = 'hosts.toml' | 'registries.yaml' | 'ocifetch';
@@ -21,9 +21,11 @@ export async function convertConfig(
   to: ConfigFormat,
   { secrets = false, places = false }: ConvertOptions = {},
 ): Promise<Written> {
-  const { config: allowed, left } = secrets ? { config, left: [] } : withoutSecrets(config);
+  const { credentials, unwritten } = writtenCredentials(config.credentials);
+  const stated = { ...config, credentials };
+  const { config: allowed, left } = secrets ? { config: stated, left: [] } : withoutSecrets(stated);
   const { files, unexpressed } = await write(allowed, to, places);
-  return { files, unexpressed: [...left, ...unexpressed] };
+  return { files, unexpressed: [...left, ...unexpressed, ...unwritten] };
 }
 
 async function write(config: Config, to: ConfigFormat, places: boolean): Promise<Written> {

@@ -1,8 +1,8 @@
+import type { CredentialHelpers } from '../login.ts';
 import { quote } from '../oci/quote.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import { anything, type Decoded, type Found, type Named, namesOf, secret, tableOf, text } from './decoders.ts';
 import { dockerAuth, readLogins } from './docker-logins.ts';
-import type { Helpers } from './helper-credentials.ts';
 import { urlFault } from './host.ts';
 import { parseJson } from './json.ts';
 import { parseLoginKey } from './login-keys.ts';
@@ -12,7 +12,7 @@ import { type Reading, startReading } from './reading.ts';
 /** What a file that holds logins was understood to say. */
 export interface LoginsRead extends Read {
   /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
-  readonly helpers: Helpers;
+  readonly helpers: CredentialHelpers;
 }
 
 const proxy = { httpProxy: secret, httpsProxy: secret, allProxy: secret, noProxy: text, ftpProxy: anything };
@@ -58,7 +58,7 @@ export function readDockerConfig(json: string, { file }: { readonly file: string
   return { ...reading.end(config), helpers };
 }
 
-function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): Helpers {
+function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): CredentialHelpers {
   const byHost = new Map<string, string>();
   for (const helper of credHelpers?.value ?? []) {
     checkHelper(helper, reading);

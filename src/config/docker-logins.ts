@@ -1,7 +1,6 @@
-import type { Login } from '../login.ts';
+import type { CredentialHelpers, Login } from '../login.ts';
 import { quote } from '../oci/quote.ts';
 import { anything, type Decoded, type Named, secret } from './decoders.ts';
-import type { Helpers } from './helper-credentials.ts';
 import { decodeAuth, hubServer, isDockersOwn, parseLoginKey } from './login-keys.ts';
 import type { Reading } from './reading.ts';
 
@@ -22,7 +21,7 @@ type Auth = Named<Decoded<typeof dockerAuth>>;
 /** The login of each key; of several keys that mean one host, that which Docker itself would ask for. */
 export function readLogins(
   auths: readonly Auth[],
-  helpers: Helpers,
+  helpers: CredentialHelpers,
   reading: Reading,
 ): Record<string, Login> | undefined {
   const rank = ({ key }: Auth): number => (key === hubServer ? 0 : key.includes('://') ? 2 : 1);
@@ -38,7 +37,7 @@ export function readLogins(
   return logins.size > 0 ? Object.fromEntries(logins) : undefined;
 }
 
-function loginOf(entry: Auth, helpers: Helpers, reading: Reading): Login | undefined {
+function loginOf(entry: Auth, helpers: CredentialHelpers, reading: Reading): Login | undefined {
   const { auth: pair, username, password, identitytoken, registrytoken } = entry.value;
   if (identitytoken?.value) return { identityToken: identitytoken.value };
   if (registrytoken?.value) return { registryToken: registrytoken.value };

@@ -1,17 +1,9 @@
 import { RegistryError } from '../errors.ts';
-import type { CredentialProvider, Login } from '../login.ts';
+import type { CredentialHelpers, CredentialProvider, Login } from '../login.ts';
 import { normalizeRegistry, sameRegistry } from '../oci/registry.ts';
 import { hubServer } from './login-keys.ts';
 
-/** Credential helpers, named without their `docker-credential-`. */
-export interface Helpers {
-  /** Asked for each host that has no helper of its own. */
-  readonly credsStore?: string | undefined;
-  /** By host[:port]. An empty name is no helper, and not `credsStore` either. */
-  readonly credHelpers?: Readonly<Record<string, string>> | undefined;
-}
-
-export interface HelperOptions extends Helpers {
+export interface HelperOptions extends CredentialHelpers {
   /** Asked where no helper has a login. */
   readonly fallback?: CredentialProvider | undefined;
   /** Milliseconds that a helper may take; 30 s. */

@@ -5,6 +5,7 @@ import { quote } from '../oci/quote.ts';
 import { proxyFromEnvironment } from '../proxy.ts';
 import { readCertificateFiles } from './certs-directory.ts';
 import { readDockerConfig } from './docker-config.ts';
+import { urlFault } from './host.ts';
 import { readHostsToml } from './hosts-toml.ts';
 import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
 import { type FileRead, mergeReads } from './merge.ts';
@@ -32,9 +33,21 @@ export async function loadFiles(
     found.push(await first(path === undefined ? (usual?.[kind] ?? []) : [{ path: resolve(path), named: true }], read));
   }
   const reads = found.flatMap((one) => one.reads);
-  const surroundings = discover ? [{ config: { proxy: proxyFromEnvironment(environment) }, warnings: [] }] : [];
-  const config = mergeReads([...reads, ...surroundings]);
+  const proxies = options.discover === false ? [] : [proxiesOf(environment)];
+  const config = mergeReads([...reads, ...proxies]);
   return { config, warnings: config.warnings ?? [], files: found.flatMap((one) => one.files) };
+}
+
+/** The environment's proxies: also beside files that are named, as every program is expected to heed them. */
+function proxiesOf(environment: Environment): FileRead {
+  const { http, https, all, ...rest } = proxyFromEnvironment(environment);
+  for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: all })) {
+    const fault = url === undefined ? undefined : urlFault(url, { login: true });
+    if (fault === undefined) continue;
+    throw new RegistryError('INVALID_CONFIG', `Cannot use the environment's ${name}: ${fault}`);
+  }
+  const proxy = { ...(http && { http }), ...(https && { https }), ...(all && { all }), ...rest };
+  return { config: { proxy }, warnings: [] };
 }
 
 /** How each kind is read; those that win first. */
@@ -95,10 +108,13 @@ async function readRegistryDirectory(parent: string, name: string, all: readonly
 }
 
 async function readRegistriesConfFiles(place: Place): Promise<Found | undefined> {
-  const directory = `${place.path}.d`;
-  const names = (await namesIn({ path: directory, named: false })) ?? [];
-  const dropIns = names.filter((name) => name.endsWith('.conf')).map((name) => join(directory, name));
+  const dropIns: string[] = [];
+  for (const directory of place.directories ?? [`${place.path}.d`]) {
+    const names = (await namesIn({ path: directory, named: false })) ?? [];
+    dropIns.push(...names.filter((name) => name.endsWith('.conf')).map((name) => join(directory, name)));
+  }
   const main = await textOf({ ...place, named: place.named && dropIns.length === 0 });
+  if (main === undefined && place.needsFile) return undefined;
   const files = [...(main === undefined ? [] : [place.path]), ...dropIns];
   if (files.length === 0) return undefined;
   const reads: ReturnType<typeof readRegistriesConf>[] = [];

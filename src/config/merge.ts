@@ -1,52 +1,74 @@
-import type { CredentialProvider, Login } from '../login.ts';
+import type { CredentialHelpers, CredentialProvider, Login } from '../login.ts';
+import { sameRegistry } from '../oci/registry.ts';
+import type { ProxyConfig } from '../proxy.ts';
 import { credentialsFor, loginFrom } from './credentials.ts';
-import { type Helpers, helperCredentials } from './helper-credentials.ts';
+import { helperCredentials } from './helper-credentials.ts';
 import type { Config, RegistryConfig } from './model.ts';
 import type { Read } from './read.ts';
 
 /** What one file says, and the credential helpers that it names. */
-export type FileRead = Read & { readonly helpers?: Helpers | readonly Helpers[] | undefined };
+export type FileRead = Read & { readonly helpers?: CredentialHelpers | readonly CredentialHelpers[] | undefined };
 
 /**
  * One configuration of several, the first of which win: a registry is taken whole from the first that names it, a login
- * from the first that has one for its key. Helpers are asked where no file has a login for the host.
+ * from the first that has one, a proxy for each scheme likewise. Where a file names a helper for a host, the helper comes
+ * before what the same file has written down, as in Docker.
  */
 export function mergeReads(reads: readonly FileRead[]): Config {
   const registries: Record<string, RegistryConfig> = Object.create(null);
-  const logins: Record<string, Login> = Object.create(null);
   const aliases: Record<string, string> = Object.create(null);
+  const proxy: ProxyConfig = {};
   for (const { config } of [...reads].reverse()) {
     Object.assign(registries, config.registries);
-    if (typeof config.credentials !== 'function') Object.assign(logins, config.credentials);
     Object.assign(aliases, config.shortNames?.aliases);
+    Object.assign(proxy, config.proxy);
   }
   const search = reads.find(({ config }) => config.shortNames?.search)?.config.shortNames?.search;
-  const proxy = reads.find(({ config }) => config.proxy)?.config.proxy;
   const warnings = [...new Set(reads.flatMap((read) => read.warnings))];
   const hasAliases = Object.keys(aliases).length > 0;
   return {
     registries,
-    credentials: withHelpers(
-      logins,
-      reads.flatMap(({ helpers }) => helpers ?? []),
-    ),
-    ...(proxy && { proxy }),
+    credentials: mergeCredentials(reads),
+    ...(Object.keys(proxy).length > 0 && { proxy }),
     ...((hasAliases || search) && { shortNames: { ...(hasAliases && { aliases }), ...(search && { search }) } }),
     ...(warnings.length > 0 && { warnings }),
   };
 }
 
-function withHelpers(logins: Record<string, Login>, all: readonly Helpers[]): Config['credentials'] {
-  const used = all.filter(({ credsStore, credHelpers = {} }) => credsStore || Object.keys(credHelpers).length > 0);
-  if (used.length === 0) return logins;
-  const written = loginFrom(logins);
-  const asked = used.reduceRight<CredentialProvider | undefined>(
-    (fallback, helpers) => helperCredentials({ ...helpers, fallback }),
-    undefined,
+type Logins = Readonly<Record<string, Login>>;
+
+function mergeCredentials(reads: readonly FileRead[]): Config['credentials'] {
+  const steps = reads.map(({ config: { credentials }, helpers }) => ({
+    logins: typeof credentials === 'function' ? {} : (credentials ?? {}),
+    helpers: [helpers ?? []].flat().filter(isUsed),
+  }));
+  const logins: Logins = Object.assign(Object.create(null), ...steps.map((step) => step.logins).reverse());
+  const helpers = steps.flatMap((step) => step.helpers);
+  if (helpers.length === 0) return logins;
+  const asked = steps.reduceRight<CredentialProvider>(
+    (next, step) => {
+      const written = loginFrom(step.logins);
+      const fallback: CredentialProvider = async (host, context) =>
+        (await written(host, context)) ?? next(host, context);
+      return step.helpers.reduceRight((inner, each) => helperCredentials({ ...each, fallback: inner }), fallback);
+    },
+    () => undefined,
   );
-  const provider: CredentialProvider = async (host, context) =>
-    (await written(host, context)) ?? asked?.(host, context);
-  const describe = (host: string, repository: string): string =>
-    credentialsFor(logins, host, repository) ?? 'a credential helper, if it has one';
-  return Object.assign(provider, { describe });
+  const describe = (host: string, repository: string): string | undefined => {
+    const told = steps.map((step) => programFor(step.helpers, host) ?? credentialsFor(step.logins, host, repository));
+    return told.find((text) => text !== undefined);
+  };
+  return Object.assign(asked, { describe, logins, helpers });
+}
+
+const isUsed = ({ credsStore, credHelpers = {} }: CredentialHelpers): boolean =>
+  credsStore !== undefined || Object.keys(credHelpers).length > 0;
+
+function programFor(helpers: readonly CredentialHelpers[], host: string): string | undefined {
+  for (const { credsStore, credHelpers = {} } of helpers) {
+    const own = Object.keys(credHelpers).find((key) => sameRegistry(key, host));
+    const name = own === undefined ? credsStore : credHelpers[own];
+    if (name) return `docker-credential-${name}`;
+  }
+  return undefined;
 }

@@ -1,13 +1,12 @@
-import type { Login } from '../login.ts';
+import type { CredentialHelpers, Login } from '../login.ts';
 import { quote } from '../oci/quote.ts';
-import type { Helpers } from './helper-credentials.ts';
 import { normalizeKey } from './host.ts';
 import type { Reading } from './reading.ts';
 import { type NamedHost, type RegctlHost, regctlName } from './regctl-hosts.ts';
 
 interface Logins {
   readonly credentials: Readonly<Record<string, Login>> | undefined;
-  readonly credHelpers: Helpers['credHelpers'];
+  readonly credHelpers: CredentialHelpers['credHelpers'];
 }
 
 /** Logins and helpers by the host that is asked; a login below its path prefix, where it has one. */

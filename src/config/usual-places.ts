@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { LoadConfigOptions } from './load-options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -10,17 +10,27 @@ export type Kind = Exclude<keyof LoadConfigOptions, 'discover'>;
 export interface Place {
   readonly path: string;
   readonly named: boolean;
+  /** Of `registries.conf`: directories of drop-ins, `path` and `.d` when left out; and whether they count without the file. */
+  readonly directories?: readonly string[];
+  readonly needsFile?: boolean;
 }
 
 /** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
 export function usualPlaces(environment: Environment): Readonly<Record<Kind, readonly Place[]>> {
-  const home = environment.HOME ?? homedir();
-  const config = environment.XDG_CONFIG_HOME ?? join(home, '.config');
+  // An empty variable is none; a relative one is none either, as it would name a place in whatever folder one stands in.
+  const folder = (name: string): string | undefined => {
+    const value = environment[name];
+    return value && isAbsolute(value) ? value : undefined;
+  };
+  const home = folder('HOME') ?? homedir();
+  const config = folder('XDG_CONFIG_HOME') ?? join(home, '.config');
   const own = ['json', 'yaml', 'toml'];
   const places = (variable: string | undefined, ...paths: string[]): Place[] =>
     variable ? [{ path: resolve(variable), named: true }] : paths.map((path) => ({ path, named: false }));
-  const runtime = environment.XDG_RUNTIME_DIR;
-  const docker = environment.DOCKER_CONFIG;
+  const runtime = folder('XDG_RUNTIME_DIR');
+  const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : undefined;
+  const system = '/etc/containers/registries.conf';
+  const user = join(config, 'containers/registries.conf');
   return {
     file: places(
       environment.OCIFETCH_CONFIG,
@@ -29,11 +39,13 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
     ),
     hostsDirectory: places(undefined, '/etc/containerd/certs.d', '/etc/docker/certs.d'),
     registriesYaml: places(undefined, '/etc/rancher/k3s/registries.yaml', '/etc/rancher/rke2/registries.yaml'),
-    registriesConf: places(
-      environment.CONTAINERS_REGISTRIES_CONF,
-      join(config, 'containers/registries.conf'),
-      '/etc/containers/registries.conf',
-    ),
+    // As containers' tools have it: the user's file with the user's drop-ins; without one, the system's with both.
+    registriesConf: environment.CONTAINERS_REGISTRIES_CONF
+      ? places(environment.CONTAINERS_REGISTRIES_CONF)
+      : [
+          { path: user, named: false, needsFile: true },
+          { path: system, named: false, directories: [`${system}.d`, `${user}.d`] },
+        ],
     regctlConfig: places(environment.REGCTL_CONFIG, join(home, '.regctl/config.json')),
     authFile: places(
       environment.REGISTRY_AUTH_FILE,

@@ -1,3 +1,4 @@
+import type { CredentialHelpers } from '../login.ts';
 import type { Config, HostConfig, TlsConfig } from './model.ts';
 
 /** A configuration in another format. */
@@ -20,6 +21,26 @@ export function tellOthers({ credentials, proxy, shortNames }: Config, tell: Tel
   else if (!hasLogins) for (const key of logins) tell(keyPath('credentials', key), 'logins have no place in it');
   if (proxy) tell('proxy', 'proxies have no place in it: set HTTPS_PROXY and NO_PROXY where it is used');
   if (shortNames) tell('shortNames', 'short names have no place in it');
+}
+
+/** The logins that are written down, and what is to be told of the programs that are asked for others. */
+export function writtenCredentials(credentials: Config['credentials']): {
+  readonly credentials: Config['credentials'];
+  readonly unwritten: readonly string[];
+} {
+  if (typeof credentials !== 'function' || !(credentials.logins ?? credentials.helpers))
+    return { credentials, unwritten: [] };
+  const { logins, helpers = [] } = credentials;
+  return { credentials: logins, unwritten: [...new Set(helpers.flatMap(helperNames))] };
+}
+
+function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): string[] {
+  const told = (path: string, name: string): string[] =>
+    name === '' ? [] : [`${path}: helper docker-credential-${name} has no place in it`];
+  return [
+    ...Object.entries(credHelpers).flatMap(([host, name]) => told(keyPath('credentials', host), name)),
+    ...told('credentials', credsStore ?? ''),
+  ];
 }
 
 /** Limits of a host that formats of mirrors have no words for. */

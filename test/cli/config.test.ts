@@ -73,6 +73,15 @@ test('a file whose kind cannot be told, or that is not there, is a mistake of th
   expect([unknown.code, missing.code, kind.code]).toEqual([2, 2, 2]);
 });
 
+test('a directory in place of a file is told with the flag that takes directories', async () => {
+  const { path, plain } = await folder({ 'certs.d/r.test/hosts.toml': '' });
+  const { code, err } = await run(['config', 'check', path('certs.d')]);
+  expect(plain(err)).toEqual([
+    'ocifetch: Cannot read file "/dir/certs.d": it is a directory; name a certs.d with --hosts-dir. See "ocifetch --help".',
+  ]);
+  expect(code).toBe(2);
+});
+
 test('a certificate that is not there is a problem, also of the files that flags name', async () => {
   const { path, plain } = await folder({
     'config.yaml': 'registries:\n  r.test:\n    mirrors: [{ url: "https://m.test", tls: { ca: [none.pem] } }]',
@@ -209,6 +218,54 @@ test('secrets are written where they are asked for, to files of their owner alon
   await run([...args, '--with-secrets']);
   expect(await readFile(path('out/config.yaml'), 'utf8')).toContain("password: 'hidden'");
   if (process.platform !== 'win32') expect((await stat(path('out/config.yaml'))).mode & 0o077).toBe(0);
+});
+
+const helped = JSON.stringify({
+  auths: { 'q.test': { username: 'user', password: 'hidden' } },
+  credHelpers: { 'z.test': 'fresh', 'plain.test': '' },
+  credsStore: 'desktop',
+});
+
+test('logins beside credential helpers are shown, struck out, and the helpers by their names', async () => {
+  const { path, plain } = await folder({ 'config.json': helped });
+  const args = ['config', 'show', '--docker-config', path('config.json')];
+  const { out } = await run(args);
+  expect(plain(out)).toEqual(
+    expect.arrayContaining([
+      '# credentials["q.test"]: /dir/config.json',
+      '# credentials["z.test"], helper: docker-credential-fresh: /dir/config.json',
+      '# credentials["plain.test"], helper: none: /dir/config.json',
+      '# credentials of all others, helper: docker-credential-desktop: /dir/config.json',
+    ]),
+  );
+  expect(out.slice(out.indexOf('credentials:'))).toEqual([
+    'credentials:',
+    "  'q.test':",
+    "    username: 'user'",
+    "    password: '***'",
+  ]);
+  const json = JSON.parse((await run([...args, '--json'])).out.join('\n'));
+  expect(json.config.credentials).toEqual({ 'q.test': { username: 'user', password: '***' } });
+  expect(json.helpers).toEqual([
+    { host: 'z.test', helper: 'docker-credential-fresh' },
+    { host: 'plain.test', helper: 'none' },
+    { helper: 'docker-credential-desktop' },
+  ]);
+});
+
+test('logins beside credential helpers are converted, and the helpers told by their names', async () => {
+  const { path } = await folder({ 'config.json': helped });
+  const args = ['config', 'convert', '--to', 'ocifetch', path('config.json')];
+  const programs = [
+    'not written: credentials["z.test"]: helper docker-credential-fresh has no place in it',
+    'not written: credentials: helper docker-credential-desktop has no place in it',
+  ];
+  const kept = await run([...args, '--with-secrets']);
+  expect(kept.out).toEqual(['credentials:', "  'q.test':", "    username: 'user'", "    password: 'hidden'"]);
+  expect(kept.err).toEqual(programs);
+  const bare = await run(args);
+  expect(bare.out).toEqual(['{}']);
+  expect(bare.err).toEqual(['not written: credentials["q.test"]: secret, left out', ...programs]);
 });
 
 test('config schema prints a schema that knows every key of the model', async () => {

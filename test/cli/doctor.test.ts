@@ -1,9 +1,11 @@
+import { chmod } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { delimiter } from 'node:path';
 import { basicAccess, tokenAccess } from 'ocifetch/server';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { samples } from '../contract/source.ts';
 import { certificate } from '../server/certificate.ts';
-import { deadPort, rawServer } from '../support/http.ts';
+import { atEnd, deadPort, rawServer } from '../support/http.ts';
 import { answers, folder, registry, run } from './support.ts';
 
 const errors = (code: string): string => JSON.stringify({ errors: [{ code, message: 'no' }] });
@@ -285,3 +287,31 @@ test('--json gives the steps', async () => {
     skipped: [],
   });
 });
+
+/** A helper's name, and what is to be done about its failure. */
+const failingHelpers: readonly [name: string, advice: string][] = [
+  ['nowhere', 'There is no docker-credential-nowhere on PATH: install it, or remove it from the file that names it.'],
+  [
+    'broken',
+    'Run docker-credential-broken yourself, or remove it from the file that names it: it failed with exit status 1, and said "the keychain is locked".',
+  ],
+];
+
+test.runIf(process.platform !== 'win32').each(failingHelpers)(
+  'a credential helper that fails, %s, is told as such, and not as a login that is refused',
+  async (name, advice) => {
+    const { url, port } = await registry({ gate: basicAccess({ realm: 'test', users: { user: 'right' } }) });
+    const { path, plain } = await folder({
+      'config.json': mirrored([{ url }]),
+      'docker.json': JSON.stringify({ credHelpers: { [`127.0.0.1:${port}`]: name } }),
+      'bin/docker-credential-broken': '#!/bin/sh\necho the keychain is locked\nexit 1\n',
+    });
+    await chmod(path('bin/docker-credential-broken'), 0o755);
+    vi.stubEnv('PATH', `${path('bin')}${delimiter}${process.env.PATH}`);
+    atEnd(async () => void vi.unstubAllEnvs());
+    const files = ['--config', path('config.json'), '--docker-config', path('docker.json')];
+    const { code, out } = await run(['doctor', ...files, 'registry.test/a']);
+    expect(plain(out)[0]?.slice(-advice.length)).toBe(advice);
+    expect(code).toBe(1);
+  },
+);

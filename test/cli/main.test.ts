@@ -52,6 +52,14 @@ test('a reference or a file that is not right is told in a paragraph, and as JSO
   expect([reference.code, file.code]).toEqual([2, 3]);
 });
 
+test('a file that is not there is told without the advice to check it', async () => {
+  const { path, plain } = await folder({});
+  const { code, err } = await run(['plan', '--config', path('none.yaml'), 'a']);
+  expect(plain(err)).toEqual([expect.stringMatching(/^ocifetch: Cannot read config file "\/dir\/none\.yaml": ENOENT/)]);
+  expect(err.join('')).not.toContain('config check');
+  expect(code).toBe(3);
+});
+
 test('a stack is shown only for DEBUG', async () => {
   const args = ['plan', '--no-discover', 'a//b'];
   expect((await run(args)).err.join('\n')).not.toMatch(/\n +at /);

@@ -31,7 +31,7 @@ const host = fc.record(
     overridePath: fc.boolean(),
     capabilities: fc.subarray(['pull', 'resolve', 'referrers'] as const, { minLength: 1 }),
     rewrites: rules,
-    headers: fc.dictionary(fc.stringMatching(/^[a-z][a-z-]{0,6}$/), fc.stringMatching(/^[\x20-\x7e]{0,12}$/), {
+    headers: fc.dictionary(fc.stringMatching(/^x-[a-z-]{0,6}$/), fc.stringMatching(/^[\x20-\x7e]{0,12}$/), {
       minKeys: 1,
       maxKeys: 2,
       noNullPrototype: true,
@@ -224,6 +224,21 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     'ocifetch',
     { credentials: () => undefined },
     ['credentials: a program that is asked for logins has no place in it'],
+  ],
+  [
+    'helpers beside logins',
+    'registries.yaml',
+    {
+      credentials: Object.assign(() => undefined, {
+        logins: { 'r.test/team': { registryToken: 'secret' } },
+        helpers: [{ credHelpers: { 'z.test': 'fresh' } }, { credsStore: 'desktop' }, { credsStore: 'desktop' }],
+      }),
+    },
+    [
+      'credentials["r.test/team"]: logins are of hosts, not of paths',
+      'credentials["z.test"]: helper docker-credential-fresh has no place in it',
+      'credentials: helper docker-credential-desktop has no place in it',
+    ],
   ],
 ];
 

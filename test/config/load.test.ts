@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loginFrom } from '../../src/config/credentials.ts';
+import { credentialsFor, loginFrom } from '../../src/config/credentials.ts';
 import { loadConfig, readConfigFiles } from '../../src/config/load.ts';
 import { loadFiles } from '../../src/config/load-config.ts';
+import { usualPlaces } from '../../src/config/usual-places.ts';
 
 let home: string;
 
@@ -119,4 +120,61 @@ test('what a file says in vain is told, and what is wrong in one ends it all', a
     code: 'INVALID_CONFIG',
     message: expect.stringContaining(`${registriesYaml}:3`),
   });
+});
+
+test('the environment has proxies also beside a file that is named, each scheme its own', async () => {
+  const dockerConfig = await write('config.json', '{"proxies":{"default":{"httpProxy":"http://docker.example:1"}}}');
+  const environment = { HTTP_PROXY: 'http://plain.example:2', HTTPS_PROXY: 'http://secure.example:3' };
+  const { config } = await loadFiles({ dockerConfig }, environment);
+  expect(config.proxy).toEqual({ http: 'http://docker.example:1', https: 'http://secure.example:3' });
+  const { config: alone } = await loadFiles({ dockerConfig, discover: false }, environment);
+  expect(alone.proxy).toEqual({ http: 'http://docker.example:1' });
+});
+
+test('a proxy of the environment that cannot be used is told by its variable, without its value', async () => {
+  const loading = loadFiles({ discover: true }, { HOME: home, HTTPS_PROXY: 'socks5://joe:pass@corp:1' });
+  await expect(loading).rejects.toMatchObject({
+    code: 'INVALID_CONFIG',
+    message: "Cannot use the environment's HTTPS_PROXY: expected an absolute http or https URL",
+  });
+});
+
+test('variables that are empty or relative name no place', async () => {
+  const environment = {
+    HOME: home,
+    XDG_CONFIG_HOME: '',
+    DOCKER_CONFIG: '',
+    XDG_RUNTIME_DIR: 'here',
+    OCIFETCH_CONFIG: '',
+  };
+  await write('.docker/config.json', JSON.stringify({ auths: { 'ghcr.io': { auth: base64('joe:pass') } } }));
+  const { files } = await loadFiles({ discover: true }, environment);
+  expect(files.filter((file) => !file.startsWith('/etc/'))).toEqual([join(home, '.docker/config.json')]);
+});
+
+test('drop-ins of the user stand beside the system, not in its place', () => {
+  const { registriesConf } = usualPlaces({ HOME: home });
+  const user = join(home, '.config/containers/registries.conf');
+  const system = '/etc/containers/registries.conf';
+  expect(registriesConf).toEqual([
+    { path: user, named: false, needsFile: true },
+    { path: system, named: false, directories: [`${system}.d`, `${user}.d`] },
+  ]);
+});
+
+test('the helper of a host comes before what the same file has written down, and a file before both that wins', async () => {
+  const config = JSON.stringify({
+    auths: { 'quay.io': { auth: base64('stale:one') }, 'ghcr.io': { auth: base64('kept:two') } },
+    credHelpers: { 'quay.io': 'not-there' },
+  });
+  const dockerConfig = await write('config.json', config);
+  const { config: docker } = await readConfigFiles({ dockerConfig, discover: false });
+  const login = loginFrom(docker.credentials);
+  await expect(login('quay.io', {})).rejects.toMatchObject({ code: 'INVALID_CONFIG' });
+  expect(await login('ghcr.io', {})).toEqual({ username: 'kept', password: 'two' });
+  expect(credentialsFor(docker.credentials, 'quay.io', 'a')).toBe('docker-credential-not-there');
+  expect(credentialsFor(docker.credentials, 'ghcr.io', 'a')).toBe('credentials["ghcr.io"]');
+  const file = await write('own.json', '{"credentials":{"quay.io":{"username":"own","password":"three"}}}');
+  const { config: both } = await readConfigFiles({ file, dockerConfig, discover: false });
+  expect(await loginFrom(both.credentials)('quay.io', {})).toEqual({ username: 'own', password: 'three' });
 });
