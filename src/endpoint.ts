@@ -63,7 +63,7 @@ export interface Attempt extends Endpoint {
   readonly registryErrors?: readonly string[];
   /** Milliseconds from asking to the end of what was read. */
   readonly duration: number;
-  /** Bytes handed on, after decoding. */
+  /** Bytes of the body: as sent in an event, decoded in the error of a reading. */
   readonly bytes: number;
   /** Why it failed, in words. */
   readonly message?: string;
