@@ -24,8 +24,8 @@ type Prove = (known: Known, stale?: Token) => Promise<Proof | undefined>;
 /**
  * Proves to each place who asks: configured headers, and whatever its challenge wants. The first request is anonymous;
  * later ones carry what the place is known to want. A 401 to a token that was sent forces one renewal; a password is
- * sent once. Of those who ask an endpoint for the first time one goes ahead. Credentials and headers go to the origin of the request's endpoint only; a stranger's challenge is
- * answered without any.
+ * sent once. Of those who ask an endpoint for the first time one goes ahead. Credentials and headers go to the origin of
+ * the request's endpoint only; a stranger's challenge is answered without any.
  */
 export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
   const places = createPlaces();

@@ -3,7 +3,7 @@ import type { Codecs } from '../codec/codec.ts';
 import type { Config } from '../config/model.ts';
 import { RegistryError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
-import type { Transport } from '../http/transport.ts';
+import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import { firstFault, pathText } from '../oci/issue.ts';
 import type { ExternalUrls } from './external.ts';
 import type { Resolver } from './resolver.ts';
@@ -22,20 +22,14 @@ export interface ClientOptions {
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
   /** Milliseconds. */
   readonly timeouts?:
-    | {
-        /** To connect, TLS included. Default 10,000, or 3,000 where another host is left. */
-        readonly connect?: number | undefined;
-        /** From the request to the answer's head. Default 30,000, or 10,000 where another host is left. */
-        readonly headers?: number | undefined;
-        /** Without a byte of the body. Default 30,000. */
-        readonly idle?: number | undefined;
+    | (TransportTimeouts & {
         /** For a `resolve`, a `fetchByDigest`, or one reading of a content. Unlimited by default. */
         readonly operation?: number | undefined;
         /** The longest `Retry-After` that is obeyed. Default 60,000. */
         readonly retryAfter?: number | undefined;
         /** How long a dead host is passed over. Default 30,000. */
         readonly pause?: number | undefined;
-      }
+      })
     | undefined;
   readonly retries?:
     | {

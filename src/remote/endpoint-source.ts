@@ -5,7 +5,7 @@ import { formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
 import type { Fetched, FetchOptions, Source } from '../source.ts';
 import { ask, type Context, type Place, questionOf } from './exchange.ts';
-import { type ClosedRange, openAnswer } from './open.ts';
+import { type ClosedRange, closeRange, openAnswer } from './open.ts';
 import { resolveAt } from './resolve.ts';
 import { learnSize, openUnsized } from './unsized.ts';
 
@@ -29,7 +29,7 @@ async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: Fe
   const route: Route =
     kind === 'manifests' ? { kind: 'manifest', name, reference: digest } : { kind: 'blob', name, digest };
   const accept = mediaType === '' ? manifestAccept : `${mediaType}, */*`;
-  const closed = range && { start: range.start, end: Math.min(range.end ?? size, size) };
+  const closed = closeRange(range, size);
   const asked = questionOf(endpoint, 'GET', route, fetchHeaders(accept, closed, target, context));
   const fetching = ask(asked, context, call, async ({ response, warnings }) => {
     const opened =

@@ -5,7 +5,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Source } from '../source.ts';
 import { fetchHeaders } from './endpoint-source.ts';
 import { ask, type Context } from './exchange.ts';
-import { openAnswer } from './open.ts';
+import { closeRange, openAnswer } from './open.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
@@ -37,7 +37,7 @@ function externalSource(url: URL, listed: Listed, context: Context): Source {
     name,
     resolve: (reference) => Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" at an external URL`)),
     fetch: (target, { range, ...call } = {}) => {
-      const closed = range && { start: range.start, end: Math.min(range.end ?? target.size, target.size) };
+      const closed = closeRange(range, target.size);
       const headers = fetchHeaders('*/*', closed, target, context);
       return ask(
         { endpoint, stranger, method: 'GET', url: url.href, headers },

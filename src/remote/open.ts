@@ -10,6 +10,10 @@ import { decode, type Encodings, parseEncodings } from './decode.ts';
 /** A range with both ends. */
 export type ClosedRange = Required<{ readonly [Key in keyof Range]: number }>;
 
+/** A range of content of `size` bytes, with its end; undefined for the whole. */
+export const closeRange = (range: Range | undefined, size: number): ClosedRange | undefined =>
+  range && { start: range.start, end: Math.min(range.end ?? size, size) };
+
 export interface OpenOptions {
   readonly encodings: Encodings;
   /** Most bytes read and thrown away before the range begins, where a host answers with the whole. */
