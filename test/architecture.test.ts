@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
 const lowest = ['runtime', 'watchdog', 'endpoint', 'login', 'proxy', 'errors'];
-const contracts = [...lowest, 'oci', 'source', 'events', 'feed', 'body'];
+const contracts = [...lowest, 'oci', 'source', 'events', 'feed', 'body', 'deadline', 'single-flight'];
 const places = [...contracts, 'codec', 'config', 'http', 'combine', 'copy', 'store'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
@@ -24,6 +24,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   events: [...lowest, 'oci'],
   feed: [...lowest, 'oci', 'source'],
   body: [...lowest, 'oci', 'source', 'feed'],
+  deadline: lowest,
+  'single-flight': [...lowest, 'deadline'],
   codec: contracts,
   config: contracts,
   http: contracts,

@@ -1,6 +1,6 @@
-import { RegistryError } from '../errors.ts';
 import type { CredentialHelpers, CredentialProvider, Login } from '../login.ts';
 import { normalizeRegistry, sameRegistry } from '../oci/registry.ts';
+import { singleFlight } from '../single-flight.ts';
 import { hubServer } from './login-keys.ts';
 
 export interface HelperOptions extends CredentialHelpers {
@@ -13,16 +13,15 @@ export interface HelperOptions extends CredentialHelpers {
 }
 
 interface Answer {
-  readonly login: Promise<Login | undefined>;
-  readonly controller: AbortController;
-  waiting: number;
-  /** Milliseconds since 1970; endless while it is awaited. */
-  expires: number;
+  readonly login: Login | undefined;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
 }
 
 /** By helper and server, for the whole process. */
 const answers = new Map<string, Answer>();
 const mostAnswers = 1000;
+const once = singleFlight<Login | undefined>();
 
 /**
  * Logins from Docker's credential helpers. A helper is asked once for all who want the same login at the same time, and
@@ -52,46 +51,15 @@ interface Asking {
 }
 
 function ask(helper: string, server: string, { timeout, lifetime, signal }: Asking): Promise<Login | undefined> {
-  if (signal?.aborted) return Promise.reject(aborted(signal.reason));
   const key = `${helper} ${server}`;
-  const known = answers.get(key);
-  const answer = known && known.expires > Date.now() ? known : start(key, helper, server, { timeout, lifetime });
-  answer.waiting++;
-  return new Promise((resolve, reject) => {
-    const leave = (): void => {
-      answer.waiting--;
-      if (answer.waiting === 0) {
-        if (answers.get(key) === answer) answers.delete(key);
-        answer.controller.abort(aborted(signal?.reason));
-      }
-      reject(aborted(signal?.reason));
-    };
-    signal?.addEventListener('abort', leave, { once: true });
-    answer.login.then(resolve, reject).finally(() => signal?.removeEventListener('abort', leave));
-  });
-}
-
-function start(key: string, helper: string, server: string, { timeout, lifetime }: Omit<Asking, 'signal'>): Answer {
-  const controller = new AbortController();
-  const run = async (): Promise<Login | undefined> => {
+  return once(key, signal, async (stopped) => {
+    const known = answers.get(key);
+    if (known && known.expires > Date.now()) return known.login;
     // Loaded when it is needed: it is Node's alone.
     const { askHelper } = await import('./credential-helper.ts');
-    return askHelper(helper, server, { timeout, signal: controller.signal });
-  };
-  const answer: Answer = { login: run(), controller, waiting: 0, expires: Number.POSITIVE_INFINITY };
-  const forget = (): void => {
-    if (answers.get(key) === answer) answers.delete(key);
-  };
-  answer.login.then(() => {
-    answer.expires = Date.now() + lifetime;
-  }, forget);
-  answers.set(key, answer);
-  if (answers.size > mostAnswers) answers.delete(answers.keys().next().value ?? '');
-  return answer;
-}
-
-function aborted(reason: unknown): RegistryError {
-  if (reason instanceof RegistryError) return reason;
-  const found = reason instanceof Error ? reason.message : String(reason);
-  return new RegistryError('ABORTED', `The operation was aborted: ${found}`, { cause: reason });
+    const login = await askHelper(helper, server, { timeout, signal: stopped });
+    answers.set(key, { login, expires: Date.now() + lifetime });
+    if (answers.size > mostAnswers) answers.delete(answers.keys().next().value ?? '');
+    return login;
+  });
 }

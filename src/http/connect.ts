@@ -1,9 +1,9 @@
 import type { LookupFunction, Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
+import { longestTimer } from '../deadline.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { isAddress, isAllowed, refuseAddress } from './address.ts';
-import { longestTimer } from './deadline.ts';
 import { remember } from './remember.ts';
 import type { AddressPolicy } from './transport.ts';
 

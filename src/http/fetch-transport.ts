@@ -1,8 +1,8 @@
+import { abortError, deadline } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createBody, type Feed } from '../feed.ts';
 import { checkHost } from './address.ts';
-import { abortError, deadline } from './deadline.ts';
 import { connectionError } from './failure.ts';
 import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
 

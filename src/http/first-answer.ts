@@ -1,4 +1,4 @@
-import { unlessAborted } from './deadline.ts';
+import { unlessAborted } from '../deadline.ts';
 import { remember } from './remember.ts';
 import type { HttpRequest } from './transport.ts';
 

@@ -1,4 +1,4 @@
-import { abortError, sleep } from './deadline.ts';
+import { abortError, sleep } from '../deadline.ts';
 import { remember } from './remember.ts';
 import { type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 

@@ -1,6 +1,6 @@
+import { abortError, unlessAborted } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { CredentialProvider, Login } from '../login.ts';
-import { abortError, unlessAborted } from './deadline.ts';
 import type { HttpRequest } from './transport.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { discard } from '../body.ts';
+import { sleep } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { sleep } from './deadline.ts';
 import { causeCode } from './failure.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 

@@ -1,10 +1,10 @@
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
+import { singleFlight } from '../single-flight.ts';
 import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
 import { redirects } from './redirects.ts';
 import { remember } from './remember.ts';
-import { singleFlight } from './single-flight.ts';
 import { requestToken, type Token } from './token.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
 

@@ -1,11 +1,11 @@
 import type { Dispatcher } from 'undici';
+import { abortError, deadline } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createBody } from '../feed.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import type { Modules } from './connect.ts';
-import { abortError, deadline } from './deadline.ts';
 import { connectionError } from './failure.ts';
 import { createGroups, type Lease } from './groups.ts';
 import { remember } from './remember.ts';

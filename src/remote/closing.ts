@@ -1,4 +1,4 @@
-import { abortError, deadline } from '../http/deadline.ts';
+import { abortError, deadline } from '../deadline.ts';
 import { type Wrapper, whenEnded } from '../http/transport.ts';
 
 /** Ends every exchange when `signal` fires, also in its body, and refuses those that come after. */

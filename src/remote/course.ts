@@ -1,6 +1,6 @@
 import { withAttemptsOf } from '../combine.ts';
+import { abortError } from '../deadline.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
-import { abortError } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';
 import { type Asked, withAttempt } from './attempt.ts';

@@ -1,6 +1,6 @@
 import { join } from '../body.ts';
+import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
-import { abortError } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';
 import { type Hash, hashOf } from './hash.ts';

@@ -1,7 +1,7 @@
 import { withAttemptsOf } from '../combine.ts';
+import { abortError, deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { abortError, deadline } from '../http/deadline.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';

@@ -1,7 +1,7 @@
 import { bytesBody } from '../body.ts';
+import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { abortError } from '../http/deadline.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';

@@ -1,6 +1,6 @@
+import { type Deadline, deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { type Deadline, deadline } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange, type Range } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';

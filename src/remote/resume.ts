@@ -1,5 +1,5 @@
+import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
-import { abortError } from '../http/deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { begin, complete, isMendable, open, tellProgress } from './course.ts';
 import type { ClosedRange } from './open.ts';

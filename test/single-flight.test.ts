@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { singleFlight } from '../../src/http/single-flight.ts';
-import { failsWith, failureOf } from '../support/http.ts';
+import { singleFlight } from '../src/single-flight.ts';
+import { failsWith, failureOf } from './support/http.ts';
 
 /** Work that ends when it is told to. */
 function works() {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { RegistryError } from '../../src/errors.ts';
-import { abortError, deadline, sleep, unlessAborted } from '../../src/http/deadline.ts';
-import { failsWith, failureOf } from '../support/http.ts';
+import { abortError, deadline, sleep, unlessAborted } from '../src/deadline.ts';
+import { RegistryError } from '../src/errors.ts';
+import { failsWith, failureOf } from './support/http.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,5 +1,5 @@
-import { RegistryError } from '../errors.ts';
-import { builtin } from '../runtime.ts';
+import { RegistryError } from './errors.ts';
+import { builtin } from './runtime.ts';
 
 /** A signal for one piece of work: it fires with its parent, on `cancel`, or when time runs out. */
 export interface Deadline {
