@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'BAD_RESPONSE'
   | 'TOO_MANY_REDIRECTS'
   | 'UNSAFE_URL'
+  | 'STORE_ERROR'
   | 'CLOSED';
 
 /** What an error tells beside its code and message. */

@@ -37,6 +37,20 @@ export type ClientEvent =
       readonly from: string;
     }
   | { readonly type: 'verified'; readonly digest: string; readonly size: number; readonly from: string }
+  | {
+      /** What becomes of one content of a copy. Between `begun` and `stored` come `progress` and `switch` events. */
+      readonly type: 'copy';
+      readonly digest: string;
+      readonly mediaType: string;
+      readonly size: number;
+      /**
+       * `present`: the store has it, nothing is asked for. `begun`: asked for, from `offset` on, which is not 0 where an
+       * earlier time is resumed. `waiting`: another process is at it. `stored`: verified, and under its final name.
+       * `skipped`: left out, as it is not distributable.
+       */
+      readonly state: 'present' | 'begun' | 'waiting' | 'stored' | 'skipped';
+      readonly offset: number;
+    }
   | ({ readonly type: 'skip' } & Skipped)
   | { readonly type: 'warning'; readonly host?: string; readonly text: string };
 

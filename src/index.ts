@@ -12,6 +12,7 @@ export type { Config, HostConfig, RegistryConfig, ShortNames, TlsConfig } from '
 export { type ConfigKind, type ConfigText, readConfigTexts } from './config/read-texts.ts';
 export type { RewriteRule } from './config/rewrite.ts';
 export type { Written } from './config/written.ts';
+export type { BytesOptions, Content, PartRange } from './content/content.ts';
 export { type Attempt, type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from './endpoint.ts';
 export { type ErrorCode, type ErrorDetails, RegistryError } from './errors.ts';
 export type { ClientEvent } from './events.ts';
@@ -44,7 +45,6 @@ export { formatReference, parseReference, parseRepository, type Reference, type 
 export type { ProxyConfig } from './proxy.ts';
 export { type Client, createClient, type Plan } from './remote/client.ts';
 export type { ClientOptions } from './remote/client-options.ts';
-export type { BytesOptions, Content, PartRange } from './remote/content.ts';
 export type { ExternalUrls } from './remote/external.ts';
 export type { FetchByDigestOptions, Fetcher, FetcherOptions, Resolved, ResolveOptions } from './remote/fetcher.ts';
 export { createResolver, type Resolver } from './remote/resolver.ts';

@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Descriptor } from './oci/descriptor.ts';
+import type { Digest } from './oci/digest.ts';
 import type { Range } from './oci/range.ts';
 import type { Repository } from './oci/reference.ts';
 
@@ -73,6 +74,49 @@ export interface Store extends Source {
   /** Gives pushed content a name, taking the name from whatever had it. */
   tag(target: Descriptor, name: string, options?: CallOptions): Promise<void>;
 }
+
+/** How to give content to a store that can go on with it. */
+export interface PushOptions extends CallOptions {
+  /** Called when somebody else, another process perhaps, is at the same content and is waited for. */
+  readonly onWait?: (() => void) | undefined;
+}
+
+/** A store that keeps the beginning of what broke off, and goes on from there the next time, also in another process. */
+export interface ResumableStore extends Store {
+  /**
+   * As `push`, of content that can be read from any byte on. `open` is called with the offset to begin at: not at all
+   * where the content is here already or somebody else brings it meanwhile; once more, with 0, where what was kept of an
+   * earlier time turns out to be wrong.
+   */
+  pushFrom(
+    target: Descriptor,
+    open: (offset: number) => AsyncIterable<Uint8Array>,
+    options?: PushOptions,
+  ): Promise<void>;
+}
+
+/** Whose tags can be listed: a source may be this, too. */
+export interface Lister {
+  /** All tags, each once, sorted by code point. `NOT_FOUND` where there is no such repository. */
+  tags(options?: CallOptions): Promise<readonly string[]>;
+}
+
+/** How to ask for referrers. */
+export interface ReferrersOptions extends CallOptions {
+  /** Only those of this type. */
+  readonly artifactType?: string | undefined;
+}
+
+/** Who knows which manifests refer to another as their `subject`: a source may be this, too. */
+export interface Referrers {
+  /** Their descriptors, with `artifactType` and annotations; none for content that nobody refers to, or that is not there. */
+  referrers(digest: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
+}
+
+export const isStore = (source: Source): source is Store => 'push' in source && 'tag' in source;
+export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
+export const isLister = (source: Source): source is Source & Lister => 'tags' in source;
+export const isReferrers = (source: Source): source is Source & Referrers => 'referrers' in source;
 
 /** A registry is a function from a repository to its content: bound once, wrapped with a line. */
 export type Registry = (repository: Repository) => Source;

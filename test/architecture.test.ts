@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
 const lowest = ['runtime', 'watchdog', 'endpoint', 'login', 'proxy', 'errors'];
 const contracts = [...lowest, 'oci', 'source', 'events', 'feed', 'body', 'deadline', 'single-flight'];
-const places = [...contracts, 'codec', 'config', 'http', 'combine', 'copy', 'store'];
+const places = [...contracts, 'codec', 'config', 'http', 'combine', 'content', 'copy', 'cached', 'files', 'store'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
   endpoint: ['runtime'],
@@ -30,7 +30,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   config: contracts,
   http: contracts,
   combine: contracts,
-  copy: [...contracts, 'combine'],
+  content: [...contracts, 'combine'],
+  copy: [...contracts, 'combine', 'content'],
+  cached: [...contracts, 'combine', 'content'],
+  files: [...contracts, 'codec', 'combine', 'content'],
   store: contracts,
   remote: places,
   server: [...places, 'remote'],

@@ -11,6 +11,7 @@ export const exitCodes = {
   unavailable: 6,
   wrongBytes: 7,
   unsafe: 8,
+  storage: 9,
   aborted: 130,
 } as const;
 
@@ -25,6 +26,7 @@ export const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   unavailable: 'hosts that are dead, fail, take too long or say "later"',
   wrongBytes: 'an answer that is not what it should be',
   unsafe: 'an answer that leads to where it is unsafe to go, or something that is not supported',
+  storage: 'the disk is full, read-only or out of reach, or a layout is damaged',
   aborted: 'interrupted',
 };
 
@@ -50,6 +52,7 @@ const byCode: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   UNSUPPORTED: 'unsafe',
   TOO_MANY_REDIRECTS: 'unsafe',
   UNSAFE_URL: 'unsafe',
+  STORE_ERROR: 'storage',
   CLOSED: 'failed',
 };
 

@@ -4,6 +4,13 @@ export interface Range {
   readonly end?: number | undefined;
 }
 
+/** A range with both ends. */
+export type ClosedRange = Required<{ readonly [Key in keyof Range]: number }>;
+
+/** A range of content of `size` bytes, with its end; undefined for the whole. */
+export const closeRange = (range: Range | undefined, size: number): ClosedRange | undefined =>
+  range && { start: range.start, end: Math.min(range.end ?? size, size) };
+
 /** What a `Content-Range` tells; `size` is left out where it says `*`. */
 export interface ContentRange {
   readonly start: number;
@@ -18,7 +25,7 @@ const isPosition = (value: number): boolean => Number.isSafeInteger(value) && va
  * A range with both ends, of a content of `size` bytes; an end beyond the content is its end.
  * Throws a `RangeError` for what is no position, an end before the start, a start beyond the content.
  */
-export function checkRange(range: Range, size: number): { readonly start: number; readonly end: number } {
+export function checkRange(range: Range, size: number): ClosedRange {
   const { start, end = size } = range;
   const shown = `Cannot read bytes "${start}-${range.end ?? ''}" of ${size}`;
   if (!isPosition(start)) throw new RangeError(`${shown}: start is not a whole number from 0 on`);

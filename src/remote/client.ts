@@ -1,6 +1,7 @@
 import { parseConfig } from '../config/config.ts';
 import { loginFrom } from '../config/credentials.ts';
 import { expandShortName } from '../config/short-names.ts';
+import { createLiars } from '../content/liars.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
@@ -21,7 +22,6 @@ import type { Context } from './exchange.ts';
 import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher, type Resolved, type ResolveOptions } from './fetcher.ts';
 import { createKept } from './kept.ts';
-import { createLiars } from './liars.ts';
 import { ownHosts } from './own-resolver.ts';
 import { remoteRepository } from './remote.ts';
 import { type Hosts, planHosts } from './resolver.ts';

@@ -1,11 +1,11 @@
 import { printable } from '../endpoint.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { kindOf, manifestAccept } from '../oci/manifest.ts';
-import { formatRange } from '../oci/range.ts';
+import { type ClosedRange, closeRange, formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
 import type { Fetched, FetchOptions, Source } from '../source.ts';
 import { ask, type Context, type Place, questionOf } from './exchange.ts';
-import { type ClosedRange, closeRange, openAnswer } from './open.ts';
+import { openAnswer } from './open.ts';
 import { resolveAt } from './resolve.ts';
 import { learnSize, openUnsized } from './unsized.ts';
 

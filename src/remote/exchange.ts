@@ -1,4 +1,5 @@
 import { discard, readAll } from '../body.ts';
+import { recordOf, withAttempt } from '../content/attempt.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { codeOfStatus, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -8,7 +9,6 @@ import { quote } from '../oci/quote.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
-import { recordOf, withAttempt } from './attempt.ts';
 import type { Encodings } from './decode.ts';
 import type { Kept } from './kept.ts';
 

@@ -2,10 +2,11 @@ import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { isListed, type Listed } from '../http/address.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
 import { fetchHeaders } from './endpoint-source.ts';
 import { ask, type Context } from './exchange.ts';
-import { closeRange, openAnswer } from './open.ts';
+import { openAnswer } from './open.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };

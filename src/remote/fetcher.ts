@@ -1,4 +1,8 @@
 import { withAttemptsOf } from '../combine.ts';
+import { Content } from '../content/content.ts';
+import type { Liars } from '../content/liars.ts';
+import { tellSwitch } from '../content/switch.ts';
+import { collectWarnings } from '../content/warnings.ts';
 import { abortError, deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -8,11 +12,7 @@ import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { quote } from '../oci/quote.ts';
 import { formatReference, isTag, type Repository } from '../oci/reference.ts';
 import type { CallOptions, Source } from '../source.ts';
-import { Content } from './content.ts';
-import type { Liars } from './liars.ts';
 import type { RemoteRepository } from './remote.ts';
-import { tellSwitch } from './switch.ts';
-import { collectWarnings } from './warnings.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {

@@ -3,16 +3,9 @@ import { RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
-import { parseContentRange, type Range } from '../oci/range.ts';
+import { type ClosedRange, parseContentRange } from '../oci/range.ts';
 import type { Body } from '../source.ts';
 import { decode, type Encodings, parseEncodings } from './decode.ts';
-
-/** A range with both ends. */
-export type ClosedRange = Required<{ readonly [Key in keyof Range]: number }>;
-
-/** A range of content of `size` bytes, with its end; undefined for the whole. */
-export const closeRange = (range: Range | undefined, size: number): ClosedRange | undefined =>
-  range && { start: range.start, end: Math.min(range.end ?? size, size) };
 
 export interface OpenOptions {
   readonly encodings: Encodings;

@@ -43,6 +43,7 @@ const answers: Readonly<Record<Exclude<ErrorCode, 'NOT_FOUND'>, readonly [status
   BAD_RESPONSE: [502, 'UNKNOWN'],
   TOO_MANY_REDIRECTS: [502, 'UNKNOWN'],
   UNSAFE_URL: [502, 'UNKNOWN'],
+  STORE_ERROR: [500, 'UNKNOWN'],
   CLOSED: [503, 'UNAVAILABLE'],
 };
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { readAll } from '../../src/body.ts';
+import { createLiars } from '../../src/content/liars.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { createKept, keptSource } from '../../src/remote/kept.ts';
-import { createLiars } from '../../src/remote/liars.ts';
 
 const endpoint = { url: 'https://a.test/v2', repository: 'app', scopes: [], capabilities: [] };
 const read = (length: number) => ({ bytes: new Uint8Array(length), endpoint, request: 'https://a.test/v2/app' });

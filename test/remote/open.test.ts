@@ -2,8 +2,9 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { bytesBody } from '../../src/body.ts';
 import type { ErrorCode } from '../../src/errors.ts';
+import type { ClosedRange } from '../../src/oci/range.ts';
 import { createEncodings } from '../../src/remote/decode.ts';
-import { type ClosedRange, openAnswer } from '../../src/remote/open.ts';
+import { openAnswer } from '../../src/remote/open.ts';
 import { errorOf } from '../support/hosts.ts';
 
 const content = Uint8Array.from({ length: 100 }, (_, index) => index);

@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import type { Content } from '../../src/content/content.ts';
 import type { ClientEvent } from '../../src/events.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { ClientOptions } from '../../src/remote/client-options.ts';
-import type { Content } from '../../src/remote/content.ts';
 import { sampleOf, samples } from '../contract/source.ts';
 import { type Answer, chunked, createHosts, errorOf, refusal, sampleHost } from '../support/hosts.ts';
 

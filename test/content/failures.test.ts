@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { createFailures } from '../../src/content/failures.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { createFailures } from '../../src/remote/failures.ts';
 
 const failuresOf = (codes: readonly ErrorCode[]) => {
   const failures = createFailures();

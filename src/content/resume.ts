@@ -1,8 +1,8 @@
 import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { ClosedRange } from '../oci/range.ts';
 import { begin, complete, isMendable, open, tellProgress } from './course.ts';
-import type { ClosedRange } from './open.ts';
 import type { Reading } from './reading.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { ClosedRange } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';
-import type { ClosedRange } from './open.ts';
 import type { Warnings } from './warnings.ts';
 
 /** Bytes wanted from a source, and what is known of its hosts so far. */
