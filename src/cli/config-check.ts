@@ -14,9 +14,6 @@ interface Finding {
 }
 
 export const configCheckCommand: Command = {
-  name: 'config check',
-  usage: '[FILE…]',
-  summary: 'tell every problem of configuration files',
   about:
     'Tells every problem of the files with its line and column, and what has no meaning here as a warning. Certificates\n' +
     'are read, too. Without a FILE, the configuration that the options or the usual places name is checked.',
@@ -78,10 +75,11 @@ async function checked(read: () => Promise<Config>): Promise<Omit<Finding, 'file
   }
 }
 
-/** Each problem, without the words that it was found by. */
+/** Each problem, without the words before its place. */
 function problemsOf({ message }: RegistryError): string[] {
   const [first = '', ...others] = message.split('\n').map((line) => line.trim());
-  return others.length > 0 ? others : [first.replace(/^Cannot use config file "(?:[^"\\]|\\.)*": /, '')];
+  if (others.length > 0) return others;
+  return [first.replace(/^Cannot use config(?: file "(?:[^"\\]|\\.)*")?: (?=.*:\d+(?::\d+)?: )/, '')];
 }
 
 function findingLines({ file, kind, problems, warnings }: Finding, paint: Paint): string[] {

@@ -11,9 +11,6 @@ import { suggest } from './suggest.ts';
 const formats: readonly ConfigFormat[] = ['hosts.toml', 'registries.yaml', 'ocifetch'];
 
 export const configConvertCommand: Command = {
-  name: 'config convert',
-  usage: '--to FORMAT [FILE…]',
-  summary: 'write the configuration in another format',
   about:
     'Writes the files, or the configuration that the options or the usual places name, in another format. What that has\n' +
     'no words for is told on stderr. Secrets are left out unless they are asked for.',

@@ -4,9 +4,6 @@ import { exitCodes } from './exit-codes.ts';
 import { writeJson } from './io.ts';
 
 export const configSchemaCommand: Command = {
-  name: 'config schema',
-  usage: '',
-  summary: "print the JSON Schema of ocifetch's own file, for editors",
   about: 'Prints the JSON Schema of the configuration model. A file may name it by its "$schema" key.',
   words: [0, 0],
   options: {},

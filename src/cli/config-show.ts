@@ -4,12 +4,9 @@ import { readConfiguration, tellWarnings } from './configuration.ts';
 import { exitCodes } from './exit-codes.ts';
 import { manyLines, painter, writeJson, writeLines } from './io.ts';
 import { helperName, helpersOf, loginsOf } from './login-helpers.ts';
-import { originsOf } from './origins.ts';
+import { environmentOrigins, originsOf } from './origins.ts';
 
 export const configShowCommand: Command = {
-  name: 'config show',
-  usage: '',
-  summary: 'print the merged configuration, secrets struck out',
   about:
     'Prints what all files together were understood to say, as one model, with the line of the file that says it.\n' +
     'Secrets are struck out.',
@@ -23,7 +20,8 @@ export const configShowCommand: Command = {
     const { config, files, warnings } = await readConfiguration(given);
     tellWarnings(warnings, io);
     const shown = struckConfig(config);
-    const origins = await originsOf(files);
+    const declared = await originsOf(files);
+    const origins = new Map([...declared, ...environmentOrigins(config.proxy, declared)]);
     const helpers = helpersOf(config.credentials);
     if (given.flags.has('json')) {
       writeJson(io, { files, origins: Object.fromEntries(origins), config: shown, helpers, warnings });
@@ -36,7 +34,6 @@ export const configShowCommand: Command = {
       ...files.map((file) => `  ${file}`),
       ...[...origins].map(([part, file]) => `${part}: ${file}`),
       ...helpers.map(helperName).filter((name) => !origins.has(name)),
-      ...(config.proxy && !origins.has('proxy') ? ['proxy: variables of the environment'] : []),
     ];
     writeLines(io.stdout, [
       ...comments.map((text) => paint('dim', `# ${manyLines(text)}`)),
@@ -75,11 +72,12 @@ const struckRegistry = ({ mirrors, origin, ...registry }: RegistryConfig): Regis
   ...(origin !== undefined && { origin: origin === 'never' ? origin : struckHost(origin) }),
 });
 
-function struckHost({ headers, tls, ...host }: HostConfig): HostConfig {
+function struckHost<Host extends Omit<HostConfig, 'url'>>(whole: Host): Host {
+  const { headers, tls } = whole;
   const named = (text: string): string => (text.includes('-----BEGIN ') ? struck : text);
   const { ca, cert, key, insecureSkipVerify } = tls ?? {};
   return {
-    ...host,
+    ...whole,
     ...(headers && { headers: mapValues(headers, () => struck) }),
     ...(tls && {
       tls: {

@@ -1,6 +1,7 @@
 import { createResolver, type Endpoint, formatReference, type Plan, redactUrl } from '../index.ts';
 import { adviceOf } from './advice.ts';
 import { type Command, type Given, UsageError } from './command.ts';
+import { type FileNames, usualNames } from './config-files.ts';
 import { readPlan } from './configuration.ts';
 import { type Examination, type Examined, examine } from './examine.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -24,9 +25,6 @@ const defaultTimeout = 5_000;
 const mostSkew = 60;
 
 export const doctorCommand: Command = {
-  name: 'doctor',
-  usage: 'REF',
-  summary: 'ask each host of a plan step by step, and tell what to do about what does not work',
   about:
     'Asks each host of the plan on its own: name, connection, certificate, GET /v2/, token, and HEAD of the manifest.\n' +
     'One line for each host: what works, how long it took, and what to do about what does not. Ends with 0 when some\n' +
@@ -44,7 +42,8 @@ export const doctorCommand: Command = {
     const { config, plan } = await readPlan(given, io);
     // A plan has its secrets struck out; these are the hosts as a run has them.
     const endpoints = createResolver(config)(plan.reference);
-    const found = await diagnose(endpoints, { config, reference: plan.reference, timeout: timeoutOf(given) });
+    const around = { config, reference: plan.reference, timeout: timeoutOf(given) };
+    const found = await diagnose(endpoints, around, usualNames(given));
     const paint = painter(io, io.stdout);
     if (given.flags.has('json')) writeJson(io, { reference: plan.reference, hosts: found, skipped: plan.skipped });
     else
@@ -65,7 +64,7 @@ function timeoutOf({ texts: { timeout } }: Given): number {
 }
 
 /** Hosts that tell what a tag names are asked at once; those trusted with digests alone after them, for that digest. */
-async function diagnose(endpoints: readonly Endpoint[], around: Examination): Promise<Diagnosis[]> {
+async function diagnose(endpoints: readonly Endpoint[], around: Examination, names: FileNames): Promise<Diagnosis[]> {
   const { tag = 'latest', digest } = around.reference;
   const resolves = ({ capabilities }: Endpoint): boolean => digest !== undefined || capabilities.includes('resolve');
   const first = await Promise.all(
@@ -73,11 +72,11 @@ async function diagnose(endpoints: readonly Endpoint[], around: Examination): Pr
   );
   const named = digest ?? first.find((one) => one?.digest !== undefined)?.digest;
   const all = await Promise.all(endpoints.map((endpoint, index) => first[index] ?? examine(endpoint, named, around)));
-  return all.map((examined) => diagnosisOf(examined, named));
+  return all.map((examined) => diagnosisOf(examined, named, names));
 }
 
-function diagnosisOf(examined: Examined, named: string | undefined): Diagnosis {
-  const { endpoint, steps, digest, skew = 0 } = examined;
+function diagnosisOf(examined: Examined, named: string | undefined, names: FileNames): Diagnosis {
+  const { endpoint, steps, digest, skew = 0, emptyHelpers = [] } = examined;
   const { url, declaredAt, capabilities, proxy } = endpoint;
   const isServed = steps.at(-1)?.name === 'manifest' && steps.at(-1)?.ok === true;
   const isAsked = capabilities.includes('pull');
@@ -94,8 +93,9 @@ function diagnosisOf(examined: Examined, named: string | undefined): Diagnosis {
     ...(isReached && isAsked && !isServed
       ? ['trusted with digests alone, and no other host told what the tag names']
       : []),
+    ...(isReached ? [] : emptyHelpers.map((helper) => `${helper} has no login for ${new URL(url).host}`)),
   ];
-  const advice = verdict === 'failed' ? (helperAdvice(steps) ?? adviceOf(examined)) : undefined;
+  const advice = verdict === 'failed' ? (helperAdvice(steps) ?? adviceOf(examined, names)) : undefined;
   return {
     url,
     verdict,

@@ -7,16 +7,20 @@ import {
   undiciTransport,
 } from '../index.ts';
 import { failed } from './failed-step.ts';
+import { type LoginFound, watched } from './login-helpers.ts';
 import { probe, type Step, targetOf } from './probes.ts';
 
 /** What is known of a host when it was examined. */
 export interface Examined {
+  /** Its credentials are those that it was given, once it wanted any. */
   readonly endpoint: Endpoint;
   readonly steps: readonly Step[];
   /** What the reference names, where the host told. */
   readonly digest?: string | undefined;
   /** Seconds that the host's clock is before this one's; from its `Date`. */
   readonly skew?: number | undefined;
+  /** The credential helpers, `docker-credential-*`, that have no login for it, where it wanted one and got none. */
+  readonly emptyHelpers?: readonly string[] | undefined;
 }
 
 export interface Examination {
@@ -39,8 +43,18 @@ export async function examine(endpoint: Endpoint, asked: string | undefined, aro
   const api = await askApi(endpoint, around);
   const before = [...steps, api.step];
   if (asked === undefined) return { endpoint, steps: before, skew: api.skew };
-  const { steps: last, digest } = await askManifest(endpoint, asked, around);
-  return { endpoint, steps: [...before, ...last], digest, skew: api.skew };
+  const { steps: last, login, ...rest } = await askManifest(endpoint, asked, around);
+  return {
+    ...rest,
+    endpoint: login ? withLogin(endpoint, login) : endpoint,
+    emptyHelpers: login?.empty,
+    steps: [...before, ...last],
+    skew: api.skew,
+  };
+}
+
+function withLogin({ credentials: _, ...endpoint }: Endpoint, { source }: LoginFound): Endpoint {
+  return source === undefined ? endpoint : { ...endpoint, credentials: source };
 }
 
 /** `GET /v2/`, without a login: 200 and 401 are what a registry answers. */
@@ -83,10 +97,11 @@ async function askManifest(
   endpoint: Endpoint,
   asked: string,
   { config, reference, timeout }: Examination,
-): Promise<{ steps: Step[]; digest?: string }> {
+): Promise<{ readonly steps: Step[]; readonly digest?: string | undefined; readonly login: LoginFound | undefined }> {
+  const { credentials, found } = watched(config.credentials, new URL(endpoint.url).host);
   const events: ClientEvent[] = [];
   const client = createClient({
-    config: { credentials: config.credentials, proxy: config.proxy },
+    config: { credentials, proxy: config.proxy },
     resolver: () => [{ ...endpoint, capabilities: ['pull', 'resolve'] }],
     timeouts: { connect: timeout, headers: timeout, idle: timeout },
     retries: { tries: 1 },
@@ -107,7 +122,7 @@ async function askManifest(
   await client.close();
   const token = tokenStep(events, endpoint);
   const rest = Math.max(0, step.duration - (token?.duration ?? 0));
-  return { steps: [...(token ? [token] : []), { ...step, duration: rest }], ...(digest !== undefined && { digest }) };
+  return { steps: [...(token ? [token] : []), { ...step, duration: rest }], digest, login: found() };
 }
 
 /** The requests that went to the realm of a challenge, as one step. */

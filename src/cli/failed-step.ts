@@ -6,7 +6,7 @@ import type { Step } from './probes.ts';
 export function failed(name: Step['name'], error: unknown, duration: number): Step {
   const { code, message, status, cause } = error as Partial<RegistryError> & Error;
   const system = causeCode(cause);
-  const words = message.replace(/^Cannot [^":]*(?:"[^"]*")?: /, '').replace(/ \([^()\s]+\)$/, '');
+  const words = message.replace(/^Cannot (?:[^":]|"[^"]*")*: /, '').replace(/ \([^()\s]+\)$/, '');
   const helper = failedHelper(error);
   return {
     name,

@@ -16,6 +16,15 @@ export async function originsOf(files: readonly string[]): Promise<ReadonlyMap<s
   return origins;
 }
 
+/** Each scheme has its proxy from the first that names one, so each has an origin of its own. */
+const proxyParts = (proxy: Config['proxy']): string[] => Object.keys(proxy ?? {}).map((scheme) => `proxy.${scheme}`);
+
+/** The variables of the environment that the proxies which no file names come from. */
+export const environmentOrigins = (proxy: Config['proxy'], origins: ReadonlyMap<string, string>): [string, string][] =>
+  proxyParts(proxy)
+    .filter((part) => !origins.has(part))
+    .map((part) => [part, `${part.replace('proxy.', '').toUpperCase()}_PROXY of the environment`]);
+
 async function partsOf(file: string): Promise<string[]> {
   // One that was named as a directory has certificates alone.
   const text = await readFile(file, 'utf8').catch(() => undefined);
@@ -27,7 +36,7 @@ async function partsOf(file: string): Promise<string[]> {
   return [
     ...Object.keys(loginsOf(credentials) ?? {}).map((key) => `credentials["${key}"]`),
     ...helpersOf(credentials).map(helperName),
-    ...(proxy ? ['proxy'] : []),
+    ...proxyParts(proxy),
     ...(shortNames ? ['shortNames'] : []),
   ];
 }

@@ -38,10 +38,6 @@ export function readCertificateFiles(
     ...(cert !== undefined && key !== undefined && { cert: below(directory, cert), key: below(directory, key) }),
   };
   if (Object.keys(tls).length === 0) return { config: {}, warnings };
-  if (registry.includes('*')) {
-    const words = 'its certificates are not used, as the registry may be any; a hosts.toml with a server can have them';
-    return { config: {}, warnings: [...warnings, `${directory}: ${words}`] };
-  }
-  const origin = { url: apiOrigin(registry), tls, declaredAt: directory };
+  const origin = { ...(!registry.includes('*') && { url: apiOrigin(registry) }), tls, declaredAt: directory };
   return { config: { registries: { [registry]: { origin, declaredAt: directory } } }, warnings };
 }

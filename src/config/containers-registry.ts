@@ -94,10 +94,13 @@ function registryOf(table: Registry, prefix: Location, reading: Reading): Regist
   const origin = located(table.value.prefix?.value ? location : undefined, reading) ?? (location && prefix);
   if (!origin && insecure?.value) reading.warn(insecure, 'not used for the registries themselves, only for a location');
   const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, reading)) ?? [];
+  const host = origin && hostOf(origin, prefix, table, insecure, reading);
+  // A block is of the names that hosts have themselves: mirrors of a blocked registry are asked.
+  const isReplaced = blocked?.value === true && hosts.length > 0;
   return {
     ...(hosts.length > 0 && { mirrors: hosts }),
-    ...(origin && { origin: hostOf(origin, prefix, table, insecure, reading) }),
-    ...(blocked?.value && { blocked: true }),
+    ...(isReplaced ? { origin: 'never' as const } : host && { origin: host }),
+    ...(blocked?.value && !isReplaced && { blocked: true }),
     declaredAt: reading.line(table),
   };
 }

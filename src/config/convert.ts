@@ -1,4 +1,7 @@
-import type { Config, HostConfig } from './model.ts';
+import { RegistryError } from '../errors.ts';
+import { pathText } from '../oci/issue.ts';
+import type { Config, OriginConfig } from './model.ts';
+import { isWellFormed } from './rewrite.ts';
 import { keyPath, type Written, writtenCredentials } from './written.ts';
 
 /** Formats that a configuration can be written in: containerd's, k3s', and the model itself as YAML. */
@@ -14,13 +17,15 @@ export interface ConvertOptions {
 
 /**
  * Writes a configuration in a format, and tells what that format has no words for. Reading what was written gives the
- * same hosts in the same order, but for what is told. No I/O.
+ * same hosts in the same order, but for what is told. `INVALID_CONFIG` for half characters (lone surrogates), which no
+ * file can hold. No I/O.
  */
 export async function convertConfig(
   config: Config,
   to: ConfigFormat,
   { secrets = false, places = false }: ConvertOptions = {},
 ): Promise<Written> {
+  checkText(config);
   const { credentials, unwritten } = writtenCredentials(config.credentials);
   const stated = { ...config, credentials };
   const { config: allowed, left } = secrets ? { config: stated, left: [] } : withoutSecrets(stated);
@@ -34,18 +39,31 @@ async function write(config: Config, to: ConfigFormat, places: boolean): Promise
   return (await import('./write-own.ts')).writeOwnConfig(config, { places });
 }
 
+/** Refuses texts that would not be read as they were written. Values may be secret, and only their keys are told. */
+function checkText(value: unknown, path: PropertyKey[] = []): void {
+  if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) {
+      checkText(key, path);
+      checkText(inner, [...path, Array.isArray(value) ? Number(key) : key]);
+    }
+  } else if (typeof value === 'string' && !isWellFormed(value)) {
+    const place = pathText(path) || 'config';
+    throw new RegistryError('INVALID_CONFIG', `Cannot write ${place}: half a character in it (a lone surrogate)`);
+  }
+}
+
 const secret = 'secret, left out';
 
 function withoutSecrets(config: Config): { config: Config; left: string[] } {
   const left: string[] = [];
   const { registries = {}, credentials, proxy, ...rest } = config;
-  const bare = (host: HostConfig, path: string): HostConfig => {
-    const { headers, tls, ...kept } = host;
+  const bare = <Host extends OriginConfig>(host: Host, path: string): Host => {
+    const { headers, tls } = host;
     for (const name of Object.keys(headers ?? {})) left.push(`${keyPath(`${path}.headers`, name)}: ${secret}`);
     const { key, ...others } = tls ?? {};
     const isSecret = key?.includes('-----BEGIN ') === true;
     if (isSecret) left.push(`${path}.tls.key: ${secret}`);
-    return { ...kept, ...(tls && { tls: isSecret ? others : tls }) };
+    return { ...host, headers: undefined, ...(isSecret && { tls: others }) };
   };
   const kept = Object.entries(registries).map(([key, registry]) => {
     const path = keyPath('registries', key);

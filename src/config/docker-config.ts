@@ -3,9 +3,11 @@ import { quote } from '../oci/quote.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import { anything, type Decoded, type Found, type Named, namesOf, secret, tableOf, text } from './decoders.ts';
 import { dockerAuth, readLogins } from './docker-logins.ts';
+import type { TableNode } from './document.ts';
 import { urlFault } from './host.ts';
 import { parseJson } from './json.ts';
 import { parseLoginKey } from './login-keys.ts';
+import { nearest } from './nearest.ts';
 import type { Read } from './read.ts';
 import { type Reading, startReading } from './reading.ts';
 
@@ -31,7 +33,6 @@ const used = {
   HttpHeaders: anything,
   proxies: namesOf(tableOf(proxy)),
 };
-const known: typeof used = { ...used, ...Object.fromEntries(elsewhere.map((key) => [key, anything])) };
 
 /**
  * Reads Docker's `config.json`, and Podman's `auth.json`, which has the same form: logins, credential helpers, and the
@@ -43,8 +44,8 @@ const known: typeof used = { ...used, ...Object.fromEntries(elsewhere.map((key) 
 export function readDockerConfig(json: string, { file }: { readonly file: string }): LoginsRead {
   const reading = startReading(file);
   if (json.trim() === '') return { ...reading.end({}), helpers: {} };
-  const root = parseJson(json, file);
-  const read = tableOf(known)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
+  const root = onRegistries(parseJson(json, file), reading);
+  const read = tableOf(used)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
   if (read.HttpHeaders) {
     reading.warn(
       read.HttpHeaders,
@@ -56,6 +57,25 @@ export function readDockerConfig(json: string, { file }: { readonly file: string
   const proxies = read.proxies?.value.flatMap((entry) => readProxy(entry, reading)) ?? [];
   const config = { ...(credentials && { credentials }), ...(proxies[0] && { proxy: proxies[0] }) };
   return { ...reading.end(config), helpers };
+}
+
+/** The keys that are used; of the others, those are problems that Docker does not know either. */
+function onRegistries(root: TableNode, reading: Reading): TableNode {
+  const others = new Set(elsewhere);
+  const entries = [...root.entries].filter(([key, { at }]) => {
+    if (Object.hasOwn(used, key)) return true;
+    if (!others.has(key)) reading.problem({ at, path: [key] }, () => unknownKey(key));
+    return false;
+  });
+  return { ...root, entries: new Map(entries) };
+}
+
+function unknownKey(key: string): string {
+  const names = Object.keys(used);
+  const near = nearest(key, [...names, ...elsewhere]);
+  const hint =
+    near === undefined ? `expected ${names.join(', ')}, or another of Docker's` : `did you mean ${quote(near)}?`;
+  return `unknown key ${quote(key)}, ${hint}`;
 }
 
 function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): CredentialHelpers {

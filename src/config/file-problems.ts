@@ -15,8 +15,47 @@ export function fileError(file: string, problems: readonly string[], cause?: unk
   return new RegistryError('INVALID_CONFIG', `Cannot use config file ${quote(file)}: ${told}`, { cause });
 }
 
+/** The results of reading several files; where some are refused, one `INVALID_CONFIG` with the problems of them all. */
+export async function allFiles<Result>(reads: readonly Promise<Result>[]): Promise<Result[]> {
+  const settled = await Promise.allSettled(reads);
+  const faults = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  const [first, second] = faults;
+  if (first === undefined) return Promise.all(reads);
+  const other = faults.find((fault) => !(fault instanceof RegistryError && fault.code === 'INVALID_CONFIG'));
+  if (other !== undefined || second === undefined) throw other ?? first;
+  const lines = faults.flatMap((fault: RegistryError) => problemLines(fault));
+  const files = faults.reduce((sum, { message }: RegistryError) => sum + filesIn(message), 0);
+  const told = `Cannot use ${files} config files: ${lines.length} problems`;
+  throw new RegistryError('INVALID_CONFIG', [told, ...lines].join('\n  '), { cause: first });
+}
+
+/** Of how many files an error tells. */
+const filesIn = (message: string): number => Number(/^Cannot use (\d+) config files: /.exec(message)?.[1] ?? 1);
+
+/** The problems that an error of a file tells, without the words before them, as each begins with its place. */
+function problemLines({ message }: RegistryError): string[] {
+  const [first = '', ...lines] = message.split('\n').map((line) => line.trim());
+  if (lines.length > 0) return lines;
+  const [, problem] = /^Cannot use config file "(?:[^"\\]|\\.)*": (.*:\d+:\d+: .*)$/.exec(first) ?? [];
+  return [problem ?? first];
+}
+
 /** Refuses, as `INVALID_CONFIG`, a text that no configuration is as long as. */
 export function checkLength(text: string, file: string, longest = longestText): void {
   if (text.length <= longest) return;
   throw fileError(file, [`found ${text.length} characters, expected at most ${longest}`]);
+}
+
+/** What stands at an offset of a text, told by its kind: of letters and digits, which may be a secret's, nothing is shown. */
+export function standsAt(text: string, offset: number): string {
+  const codePoint = text.codePointAt(offset);
+  if (codePoint === undefined) return 'the end of the file';
+  const shown = String.fromCodePoint(codePoint);
+  if (shown === '\ufeff') return 'a byte order mark';
+  if (shown === '\ufffd') return 'bytes that are not UTF-8';
+  if (/^(?:\/[/*]|#)/.test(text.slice(offset, offset + 2))) return 'a comment';
+  if (shown === '"') return 'a text';
+  if (/\p{N}/u.test(shown)) return 'a number';
+  if (/[\p{L}_$]/u.test(shown)) return 'a bare word';
+  return /[\p{P}\p{S}]/u.test(shown) ? quote(shown) : 'a character that is not shown';
 }

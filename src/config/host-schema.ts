@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { urlFault } from './host.ts';
-import { patternFault } from './rewrite.ts';
+import { quote } from '../oci/quote.ts';
+import { sameHeaders, urlFault } from './host.ts';
+import { isWellFormed, patternFault } from './rewrite.ts';
 
-export const text = z.string('expected a text');
+export const text = z
+  .string('expected a text')
+  .refine(isWellFormed, 'expected whole characters, not half of one (a lone surrogate)');
 export const flag = z.boolean('expected true or false');
 export const list = <Item extends z.ZodType>(item: Item, of: string) => z.array(item, `expected a list of ${of}`);
 
@@ -65,6 +68,13 @@ const headerName = text
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
 const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
 
+function onceEach({ value, issues }: z.core.ParsePayload<Record<string, string>>): void {
+  const [first, again] = sameHeaders(Object.keys(value)) ?? [];
+  if (first === undefined || again === undefined) return;
+  const message = `the same header as ${quote(first)}, expected once`;
+  issues.push({ code: 'custom', input: value[again], path: [again], message });
+}
+
 /** The longest time that a timer takes. */
 const longest = 2 ** 31 - 1;
 
@@ -77,7 +87,7 @@ export const host = z.strictObject(
       'capabilities',
     ).optional(),
     rewrites: list(rewrite, 'rewrites').optional(),
-    headers: z.record(headerName, headerValue, 'expected an object of headers').optional(),
+    headers: z.record(headerName, headerValue, 'expected an object of headers').check(onceEach).optional(),
     tls: tls.optional(),
     connectTimeout: z
       .number('expected milliseconds')
@@ -90,3 +100,12 @@ export const host = z.strictObject(
   },
   'expected an object with a url',
 );
+
+/** Without a URL it is the registry itself, and there is no path to keep. */
+export const origin = z
+  .strictObject({ ...host.shape, url: url.optional() }, 'expected an object')
+  .check(({ value, issues }) => {
+    if (value.url !== undefined || value.overridePath === undefined) return;
+    const message = 'expected a url beside it';
+    issues.push({ code: 'custom', input: value.overridePath, path: ['overridePath'], message });
+  });

@@ -31,6 +31,17 @@ export function urlFault(text: string, { login = false } = {}): string | undefin
   return undefined;
 }
 
+/** Two names that are one header, as they differ in case alone. */
+export function sameHeaders(names: readonly string[]): readonly [string, string] | undefined {
+  const spelled = new Map<string, string>();
+  for (const name of names) {
+    const before = spelled.get(name.toLowerCase());
+    if (before !== undefined) return [before, name];
+    spelled.set(name.toLowerCase(), name);
+  }
+  return undefined;
+}
+
 function parseUrl(text: string): URL | undefined {
   try {
     return new URL(text);

@@ -3,7 +3,7 @@ import { apiOrigin } from '../oci/reference.ts';
 import { urlFault } from './host.ts';
 import { apiHost, rootOf, shownUrl } from './host-parts.ts';
 import { everything, type HostTable, readRoot, readSettings } from './hosts-toml-tables.ts';
-import type { HostConfig } from './model.ts';
+import type { HostConfig, OriginConfig } from './model.ts';
 import type { Read } from './read.ts';
 import { type Place, type Reading, startReading } from './reading.ts';
 import { parseToml } from './toml.ts';
@@ -69,19 +69,22 @@ function readUrl(written: string, place: Place, reading: Reading): string | unde
   return origin + pathname.replace(/\/{2,}/g, '/').replace(/\/$/, '');
 }
 
-/** The registry itself, where keys that stand before the hosts say something of it. */
-function readDefaultOrigin(table: HostTable, { registry, directory, reading, file }: Context): HostConfig | undefined {
+/**
+ * The registry itself, where keys that stand before the hosts say something of it. In `_default` that is whichever
+ * registry is asked for, at its own address.
+ * https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go
+ */
+function readDefaultOrigin(
+  table: HostTable,
+  { registry, directory, reading, file }: Context,
+): OriginConfig | undefined {
   for (const found of [table.capabilities, table.override_path, table.rewrite]) {
     if (found) reading.warn(found, 'not used without a server');
   }
   const { tls, headers, connectTimeout } = readSettings(table, directory, reading);
   const settings = { ...(tls && { tls }), ...(headers && { headers }), ...(connectTimeout && { connectTimeout }) };
   if (Object.keys(settings).length === 0) return undefined;
-  if (!registry.includes('*')) return { url: apiOrigin(registry), ...settings, declaredAt: `${file}:1` };
-  for (const found of [table.ca, table.client, table.skip_verify, table.header, table.dial_timeout]) {
-    if (found) reading.warn(found, 'not used without a server, as the registry may be any');
-  }
-  return undefined;
+  return { ...(!registry.includes('*') && { url: apiOrigin(registry) }), ...settings, declaredAt: `${file}:1` };
 }
 
 /** A server that is one of the hosts is asked for what it is not asked for there; `never` where that is nothing. */

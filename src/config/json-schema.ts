@@ -6,8 +6,9 @@ const descriptions: Readonly<Record<string, string>> = {
   registries:
     'By registry as references name it: host[:port], host[:port]/path for the repositories below a path (the longest wins), *.domain for all hosts below a domain, or * for all others.',
   mirrors: 'Hosts that are asked for the content of the registry, in this order.',
-  origin: 'Asked last: the registry itself where it is left out, "never", or another host.',
-  blocked: 'The registry is never asked, nor its mirrors.',
+  origin:
+    'Asked last: the registry itself where it is left out or has no url, "never", or another host. Under *, settings without a url are for every registry at its own address.',
+  blocked: 'The registry is never asked, nor its mirrors; nor is it asked as a mirror of others.',
   declaredAt: 'file:line that says so, for people. It is filled in by itself.',
   url: 'https://mirror.example/prefix: the API root is this and /v2.',
   overridePath: 'The API root is the url as it is, without /v2.',

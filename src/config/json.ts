@@ -6,7 +6,7 @@ import {
   positions,
   type TableNode,
 } from './document.ts';
-import { checkLength, fileError, placeText } from './file-problems.ts';
+import { checkLength, fileError, placeText, standsAt } from './file-problems.ts';
 
 /** A text being read; `position` is where an offset of it stands. */
 interface Scan {
@@ -18,6 +18,8 @@ interface Scan {
 }
 
 const space = /[ \t\r\n]*/y;
+/** The backslash of an escape that JSON does not know, with those before it. */
+const badEscape = /(?<!\\)(?:\\\\)*\\(?!["\\/bfnrt]|u[\da-fA-F]{4})/;
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['true', true],
@@ -92,8 +94,11 @@ function readItems(scan: Scan, close: string, readItem: () => void): void {
       readItem();
       skip(scan, space);
       if (scan.text[scan.offset] !== ',') break;
-      scan.offset++;
+      const comma = scan.offset++;
       skip(scan, space);
+      if (scan.text[scan.offset] !== close) continue;
+      scan.offset = comma;
+      throw fault(scan, 'none there', `a comma before "${close}"`);
     }
   }
   if (scan.text[scan.offset] !== close) throw fault(scan, `"," or "${close}"`);
@@ -105,15 +110,22 @@ function readText(scan: Scan): string {
   const start = scan.offset;
   let end = start + 1;
   for (; scan.text[end] !== '"'; end++) {
-    if (end >= scan.text.length) throw fault(scan, 'a text with its closing quotation mark');
+    const isOpen = end >= scan.text.length;
+    if (isOpen || scan.text[end] === '\n') {
+      throw fault(scan, 'its closing quotation mark', `a text that does not end${isOpen ? '' : ' in its line'}`);
+    }
     if (scan.text[end] === '\\') end++;
   }
+  const written = scan.text.slice(start, end + 1);
   try {
-    const value: string = JSON.parse(scan.text.slice(start, end + 1));
+    const value: string = JSON.parse(written);
     scan.offset = end + 1;
     return value;
   } catch {
-    throw fault(scan, 'a text without bare control characters and unknown escapes');
+    const control = written.split('').findIndex((character) => character < ' ');
+    scan.offset += Math.max(0, control, written.search(badEscape));
+    if (control === -1) throw fault(scan, 'one that JSON has, such as \\n', 'an unknown escape');
+    throw fault(scan, 'an escape, such as \\t', 'a control character in a text');
   }
 }
 
@@ -125,8 +137,7 @@ function skip(scan: Scan, pattern: RegExp): string {
   return found;
 }
 
-function fault(scan: Scan, expected: string) {
+function fault(scan: Scan, expected: string, found = standsAt(scan.text, scan.offset)) {
   const place = placeText(scan.file, scan.position(scan.offset));
-  const found = scan.offset < scan.text.length ? 'something else' : 'the end of the file';
   return fileError(scan.file, [`${place}: no JSON, found ${found}, expected ${expected}`]);
 }

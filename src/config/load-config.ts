@@ -1,12 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { RegistryError } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
 import { proxyFromEnvironment } from '../proxy.ts';
-import { readCertificateFiles } from './certs-directory.ts';
 import { readDockerConfig } from './docker-config.ts';
+import { allFiles } from './file-problems.ts';
+import { type Found, namesIn, textOf } from './files.ts';
 import { urlFault } from './host.ts';
-import { readHostsToml } from './hosts-toml.ts';
+import { readHostsDirectory } from './load-hosts-directory.ts';
 import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
 import { type FileRead, mergeReads } from './merge.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -15,23 +14,22 @@ import { mergeRegistriesConf, readRegistriesConf } from './registries-conf.ts';
 import { readRegistriesYaml } from './registries-yaml.ts';
 import { type Environment, type Kind, type Place, usualPlaces } from './usual-places.ts';
 
-interface Found {
-  readonly files: readonly string[];
-  readonly reads: readonly FileRead[];
-}
-
-/** The files of `options`, and of the usual places where they are wanted. */
+/** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
 export async function loadFiles(
   options: LoadConfigOptions,
   environment: Environment = process.env,
 ): Promise<ConfigFiles> {
-  const { discover = Object.values(options).every((value) => value === undefined), ...named } = options;
+  const { discover: wanted, defaultEndpoint, ...named } = options;
+  const discover = wanted ?? Object.values(named).every((value) => value === undefined);
   const usual = discover ? usualPlaces(environment) : undefined;
-  const found: Found[] = [];
-  for (const [kind, read] of Object.entries(kinds) as [Kind, (place: Place) => Promise<Found | undefined>][]) {
-    const path = named[kind];
-    found.push(await first(path === undefined ? (usual?.[kind] ?? []) : [{ path: resolve(path), named: true }], read));
-  }
+  const readers = Object.entries(kinds) as [Kind, KindReader][];
+  const found = await allFiles(
+    readers.map(([kind, read]) => {
+      const path = named[kind];
+      const places = path === undefined ? (usual?.[kind] ?? []) : [{ path: resolve(path), named: true }];
+      return first(places, (place) => read(place, { defaultEndpoint }));
+    }),
+  );
   const reads = found.flatMap((one) => one.reads);
   const proxies = options.discover === false ? [] : [proxiesOf(environment)];
   const config = mergeReads([...reads, ...proxies]);
@@ -50,12 +48,15 @@ function proxiesOf(environment: Environment): FileRead {
   return { config: { proxy }, warnings: [] };
 }
 
+type KindReader = (place: Place, options: Pick<LoadConfigOptions, 'defaultEndpoint'>) => Promise<Found | undefined>;
+
 /** How each kind is read; those that win first. */
-const kinds: Readonly<Record<Kind, (place: Place) => Promise<Found | undefined>>> = {
+const kinds: Readonly<Record<Kind, KindReader>> = {
   file: async (place) =>
     readOne(place, (text) => readOwnConfig(text, { file: place.path, format: formatOf(place.path) })),
   hostsDirectory: readHostsDirectory,
-  registriesYaml: (place) => readOne(place, (text) => readRegistriesYaml(text, { file: place.path })),
+  registriesYaml: (place, { defaultEndpoint }) =>
+    readOne(place, (text) => readRegistriesYaml(text, { file: place.path, defaultEndpoint })),
   registriesConf: readRegistriesConfFiles,
   regctlConfig: (place) => readOne(place, (text) => readRegctlConfig(text, { file: place.path })),
   authFile: (place) => readOne(place, (text) => readDockerConfig(text, { file: place.path })),
@@ -73,40 +74,6 @@ async function readOne(place: Place, read: (text: string) => FileRead): Promise<
   return text === undefined ? undefined : { files: [place.path], reads: [read(text)] };
 }
 
-async function readHostsDirectory(place: Place): Promise<Found | undefined> {
-  const names = await namesIn(place);
-  if (!names) return undefined;
-  const found: Found[] = [];
-  // Of `host_port_` and `host:port` containerd takes the first.
-  const inOrder = names.sort((a, b) => Number(b.endsWith('_')) - Number(a.endsWith('_')));
-  for (const name of inOrder) found.push(await readRegistryDirectory(place.path, name, inOrder));
-  return { files: found.flatMap(({ files }) => files), reads: found.flatMap(({ reads }) => reads) };
-}
-
-const registryOf = (name: string): string => (name === '_default' ? '*' : name.replace(/_(\d+)_$/, ':$1'));
-
-async function readRegistryDirectory(parent: string, name: string, all: readonly string[]): Promise<Found> {
-  const directory = join(parent, name);
-  const registry = registryOf(name);
-  const names = await namesIn({ path: directory, named: false });
-  if (!names) return { files: [], reads: [] };
-  const file = join(directory, 'hosts.toml');
-  const text = names.includes('hosts.toml') ? await textOf({ path: file, named: true }) : undefined;
-  // As containerd does, an empty file counts as none.
-  if (!text) {
-    const read = readCertificateFiles(names, { directory, registry });
-    // The directory is the registry's even where it says nothing: neither `_default` nor its other spelling is.
-    if (!read.config.registries && all.some((other) => other !== name && ['*', registry].includes(registryOf(other)))) {
-      const config = { registries: { [registry]: { declaredAt: directory } } };
-      return { files: [directory], reads: [{ ...read, config }] };
-    }
-    return read.config.registries || read.warnings.length > 0
-      ? { files: [directory], reads: [read] }
-      : { files: [], reads: [] };
-  }
-  return { files: [file], reads: [readHostsToml(text, { file, directory, registry })] };
-}
-
 async function readRegistriesConfFiles(place: Place): Promise<Found | undefined> {
   const dropIns: string[] = [];
   for (const directory of place.directories ?? [`${place.path}.d`]) {
@@ -117,12 +84,11 @@ async function readRegistriesConfFiles(place: Place): Promise<Found | undefined>
   if (main === undefined && place.needsFile) return undefined;
   const files = [...(main === undefined ? [] : [place.path]), ...dropIns];
   if (files.length === 0) return undefined;
-  const reads: ReturnType<typeof readRegistriesConf>[] = [];
-  for (const file of files) {
+  const reads = files.map(async (file) => {
     const text = file === place.path ? main : await textOf({ path: file, named: true });
-    reads.push(readRegistriesConf(text ?? '', { file }));
-  }
-  const merged = mergeRegistriesConf(reads);
+    return readRegistriesConf(text ?? '', { file });
+  });
+  const merged = mergeRegistriesConf(await allFiles(reads));
   // The file of that name is read anyway; the others are programs.
   const programs = (merged.credentialHelpers ?? []).filter((name) => name !== 'containers-auth.json');
   return { files, reads: [{ ...merged, helpers: programs.map((credsStore) => ({ credsStore })) }] };
@@ -132,19 +98,3 @@ function formatOf(path: string): 'json' | 'yaml' | 'toml' {
   if (/\.ya?ml$/i.test(path)) return 'yaml';
   return /\.toml$/i.test(path) ? 'toml' : 'json';
 }
-
-/** Undefined for what is not there and need not be. */
-async function unlessMissing<T>({ path, named }: Place, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (!named && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
-    throw new RegistryError('INVALID_CONFIG', `Cannot read config file ${quote(path)}: ${message}`, { cause });
-  }
-}
-
-const textOf = (place: Place): Promise<string | undefined> => unlessMissing(place, () => readFile(place.path, 'utf8'));
-
-const namesIn = async (place: Place): Promise<string[] | undefined> =>
-  (await unlessMissing(place, () => readdir(place.path)))?.sort();

@@ -6,6 +6,11 @@ export interface LoadConfigOptions {
   readonly hostsDirectory?: string | undefined;
   /** k3s' and RKE2's `registries.yaml`. */
   readonly registriesYaml?: string | undefined;
+  /**
+   * False where k3s is started with `--disable-default-registry-endpoint`: registries that `registries.yaml` has mirrors
+   * for are asked nowhere else. It says nothing of other files, and does not keep the usual places from being looked at.
+   */
+  readonly defaultEndpoint?: boolean | undefined;
   /** Podman's and skopeo's `registries.conf`; the `*.conf` files of the directory of that name and `.d` are read, too. */
   readonly registriesConf?: string | undefined;
   /** Docker's `config.json`. */

@@ -31,8 +31,8 @@ export interface RegistryConfig {
   /** Asked in this order. */
   readonly mirrors?: readonly HostConfig[] | undefined;
   /** Asked last; the registry itself where it is left out. */
-  readonly origin?: HostConfig | 'never' | undefined;
-  /** Never asked, nor its mirrors. */
+  readonly origin?: OriginConfig | 'never' | undefined;
+  /** Never asked, nor its mirrors; nor is it asked as a mirror of others. */
   readonly blocked?: boolean | undefined;
   /** `file:line` that says so; for people. */
   readonly declaredAt?: string | undefined;
@@ -57,6 +57,11 @@ export interface HostConfig {
   readonly concurrency?: number | undefined;
   /** `file:line` that says so; for people. */
   readonly declaredAt?: string | undefined;
+}
+
+/** How the origin is asked. Without a `url`, and then without `overridePath`, it is the registry itself at its own address. */
+export interface OriginConfig extends Omit<HostConfig, 'url'> {
+  readonly url?: string | undefined;
 }
 
 /** PEM text or file paths. */

@@ -1,4 +1,4 @@
-/** The word that a mistyped one was meant to be: a beginning of it, or few letters wrong, in any case. */
+/** The word that a mistyped one was meant to be: a beginning of it, it and more, or few letters wrong, in any case. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const typed = word.slice(0, 64).toLowerCase();
   const [best] = candidates
@@ -8,8 +8,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best?.candidate;
 }
 
-const distance = (typed: string, word: string): number =>
-  typed.length > 2 && word.startsWith(typed) ? 1 : edits(typed, word);
+function distance(typed: string, word: string): number {
+  if (typed.length > 2 && word.startsWith(typed)) return 1;
+  return word.length > 2 && typed.startsWith(word) ? Math.min(2, edits(typed, word)) : edits(typed, word);
+}
 
 /** How many letters to add, drop or change (Levenshtein). */
 function edits(a: string, b: string): number {

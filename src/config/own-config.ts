@@ -5,7 +5,7 @@ import type { DocumentNode, Position } from './document.ts';
 import { fileError, placeText } from './file-problems.ts';
 import { below, directoryOf } from './host-parts.ts';
 import { parseJson } from './json.ts';
-import type { Config, HostConfig, RegistryConfig, TlsConfig } from './model.ts';
+import type { Config, OriginConfig, RegistryConfig, TlsConfig } from './model.ts';
 import { problemsOf } from './problems.ts';
 import type { Read } from './read.ts';
 import { configSchema } from './schema.ts';
@@ -99,7 +99,7 @@ function withPlaces(config: Config, root: DocumentNode, file: string): Config {
   if (!config.registries) return config;
   const tables = inside(root, 'registries')?.value;
   const line = (at: Position | undefined): object => (at ? { declaredAt: `${file}:${at.line}` } : {});
-  const placed = (host: HostConfig, found: ReturnType<typeof inside>): HostConfig => ({
+  const placed = <Host extends OriginConfig>(host: Host, found: ReturnType<typeof inside>): Host => ({
     ...line(found?.at),
     ...host,
     ...(host.tls && { tls: withPaths(host.tls, directoryOf(file)) }),

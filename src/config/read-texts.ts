@@ -1,3 +1,4 @@
+import type { FileRead } from './merge.ts';
 import type { Config } from './model.ts';
 
 /** Kinds of configuration files, by the name that each usually has or the tool that it is of. */
@@ -15,15 +16,15 @@ export interface ConfigText {
 
 /**
  * Reads the texts of configuration files, whatever their names, as `loadConfig` does with files; what comes first wins.
- * No I/O. `INVALID_CONFIG` with all problems of the first file that has any.
+ * No I/O. `INVALID_CONFIG` with all problems of all files.
  */
 export async function readConfigTexts(texts: readonly ConfigText[]): Promise<Config> {
   // Loaded when they are needed: they bring their parsers.
-  const { mergeReads } = await import('./merge.ts');
-  return mergeReads(await Promise.all(texts.map(read)));
+  const [{ mergeReads }, { allFiles }] = await Promise.all([import('./merge.ts'), import('./file-problems.ts')]);
+  return mergeReads(await allFiles(texts.map(read)));
 }
 
-async function read({ text, file, kind, registry = '*' }: ConfigText) {
+async function read({ text, file, kind, registry = '*' }: ConfigText): Promise<FileRead> {
   if (kind === 'hosts.toml') {
     const directory = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')));
     return (await import('./hosts-toml.ts')).readHostsToml(text, { file, directory, registry });
@@ -33,7 +34,10 @@ async function read({ text, file, kind, registry = '*' }: ConfigText) {
   if (kind === 'regctl') return (await import('./regctl-config.ts')).readRegctlConfig(text, { file });
   if (kind === 'registries.conf') {
     const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
-    return mergeRegistriesConf([readRegistriesConf(text, { file })]);
+    const conf = mergeRegistriesConf([readRegistriesConf(text, { file })]);
+    // A name that is a file's: of logins, which is read where it is named.
+    const programs = (conf.credentialHelpers ?? []).filter((name) => name !== 'containers-auth.json');
+    return { ...conf, helpers: programs.map((credsStore) => ({ credsStore })) };
   }
   const format = /\.ya?ml$/i.test(file) ? 'yaml' : /\.toml$/i.test(file) ? 'toml' : 'json';
   return (await import('./own-config.ts')).readOwnConfig(text, { file, format });

@@ -20,16 +20,18 @@ export interface Reading {
   problem(place: Place, words: string | (() => string)): void;
   /** The file says something that has no meaning here. */
   warn(place: Place, words: string): void;
-  /** What was read, checked; `INVALID_CONFIG` with all problems where there are any. */
+  /** What was read, checked; `INVALID_CONFIG` with all problems, in the file's order, where there are any. */
   end(config: Config): Read;
 }
 
 /** Problems of one file that are told; more of them tell no more. */
 const mostProblems = 100;
 
+const compare = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
+
 /** Begins to read a file. */
 export function startReading(file: string): Reading {
-  const problems: string[] = [];
+  const problems: { readonly at: Position; readonly line: string }[] = [];
   let left = 0;
   const warnings = new Set<string>();
   const line = ({ at }: Place): string => `${file}:${at.line}`;
@@ -39,13 +41,20 @@ export function startReading(file: string): Reading {
     line,
     problem: ({ at, path }, words) => {
       if (problems.length >= mostProblems) left++;
-      else problems.push(`${placeText(file, at)}: ${named(path, typeof words === 'string' ? words : words())}`);
+      else
+        problems.push({
+          at,
+          line: `${placeText(file, at)}: ${named(path, typeof words === 'string' ? words : words())}`,
+        });
     },
     warn: (place, words) => {
       warnings.add(`${line(place)}: ${named(place.path, words)}`);
     },
     end(config) {
-      if (problems.length > 0) throw fileError(file, left > 0 ? [...problems, `and ${left} more`] : problems);
+      if (problems.length > 0) {
+        const lines = problems.sort((a, b) => compare(a.at, b.at)).map((problem) => problem.line);
+        throw fileError(file, left > 0 ? [...lines, `and ${left} more`] : lines);
+      }
       return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [...warnings] };
     },
   };

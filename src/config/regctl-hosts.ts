@@ -122,8 +122,9 @@ function tlsOf({ regcert, clientCert, clientKey }: RegctlHost['value'], isInsecu
 
 /**
  * A host and its mirrors as a registry: those of the lowest priority first, then in the file's order, the host itself
- * after the mirrors of its own priority. Mirrors of a higher one come after it. Undefined where a host has nothing said
- * of it that the registry alone would not have.
+ * after the mirrors of its own priority. Mirrors of a higher one come after it. Of one priority regctl has no order: its
+ * sort, as of 0.11, asks the last first. Undefined where a host has nothing said of it that the registry alone would not
+ * have.
  * https://github.com/regclient/regclient/blob/main/internal/reghttp/http.go (sortHostsCmp)
  */
 export function registryOf(host: NamedHost, mirrors: readonly NamedHost[]): RegistryConfig | undefined {

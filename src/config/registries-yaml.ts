@@ -25,7 +25,8 @@ interface Context {
 
 /**
  * Reads the `registries.yaml` of k3s and RKE2: the endpoints of each mirror in their order, then the registry itself,
- * which no rewrite is applied to. `configs` belong to the hosts of endpoints, `"*"` to those that have none of their own.
+ * which no rewrite is applied to. `configs` belong to the hosts of endpoints and to registries at their own addresses,
+ * `"*"` to those that have none of their own.
  * `INVALID_CONFIG` with all problems. https://docs.k3s.io/installation/private-registry
  */
 export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Read {
@@ -39,20 +40,43 @@ export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Re
     if (registries.has(key)) reading.problem(mirror, 'found the same registry again, expected once');
     registries.set(key, readMirror(mirror, context));
   }
-  const isHidden = registries.has('*');
-  for (const [host, { login, tls, at }] of hosts) {
-    if (registries.has(host) || host === '*' || !(login || tls)) continue;
-    // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
-    if (isHidden) reading.warn(at, 'has no mirrors, those of "*" are for registries that are not named');
-    if (isHidden || tls) registries.set(host, { declaredAt: reading.line(at), ...readOrigin(host, context) });
-  }
+  addUnlisted(registries, context);
   return reading.end(configOf(registries, context));
 }
+
+/** Registries that `configs` alone says something of. What is said of all others is not for them. */
+function addUnlisted(registries: Map<string, RegistryConfig>, context: Context): void {
+  const { reading, hosts } = context;
+  const others = hosts.get('*');
+  if (others?.tls && !registries.has('*')) {
+    registries.set('*', { ...readOrigin('*', context), declaredAt: reading.line(others.at) });
+  }
+  const all = registries.get('*');
+  const endpoints = new Set([...registries.values()].flatMap(({ mirrors = [] }) => mirrors.map(hostOf)));
+  for (const [host, { login, tls, at }] of hosts) {
+    if (registries.has(host) || host === '*') continue;
+    const declaredAt = reading.line(at);
+    if (login || tls) {
+      // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
+      if (all?.mirrors && !endpoints.has(host)) {
+        reading.warn(at, 'with this entry it is asked without the mirrors of "*"; list it under mirrors to have them');
+      }
+      if (all || tls) registries.set(host, { ...readOrigin(host, context), declaredAt });
+    } else if (all && others?.tls) {
+      // An entry that says nothing is how k3s' documents take a registry out of the TLS settings of all others.
+      const { origin, ...kept } = all;
+      registries.set(host, { ...kept, ...(origin === 'never' && { origin }), declaredAt });
+    }
+  }
+}
+
+const hostOf = ({ url }: HostConfig): string => normalizeRegistry(new URL(url).host);
 
 function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, reading }: Context): Config {
   const credentials = new Map<string, Login>();
   for (const [host, { login, at }] of hosts) {
-    if (login && host === '*') reading.warn(at, 'its login is not used, a login goes to hosts that are named');
+    if (login && host === '*')
+      reading.warn(at, 'its login is sent to no host, as logins are looked for by host: name those that it is for');
     else if (login) credentials.set(host, login);
   }
   return {
@@ -109,17 +133,10 @@ function readEndpoint(endpoint: EndpointUrl, rewrites: HostConfig['rewrites'], c
 function readOrigin(registry: string, context: Context): RegistryConfig {
   const settings = settingsOf(context, registry);
   if (!settings?.tls) return {};
-  if (registry === '*') {
-    context.reading.warn(settings.at, 'its tls is used for endpoints and named registries, not for all others');
-    return {};
-  }
+  const declaredAt = context.reading.line(settings.at);
+  if (registry === '*') return { origin: { tls: settings.tls, declaredAt } };
   const endpoint = defaultEndpoint(registry, settings.at);
-  const origin = {
-    url: endpoint.url,
-    ...withTls(endpoint, registry, context),
-    declaredAt: context.reading.line(settings.at),
-  };
-  return { origin };
+  return { origin: { url: endpoint.url, ...withTls(endpoint, registry, context), declaredAt } };
 }
 
 function withTls(endpoint: EndpointUrl, host: string, context: Context): { readonly tls?: TlsConfig } {

@@ -45,6 +45,7 @@ export function checkRewritten(name: string, rule: RewriteRule, from: string): v
 
 /** Why a pattern does not compile; undefined where it does. */
 export function patternFault(pattern: string): string | undefined {
+  if (!isWellFormed(pattern)) return 'half a character in it (a lone surrogate)';
   try {
     RE2JS.compile(pattern);
     return undefined;
@@ -52,6 +53,9 @@ export function patternFault(pattern: string): string | undefined {
     return error instanceof Error ? error.message : String(error);
   }
 }
+
+/** Whether a text is whole characters: no file can hold half a surrogate pair. */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
 
 /** Literal text, or the number of the group to put in. */
 type Template = readonly (string | number)[];

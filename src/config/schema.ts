@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
 import { credentialKeyFault, registryKeyFault, urlFault } from './host.ts';
-import { checked, flag, host, list, rewrite, text, tls } from './host-schema.ts';
+import { checked, flag, host, list, origin, rewrite, text, tls } from './host-schema.ts';
 
 // A proxy's login has no other place.
 const proxyUrl = checked((value) => urlFault(value, { login: true }));
@@ -9,7 +9,7 @@ const proxyUrl = checked((value) => urlFault(value, { login: true }));
 const registry = z.strictObject(
   {
     mirrors: list(host, 'mirrors').optional(),
-    origin: z.union([z.literal('never'), host], 'expected "never" or an object with a url').optional(),
+    origin: z.union([z.literal('never'), origin], 'expected "never" or an object').optional(),
     blocked: flag.optional(),
     declaredAt: text.optional(),
   },

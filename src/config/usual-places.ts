@@ -4,7 +4,7 @@ import type { LoadConfigOptions } from './load-options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** A kind of file. */
-export type Kind = Exclude<keyof LoadConfigOptions, 'discover'>;
+export type Kind = Exclude<keyof LoadConfigOptions, 'discover' | 'defaultEndpoint'>;
 
 /** A place to look at. One that was named by the user must be there. */
 export interface Place {
@@ -46,7 +46,11 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
           { path: user, named: false, needsFile: true },
           { path: system, named: false, directories: [`${system}.d`, `${user}.d`] },
         ],
-    regctlConfig: places(environment.REGCTL_CONFIG, join(home, '.regctl/config.json')),
+    regctlConfig: places(
+      environment.REGCTL_CONFIG,
+      join(config, 'regctl/config.json'),
+      join(home, '.regctl/config.json'),
+    ),
     authFile: places(
       environment.REGISTRY_AUTH_FILE,
       ...(runtime ? [join(runtime, 'containers/auth.json')] : []),

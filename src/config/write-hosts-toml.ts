@@ -1,11 +1,11 @@
 import { apiOrigin } from '../oci/reference.ts';
-import type { Config, HostConfig, RegistryConfig } from './model.ts';
+import type { Config, HostConfig, OriginConfig, RegistryConfig } from './model.ts';
 import { tomlText } from './quoted.ts';
 import { fileTls, firsts, keyPath, type Tell, tellLimits, tellOthers, type Written } from './written.ts';
 
 /** A host and its key path. */
-interface Placed {
-  readonly host: HostConfig;
+interface Placed<Host extends OriginConfig = HostConfig> {
+  readonly host: Host;
   readonly path: string;
 }
 
@@ -26,13 +26,21 @@ export function writeHostsToml(config: Config): Written {
     else {
       // A directory without a file would be passed over for `_default`.
       const text =
-        hostsToml(registry, path, tell) || (hasDefault && key !== '*' ? `server = "${apiOrigin(key)}"\n` : '');
+        hostsToml(withAddress(registry, key), path, tell) ||
+        (hasDefault && key !== '*' ? `server = "${apiOrigin(key)}"\n` : '');
       return text === '' ? [] : [{ path: `${directory}/hosts.toml`, text }];
     }
     return [];
   });
   tellOthers(config, tell);
   return { files, unexpressed };
+}
+
+/** With the address of the registry itself, where it is one: without a `server` less can be said of it. */
+function withAddress(registry: RegistryConfig, key: string): RegistryConfig {
+  const { origin } = registry;
+  if (key === '*' || typeof origin !== 'object' || origin.url !== undefined) return registry;
+  return { ...registry, origin: { ...origin, url: apiOrigin(key) } };
 }
 
 /** As containerd finds it on any system; undefined for what it has no directory for. */
@@ -54,13 +62,22 @@ function hostsToml({ mirrors = [], origin }: RegistryConfig, path: string, tell:
   }
   const server = last ?? (typeof origin === 'object' ? { host: origin, path: `${path}.origin` } : undefined);
   const parts = [
-    ...(server ? [`server = ${tomlText(server.host.url)}`, ...settings(server, '', tell)] : []),
+    ...(server ? rootLines(server, tell) : []),
     ...placed.flatMap(({ host, path: at }) => {
       const table = `host.${tomlText(host.url)}`;
       return ['', `[${table}]`, ...settings({ host, path: at }, `${table}.`, tell)];
     }),
   ];
   return parts.length === 0 ? '' : `${parts.join('\n').trim()}\n`;
+}
+
+/** The registry itself is what has no `server`; of it the format takes TLS, headers and the time limit alone. */
+function rootLines(server: Placed<OriginConfig>, tell: Tell): string[] {
+  const { url, capabilities, rewrites, ...host } = server.host;
+  if (url !== undefined) return [`server = ${tomlText(url)}`, ...settings(server, '', tell)];
+  if (capabilities) tell(`${server.path}.capabilities`, 'without a server the registry itself is asked for everything');
+  if (rewrites?.length) tell(`${server.path}.rewrites`, 'without a server names are not rewritten');
+  return settings({ host, path: server.path }, '', tell);
 }
 
 /** Hosts that can be told from each other, and are asked at all. */
@@ -78,7 +95,7 @@ function distinct(all: readonly Placed[], tell: Tell): Placed[] {
 
 const list = (texts: readonly string[]): string => `[${texts.map(tomlText).join(', ')}]`;
 
-function settings({ host, path }: Placed, prefix: string, tell: Tell): string[] {
+function settings({ host, path }: Placed<OriginConfig>, prefix: string, tell: Tell): string[] {
   const { capabilities, overridePath, connectTimeout, headers, rewrites } = host;
   tellLimits(host, path, tell);
   return [
@@ -94,9 +111,9 @@ function settings({ host, path }: Placed, prefix: string, tell: Tell): string[] 
   ];
 }
 
-function tlsLines({ host: { url, tls }, path }: Placed, tell: Tell): string[] {
+function tlsLines({ host: { url, tls }, path }: Placed<OriginConfig>, tell: Tell): string[] {
   if (!tls) return [];
-  if (url.startsWith('http:')) {
+  if (url?.startsWith('http:')) {
     // containerd would ask such a host over https.
     tell(`${path}.tls`, 'not used, the host is asked over http');
     return [];

@@ -1,5 +1,5 @@
 import type { Login } from '../login.ts';
-import type { Config, HostConfig, TlsConfig } from './model.ts';
+import type { Config, OriginConfig, TlsConfig } from './model.ts';
 import type { Yaml } from './write-yaml.ts';
 import { fileTls, keyPath, type Tell } from './written.ts';
 
@@ -9,16 +9,42 @@ export interface HostEntry {
   readonly tls?: TlsConfig;
 }
 
-/** Adds the TLS settings of a host to those of its entry; `key` where it is not named as its URL. */
-export function addTls(host: HostConfig, path: string, hosts: Map<string, HostEntry>, tell: Tell, key?: string): void {
+/** Adds the TLS settings of a host to those of its entry. */
+export function addTls(
+  host: OriginConfig,
+  { name, path }: { readonly name: string; readonly path: string },
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): void {
   if (!host.tls) return;
   const tls = fileTls(host.tls, `${path}.tls`, tell);
-  const name = key ?? new URL(host.url).host;
   const known = hosts.get(name)?.tls;
-  if (host.url.startsWith('http:')) tell(`${path}.tls`, 'not used, the host is asked over http');
+  if (host.url?.startsWith('http:')) tell(`${path}.tls`, 'not used, the host is asked over http');
   else if (known && JSON.stringify(known) !== JSON.stringify(tls)) tell(`${path}.tls`, 'a host has one TLS setting');
   else if (Object.keys(tls).length > 0) hosts.set(name, { ...hosts.get(name), tls });
   if (tls.ca && tls.ca.length > 1) tell(`${path}.tls.ca`, 'it has one ca_file; only the first is written');
+}
+
+/**
+ * TLS settings of `*` are for all hosts without an entry: those that have other settings get one. An endpoint's own
+ * name is then a registry with an entry.
+ */
+export function exceptNamed(
+  registries: NonNullable<Config['registries']>,
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): void {
+  if (!hosts.get('*')?.tls) return;
+  for (const key of Object.keys(registries)) if (!/[*/]/.test(key) && !hosts.has(key)) hosts.set(key, {});
+  const endpoints = Object.values(registries).flatMap(({ mirrors = [] }) =>
+    mirrors.map(({ url }) => new URL(url).host),
+  );
+  for (const name of new Set(endpoints)) {
+    if (!hosts.has(name)) hosts.set(name, {});
+    if (Object.hasOwn(registries, name)) continue;
+    const words = `not for images of ${JSON.stringify(name)} itself, an endpoint with other settings`;
+    tell(`${keyPath('registries', '*')}.origin.tls`, words);
+  }
 }
 
 /** Adds logins to the entries of their hosts. */

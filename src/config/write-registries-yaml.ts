@@ -1,7 +1,7 @@
 import { apiOrigin } from '../oci/reference.ts';
 import { rootOf } from './host-parts.ts';
-import type { Config, HostConfig, RegistryConfig } from './model.ts';
-import { addLogins, addTls, entryOf, type HostEntry } from './write-registries-yaml-hosts.ts';
+import type { Config, HostConfig, OriginConfig, RegistryConfig } from './model.ts';
+import { addLogins, addTls, entryOf, exceptNamed, type HostEntry } from './write-registries-yaml-hosts.ts';
 import { type Yaml, yamlLines } from './write-yaml.ts';
 import { firsts, keyPath, type Tell, tellLimits, tellOthers, type Written } from './written.ts';
 
@@ -28,6 +28,7 @@ export function writeRegistriesYaml(config: Config): Written {
       else if (hasDefault && key !== '*') tell(path, 'without mirrors it has no entry, and those of "*" are asked');
     }
   }
+  exceptNamed(registries, hosts, tell);
   addLogins(config.credentials, hosts, tell);
   tellOthers(config, tell, true);
   const root = new Map<string, Yaml>([
@@ -55,7 +56,7 @@ function mirrorOf(
       return false;
     }
     tellSettings(host, at, tell);
-    addTls(host, at, hosts, tell);
+    addTls(host, { name: new URL(host.url).host, path: at }, hosts, tell);
     return true;
   });
   if (written.length === 0) return undefined;
@@ -84,7 +85,7 @@ function endpointOf(host: HostConfig): string {
   return pathname === '/v2' ? origin : origin + pathname;
 }
 
-function tellSettings(host: HostConfig, path: string, tell: Tell): void {
+function tellSettings(host: OriginConfig, path: string, tell: Tell): void {
   const { capabilities, headers, connectTimeout } = host;
   tellLimits(host, path, tell);
   if (capabilities?.includes('referrers')) tell(`${path}.capabilities`, 'mirrors are asked for no referrers');
@@ -105,12 +106,13 @@ function tellOrigin(
     tell(at, 'start k3s with --disable-default-registry-endpoint; else the registry is asked last');
     return;
   }
-  const isDefault = key !== '*' && rootOf(origin) === `${apiOrigin(key)}/v2`;
+  const { url, overridePath } = origin;
+  const isDefault = url === undefined || (key !== '*' && rootOf({ url, overridePath }) === `${apiOrigin(key)}/v2`);
   if (!isDefault) tell(at, 'the last host is always the registry itself');
   else {
     tellSettings(origin, at, tell);
     if (origin.capabilities) tell(`${at}.capabilities`, 'the registry itself is asked for everything');
     if (origin.rewrites?.length) tell(`${at}.rewrites`, 'names are never rewritten for the registry itself');
-    addTls(origin, at, hosts, tell, key);
+    addTls(origin, { name: key, path: at }, hosts, tell);
   }
 }

@@ -1,5 +1,5 @@
 import type { CredentialHelpers } from '../login.ts';
-import type { Config, HostConfig, TlsConfig } from './model.ts';
+import type { Config, OriginConfig, TlsConfig } from './model.ts';
 
 /** A configuration in another format. */
 export interface Written {
@@ -44,7 +44,7 @@ function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): strin
 }
 
 /** Limits of a host that formats of mirrors have no words for. */
-export function tellLimits({ requestsPerSecond, concurrency }: HostConfig, path: string, tell: Tell): void {
+export function tellLimits({ requestsPerSecond, concurrency }: OriginConfig, path: string, tell: Tell): void {
   if (requestsPerSecond !== undefined) tell(`${path}.requestsPerSecond`, 'it has no limit of requests');
   if (concurrency !== undefined) tell(`${path}.concurrency`, 'it has no limit of requests');
 }

@@ -27,6 +27,9 @@ export function isAllowed(address: string, policy: AddressPolicy): boolean {
   return found === 'public' || (policy === 'private' && found === 'private');
 }
 
+/** Of an address; an IPv4 address in an IPv6 one is connected to over IPv4. */
+export const familyOf = (address: string): 4 | 6 => (ipaddr.process(address).kind() === 'ipv4' ? 4 : 6);
+
 export const isAddress = (host: string): boolean => ipaddr.isValid(host);
 
 /** The host of a URL as an IP address, where it is one or is a name of this machine. */

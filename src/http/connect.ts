@@ -1,11 +1,10 @@
-import type { LookupFunction, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import { longestTimer } from '../deadline.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { isAddress, isAllowed, refuseAddress } from './address.ts';
+import { type AddressRules, addressFault, ruledLookup } from './lookup.ts';
 import { remember } from './remember.ts';
-import type { AddressPolicy } from './transport.ts';
 
 type Connect = buildConnector.connector;
 
@@ -22,8 +21,7 @@ export interface Modules {
 const headBytes = 65_536;
 
 /** What connections have in common. */
-export interface Connections {
-  readonly policy: AddressPolicy;
+export interface Connections extends AddressRules {
   readonly tls: TlsOptions | undefined;
   /** URL of the proxy that they go through. */
   readonly proxy: string | undefined;
@@ -42,19 +40,30 @@ export interface Group {
 export function createAgent(modules: Modules, group: Omit<Group, 'agent'>, connections: Connections): Dispatcher {
   const { Agent, ProxyAgent } = modules.undici;
   const settings = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false };
-  const { proxy, tls } = connections;
+  const { proxy, tls, family } = connections;
   if (proxy === undefined) return new Agent({ ...settings, connect: connector(modules, group, connections) });
-  // Plain http is asked of the proxy itself, as proxies expect; only https goes through a tunnel.
-  return new ProxyAgent({ ...settings, uri: proxy, proxyTunnel: false, requestTls: tlsOptions(modules, tls) });
+  const fault = addressFault(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
+  if (fault) throw fault;
+  const lookup = ruledLookup(modules.dns.lookup, { policy: 'any', family });
+  return new ProxyAgent({
+    ...settings,
+    uri: proxy,
+    // Plain http is asked of the proxy itself, as proxies expect; only https goes through a tunnel.
+    proxyTunnel: false,
+    requestTls: tlsOptions(modules, tls),
+    ...(lookup && { proxyTls: { lookup } }),
+  });
 }
 
 function connector(
   modules: Modules,
   { addresses, limits }: Omit<Group, 'agent'>,
-  { policy, tls }: Connections,
+  { policy, family, tls }: Connections,
 ): Connect {
   const { undici, dns } = modules;
-  const guard = policy === 'any' ? {} : { lookup: guardedLookup(dns.lookup, policy) };
+  const rules = { policy, family };
+  const lookup = ruledLookup(dns.lookup, rules);
+  const guard = lookup ? { lookup } : {};
   // undici's own timer is coarse (half a second) and needs an answer of its own; ours is exact.
   const plain = undici.buildConnector({ ...guard, timeout: 0 });
   let secure: Connect | undefined;
@@ -66,8 +75,9 @@ function connector(
   return (options, callback) => {
     const origin = `${options.protocol}//${options.host}`;
     const timeout = Math.min(limits.get(origin) ?? 10_000, longestTimer);
-    if (isAddress(options.hostname) && !isAllowed(options.hostname, policy)) {
-      callback(refuseAddress(options.hostname, options.hostname), null);
+    const fault = addressFault(options.hostname, rules);
+    if (fault) {
+      callback(fault, null);
       return;
     }
     let answered = false;
@@ -105,22 +115,5 @@ function tlsOptions({ tls, trusted }: Modules, { ca = [], cert, key, insecureSki
   return {
     secureContext: tls.createSecureContext({ ...all, ...own }),
     rejectUnauthorized: !insecureSkipVerify,
-  };
-}
-
-/** The system's look-up, but for addresses that the policy refuses: so a name cannot stand for one. */
-function guardedLookup(systemLookup: typeof import('node:dns').lookup, policy: AddressPolicy): LookupFunction {
-  return (hostname, options, callback) => {
-    systemLookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error) {
-        callback(error, []);
-        return;
-      }
-      const refused = found.find(({ address }) => !isAllowed(address, policy));
-      const [first] = found;
-      if (refused) callback(refuseAddress(hostname, refused.address), []);
-      else if (options.all || !first) callback(null, found);
-      else callback(null, first.address, first.family);
-    });
   };
 }

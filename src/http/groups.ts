@@ -1,11 +1,11 @@
 import { RegistryError } from '../errors.ts';
 import { type Connections, createAgent, type Group, type Modules } from './connect.ts';
 import { remember } from './remember.ts';
-import { tlsFault } from './tls-fault.ts';
+import { tlsFaults } from './tls-fault.ts';
 
 /** A group in use. */
 export interface Lease {
-  readonly group: Group;
+  readonly group: Omit<Group, 'agent'> & { readonly agent: Pick<Group['agent'], 'request'> };
   /** The exchange is over. Must be called once. */
   readonly release: () => void;
 }
@@ -58,7 +58,7 @@ export function createGroups(most = 100): Groups {
 }
 
 function createGroup(modules: Modules, connections: Connections, host: string): Group {
-  const fault = tlsFault(connections.tls ?? {});
+  const [fault] = tlsFaults(connections.tls ?? {});
   if (fault) {
     const { setting, found, cause } = fault;
     throw new RegistryError('INVALID_CONFIG', `Cannot connect to "${host}" with tls.${setting}: ${found}`, {

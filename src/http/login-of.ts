@@ -20,15 +20,25 @@ export async function loginOf(
     given = await unlessAborted(asked, signal);
   } catch (cause) {
     if (signal?.aborted) throw abortError(signal.reason);
-    if (cause instanceof RegistryError) throw cause;
-    const found = 'the provider of credentials failed';
-    throw new RegistryError('UNAUTHORIZED', `Cannot get a login for "${host}": ${found}`, { host, cause });
+    throw failureOf(cause, host, endpoint.repository);
   }
   if (given === undefined || given === null) return undefined;
   const login = readLogin(given);
   if (login) return login;
   const found = 'the provider gave neither username and password, nor identityToken, nor registryToken';
   throw new RegistryError('INVALID_CONFIG', `Cannot use the login for "${host}": ${found}`, { host });
+}
+
+/** A helper's failure is named by the repository, too: one helper is asked for many. What a provider says itself stands. */
+function failureOf(cause: unknown, host: string, repository: string): RegistryError {
+  if (!(cause instanceof RegistryError)) {
+    const found = 'the provider of credentials failed';
+    return new RegistryError('UNAUTHORIZED', `Cannot get a login for "${host}": ${found}`, { host, cause });
+  }
+  const [, found] = /^Cannot get the login of "[^"]*" (from credential helper .*)$/s.exec(cause.message) ?? [];
+  if (found === undefined) return cause;
+  const doing = `Cannot get a login for "${host}" to read "${repository}"`;
+  return new RegistryError(cause.code, `${doing}: none ${found}`, { host, cause });
 }
 
 /** Exactly one kind of login, without what is beside it. */

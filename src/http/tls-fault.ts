@@ -1,5 +1,4 @@
 import type { TlsOptions } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 
 /** What is wrong with TLS settings. Nothing of a certificate or key is in it. */
@@ -10,28 +9,30 @@ export interface TlsFault {
   readonly cause?: unknown;
 }
 
-/** TLS settings that can be used, or `INVALID_CONFIG`; `where` is their key path. */
-export function checkTls(tls: TlsOptions, where: string): TlsOptions {
-  const fault = tlsFault(tls);
-  if (!fault) return tls;
-  const { setting, found, cause } = fault;
-  throw new RegistryError('INVALID_CONFIG', `Cannot use ${where}.${setting}: ${found}`, { cause });
+/**
+ * All faults of TLS settings, as far as the runtime can tell; a connection would tell of some, and pass over others.
+ * `isWhole` is false where a part could not be read, so that nothing is said of the other part alone.
+ */
+export function tlsFaults({ ca = [], cert, key }: TlsOptions, { isWhole = true } = {}): readonly TlsFault[] {
+  const authorities = ca.flatMap((text, index) => {
+    const fault = authorityFault(text);
+    return fault ? [{ setting: `ca[${index}]`, ...fault }] : [];
+  });
+  const own = [
+    cert === undefined ? undefined : faultOf('cert', { cert }, 'no certificate can be read from it'),
+    key === undefined
+      ? undefined
+      : faultOf('key', { key }, 'no private key can be read from it: it is none, or encrypted'),
+  ].filter((fault) => fault !== undefined);
+  const pair = own.length > 0 || !isWhole ? undefined : pairFault(cert, key);
+  return [...authorities, ...own, ...(pair ? [pair] : [])];
 }
 
-/** The first fault of TLS settings, as far as the runtime can tell; a connection would tell of some, and pass over others. */
-export function tlsFault({ ca = [], cert, key }: TlsOptions): TlsFault | undefined {
-  for (const [index, text] of ca.entries()) {
-    const fault = authorityFault(text);
-    if (fault) return { setting: `ca[${index}]`, ...fault };
-  }
-  if (cert !== undefined && key === undefined) return { setting: 'cert', found: 'it has no key beside it' };
-  if (key !== undefined && cert === undefined) return { setting: 'key', found: 'it has no cert beside it' };
-  if (cert === undefined || key === undefined) return undefined;
-  return (
-    faultOf('cert', { cert }, 'no certificate can be read from it') ??
-    faultOf('key', { key }, 'no private key can be read from it: it is none, or encrypted') ??
-    faultOf('key', { cert, key }, 'it is not the key of the certificate in cert')
-  );
+function pairFault(cert: string | undefined, key: string | undefined): TlsFault | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (key === undefined) return { setting: 'cert', found: 'it has no key beside it' };
+  if (cert === undefined) return { setting: 'key', found: 'it has no cert beside it' };
+  return faultOf('key', { cert, key }, 'it is not the key of the certificate in cert');
 }
 
 function faultOf(setting: string, own: { cert?: string; key?: string }, found: string): TlsFault | undefined {

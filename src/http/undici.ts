@@ -8,6 +8,7 @@ import { checkHost } from './address.ts';
 import type { Modules } from './connect.ts';
 import { connectionError } from './failure.ts';
 import { createGroups, type Lease } from './groups.ts';
+import { checkNetwork, lent, type NetworkOptions } from './network.ts';
 import { remember } from './remember.ts';
 import {
   type HttpRequest,
@@ -25,6 +26,7 @@ export interface UndiciOptions {
   readonly timeouts?: TransportTimeouts | undefined;
   /** Proxies to go through. The addresses of what is behind one are not seen: only hosts that are addresses are judged. */
   readonly proxy?: ProxyConfig | undefined;
+  readonly network?: NetworkOptions | undefined;
 }
 
 /** A transport that keeps connections. `close` ends them, also those in use; from then on it fails with `CLOSED`. */
@@ -34,10 +36,13 @@ export type ConnectedTransport = Transport & { close(): Promise<void> };
  * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked where they are connected to,
  * bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
  */
-export function undiciTransport({ timeouts = {}, proxy = {} }: UndiciOptions = {}): ConnectedTransport {
+export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: UndiciOptions = {}): ConnectedTransport {
+  const { family, dispatcher } = network;
+  checkNetwork(network, proxy);
   const groups = createGroups();
   let closed: RegistryError | undefined;
   const send: Transport = async (request) => {
+    if (dispatcher && !closed) return exchange(lent(dispatcher, request), request, timeouts);
     const modules = await loadModules();
     if (closed) throw closed;
     const url = new URL(request.url);
@@ -45,7 +50,7 @@ export function undiciTransport({ timeouts = {}, proxy = {} }: UndiciOptions = {
     // What is behind a proxy only the proxy connects to.
     if (through !== undefined) checkHost(request);
     const { tls, addresses: policy = 'any' } = request;
-    return exchange(groups.use(modules, { policy, tls, proxy: through }, url.host), request, timeouts);
+    return exchange(groups.use(modules, { policy, family, tls, proxy: through }, url.host), request, timeouts);
   };
   const close = async (): Promise<void> => {
     const reason = new RegistryError('CLOSED', 'Cannot use a transport that was closed');

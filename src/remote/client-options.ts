@@ -3,6 +3,7 @@ import type { Codecs } from '../codec/codec.ts';
 import type { Config } from '../config/model.ts';
 import { RegistryError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
+import type { NetworkOptions } from '../http/network.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import { firstFault, pathText } from '../oci/issue.ts';
 import type { ExternalUrls } from './external.ts';
@@ -16,6 +17,8 @@ export interface ClientOptions {
   readonly resolver?: Resolver | undefined;
   /** In place of undici. It is not closed with the client. */
   readonly transport?: Transport | undefined;
+  /** IPv4 or IPv6 alone, or a dispatcher of undici's; not beside `transport`. */
+  readonly network?: NetworkOptions | undefined;
   /** Decoders beside the standard ones or in their place, by the name of their encoding. */
   readonly codecs?: Codecs | undefined;
   readonly userAgent?: string | undefined;
@@ -70,10 +73,23 @@ const someTime = z.number().int().positive().max(longest).optional();
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 const someFunction = z.custom(isFunction, 'not a function').optional();
 
+const hasRequest = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'request' in value && isFunction(value.request);
+const network = z
+  .strictObject({
+    family: z.union([z.literal(4), z.literal(6)], 'not 4 or 6').optional(),
+    dispatcher: z.custom(hasRequest, 'not a dispatcher of undici').optional(),
+  })
+  .refine(
+    ({ family, dispatcher }) => family === undefined || dispatcher === undefined,
+    'family and dispatcher at once',
+  );
+
 const schema = z.strictObject({
   config: z.unknown().optional(),
   resolver: someFunction,
   transport: someFunction,
+  network: network.optional(),
   codecs: z
     .record(
       z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'not the name of an encoding in lower case'),
@@ -112,7 +128,10 @@ const schema = z.strictObject({
 /** Refuses options that are none: `INVALID_CONFIG` with the option and what is wrong with it. */
 export function checkClientOptions(options: ClientOptions): void {
   const checked = schema.safeParse(options);
-  if (checked.success) return;
+  if (checked.success) {
+    if (options?.transport === undefined || options.network === undefined) return;
+    throw new RegistryError('INVALID_CONFIG', 'Cannot create a client: "network" is given beside "transport"');
+  }
   const [issue] = checked.error.issues;
   const unknown = issue?.code === 'unrecognized_keys' ? pathText([...issue.path, issue.keys[0] ?? '']) : undefined;
   const found = unknown === undefined ? firstFault(checked.error, options) : `unknown option "${unknown}"`;

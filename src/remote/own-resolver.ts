@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { urlFault } from '../config/host.ts';
+import { sameHeaders, urlFault } from '../config/host.ts';
 import { rootOf } from '../config/host-parts.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
@@ -24,6 +24,11 @@ const isObject = (value: unknown): value is object =>
 const headers = (value: unknown): boolean =>
   isObject(value) && Object.values(value).every((each) => typeof each === 'string');
 
+function onceEach(value: object, context: z.RefinementCtx): void {
+  const same = sameHeaders(Object.keys(value));
+  if (same) context.addIssue({ code: 'custom', message: `${quote(same[0])} and ${quote(same[1])} are one header` });
+}
+
 const schema = z.array(
   z.looseObject(
     {
@@ -32,7 +37,7 @@ const schema = z.array(
       scopes: texts,
       capabilities: z.array(capability, 'expected a list'),
       namespace: z.string('expected a string').optional(),
-      headers: z.custom(headers, 'expected an object of strings').optional(),
+      headers: z.custom<object>(headers, 'expected an object of strings').superRefine(onceEach).optional(),
       tls: z.custom(isObject, 'expected an object').optional(),
       connectTimeout: positive,
       requestsPerSecond: positive,

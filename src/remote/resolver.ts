@@ -1,16 +1,15 @@
 import { parseConfig } from '../config/config.ts';
 import { credentialsFor } from '../config/credentials.ts';
-import { rootOf } from '../config/host-parts.ts';
 import { matchKey } from '../config/match.ts';
-import type { Config, HostConfig, RegistryConfig } from '../config/model.ts';
-import { readPem } from '../config/pem.ts';
-import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
-import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
+import type { Config } from '../config/model.ts';
+import { checkRewritten } from '../config/rewrite.ts';
+import { type Capability, type Endpoint, redactUrl, type Skipped } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { checkTls } from '../http/tls-fault.ts';
-import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
+import { quote } from '../oci/quote.ts';
+import { type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
 import { proxyFor } from '../proxy.ts';
+import { compileRegistry, defaultOrigin, type Host, hostWarnings, ownRoot } from './compiled-host.ts';
 
 /** Where to ask for a repository, in order. No I/O. */
 export type Resolver = (repository: Repository) => readonly Endpoint[];
@@ -19,14 +18,6 @@ export type Resolver = (repository: Repository) => readonly Endpoint[];
 export interface Hosts {
   readonly endpoints: readonly Endpoint[];
   readonly skipped: readonly Skipped[];
-}
-
-/** A configured host, its rules compiled and its files read. */
-interface Host {
-  readonly root: string;
-  readonly config: HostConfig;
-  readonly rewriter: Rewriter;
-  readonly tls: TlsOptions | undefined;
 }
 
 export interface HostPlanner {
@@ -46,87 +37,71 @@ export function createResolver(config: Config = {}): Resolver {
   return (repository) => hosts(repository).endpoints;
 }
 
-/** As `createResolver`, of a configuration that was checked, and with what is left out. */
+/**
+ * As `createResolver`, of a configuration that was checked, and with what is left out. `INVALID_CONFIG` with all
+ * certificates and keys that cannot be used, each with its place.
+ */
 export function planHosts({ registries = {}, credentials, proxy = {} }: Config): HostPlanner {
-  const compiled = new Map<string, { config: RegistryConfig; hosts: readonly Host[] }>();
-  for (const [key, config] of Object.entries(registries)) {
-    compiled.set(key, { config, hosts: compileRegistry(key, config) });
-  }
+  const compiled = new Map<string, readonly Host[]>();
+  const problems: string[] = [];
+  for (const [key, config] of Object.entries(registries)) compiled.set(key, compileRegistry(key, config, problems));
+  if (problems.length > 0) throw problemsError(problems);
   const keys = new Set(compiled.keys());
+  /** A host that is itself a blocked registry is left out. `*` blocks registries that have no entry, not mirrors. */
+  const unlessBlocked = (endpoint: Endpoint): Endpoint | Skipped => {
+    const key = matchKey(keys, physical(endpoint));
+    if (key === undefined || key === '*' || !registries[key]?.blocked) return endpoint;
+    return { url: endpoint.url, reason: `the registry ${quote(key)} is blocked`, ...placeOf(registries[key]) };
+  };
   const hosts = (repository: Repository): Hosts => {
     const key = matchKey(keys, repository);
-    const found = key === undefined ? undefined : compiled.get(key);
-    const mirrors = found?.hosts ?? [];
-    const all = found?.config.origin === undefined ? [...mirrors, defaultOrigin(repository.registry)] : mirrors;
-    if (found?.config.blocked) {
-      const { declaredAt } = found.config;
-      const blocked = { reason: 'the registry is blocked', ...(declaredAt !== undefined && { declaredAt }) };
-      return { endpoints: [], skipped: all.map(({ root }) => ({ url: root, ...blocked })) };
+    const found = key === undefined ? undefined : registries[key];
+    const configured = (key === undefined ? undefined : compiled.get(key)) ?? [];
+    const all = found?.origin === undefined ? [...configured, defaultOrigin(repository.registry)] : configured;
+    const rooted = all.map((host) => ({ ...host, root: host.root ?? ownRoot(repository.registry) }));
+    if (found?.blocked) {
+      const blocked = { reason: 'the registry is blocked', ...placeOf(found) };
+      return { endpoints: [], skipped: rooted.map(({ root }) => ({ url: root, ...blocked })) };
     }
     const endpoints: Endpoint[] = [];
     const skipped: Skipped[] = [];
-    for (const host of all) {
-      const endpoint = endpointOf(host, repository, { credentials, proxy });
-      if ('reason' in endpoint) skipped.push(endpoint);
-      else endpoints.push(endpoint);
+    for (const host of rooted) {
+      const decided = endpointOf(host, repository, { credentials, proxy });
+      const placed = 'reason' in decided ? decided : unlessBlocked(decided);
+      if ('reason' in placed) skipped.push(placed);
+      else endpoints.push(placed);
     }
     return { endpoints, skipped };
   };
-  return { hosts, warnings: [...compiled.values()].flatMap((found) => found.hosts.flatMap(warningsOf)) };
+  return { hosts, warnings: hostWarnings(compiled) };
 }
 
-function warningsOf({ root, tls, rewriter, config: { declaredAt } }: Host): readonly string[] {
-  const told = declaredAt === undefined ? '' : ` (${declaredAt})`;
-  const lenient = `the certificate of ${root} is not checked: insecureSkipVerify${told}`;
-  return tls?.insecureSkipVerify ? [...rewriter.warnings, lenient] : rewriter.warnings;
+function problemsError(problems: readonly string[]): RegistryError {
+  const [first, ...others] = problems;
+  const told =
+    others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
+  return new RegistryError('INVALID_CONFIG', `Cannot use config: ${told}`);
 }
 
-function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig): Host[] {
-  const where = `registries[${JSON.stringify(key)}]`;
-  const hosts = mirrors.map((mirror, index) => compileHost(mirror, `${where}.mirrors[${index}]`));
-  return origin === undefined || origin === 'never' ? hosts : [...hosts, compileHost(origin, `${where}.origin`)];
-}
+const placeOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
+  declaredAt === undefined ? {} : { declaredAt };
 
-function compileHost(config: HostConfig, where: string): Host {
-  const { rewrites = [], tls } = config;
-  const root = rootOf(config);
-  const { ca, cert, key, insecureSkipVerify } = tls ?? {};
-  return {
-    root,
-    config,
-    rewriter: compileRewrites(rewrites, `${where} (${root})`),
-    tls:
-      tls &&
-      checkTls(
-        {
-          ...(ca && { ca: ca.map((text, index) => readPem(text, `${where}.tls.ca[${index}]`)) }),
-          ...(cert !== undefined && { cert: readPem(cert, `${where}.tls.cert`) }),
-          ...(key !== undefined && { key: readPem(key, `${where}.tls.key`) }),
-          ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
-        },
-        `${where}.tls`,
-      ),
-  };
-}
-
-/** The registry itself. No rule is ever applied to it. */
-function defaultOrigin(registry: string): Host {
-  return compileHost({ url: apiOrigin(registry) }, registry);
-}
+/** The repository that an endpoint has under its own name. */
+const physical = ({ url, repository }: Endpoint): Repository => ({ registry: new URL(url).host, name: repository });
 
 function endpointOf(
-  { root, config, rewriter, tls }: Host,
+  { root, config, rewriter, tls }: Host & { readonly root: string },
   { registry, name }: Repository,
   { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
-  const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency, declaredAt } = config;
+  const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency } = config;
   const through = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {
     if (rule) checkRewritten(repository, rule, name);
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    return { url: root, reason: error.message, code: error.code, ...(declaredAt !== undefined && { declaredAt }) };
+    return { url: root, reason: error.message, code: error.code, ...placeOf(config) };
   }
   const { host } = new URL(root);
   const source = credentialsFor(credentials, host, repository);
@@ -138,12 +113,13 @@ function endpointOf(
     ...(!sameRegistry(host, registry) && { namespace: registry }),
     ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
     ...(headers && { headers }),
-    ...(tls && { tls }),
+    // What is asked over http has no use for it; of the registry itself that is known only now.
+    ...(tls && (config.url !== undefined || root.startsWith('https:')) && { tls }),
     ...(connectTimeout !== undefined && { connectTimeout }),
     ...(source !== undefined && { credentials: source }),
     ...(requestsPerSecond !== undefined && { requestsPerSecond }),
     ...(concurrency !== undefined && { concurrency }),
     ...(through !== undefined && { proxy: redactUrl(through) }),
-    ...(declaredAt !== undefined && { declaredAt }),
+    ...placeOf(config),
   };
 }

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { createResolver, loadConfig } from 'ocifetch';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { folder, run } from './support.ts';
 
 const wrongToml = `server = "registry.test"
@@ -25,6 +25,37 @@ test('every problem of every file is told with its line and column, and the exit
     'ok: /dir/registries.yaml (registries.yaml): 0 problems, 0 warnings',
   ]);
   expect({ code, err }).toEqual({ code: 1, err: [] });
+});
+
+test('the problems of all files are told, also where flags name them, and by other commands', async () => {
+  const { path, plain } = await folder({
+    'certs.d/a.test/hosts.toml': wrongToml,
+    'certs.d/b.test/hosts.toml': 'servr = "https://b.test"\n',
+    'certs.d/c.test/hosts.toml': 'server = "https://c.test"\n',
+    'config.json': '{\n"credStore": 1,\n"auths": {"a b": {}}\n}',
+    'regctl.json': '{"hosts": {"r.test": {"mirrors": ["m.test"],}}}',
+  });
+  const files = ['--hosts-dir', path('certs.d'), '--docker-config', path('config.json')];
+  const args = [...files, '--regctl-config', path('regctl.json')];
+  const problems = [
+    '/dir/certs.d/a.test/hosts.toml:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?',
+    '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found "yes", expected true or false',
+    '/dir/certs.d/b.test/hosts.toml:1:1: servr: unknown key "servr", did you mean "server"?',
+    '/dir/regctl.json:1:44: no JSON, found a comma before "}", expected none there',
+    '/dir/config.json:2:1: credStore: unknown key "credStore", did you mean "credsStore"?',
+    '/dir/config.json:3:11: auths["a b"]: found "a b", expected host, host:port or host/path',
+  ];
+  const { code, out, err } = await run(['config', 'check', ...args]);
+  expect(plain(out)).toEqual([
+    ...problems.map((text) => `error: ${text}`),
+    'wrong: configuration: 6 problems, 0 warnings',
+  ]);
+  expect({ code, err }).toEqual({ code: 1, err: [] });
+  const { err: told } = await run(['plan', ...args, 'a.test/b']);
+  expect(plain(told).slice(0, -1)).toEqual([
+    'ocifetch: Cannot use 4 config files: 6 problems',
+    ...problems.map((text) => `  ${text}`),
+  ]);
 });
 
 test('what has no meaning here is a warning, and the exit code is 0', async () => {
@@ -67,7 +98,9 @@ test('a file whose kind cannot be told, or that is not there, is a mistake of th
     'ocifetch: Cannot tell what file "/dir/file.txt" is: say --as hosts.toml|registries.yaml|registries.conf|docker|regctl|ocifetch. See "ocifetch --help".',
   ]);
   const missing = await run(['config', 'check', path('none.yaml')]);
-  expect(plain(missing.err)).toEqual(['ocifetch: Cannot read file "/dir/none.yaml": ENOENT. See "ocifetch --help".']);
+  expect(plain(missing.err)).toEqual([
+    'ocifetch: Cannot read file "/dir/none.yaml": no such file. See "ocifetch --help".',
+  ]);
   const kind = await run(['config', 'check', '--as', 'host.toml', path('file.txt')]);
   expect(kind.err).toEqual(['ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch --help".']);
   expect([unknown.code, missing.code, kind.code]).toEqual([2, 2, 2]);
@@ -87,7 +120,7 @@ test('a certificate that is not there is a problem, also of the files that flags
     'config.yaml': 'registries:\n  r.test:\n    mirrors: [{ url: "https://m.test", tls: { ca: [none.pem] } }]',
   });
   const { code, out } = await run(['config', 'check', '--config', path('config.yaml')]);
-  expect(plain(out)[0]).toMatch(/^error: .*none\.pem.*ENOENT/);
+  expect(plain(out)[0]).toMatch(/^error: \/dir\/config\.yaml:3: .*none\.pem": no such file$/);
   expect(plain(out)[1]).toBe('wrong: /dir/config.yaml: 1 problem, 0 warnings');
   expect(code).toBe(1);
 });
@@ -113,7 +146,7 @@ test('the merged configuration is shown with its places and without its secrets'
     '#   /dir/config.yaml',
     '#   /dir/registries.yaml',
     '# credentials["mirror.test"]: /dir/config.yaml',
-    '# proxy: /dir/config.yaml',
+    '# proxy.https: /dir/config.yaml',
     '# credentials["m.test"]: /dir/registries.yaml',
     'registries:',
     "  'docker.io':",
@@ -186,10 +219,7 @@ test('files are converted, with what could not be written on stderr', async () =
     '# mirror.test/hosts.toml',
     'server = "https://mirror.test"',
   ]);
-  expect(plain(err)).toEqual([
-    'warning: /dir/registries.yaml:8: configs["mirror.test"]: has no mirrors, those of "*" are for registries that are not named',
-    'not written: credentials["mirror.test"]: secret, left out',
-  ]);
+  expect(plain(err)).toEqual(['not written: credentials["mirror.test"]: secret, left out']);
   expect(code).toBe(0);
 
   const output = await run([...args, '--output', path('certs.d')]);
@@ -266,6 +296,48 @@ test('logins beside credential helpers are converted, and the helpers told by th
   const bare = await run(args);
   expect(bare.out).toEqual(['{}']);
   expect(bare.err).toEqual(['not written: credentials["q.test"]: secret, left out', ...programs]);
+});
+
+test("the helpers of a registries.conf are shown, and told where they cannot be written; a file's name is no helper", async () => {
+  const { path, plain } = await folder({
+    'registries.conf': 'credential-helpers = ["containers-auth.json", "secretservice"]\n',
+  });
+  const shown = await run(['config', 'show', '--registries-conf', path('registries.conf')]);
+  expect(plain(shown.out).slice(2)).toEqual([
+    '# credentials of all others, helper: docker-credential-secretservice: /dir/registries.conf',
+    '{}',
+  ]);
+  const { out, err } = await run(['config', 'convert', '--to', 'ocifetch', path('registries.conf')]);
+  expect(out).toEqual(['{}']);
+  expect(err).toEqual(['not written: credentials: helper docker-credential-secretservice has no place in it']);
+});
+
+test('each proxy is shown with the file or the variable that it is from; a file that says none turns none off', async () => {
+  const { path, plain } = await folder({
+    'empty.yaml': 'proxy: {}\n',
+    'https.yaml': 'proxy: { https: "http://file.test:1" }\n',
+  });
+  for (const name of ['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY', 'NO_PROXY'])
+    for (const spelled of [name, name.toLowerCase()]) vi.stubEnv(spelled, '');
+  const origins = async (name: string): Promise<string[]> => {
+    const { out } = await run(['config', 'show', '--config', path(name)]);
+    return plain(out).filter((line) => line.startsWith('# proxy'));
+  };
+  expect(await origins('empty.yaml')).toEqual([]);
+  vi.stubEnv('https_proxy', 'http://environment.test:1');
+  vi.stubEnv('http_proxy', 'http://environment.test:2');
+  vi.stubEnv('no_proxy', 'r.test');
+  expect((await origins('empty.yaml')).sort()).toEqual([
+    '# proxy.http: HTTP_PROXY of the environment',
+    '# proxy.https: HTTPS_PROXY of the environment',
+    '# proxy.no: NO_PROXY of the environment',
+  ]);
+  expect((await origins('https.yaml')).sort()).toEqual([
+    '# proxy.http: HTTP_PROXY of the environment',
+    '# proxy.https: /dir/https.yaml',
+    '# proxy.no: NO_PROXY of the environment',
+  ]);
+  vi.unstubAllEnvs();
 });
 
 test('config schema prints a schema that knows every key of the model', async () => {

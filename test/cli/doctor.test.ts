@@ -315,3 +315,35 @@ test.runIf(process.platform !== 'win32').each(failingHelpers)(
     expect(code).toBe(1);
   },
 );
+
+/** The logins that are written down, the end of the line, and whether it is the written one that the host is sent. */
+const emptyHelpers: readonly [auths: object, told: RegExp][] = [
+  [
+    {},
+    /\(.*401.*\); docker-credential-empty has no login for 127\.0\.0\.1:PORT\. It wants a login: give it one \(credentials\) for 127\.0\.0\.1:PORT/,
+  ],
+  [
+    { username: 'user', password: 'wrong' },
+    /\(.*401.*\)\. It refuses the login of credentials\["127\.0\.0\.1:PORT"\]: log in again/,
+  ],
+];
+
+test.runIf(process.platform !== 'win32').each(emptyHelpers)(
+  'a credential helper that has no login is told as such, and not as one whose login is refused, beside %j',
+  async (login, told) => {
+    const { url, port } = await registry({ gate: basicAccess({ realm: 'test', users: { user: 'right' } }) });
+    const host = `127.0.0.1:${port}`;
+    const { path, plain } = await folder({
+      'config.json': mirrored([{ url }]),
+      'docker.json': JSON.stringify({ auths: { [host]: login }, credHelpers: { [host]: 'empty' } }),
+      'bin/docker-credential-empty': '#!/bin/sh\necho credentials not found in native keychain\nexit 1\n',
+    });
+    await chmod(path('bin/docker-credential-empty'), 0o755);
+    vi.stubEnv('PATH', `${path('bin')}${delimiter}${process.env.PATH}`);
+    atEnd(async () => void vi.unstubAllEnvs());
+    const files = ['--config', path('config.json'), '--docker-config', path('docker.json')];
+    const { code, out } = await run(['doctor', ...files, 'registry.test/a']);
+    expect(plain(out)[0]).toMatch(told);
+    expect(code).toBe(1);
+  },
+);

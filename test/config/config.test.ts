@@ -118,6 +118,22 @@ describe('one problem', () => {
       { registries: { 'docker.io': { blocked: 'yes' } } },
       'registries["docker.io"].blocked: found "yes", expected true or false',
     ],
+    [
+      { registries: { 'docker.io': { origin: { overridePath: true } } } },
+      'registries["docker.io"].origin.overridePath: found "true", expected a url beside it',
+    ],
+    [
+      withMirror({ url: 'https://m', headers: { 'X-Key': 'secret', other: 'x', 'x-key': 'secret' } }),
+      `${at}.headers["x-key"]: found a text that is not shown, the same header as "X-Key", expected once`,
+    ],
+    [
+      withMirror({ url: 'https://m', rewrites: [{ pattern: '\ud800', replacement: 'x' }] }),
+      `${at}.rewrites[0].pattern: found "\\ud800", expected whole characters, not half of one (a lone surrogate)`,
+    ],
+    [
+      withMirror({ url: 'https://m', rewrites: [{ pattern: 'x', replacement: '\udc00' }] }),
+      `${at}.rewrites[0].replacement: found "\\udc00", expected whole characters`,
+    ],
     [{ registries: { 'a//b': {} } }, 'registries["a//b"]: expected a registry'],
     [{ registries: { 'https://a': {} } }, 'registries["https://a"]: expected a registry'],
     [{ registries: { '': {} } }, 'registries[""]: expected a registry'],

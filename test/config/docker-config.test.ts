@@ -116,6 +116,7 @@ describe('all that is wrong is told with its place', () => {
   test.each([
     ['{"auth": {}}', ':1:2: auth: unknown key "auth", did you mean "auths"?'],
     ['{\n "credHelper": {}}', ':2:2: credHelper: unknown key "credHelper", did you mean "credHelpers"?'],
+    ['{"psFromat": "x"}', ':1:2: psFromat: unknown key "psFromat", did you mean "psFormat"?'],
     ['{"auths": []}', ':1:11: auths: found a list, expected a table'],
     [
       '{"auths": {"a.example": {"auth": 7}}}',
@@ -148,8 +149,8 @@ describe('all that is wrong is told with its place', () => {
     expect(message?.split('\n').map((line) => line.replace(/^ +\/home\/me\/.docker\//, ''))).toEqual([
       'Cannot use config file "/home/me/.docker/config.json": 3 problems',
       'config.json:1:11: auths: found "1", expected a table',
-      expect.stringContaining('config.json:3:1: typo: unknown key "typo", expected one of auths, credHelpers'),
       'config.json:2:1: credsStore: found "/x", expected the end of a name, docker-credential-*, without a path',
+      'config.json:3:1: typo: unknown key "typo", expected auths, credHelpers, credsStore, HttpHeaders, proxies, or another of Docker\'s',
     ]);
   });
 });

@@ -255,11 +255,20 @@ test('what stands before the hosts is said of the registry itself where there is
   expect(warnings).toEqual(['hosts.toml:2: capabilities: not used without a server']);
 });
 
-test('of a registry that may be any it cannot be said', () => {
-  const { origin, warnings } = read('ca = "x.pem"', '*');
-  expect(origin).toBeUndefined();
-  expect(warnings).toEqual(['hosts.toml:1: ca: not used without a server, as the registry may be any']);
+test('in `_default` they are for the registry itself, whichever it is', () => {
+  const { origin, warnings } = read('ca = "/x.pem"\nheader = { X-Key = "a" }\n[host."https://m"]', '*');
+  expect(origin).toEqual({ tls: { ca: ['/x.pem'] }, headers: { 'X-Key': 'a' }, declaredAt: 'hosts.toml:1' });
+  expect(warnings).toEqual([]);
 });
+
+test.each(['capabilities = ["pull"]', 'override_path = true'])(
+  'without a server, %s has no use in `_default` either',
+  (line) => {
+    const { origin, warnings } = read(line, '*');
+    expect(origin).toBeUndefined();
+    expect(warnings).toEqual([expect.stringContaining('not used without a server')]);
+  },
+);
 
 test('rewrites are those of a host, in the order of the file', () => {
   const { mirrors } = read(
@@ -399,10 +408,12 @@ describe('a directory without hosts.toml', () => {
     expect(read.warnings).toEqual(warnings);
   });
 
-  test('for any registry is told to be without use', () => {
+  test('in `_default` is for the registry itself, whichever it is', () => {
     const { config, warnings } = readCertificateFiles(['ca.crt'], { directory: '/certs.d/_default', registry: '*' });
-    expect(config).toEqual({});
-    expect(warnings).toEqual([expect.stringContaining('/certs.d/_default: its certificates are not used')]);
+    const tls = { ca: ['/certs.d/_default/ca.crt'] };
+    const declaredAt = '/certs.d/_default';
+    expect(config.registries).toEqual({ '*': { origin: { tls, declaredAt }, declaredAt } });
+    expect(warnings).toEqual([]);
   });
 });
 

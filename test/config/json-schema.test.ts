@@ -35,7 +35,7 @@ const full = {
       origin: 'never',
     },
     'a.b': { origin: { url: 'https://a.b' }, blocked: true },
-    '*': {},
+    '*': { origin: { tls: { ca: ['ca.pem'] } } },
   },
   credentials: { 'ghcr.io': { username: 'u', password: 'p' }, 'x.y/team': { identityToken: 't' } },
   proxy: { http: 'http://p', https: 'http://p', all: 'http://p', no: ['.x.y'] },

@@ -78,23 +78,33 @@ test('what JSON.parse refuses is refused, and nothing else but a key twice', () 
 
 describe('what is no JSON is told with its place and without its text', () => {
   test.each([
-    ['', 'f.json:1:1: no JSON, found the end of the file, expected an object, "{"'],
-    ['[]', 'f.json:1:1: no JSON, found something else, expected an object, "{"'],
-    ['\ufeff{}', 'f.json:1:1: no JSON, found something else, expected an object, "{"'],
-    ['{"a": hunter2}', 'f.json:1:7: no JSON, found something else, expected a value'],
-    ['{"a": 01}', 'f.json:1:8: no JSON, found something else, expected "," or "}"'],
-    ['{"a": 1,}', 'f.json:1:9: no JSON, found something else, expected a key in double quotes'],
-    ["{'a': 1}", 'f.json:1:2: no JSON, found something else, expected a key in double quotes'],
-    ['{"a" 1}', 'f.json:1:6: no JSON, found something else, expected ":" after a key'],
-    ['{"a": "hunter2', 'f.json:1:7: no JSON, found something else, expected a text with its closing quotation mark'],
-    ['{"a": "hunt\ner2"}', 'f.json:1:7: no JSON, found something else, expected a text without bare control'],
-    ['{"a": [1 2]}', 'f.json:1:10: no JSON, found something else, expected "," or "]"'],
-    ['{} x', 'f.json:1:4: no JSON, found something else, expected nothing after the object'],
-    ['{\n"a": 1,\n"a": 2}', 'f.json:3:1: found the same key again'],
-    ['// note\n{}', 'f.json:1:1: no JSON'],
+    ['', '1:1: no JSON, found the end of the file, expected an object, "{"'],
+    ['[]', '1:1: no JSON, found "[", expected an object, "{"'],
+    ['\ufeff{}', '1:1: no JSON, found a byte order mark, expected an object, "{"'],
+    ['\ufffd\ufffd{', '1:1: no JSON, found bytes that are not UTF-8, expected an object, "{"'],
+    ['{"a": hunter2}', '1:7: no JSON, found a bare word, expected a value'],
+    ['{"a": 01}', '1:8: no JSON, found a number, expected "," or "}"'],
+    ['{"a": +1}', '1:7: no JSON, found "+", expected a value'],
+    ['{"a": \u0001}', '1:7: no JSON, found a character that is not shown, expected a value'],
+    ['{"a": 1,}', '1:8: no JSON, found a comma before "}", expected none there'],
+    ['{"a": [1,\n]}', '1:9: no JSON, found a comma before "]", expected none there'],
+    ['{"a": [,1]}', '1:8: no JSON, found ",", expected a value'],
+    ["{'a': 1}", '1:2: no JSON, found "\'", expected a key in double quotes'],
+    ['{a: 1}', '1:2: no JSON, found a bare word, expected a key in double quotes'],
+    ['{"a" 1}', '1:6: no JSON, found a number, expected ":" after a key'],
+    ['{"a": 1\n"b": 2}', '2:1: no JSON, found a text, expected "," or "}"'],
+    ['{"a": "hunter2', '1:7: no JSON, found a text that does not end, expected its closing quotation mark'],
+    ['{"a": "hunt\ner2"}', '1:7: no JSON, found a text that does not end in its line, expected its closing'],
+    ['{"a": "hunt\ter2"}', '1:12: no JSON, found a control character in a text, expected an escape, such as \\t'],
+    ['{"a": "C:\\\\a\\hunter2"}', '1:13: no JSON, found an unknown escape, expected one that JSON has, such as \\n'],
+    ['{"a": [1 2]}', '1:10: no JSON, found a number, expected "," or "]"'],
+    ['{} x', '1:4: no JSON, found a bare word, expected nothing after the object'],
+    ['{\n"a": 1,\n"a": 2}', '3:1: found the same key again'],
+    ['// note\n{}', '1:1: no JSON, found a comment, expected an object'],
+    ['{ # note\n}', '1:3: no JSON, found a comment, expected a key in double quotes'],
   ])('%j', (text, problem) => {
     const message = problemOf(() => parseJson(text, 'f.json'));
-    expect(message).toContain(problem);
+    expect(message).toContain(`f.json:${problem}`);
     expect(message).not.toContain('hunter2');
   });
 });

@@ -178,3 +178,45 @@ test('the helper of a host comes before what the same file has written down, and
   const { config: both } = await readConfigFiles({ file, dockerConfig, discover: false });
   expect(await loginFrom(both.credentials)('quay.io', {})).toEqual({ username: 'own', password: 'three' });
 });
+
+test("k3s' off switch is for registries.yaml alone, and does not keep the usual places from being looked at", async () => {
+  const yaml = 'mirrors:\n  docker.io:\n    endpoint: ["https://k3s.example"]\n';
+  const registriesYaml = await write('registries.yaml', yaml);
+  const file = await write('own.json', mirrorsOf('own.example').replace('docker.io', 'quay.io'));
+  const read = async (defaultEndpoint?: boolean) =>
+    (await loadConfig({ registriesYaml, file, defaultEndpoint })).registries ?? {};
+  expect((await read(false))['docker.io']?.origin).toBe('never');
+  expect((await read(false))['quay.io']).not.toHaveProperty('origin');
+  for (const on of [true, undefined]) expect((await read(on))['docker.io']).not.toHaveProperty('origin');
+
+  const usual = { OCIFETCH_CONFIG: file };
+  expect((await loadFiles({ defaultEndpoint: false }, usual)).files).toContain(file);
+});
+
+test('certificates in `_default` are for every registry that has no directory', async () => {
+  await write('certs.d/_default/ca.crt', 'x');
+  await write('certs.d/registry.example/hosts.toml', '[host."https://m.example"]\n');
+  const { config, warnings } = await readConfigFiles({ hostsDirectory: join(home, 'certs.d') });
+  expect(warnings).toEqual([]);
+  expect(config.registries?.['*']?.origin).toMatchObject({ tls: { ca: [join(home, 'certs.d/_default/ca.crt')] } });
+  expect(config.registries?.['registry.example']).not.toHaveProperty('origin');
+});
+
+test('the problems of all files are told at once', async () => {
+  await write('certs.d/a.example/hosts.toml', 'server = 1\n');
+  await write('certs.d/b.example/hosts.toml', 'typo = 1\n');
+  const options = {
+    hostsDirectory: join(home, 'certs.d'),
+    registriesYaml: await write('registries.yaml', 'mirror: {}\n'),
+    registriesConf: await write('registries.conf', 'typo = 1\n'),
+  };
+  const told = await loadConfig(options).catch((error: Error) => error.message.split('\n'));
+  for (const place of [
+    'a.example/hosts.toml:1:',
+    'b.example/hosts.toml:1:',
+    'registries.yaml:1:',
+    'registries.conf:1:',
+  ]) {
+    expect([place, Array.isArray(told) && told.filter((line) => line.includes(place)).length]).toEqual([place, 1]);
+  }
+});

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readPem } from '../../src/config/pem.ts';
+import { pemName, readPem } from '../../src/config/pem.ts';
 
 const pem = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
 let folder = '';
@@ -14,14 +14,30 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 test('PEM text is taken as it is, a path as the text of its file', () => {
-  expect(readPem(pem, 'tls.ca[0]')).toBe(pem);
-  expect(readPem(join(folder, 'ca.pem'), 'tls.ca[0]')).toBe(pem);
+  expect(readPem(pem)).toEqual({ text: pem });
+  expect(readPem(join(folder, 'ca.pem'))).toEqual({ text: pem });
 });
 
-test.each(['missing.pem', 'other.txt', '.'])('%s, which has no PEM, is INVALID_CONFIG naming key and file', (name) => {
-  const path = join(folder, name);
-  const read = () => readPem(path, 'registries["a.test"].origin.tls.ca[0]');
-  expect(read).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
-  expect(read).toThrow(path);
-  expect(read).toThrow('registries["a.test"].origin.tls.ca[0]');
+test.each([
+  ['missing.pem', 'no such file'],
+  ['ca.pem/below', 'no such file'],
+  ['x'.repeat(300), 'no such file'],
+  ['other.txt', 'not PEM'],
+  ['.', 'it is a directory'],
+])('of %s it is told that it is %s', (name, found) => {
+  expect(readPem(join(folder, name))).toEqual({ found });
+});
+
+test('of a file that may not be read it is told', async () => {
+  const file = join(folder, 'secret.key');
+  await writeFile(file, pem);
+  await chmod(file, 0);
+  // The administrator may read everything.
+  expect(readPem(file)).toEqual(process.getuid?.() === 0 ? { text: pem } : { found: 'permission denied' });
+});
+
+test('what may be a key is not named', () => {
+  expect(pemName('/etc/ca.pem')).toBe('file "/etc/ca.pem"');
+  for (const text of [pem, 'MIIE\nMIIE', `MIIE${'A'.repeat(5000)}`]) expect(pemName(text)).not.toMatch(/MIIE|AAAA/);
+  expect(readPem('MIIE\nMIIE')).toEqual({ found: 'not PEM' });
 });

@@ -177,7 +177,7 @@ describe('all that is wrong is told with its place', () => {
       '{"hosts": {"a.b": {"pass": ["hunter2"]}}}',
       ':1:28: hosts["a.b"].pass: found a value that is not shown, expected a text',
     ],
-    ['{"hosts": {"a.b": {"passwort": "hunter2"}}}', 'unknown key "passwort", expected one of tls'],
+    ['{"hosts": {"a.b": {"passwort": "hunter2"}}}', 'unknown key "passwort", did you mean "pass"?'],
     ['{"hosts": {"__proto__": {"polluted": 1}}}', 'unknown key "polluted"'],
   ])('%s', (text, expected) => {
     expect(problem(text)).toContain(expected);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeRegistriesConf, readRegistriesConf } from '../../src/config/registries-conf.ts';
 import { compileRewrites } from '../../src/config/rewrite.ts';
+import { planHosts } from '../../src/remote/resolver.ts';
 import { expectCleanPrototype, problemOf } from './problem.ts';
 
 const place = { file: '/etc/containers/registries.conf' };
@@ -122,14 +123,47 @@ location = "m.b/x/"
 [[registry]]
 location = "docker.io/library/"`);
   expect(registries['*.example.com']).toMatchObject({
-    blocked: true,
+    origin: 'never',
     mirrors: [{ url: 'https://m.b', rewrites: [{ pattern: '^(.+)$', replacement: 'x/$1' }] }],
   });
-  expect(registries['*.example.com']).not.toHaveProperty('origin');
+  expect(registries['*.example.com']).not.toHaveProperty('blocked');
   expect(registries['docker.io/library']?.origin).toEqual({
     url: 'https://registry-1.docker.io',
     declaredAt: '/etc/containers/registries.conf:6',
   });
+});
+
+test('a block is of the name that a host has itself: not of its mirrors, but of a mirror that is blocked', () => {
+  const { config } = readRegistriesConf(
+    `[[registry]]
+location = "a.example"
+blocked = true
+[[registry]]
+location = "mirrors.example/old"
+blocked = true
+[[registry]]
+location = "b.example"
+[[registry.mirror]]
+location = "mirrors.example"
+[[registry]]
+location = "c.example"
+blocked = true
+[[registry.mirror]]
+location = "mirrors.example"`,
+    { file: '/etc/containers/registries.conf' },
+  );
+  const { hosts } = planHosts(config);
+  const asked = (registry: string, name: string) => {
+    const { endpoints, skipped } = hosts({ registry, name });
+    return [...endpoints.map(({ url }) => url), ...skipped.map(({ url, reason }) => `not ${url}: ${reason}`)];
+  };
+  expect(asked('a.example', 'x')).toEqual(['not https://a.example/v2: the registry is blocked']);
+  expect(asked('b.example', 'x')).toEqual(['https://mirrors.example/v2', 'https://b.example/v2']);
+  expect(asked('b.example', 'old/x')).toEqual([
+    'https://b.example/v2',
+    'not https://mirrors.example/v2: the registry "mirrors.example/old" is blocked',
+  ]);
+  expect(asked('c.example', 'x')).toEqual(['https://mirrors.example/v2']);
 });
 
 test('only this machine is asked over http, and only where it is insecure', () => {

@@ -101,11 +101,9 @@ describe("k3s' own examples", () => {
     ]);
     expect(asked(wildcard, 'quay.io/a/b')).toEqual([
       'https://registry.example.com:5000/v2/a/b ns=quay.io unverified',
-      'https://quay.io/v2/a/b',
+      'https://quay.io/v2/a/b unverified',
     ]);
-    expect(read(wildcard).warnings).toEqual([
-      'registries.yaml:7: configs["*"]: its tls is used for endpoints and named registries, not for all others',
-    ]);
+    expect(read(wildcard).warnings).toEqual([]);
   });
 
   test('the outline of a file, its placeholders filled in', () => {
@@ -221,8 +219,38 @@ test('a registry with an entry is not asked at the mirrors of all others', () =>
     'https://other.example/v2/a',
   ]);
   expect(read(yaml).warnings).toEqual([
-    'registries.yaml:5: configs["c.example"]: has no mirrors, those of "*" are for registries that are not named',
+    'registries.yaml:5: configs["c.example"]: with this entry it is asked without the mirrors of "*"; list it under mirrors to have them',
   ]);
+});
+
+test('the login of an endpoint takes nothing from the mirrors of "*", and is not warned of', () => {
+  const yaml =
+    'mirrors: { "*": { endpoint: [m.example] } }\nconfigs: { m.example: { auth: { username: u, password: p } } }';
+  expect(asked(yaml, 'r.example/a')).toEqual(['https://m.example/v2/a ns=r.example login', 'https://r.example/v2/a']);
+  expect(asked(yaml, 'm.example/a')).toEqual(['https://m.example/v2/a login']);
+  expect(read(yaml).warnings).toEqual([]);
+});
+
+test('tls of "*" is for every registry at its own address that has no entry', () => {
+  const yaml =
+    'configs:\n  "*": { tls: { insecure_skip_verify: true } }\n  a.example: { auth: { username: u, password: p } }\n  b.example: { tls: { insecure_skip_verify: no } }\n  c.example:\n';
+  expect(asked(yaml, 'other.example/a')).toEqual(['https://other.example/v2/a unverified']);
+  expect(asked(yaml, 'localhost:5000/a')).toEqual(['http://localhost:5000/v2/a']);
+  expect(asked(yaml, 'a.example/a')).toEqual(['https://a.example/v2/a login']);
+  expect(asked(yaml, 'c.example/a')).toEqual(['https://c.example/v2/a']);
+  expect(asked(yaml, 'b.example/a')).toEqual(['https://b.example/v2/a']);
+  expect(read(yaml).registries['*']).toEqual({
+    origin: { tls: { insecureSkipVerify: true }, declaredAt: `${file}:2` },
+    declaredAt: `${file}:2`,
+  });
+});
+
+test('an entry that says nothing keeps the tls of "*" away and the mirrors of "*" on, also where they are all', () => {
+  const yaml =
+    'mirrors: { "*": { endpoint: [m.example] } }\nconfigs: { "*": { tls: { insecure_skip_verify: yes } }, c.example: }';
+  const mirror = 'https://m.example/v2/a ns=c.example unverified';
+  expect(asked(yaml, 'c.example/a')).toEqual([mirror, 'https://c.example/v2/a']);
+  expect(asked(yaml, 'c.example/a', false)).toEqual([mirror]);
 });
 
 test('an endpoint that is listed twice is asked once', () => {
@@ -279,7 +307,7 @@ test('a login for all hosts is given to none', () => {
   const { credentials, warnings } = read('configs:\n  "*": { auth: { username: u, password: p } }');
   expect(credentials).toBeUndefined();
   expect(warnings).toEqual([
-    'registries.yaml:2: configs["*"]: its login is not used, a login goes to hosts that are named',
+    'registries.yaml:2: configs["*"]: its login is sent to no host, as logins are looked for by host: name those that it is for',
   ]);
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { helperCredentials } from '../../src/config/helper-credentials.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { loginOf } from '../../src/http/login-of.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
@@ -82,4 +83,14 @@ test('a provider that fails is UNAUTHORIZED, its own words are the cause alone',
   }
   const own = new RegistryError('INVALID_CONFIG', 'no such helper');
   expect(await failureOf(loginOf(request, () => Promise.reject(own)))).toBe(own);
+});
+
+test('a helper that fails is told with the repository that the login was for', async () => {
+  const provider = helperCredentials({ credsStore: 'ocifetch-is-not-there' });
+  expect(await failureOf(loginOf(request, provider))).toMatchObject({
+    code: 'INVALID_CONFIG',
+    host: 'registry.test:5000',
+    message:
+      'Cannot get a login for "registry.test:5000" to read "library/app": none from credential helper "docker-credential-ocifetch-is-not-there": there is no such program on PATH',
+  });
 });

@@ -3,8 +3,7 @@ import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import type { TlsOptions } from '../../src/endpoint.ts';
-import { RegistryError } from '../../src/errors.ts';
-import { checkTls, tlsFault } from '../../src/http/tls-fault.ts';
+import { tlsFaults } from '../../src/http/tls-fault.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { certificate } from '../server/certificate.ts';
 
@@ -29,7 +28,7 @@ test.each<[string, TlsOptions]>([
   ['a client certificate and its key', { cert, key }],
   ['both in one text', { cert: `${key}\n${cert}`, key: `${key}\n${cert}` }],
 ])('%s can be used', (_kind, tls) => {
-  expect(checkTls(tls, 'tls')).toBe(tls);
+  expect(tlsFaults(tls)).toEqual([]);
 });
 
 test.each<[string, TlsOptions, string, string]>([
@@ -44,21 +43,18 @@ test.each<[string, TlsOptions, string, string]>([
   ['a key of another certificate', { cert, key: otherKey }, 'key', 'it is not the key of the certificate in cert'],
   ['a certificate alone', { cert }, 'cert', 'it has no key beside it'],
   ['a key alone', { key }, 'key', 'it has no cert beside it'],
-])('%s is INVALID_CONFIG naming its key path, without a word of it', (_kind, tls, setting, found) => {
-  expect(tlsFault(tls)).toMatchObject({ setting });
-  let error: unknown;
-  try {
-    checkTls(tls, 'registries["a.test"].origin.tls');
-  } catch (thrown) {
-    error = thrown;
-  }
-  expect(error).toBeInstanceOf(RegistryError);
-  expect(error).toMatchObject({ code: 'INVALID_CONFIG' });
-  expect(String(error)).toContain(`Cannot use registries["a.test"].origin.tls.${setting}: `);
-  expect(String(error)).toContain(found);
+])('%s is told with its setting, without a word of it', (_kind, tls, setting, found) => {
+  const faults = tlsFaults(tls);
+  expect(faults).toMatchObject([{ setting, found: expect.stringContaining(found) }]);
   const lines = [cert, key, otherKey, garbage].flatMap((pem) => pem.split(/\r?\n/).filter((line) => /^\w+/.test(line)));
-  const told = inspect(error, { depth: 9 });
+  const told = inspect(faults, { depth: 9 });
   expect(lines.filter((line) => told.includes(line))).toEqual([]);
+});
+
+test('all faults are told at once, and of a part that could not be read nothing', () => {
+  const faults = tlsFaults({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
+  expect(faults.map(({ setting }) => setting)).toEqual(['ca[0]', 'ca[2]', 'cert', 'key']);
+  expect(tlsFaults({ cert }, { isWhole: false })).toEqual([]);
 });
 
 test('a client is not made with TLS settings that cannot be used: the key path tells which', () => {
@@ -72,7 +68,7 @@ test('a client is not made with TLS settings that cannot be used: the key path t
     [{ cert, key: otherKey }, 'key'],
   ] as const) {
     expect(made(tls)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
-    expect(made(tls)).toThrow(`Cannot use ${path}.${setting}: `);
+    expect(made(tls)).toThrow(`Cannot use config: ${path}.${setting}: its text: `);
   }
   expect(made({ ca: [cert], cert, key })).not.toThrow();
 });

@@ -1,13 +1,19 @@
+import { delimiter, join } from 'node:path';
 import { type Client, type Endpoint, loadConfig } from 'ocifetch';
 import { memoryStore } from 'ocifetch/server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
-import { type Case, type Kind, kinds, writeCase } from './support/configured.ts';
+import { type At, type Case, type Kind, kinds, writeCase } from './support/configured.ts';
+import { copyWithRegctl } from './support/configured-regctl.ts';
 import { copyAsConfigured } from './support/configured-skopeo.ts';
 import { type Containerd, startContainerd } from './support/containerd.ts';
 import { hostsTomlCases, ownHostsTomlCases } from './support/hosts-toml-cases.ts';
+import { authFileCases, dockerConfigCases } from './support/logins-cases.ts';
+import { ownFileCases } from './support/own-cases.ts';
+import { answered, toFetch, toFetchByDigest, toResolve } from './support/planned-requests.ts';
 import { openClient, pullAll } from './support/pull.ts';
 import { type Asked, type Behaviour, hostsByPiece, startHosts } from './support/recording-hosts.ts';
+import { failingRegctlCases, ownRegctlCases, regctlCases } from './support/regctl-cases.ts';
 import { blockedCases, ownBlockedCases, registriesConfCases } from './support/registries-conf-cases.ts';
 import { registriesYamlCases } from './support/registries-yaml-cases.ts';
 import { putSmallImage } from './support/small-image.ts';
@@ -25,21 +31,25 @@ interface Prepared {
   readonly named: string;
   /** What the hosts were asked since the last call. */
   readonly asked: () => Asked[];
+  readonly at: At;
 }
 
 let images = 0;
 
-/** Starts the hosts of a case, before an image that nobody has had before, and reads its files. */
+/**
+ * Starts the hosts of a case, before an image that nobody has had before, and reads its files. With a behaviour all hosts
+ * have it, and want tokens.
+ */
 async function prepare(
   cleanup: Cleanup,
   kind: Kind,
-  { hosts, files, repository, byDigest }: Case,
+  { hosts, tls, files, repository, byDigest }: Case,
   behaviour?: Behaviour,
 ): Promise<Prepared> {
   const store = memoryStore();
   const { digest } = await putSmallImage(store, `image ${process.pid} ${++images}`);
   const all = Object.fromEntries(Object.entries(hosts).map(([key, own]) => [key, behaviour ?? own]));
-  const { at, asked } = await startHosts(cleanup, all, () => store);
+  const { at, asked } = await startHosts(cleanup, all, () => store, { tls, tokens: behaviour !== undefined });
   const home = await cleanup.folder();
   const folder = await writeCase(home, kind, files(at));
   const name = repository(at);
@@ -51,6 +61,7 @@ async function prepare(
     reference: byDigest ? `${name}@${digest}` : `${name}:v1`,
     named: `manifests/${byDigest ? digest : 'v1'}`,
     asked,
+    at,
   };
 }
 
@@ -61,8 +72,9 @@ async function pullByDigests({ client, reference, repository }: Prepared): Promi
 }
 
 /**
- * Without the questions for a named manifest as a blob. A digest that a host has no manifest of may be a blob's: ocifetch
- * asks that host at once, containerd all hosts once none has the manifest.
+ * Without the questions for a named manifest as a blob, for the comparison with other tools. A digest that a host has no
+ * manifest of may be a blob's: ocifetch asks that host at once, containerd all hosts once none has the manifest, and skopeo
+ * nobody. That ocifetch asks each host so, and when, is held below, where its run is compared with its plan.
  */
 function asManifests(asked: readonly Asked[]): Asked[] {
   const pieces = new Set(asked.map(({ piece }) => piece));
@@ -124,46 +136,83 @@ describeWith(['skopeo'], 'the hosts that skopeo asks with a registries.conf are 
   });
 });
 
+/** regctl and ocifetch may ask a host more than once for a piece, too. */
+describeWith(['regctl'], 'the hosts that regctl asks with its config.json are asked in its order', () => {
+  const cleanup = createCleanup();
+  afterAll(() => cleanup.close());
+
+  const bothOrders = async (one: Case) => {
+    const { client, folder, home, reference, named, asked } = await prepare(cleanup, kinds.regctlConfig, one);
+    await copyWithRegctl(home, join(folder, 'config.json'), reference);
+    const expected = hostsByPiece(asManifests(asked()));
+    await pullAll(client, reference);
+    return { expected, found: hostsByPiece(asManifests(asked())), named };
+  };
+
+  test.each(regctlCases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
+    const { expected, found } = await bothOrders(one);
+    expect(found).toEqual(expected);
+    // Index, manifest, config and layer.
+    expect(Object.keys(expected)).toHaveLength(4);
+  });
+
+  test.each(failingRegctlCases.map((one) => [one.name, one] as const))('first: %s', async (_name, one) => {
+    const { expected, found, named } = await bothOrders(one);
+    expect(found[named]).toEqual(expected[named]);
+    expect(expected[named]?.length).toBeGreaterThan(1);
+  });
+});
+
 /** Who was asked last for each piece: who gave it. */
 const lastOf = (hosts: Record<string, string[]>): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(hosts).map(([piece, names]) => [piece, names.at(-1)]));
 
-describe('with no host that has anything, all are asked as the plan says', () => {
+/** Every configuration of the suite, each with what it is of. */
+const planned: readonly (Case & { readonly kind: Kind; readonly of: string })[] = [
+  ...[...hostsTomlCases, ...ownHostsTomlCases].map((one) => ({ ...one, kind: kinds.hostsDirectory, of: 'hosts.toml' })),
+  ...[...registriesConfCases, ...blockedCases, ...ownBlockedCases].map((one) => ({
+    ...one,
+    kind: kinds.registriesConf,
+    of: 'registries.conf',
+  })),
+  ...registriesYamlCases.map((one) => ({ ...one, kind: kinds.registriesYaml, of: 'registries.yaml' })),
+  ...[...regctlCases, ...failingRegctlCases, ...ownRegctlCases].map((one) => ({
+    ...one,
+    kind: kinds.regctlConfig,
+    of: "regctl's config.json",
+  })),
+  ...dockerConfigCases.map((one) => ({ ...one, kind: kinds.dockerConfig, of: "Docker's config.json" })),
+  ...authFileCases.map((one) => ({ ...one, kind: kinds.authFile, of: "Podman's auth.json" })),
+  ...ownFileCases.map((one) => ({ ...one, kind: kinds.file, of: 'own file' })),
+];
+
+/**
+ * The whole list of requests: hosts that have nothing are all asked, and as each wants a token for the scope that it is
+ * asked for, scopes and logins are compared, too.
+ */
+describe('with no host that has anything, all are asked as the plan says, and nothing else is', () => {
   const cleanup = createCleanup();
-  afterAll(() => cleanup.close());
+  const path = process.env.PATH;
+  afterAll(async () => {
+    process.env.PATH = path;
+    await cleanup.close();
+  });
 
-  const blob = `sha256:${'0'.repeat(64)}`;
+  const digest = `sha256:${'0'.repeat(64)}`;
 
-  test.each([
-    ...[...hostsTomlCases, ...ownHostsTomlCases].map((one) => ({
-      ...one,
-      kind: kinds.hostsDirectory,
-      file: 'hosts.toml',
-    })),
-    ...[...registriesConfCases, ...blockedCases, ...ownBlockedCases].map((one) => ({
-      ...one,
-      kind: kinds.registriesConf,
-      file: 'registries.conf',
-    })),
-    ...registriesYamlCases.map((one) => ({ ...one, kind: kinds.registriesYaml, file: 'registries.yaml' })),
-  ])('$file: $name', async ({ kind, ...one }) => {
-    const { client, repository, reference, asked } = await prepare(cleanup, kind, one, 404);
-    const { endpoints, skipped } = client.plan(reference);
-    const urls = (capability: Endpoint['capabilities'][number], method: string, piece: string): string[] =>
-      endpoints
-        .filter(({ capabilities }) => capabilities.includes(capability))
-        .map(({ url, repository: name, namespace }) => {
-          const query = namespace === undefined ? '' : `?ns=${namespace}`;
-          return `${method} ${url}/${name}/${piece}${query}`;
-        });
-    const code = endpoints.length > 0 ? 'NOT_FOUND' : 'NO_HOSTS';
-    const shown = (): string[] => asManifests(asked()).map(({ method, url }) => `${method} ${url}`);
-    const digest = reference.split('@')[1];
+  test.each(planned.map((one) => [`${one.of}: ${one.name}`, one] as const))('%s', async (_name, { kind, ...one }) => {
+    const { client, folder, repository, reference, asked, at } = await prepare(cleanup, kind, one, 404);
+    process.env.PATH = `${join(folder, 'bin')}${delimiter}${path}`;
+    const plan = client.plan(reference);
+    const code = plan.endpoints.length > 0 ? 'NOT_FOUND' : 'NO_HOSTS';
     await expect(client.resolve(reference)).rejects.toMatchObject({ code });
-    expect(shown()).toEqual(urls(digest === undefined ? 'resolve' : 'pull', 'HEAD', `manifests/${digest ?? 'v1'}`));
+    expect(answered(asked(), at)).toEqual(toResolve(plan));
+    const fetcher = client.fetcher(repository);
     const mediaType = 'application/octet-stream';
-    await expect(client.fetcher(repository).fetchByDigest(blob, { mediaType })).rejects.toMatchObject({ code });
-    expect(shown()).toEqual(urls('pull', 'GET', `blobs/${blob}`));
-    expect(endpoints.length + skipped.length).toBeGreaterThan(0);
+    await expect(fetcher.fetchByDigest(digest, { mediaType })).rejects.toMatchObject({ code });
+    expect(answered(asked(), at)).toEqual(toFetch(plan, `blobs/${digest}`));
+    await expect(fetcher.fetchByDigest(digest)).rejects.toMatchObject({ code });
+    expect(answered(asked(), at)).toEqual(toFetchByDigest(plan, digest));
+    expect(plan.endpoints.length + plan.skipped.length).toBeGreaterThan(0);
   });
 });

@@ -32,6 +32,7 @@ test.each<[given: unknown, told: string]>([
   [[{ url: good.url, repository: 'x' }], '"[0].scopes" is "undefined"'],
   [[{ ...good, namespace: 5 }], '"[0].namespace" is "5"'],
   [[{ ...good, headers: { authorization: ['secret'] } }], '"[0].headers" is "an object"'],
+  [[{ ...good, headers: { 'X-Key': 'secret', 'x-key': 'secret' } }], '"X-Key" and "x-key" are one header'],
   [[{ ...good, tls: ['secret'] }], '"[0].tls"'],
   [[{ ...good, connectTimeout: 0 }], '"[0].connectTimeout" is "0"'],
 ])('a resolver that gives %j is INVALID_CONFIG, named', (given, told) => {

@@ -1,8 +1,13 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Endpoint } from '../../src/endpoint.ts';
 import type { Config, HostConfig } from '../../src/index.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { createResolver } from '../../src/remote/resolver.ts';
+import { certificate } from '../server/certificate.ts';
+import { atEnd } from '../support/http.ts';
 
 const mirror = (options: Partial<HostConfig> = {}): HostConfig => ({ url: 'https://mirror.test', ...options });
 const plan = (config: Config, reference = 'origin.test/team/app') => createClient({ config }).plan(reference);
@@ -178,6 +183,115 @@ test('a resolver refuses at once what is wrong with its configuration', () => {
   expect(() => createResolver(bad)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
   const missing = withMirrors(mirror({ tls: { ca: ['/nowhere/ca.pem'] } }));
   expect(() => createResolver(missing)).toThrow(/registries\["origin\.test"\]\.mirrors\[0\]\.tls\.ca\[0\].*nowhere/);
+});
+
+test('all certificates and keys that cannot be used are told at once, each with its place, key and file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'resolver-'));
+  atEnd(() => rm(folder, { recursive: true }));
+  const path = (name: string): string => join(folder, name);
+  const garbage = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  await writeFile(path('words.pem'), 'words');
+  await writeFile(path('garbage.pem'), garbage);
+  await writeFile(path('good.pem'), certificate.cert);
+  const ca = ['good.pem', 'no-ca.pem', 'words.pem', 'garbage.pem'].map(path);
+  const config: Config = {
+    registries: {
+      'a.test': { mirrors: [mirror({ tls: { ca }, declaredAt: '/etc/k3s.yaml:4' })] },
+      '*': {
+        origin: {
+          tls: { cert: path('good.pem'), key: path('no-key.pem') },
+          declaredAt: '/certs.d/_default/hosts.toml:1',
+        },
+      },
+      'b.test': { mirrors: [mirror({ tls: { cert: folder, key: path('words.pem') } })] },
+      'c.test': { mirrors: [mirror({ tls: { cert: path('good.pem'), key: path('good.pem') } })] },
+    },
+  };
+  const lines = (thrown: unknown): string[] => (thrown as Error).message.replaceAll(folder, '/dir').split('\n');
+  let error: unknown;
+  try {
+    createClient({ config });
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toMatchObject({ code: 'INVALID_CONFIG' });
+  expect(lines(error)).toEqual([
+    'Cannot use config: 7 problems',
+    '  /etc/k3s.yaml:4: registries["a.test"].mirrors[0].tls.ca[1]: file "/dir/no-ca.pem": no such file',
+    '  /etc/k3s.yaml:4: registries["a.test"].mirrors[0].tls.ca[2]: file "/dir/words.pem": not PEM',
+    '  /etc/k3s.yaml:4: registries["a.test"].mirrors[0].tls.ca[3]: file "/dir/garbage.pem": certificate 1 of 1 in it cannot be read',
+    '  /certs.d/_default/hosts.toml:1: registries["*"].origin.tls.key: file "/dir/no-key.pem": no such file',
+    '  registries["b.test"].mirrors[0].tls.cert: file "/dir": it is a directory',
+    '  registries["b.test"].mirrors[0].tls.key: file "/dir/words.pem": not PEM',
+    '  registries["c.test"].mirrors[0].tls.key: file "/dir/good.pem": no private key can be read from it: it is none, or encrypted',
+  ]);
+});
+
+test('an origin without a URL is the registry itself, with what is said of it', () => {
+  const headers = { 'X-Key': 'value' };
+  const config: Config = {
+    registries: {
+      '*': { mirrors: [mirror()], origin: { headers, tls: { insecureSkipVerify: true }, capabilities: ['resolve'] } },
+      'one.test': { origin: { concurrency: 1 } },
+      'one.test/below': { origin: { concurrency: 2 } },
+    },
+  };
+  const asked = (reference: string) => plan(config, reference).endpoints;
+  expect(asked('quay.io/a')).toMatchObject([
+    { url: 'https://mirror.test/v2', namespace: 'quay.io' },
+    {
+      url: 'https://quay.io/v2',
+      headers: { 'X-Key': '***' },
+      tls: { insecureSkipVerify: true },
+      capabilities: ['resolve'],
+    },
+  ]);
+  expect(asked('quay.io/a')[1]).not.toHaveProperty('namespace');
+  expect(asked('alpine')[1]).toMatchObject({
+    url: 'https://registry-1.docker.io/v2',
+    tls: { insecureSkipVerify: true },
+  });
+  expect(asked('localhost:5000/a')[1]).toMatchObject({ url: 'http://localhost:5000/v2' });
+  expect(asked('localhost:5000/a')[1], 'over http').not.toHaveProperty('tls');
+  expect(asked('one.test/a')).toMatchObject([{ url: 'https://one.test/v2', concurrency: 1 }]);
+  expect(asked('one.test/below/a')).toMatchObject([{ url: 'https://one.test/v2', concurrency: 2 }]);
+});
+
+test('a certificate that is not checked is warned of once for each host, with the first place', () => {
+  const tls = { insecureSkipVerify: true };
+  const texts: string[] = [];
+  const config: Config = {
+    registries: {
+      'a.test': { mirrors: [mirror({ tls, declaredAt: 'one:1' }), mirror({ url: 'https://other.test', tls })] },
+      'b.test': { mirrors: [mirror({ tls, declaredAt: 'one:2' })], origin: { tls } },
+      'c.test': { mirrors: [mirror({ tls, declaredAt: 'one:3' })] },
+      '*': { origin: { tls, declaredAt: 'one:4' } },
+    },
+  };
+  createClient({ config, onEvent: (event) => texts.push(event.type === 'warning' ? event.text : event.type) });
+  expect(texts).toEqual([
+    'the certificate of https://mirror.test/v2 is not checked: insecureSkipVerify (one:1, and 2 more)',
+    'the certificate of https://other.test/v2 is not checked: insecureSkipVerify',
+    'the certificate of https://b.test/v2 is not checked: insecureSkipVerify',
+    'the certificate of every registry that "*" is for is not checked: insecureSkipVerify (one:4)',
+  ]);
+});
+
+test('a mirror that is itself a blocked registry is left out, but not where all others are blocked', () => {
+  const config: Config = {
+    registries: {
+      'origin.test': { mirrors: [mirror(), mirror({ url: 'https://second.test' })] },
+      'mirror.test/team': { blocked: true, declaredAt: 'one:1' },
+      '*': { blocked: true },
+    },
+  };
+  const { endpoints, skipped } = plan(config);
+  expect(endpoints.map(({ url }) => url)).toEqual(['https://second.test/v2', 'https://origin.test/v2']);
+  expect(skipped).toEqual([
+    { url: 'https://mirror.test/v2', reason: 'the registry "mirror.test/team" is blocked', declaredAt: 'one:1' },
+  ]);
+  expect(plan(config, 'origin.test/other/app').skipped).toEqual([]);
+  expect(plan(config, 'mirror.test/other/app').endpoints).toEqual([]);
 });
 
 test('a rule that names a group which its pattern has not is warned of', () => {

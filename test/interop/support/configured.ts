@@ -11,6 +11,8 @@ export interface Case {
   /** What it is about: the name of its tests. */
   readonly name: string;
   readonly hosts: Readonly<Record<string, Behaviour>>;
+  /** Those of the hosts that speak TLS. */
+  readonly tls?: readonly string[];
   /** By path below the folder that the tool reads. */
   readonly files: (at: At) => Readonly<Record<string, string>>;
   /** `registry/name`. */
@@ -32,17 +34,29 @@ export const kinds = {
     options: (folder) => ({ registriesConf: join(folder, 'registries.conf') }),
   },
   registriesYaml: { folder: 'k3s', options: (folder) => ({ registriesYaml: join(folder, 'registries.yaml') }) },
+  regctlConfig: { folder: '.regctl', options: (folder) => ({ regctlConfig: join(folder, 'config.json') }) },
+  // These have no mirrors: where some are needed, ocifetch's own file has them.
+  dockerConfig: {
+    folder: '.docker',
+    options: (folder) => ({ dockerConfig: join(folder, 'config.json'), file: join(folder, 'ocifetch.json') }),
+  },
+  authFile: {
+    folder: 'containers',
+    options: (folder) => ({ authFile: join(folder, 'auth.json'), file: join(folder, 'ocifetch.json') }),
+  },
+  file: { folder: 'ocifetch', options: (folder) => ({ file: join(folder, 'ocifetch.json') }) },
 } as const satisfies Record<string, Kind>;
 
-/** Writes the files of a case below `parent` and gives the folder of its tool. */
+/** Writes the files of a case below `parent`, programs below `bin/` as such, and gives the folder of its tool. */
 export async function writeCase(parent: string, kind: Kind, files: Readonly<Record<string, string>>): Promise<string> {
   const folder = join(parent, kind.folder);
   // Even where it is empty: without it skopeo reads the system's.
   if (kind === kinds.registriesConf) await mkdir(join(folder, 'registries.conf.d'), { recursive: true });
-  for (const [name, text] of Object.entries(files)) {
+  const own = 'file' in kind.options(folder) ? { 'ocifetch.json': '{}' } : {};
+  for (const [name, text] of Object.entries({ ...own, ...files })) {
     const path = join(folder, name);
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
+    await writeFile(path, text, name.startsWith('bin/') ? { mode: 0o755 } : {});
   }
   return folder;
 }

@@ -1,5 +1,6 @@
 import type { Registry } from 'ocifetch';
 import { type Handler, listen, serve } from 'ocifetch/server';
+import { certificate } from '../../server/certificate.ts';
 import type { Cleanup } from './cleanup.ts';
 import { freePort } from './process.ts';
 
@@ -18,12 +19,29 @@ export interface Asked {
   readonly piece: string;
   /** Value of `ns`. */
   readonly namespace?: string;
+  /** Of hosts that want tokens: the scope and whose login the token was for; `none` where nobody was asked for one yet. */
+  readonly token?: Token | 'none';
+  /** Names of its headers that begin with `x-`. */
+  readonly headers: readonly string[];
+}
+
+export interface Token {
+  readonly scope: string;
+  /** The user name, or the refresh token itself. */
+  readonly login?: string | undefined;
+}
+
+export interface HostsOptions<Key extends string> {
+  /** The hosts that speak TLS, with a certificate that nobody trusts unless it is told to. */
+  readonly tls?: readonly Key[] | undefined;
+  /** Every host wants a token of its own, and what they are asked without one is told, too. */
+  readonly tokens?: boolean | undefined;
 }
 
 export interface RecordingHosts<Key extends string> {
   /** `127.0.0.1:port` by key. */
   readonly at: Readonly<Record<Key, string>>;
-  /** What was asked since the last call, in order; not `/v2/` itself, at which some tools knock first. */
+  /** What was asked since the last call, in order; not `/v2/` itself, at which some tools knock first, nor for tokens. */
   asked(): Asked[];
 }
 
@@ -32,6 +50,7 @@ export async function startHosts<Key extends string>(
   cleanup: Cleanup,
   behaviours: Readonly<Record<Key, Behaviour>>,
   registry: Registry,
+  { tls = [], tokens = false }: HostsOptions<Key> = {},
 ): Promise<RecordingHosts<Key>> {
   const content = serve(registry);
   const log: Asked[] = [];
@@ -42,26 +61,46 @@ export async function startHosts<Key extends string>(
       continue;
     }
     const handler: Handler = async (request) => {
-      const asked = parse(host, request);
+      const { pathname } = new URL(request.url);
+      if (tokens && pathname === '/token') return Response.json({ token: JSON.stringify(await tokenFor(request)) });
+      const asked = parse(host, request, tokens);
       if (!asked) return content(new Request(new URL('/v2/', request.url), { method: request.method }));
       log.push(asked);
+      if (asked.token === 'none') return challenge(request);
       if (behaviour !== 'has all') return new Response(null, { status: behaviour });
       const { method, headers, signal } = request;
       return content(new Request(new URL(`/v2/any/name/${asked.piece}`, request.url), { method, headers, signal }));
     };
-    const server = await listen(handler);
+    const server = await listen(handler, tls.includes(host) ? { tls: certificate } : {});
     cleanup.add(server.close);
     at[host] = `127.0.0.1:${server.port}`;
   }
   return { at: at as Record<Key, string>, asked: () => log.splice(0) };
 }
 
-function parse(host: string, { method, url }: Request): Asked | undefined {
+/** The scope is left to who asks, so that it is the plan's. */
+function challenge({ url }: Request): Response {
+  const { origin, host } = new URL(url);
+  const wanted = `Bearer realm="${origin}/token",service="${host}"`;
+  return new Response(null, { status: 401, headers: { 'www-authenticate': wanted } });
+}
+
+async function tokenFor(request: Request): Promise<Token> {
+  const form = new URLSearchParams(await request.text());
+  const fields = request.method === 'POST' ? form : new URL(request.url).searchParams;
+  const [, basic] = /^Basic (.*)$/.exec(request.headers.get('authorization') ?? '') ?? [];
+  const user = basic && Buffer.from(basic, 'base64').toString().split(':')[0];
+  return { scope: fields.getAll('scope').join(' '), login: fields.get('refresh_token') ?? user };
+}
+
+function parse(host: string, request: Request, tokens: boolean): Asked | undefined {
+  const { method, url } = request;
   const { origin, pathname, searchParams } = new URL(url);
   const [, base, piece] = /^(.+)\/((?:manifests|blobs)\/[^/]+)$/.exec(decodeURIComponent(pathname)) ?? [];
   if (base === undefined || piece === undefined) return undefined;
   const query = [...searchParams].map(([name, value]) => `${name}=${value}`).join('&');
   const namespace = searchParams.get('ns');
+  const [, token] = /^Bearer (.*)$/.exec(request.headers.get('authorization') ?? '') ?? [];
   return {
     host,
     method,
@@ -69,6 +108,8 @@ function parse(host: string, { method, url }: Request): Asked | undefined {
     base,
     piece,
     ...(namespace !== null && { namespace }),
+    ...(tokens && { token: token === undefined ? 'none' : JSON.parse(token) }),
+    headers: [...request.headers.keys()].filter((name) => name.startsWith('x-')).sort(),
   };
 }
 

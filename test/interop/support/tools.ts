@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
 
 /** The programs the suite runs, and how Debian and Ubuntu name the packages they are in. */
@@ -15,13 +16,24 @@ const packages = {
   tar: 'tar',
 } as const;
 
-export type Tool = keyof typeof packages;
+/** Those that no package has: `scripts/install-go-tools.mjs` builds them where there is a Go. */
+const built = ['regctl'] as const;
+
+export type Tool = keyof typeof packages | (typeof built)[number];
+
+const isBuilt = (tool: Tool): boolean => built.some((name) => name === tool);
 
 /** PATH, and the folders of system programs that a user's PATH may lack. */
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+const folders = [
+  ...(process.env.PATH ?? '').split(delimiter),
+  ...['/usr/local/sbin', '/usr/sbin', '/sbin'],
+  fileURLToPath(new URL('../../../.tools/bin', import.meta.url)),
+  ...(process.env.GOBIN ? [process.env.GOBIN] : []),
+  '/usr/local/go/bin',
+];
 
 /** Where a program is, or `undefined`. */
-export function locate(tool: Tool): string | undefined {
+export function locate(tool: Tool | 'go'): string | undefined {
   return folders
     .map((folder) => join(folder, tool))
     .find((path) => {
@@ -34,23 +46,35 @@ export function locate(tool: Tool): string | undefined {
     });
 }
 
+function missingText(tool: Tool): string {
+  const how =
+    tool in packages
+      ? `apt-get install ${packages[tool as keyof typeof packages]}`
+      : `node scripts/install-go-tools.mjs${locate('go') === undefined ? ', where there is a Go' : ''}`;
+  return `${tool} is missing: ${how}`;
+}
+
 /**
  * Declares a suite that needs programs. Where one is missing, the suite names it and how to get it, and is skipped;
- * with CI in the environment it fails instead.
+ * with CI in the environment it fails instead. A program that is built with Go is not asked for where there is no Go: the
+ * suite is left out.
  */
 export function describeWith(tools: readonly Tool[], name: string, declare: () => void): void {
   const missing = tools.filter((tool) => locate(tool) === undefined);
-  const messages = missing.map((tool) => `${tool} is missing: apt-get install ${packages[tool]}`);
+  const messages = missing.map(missingText);
   if (missing.length === 0) {
     describe(name, declare);
-  } else if (process.env.CI) {
+    return;
+  }
+  const isPossible = locate('go') !== undefined || !missing.some(isBuilt);
+  if (process.env.CI && isPossible) {
     describe(name, () => {
       test('the programs that the suite runs are installed', () => {
         throw new Error(messages.join('; '));
       });
     });
-  } else {
-    for (const message of messages) console.warn(message);
-    describe.skip(`${name} (${messages.join('; ')})`, declare);
+    return;
   }
+  for (const message of messages) console.warn(message);
+  if (isPossible) describe.skip(`${name} (${messages.join('; ')})`, declare);
 }

@@ -1,0 +1,46 @@
+// node scripts/install-go-tools.mjs: builds the programs of the tests against other clients that no Debian package has,
+// with the machine's Go and by its module proxy, into .tools/bin (not part of the repository).
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Each by the package of its program, and the version that the tests were written with. */
+const programs = {
+  regctl: ['github.com/regclient/regclient/cmd/regctl', 'v0.11.7'],
+  crane: ['github.com/google/go-containerregistry/cmd/crane', 'v0.22.1'],
+};
+
+const folder = fileURLToPath(new URL('../.tools/bin', import.meta.url));
+const suffix = process.platform === 'win32' ? '.exe' : '';
+/** Also where Go's own archive is unpacked, which a PATH may lack. */
+const env = {
+  ...process.env,
+  PATH: [process.env.PATH ?? '', '/usr/local/go/bin'].join(delimiter),
+  GOBIN: folder,
+  // As `go install` of a module elsewhere needs it, whatever the user has set.
+  GOFLAGS: '-mod=mod',
+  CGO_ENABLED: '0',
+};
+
+const go = (args, stdout) =>
+  spawnSync(`go${suffix}`, args, { env, encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'] });
+
+/** Whether a program is there, built from this version. */
+function isThere(name, version) {
+  const file = join(folder, name + suffix);
+  return existsSync(file) && go(['version', '-m', file], 'pipe').stdout.includes(`\t${version}\t`);
+}
+
+if (go(['version'], 'ignore').error) {
+  console.error('Cannot build programs: there is no go on PATH nor in /usr/local/go/bin (https://go.dev/doc/install)');
+  process.exit(1);
+}
+for (const [name, [path, version]] of Object.entries(programs)) {
+  if (isThere(name, version)) continue;
+  console.log(`${name}: go install ${path}@${version}`);
+  const { status } = go(['install', `${path}@${version}`], 'inherit');
+  if (status === 0) continue;
+  console.error(`Cannot build ${name}: go ended with ${status}`);
+  process.exitCode = 1;
+}
