@@ -1,7 +1,7 @@
 import type { Attempt } from './endpoint.ts';
 import { asRegistryError, furthestOf, RegistryError } from './errors.ts';
 import type { Repository } from './oci/reference.ts';
-import type { CallOptions, Fetched, FetchOptions, Registry, Source } from './source.ts';
+import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 
 /** A source that failed before another one answered. */
 export interface Failed {
@@ -20,53 +20,67 @@ export const failedBefore = (fetched: Fetched): readonly Failed[] => before.get(
  * source is told whether another is left. When all have failed, the error has the code that got furthest (`NOT_FOUND`
  * only where every one says so) and every attempt. Without sources: `NO_HOSTS`.
  */
-export const firstOf = (...sources: readonly Source[]): Source => inTurn(sources, () => true, true);
+export const firstOf = (...sources: readonly Source[]): Source => inTurn(sources, {});
 
 /**
  * The second source only where the first, or a host of it, says that it has it not (`NOT_FOUND`): other failures would
  * be the second one's, too. So the last host of the first is asked as the last one is. Errors as those of `firstOf`.
  */
-export const orElse = (first: Source, second: Source): Source => inTurn([first, second], lacksIt, false);
+export const orElse = (first: Source, second: Source): Source =>
+  inTurn([first, second], { movesOn: lacksIt, tellsNothing: true });
 
 const lacksIt = ({ code, attempts }: RegistryError): boolean =>
   code === 'NOT_FOUND' || attempts.some(({ outcome }) => outcome === 'NOT_FOUND');
 
-/** Asks one after the other, as long as `movesOn` says so of the error; each knows of those after it if `tellsMore`. */
-function inTurn(sources: readonly Source[], movesOn: (error: RegistryError) => boolean, tellsMore: boolean): Source {
-  const ask = async <T>(
-    doing: string,
-    order: readonly Source[],
-    options: CallOptions,
-    one: (source: Source, options: CallOptions) => Promise<T>,
-  ): Promise<{ readonly answer: T; readonly failed: readonly Failed[] }> => {
-    if (options.signal?.aborted) throw failureOf(undefined, doing, options.signal);
-    const failed: Failed[] = [];
-    for (const [index, source] of order.entries()) {
-      try {
-        const more = options.more || (tellsMore && index + 1 < order.length);
-        return { answer: await one(source, { ...options, more }), failed };
-      } catch (thrown) {
-        const error = failureOf(thrown, doing, options.signal);
-        const errors = [...failed.map((each) => each.error), error];
-        if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
-        if (!movesOn(error)) throw combineErrors(doing, errors);
-        failed.push({ from: source.name ?? error.attempts[0]?.url, error });
-      }
+/** A question that any of several places can answer. */
+export interface Question<Place, Answer> {
+  /** What is attempted, for messages: `Cannot resolve "latest"`. */
+  readonly doing: string;
+  readonly places: readonly Place[];
+  ask(place: Place, options: CallOptions): Promise<Answer>;
+  /** Whether the next place is asked after this error; left out: after every one. `ABORTED` always ends it. */
+  readonly movesOn?: ((error: RegistryError) => boolean) | undefined;
+  /** Places are not told that others are left after them. */
+  readonly tellsNothing?: boolean | undefined;
+}
+
+/**
+ * Asks one place after the other until one answers: the loop under `firstOf`, for questions of any kind. Each is told
+ * whether another is left. Gives the answer, and what was asked in vain before it; errors as those of `firstOf`.
+ */
+export async function askInTurn<Place extends Pick<Source, 'name'>, Answer>(
+  { doing, places, ask, movesOn = () => true, tellsNothing = false }: Question<Place, Answer>,
+  options: CallOptions = {},
+): Promise<{ readonly answer: Answer; readonly failed: readonly Failed[] }> {
+  if (options.signal?.aborted) throw failureOf(undefined, doing, options.signal);
+  const failed: Failed[] = [];
+  for (const [index, place] of places.entries()) {
+    try {
+      const more = options.more || (!tellsNothing && index + 1 < places.length);
+      return { answer: await ask(place, { ...options, more }), failed };
+    } catch (thrown) {
+      const error = failureOf(thrown, doing, options.signal);
+      const errors = [...failed.map((each) => each.error), error];
+      if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
+      if (!movesOn(error)) throw combineErrors(doing, errors);
+      failed.push({ from: place.name ?? error.attempts[0]?.url, error });
     }
-    throw combineErrors(
-      doing,
-      failed.map(({ error }) => error),
-    );
-  };
+  }
+  const errors = failed.map(({ error }) => error);
+  throw combineErrors(doing, errors);
+}
+
+function inTurn(sources: readonly Source[], how: Pick<Question<Source, unknown>, 'movesOn' | 'tellsNothing'>): Source {
   return {
     resolve: async (reference, options = {}) => {
-      const one = (source: Source, each: CallOptions) => source.resolve(reference, each);
-      return (await ask(`Cannot resolve "${reference}"`, sources, options, one)).answer;
+      const ask = (source: Source, each: CallOptions) => source.resolve(reference, each);
+      const doing = `Cannot resolve "${reference}"`;
+      return (await askInTurn({ ...how, doing, places: sources, ask }, options)).answer;
     },
     fetch: async (target, options = {}) => {
-      const one = (source: Source, each: CallOptions) => source.fetch(target, { ...options, ...each });
-      const order = inOrder(sources, options);
-      const { answer, failed } = await ask(`Cannot fetch "${target.digest}"`, order, options, one);
+      const ask = (source: Source, each: CallOptions) => source.fetch(target, { ...options, ...each });
+      const question = { ...how, doing: `Cannot fetch "${target.digest}"`, places: inOrder(sources, options), ask };
+      const { answer, failed } = await askInTurn(question, options);
       if (failed.length > 0) before.set(answer, [...failed, ...failedBefore(answer)]);
       return answer;
     },
@@ -119,12 +133,18 @@ export const under =
   (repository) =>
     registry({ ...repository, name: `${prefix}/${repository.name}` });
 
-/** A registry of only those repositories that `allowed` says yes to; the others are `NOT_FOUND`. */
+/** A registry of only those repositories that `allowed` says yes to; the others are `NOT_FOUND`, and nobody refers to their content. */
 export const only =
   (registry: Registry, allowed: (repository: Repository) => boolean): Registry =>
   (repository) => {
     if (allowed(repository)) return registry(repository);
     const refuse = (): Promise<never> =>
       Promise.reject(new RegistryError('NOT_FOUND', `No repository "${repository.registry}/${repository.name}" here`));
-    return { resolve: refuse, fetch: refuse };
+    const none: Source & Lister & Referrers = {
+      resolve: refuse,
+      fetch: refuse,
+      tags: refuse,
+      referrers: async () => [],
+    };
+    return none;
   };

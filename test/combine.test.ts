@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bytesBody } from '../src/body.ts';
-import { combineErrors, failedBefore, firstOf, only, orElse, under } from '../src/combine.ts';
+import { askInTurn, combineErrors, failedBefore, firstOf, only, orElse, under } from '../src/combine.ts';
 import { type Attempt, printable } from '../src/endpoint.ts';
 import { type ErrorCode, RegistryError } from '../src/errors.ts';
 import type { Repository } from '../src/oci/reference.ts';
@@ -279,6 +279,29 @@ test('NOT_FOUND only where every one says so', () => {
   }
   const missing = [new RegistryError('NOT_FOUND', 'a'), new RegistryError('NOT_FOUND', 'b')];
   expect(combineErrors('it', missing)).toEqual(failsWith('NOT_FOUND', { message: 'it: a; b' }));
+});
+
+test('places of any kind are asked in turn, and what failed before the answer is told', async () => {
+  const log: string[] = [];
+  const place = (name: string, code?: ErrorCode) => ({
+    name,
+    count: async ({ more }: CallOptions): Promise<number> => {
+      log.push(`${name} ${more}`);
+      if (code) throw new RegistryError(code, `${name} says ${code}`);
+      return name.length;
+    },
+  });
+  const places = [place('a', 'NOT_FOUND'), place('bb', 'DENIED'), place('ccc')];
+  const ask = (one: (typeof places)[number], options: CallOptions): Promise<number> => one.count(options);
+  const { answer, failed } = await askInTurn({ doing: 'Cannot count', places, ask });
+  expect([answer, failed.map(({ from, error }) => `${from} ${error.code}`)]).toEqual([3, ['a NOT_FOUND', 'bb DENIED']]);
+  expect(log).toEqual(['a true', 'bb true', 'ccc false']);
+  const all = askInTurn({ doing: 'Cannot count', places: places.slice(0, 2), ask });
+  expect(await failureOf(all)).toEqual(
+    failsWith('DENIED', { message: 'Cannot count: a says NOT_FOUND; bb says DENIED' }),
+  );
+  const none = askInTurn({ doing: 'Cannot count', places: [], ask });
+  expect(await failureOf(none)).toEqual(failsWith('NO_HOSTS'));
 });
 
 test('one error alone is told as it is', () => {

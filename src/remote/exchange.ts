@@ -22,6 +22,8 @@ export interface Context {
   /** Bytes. */
   readonly manifestBytes: number;
   readonly discardBytes: number;
+  /** Most pages of a list. */
+  readonly pages: number;
 }
 
 /** An endpoint, asked for a repository by a client. */

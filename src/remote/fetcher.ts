@@ -1,9 +1,8 @@
-import { withAttemptsOf } from '../combine.ts';
 import { Content } from '../content/content.ts';
 import type { Liars } from '../content/liars.ts';
 import { tellSwitch } from '../content/switch.ts';
 import { collectWarnings } from '../content/warnings.ts';
-import { abortError, deadline } from '../deadline.ts';
+import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
@@ -11,8 +10,10 @@ import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { quote } from '../oci/quote.ts';
 import { formatReference, isTag, type Repository } from '../oci/reference.ts';
-import type { CallOptions, Source } from '../source.ts';
+import type { Lister, Referrers, Source } from '../source.ts';
+import { during } from './during.ts';
 import type { RemoteRepository } from './remote.ts';
+import { type RepositoryLists, repositoryLists } from './repository-lists.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {
@@ -41,10 +42,10 @@ export interface Resolved {
 }
 
 /** What can be done with one repository. Errors: RegistryError, by the codes of `ErrorCode`. */
-export interface Fetcher {
+export interface Fetcher extends RepositoryLists {
   readonly repository: Repository;
   /** The Source under it, for `copy`, `cached` and `serve`. */
-  readonly source: Source;
+  readonly source: Source & Lister & Referrers;
   /** What a tag or digest names. */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved>;
   /** The content of a descriptor: asked for when it is read. `INVALID_DIGEST` or `INVALID_REFERENCE` for a bad descriptor. */
@@ -79,6 +80,7 @@ export function createFetcher(
   return {
     repository,
     source,
+    ...repositoryLists(repository, source, context),
     resolve: async (reference, { signal, content } = {}) => {
       checkTagOrDigest(reference);
       const doing = `Cannot resolve ${quote(formatReference(repository))}`;
@@ -120,24 +122,5 @@ function checkTagOrDigest(reference: unknown): void {
   if (typeof reference === 'string' && reference.includes(':')) parseDigest(reference);
   else if (typeof reference !== 'string' || !isTag(reference)) {
     throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(reference)}: neither a tag nor a digest`);
-  }
-}
-
-async function during<T>(
-  doing: string,
-  signals: readonly (AbortSignal | undefined)[],
-  operation: number | undefined,
-  work: (call: CallOptions) => Promise<T>,
-): Promise<T> {
-  const limit = deadline(...signals);
-  try {
-    limit.signal.throwIfAborted();
-    if (operation !== undefined) limit.limit(operation, doing);
-    return await work({ signal: limit.signal });
-  } catch (error) {
-    if (limit.signal.aborted) throw withAttemptsOf(abortError(limit.signal.reason), [error]);
-    throw error;
-  } finally {
-    limit.end();
   }
 }

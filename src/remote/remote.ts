@@ -1,11 +1,11 @@
-import { firstOf, orElse } from '../combine.ts';
+import { askInTurn, firstOf, orElse } from '../combine.ts';
 import type { Capability } from '../endpoint.ts';
 import { type ErrorCode, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { formatReference, type Repository } from '../oci/reference.ts';
-import type { Source } from '../source.ts';
-import { endpointSource, type Kind } from './endpoint-source.ts';
+import type { CallOptions, Lister, Referrers, Source } from '../source.ts';
+import { type EndpointSource, endpointSource, type Kind } from './endpoint-source.ts';
 import type { Context, Place } from './exchange.ts';
 import { type ExternalUrls, externalSources } from './external.ts';
 import { dataSource, keptSource } from './kept.ts';
@@ -18,8 +18,8 @@ export interface RemoteOptions {
 
 /** One repository of the network. */
 export interface RemoteRepository {
-  /** Its content, wherever a host has it: the descriptor's own data, its URLs, then the endpoints. */
-  readonly source: Source;
+  /** Its content, wherever a host has it: the descriptor's own data, its URLs, then the endpoints; and its lists. */
+  readonly source: Source & Lister & Referrers;
   /** The endpoints, asked for content of a known kind, or first for a blob and then for a manifest. */
   byDigest(kind?: Kind): Source;
 }
@@ -35,7 +35,7 @@ export function remoteRepository(
     endpoints
       .filter(({ capabilities }) => capabilities.includes(capability))
       .map((endpoint) => ({ endpoint, repository, context }));
-  const sources = (capability: Capability, kind?: Kind): Source[] => {
+  const sources = (capability: Capability, kind?: Kind): EndpointSource[] => {
     const places = able(capability);
     return places.length > 0
       ? places.map((place) => endpointSource(place, kind))
@@ -45,9 +45,14 @@ export function remoteRepository(
     ...(target.data === undefined ? [] : [dataSource()]),
     ...(context.kept.get(repository, target.digest) ? [keptSource(context.kept, repository)] : []),
   ];
-  const telling = (source: Source): Source => tellingSkipped(source, skipped, context);
+  /** Tells of the hosts that planning left out, each time that hosts are asked. */
+  const tellSkipped = (): void => {
+    for (const left of skipped) context.emit({ type: 'skip', ...left });
+  };
+  const telling = (source: Source): Source => tellingSource(source, tellSkipped);
   return {
     source: {
+      ...listsOf(repository, sources, tellSkipped),
       resolve: (reference, call) =>
         telling(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
       fetch: (target, call) => {
@@ -66,11 +71,38 @@ export function remoteRepository(
   };
 }
 
-/** Tells of the hosts that planning left out, each time that hosts are asked. */
-function tellingSkipped(source: Source, skipped: Hosts['skipped'], { emit }: Context): Source {
-  const tell = (): void => {
-    for (const left of skipped) emit({ type: 'skip', ...left });
+/** The lists of a repository: the first answer of the endpoints that are trusted with them. */
+function listsOf(
+  repository: Repository,
+  sources: (capability: Capability) => EndpointSource[],
+  tellSkipped: () => void,
+): Lister & Referrers {
+  return {
+    tags: async (call = {}) => {
+      tellSkipped();
+      const doing = `Cannot list the tags of "${formatReference(repository)}"`;
+      const places = sources('resolve');
+      const ask = (place: EndpointSource, each: CallOptions) => place.tags(each);
+      return (await askInTurn({ doing, places, ask }, call)).answer;
+    },
+    referrers: async (digest, { artifactType, ...call } = {}) => {
+      tellSkipped();
+      const doing = `Cannot list the referrers of "${formatReference({ ...repository, digest })}"`;
+      const places = sources('referrers');
+      const ask = (place: EndpointSource, each: CallOptions) => place.referrers(digest, { ...each, artifactType });
+      return askInTurn({ doing, places, ask }, call).then(
+        ({ answer }) => answer,
+        (error: unknown) => {
+          // No host has a list of them: nobody refers to it.
+          if (error instanceof RegistryError && error.code === 'NOT_FOUND') return [];
+          throw error;
+        },
+      );
+    },
   };
+}
+
+function tellingSource(source: Source, tell: () => void): Source {
   return {
     resolve: (reference, call) => {
       tell();
@@ -84,7 +116,7 @@ function tellingSkipped(source: Source, skipped: Hosts['skipped'], { emit }: Con
 }
 
 /** What is left where no host may be asked: an answer that says why. */
-function nowhere(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): Source {
+function nowhere(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): EndpointSource {
   const codes = new Set(skipped.map(({ code }) => code));
   const [only] = codes;
   const code = codes.size === 1 && only !== undefined ? (only as ErrorCode) : 'NO_HOSTS';
@@ -93,5 +125,5 @@ function nowhere(repository: Repository, capability: Capability, { endpoints, sk
   const found = skipped.length > 0 ? `left out: ${left}` : none;
   const message = `No host to ask for "${formatReference(repository)}": ${found}`;
   const refuse = (): Promise<never> => Promise.reject(new RegistryError(code, message));
-  return { resolve: refuse, fetch: refuse };
+  return { resolve: refuse, fetch: refuse, tags: refuse, referrers: refuse };
 }

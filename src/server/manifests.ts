@@ -5,7 +5,8 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
 import { isIndexType, isManifestType, parseDocument } from '../oci/manifest.ts';
 import { bareMediaType } from '../oci/media-type.ts';
 import { isTag } from '../oci/reference.ts';
-import type { Store } from '../source.ts';
+import { referrerOf } from '../oci/referrer.ts';
+import { isReferrers, type Store } from '../source.ts';
 import { invalidDigest } from './content.ts';
 import { type Answer, bodyOf, storeOf } from './exchange.ts';
 import { has } from './mount.ts';
@@ -14,7 +15,7 @@ import { problem } from './problem.ts';
 /**
  * PUT of a manifest of at most `limit` bytes: kept byte for byte, under its digest and, where it was put by tag, that
  * name. Its config and layers must be here, as the specification allows to demand; the parts of an index may come later
- * or never, as may a subject.
+ * or never, as may a subject. `OCI-Subject` says that it is listed as a referrer of that.
  */
 export const writeManifest =
   (limit: number): Answer<'manifest'> =>
@@ -40,7 +41,10 @@ export const writeManifest =
     await store.push(descriptor, once(bytes), { signal });
     if (!isDigest(reference)) await store.tag(descriptor, reference, { signal });
     const location = `/v2/${repository.name}/manifests/${digest}`;
-    return new Response(null, { status: 201, headers: { location, 'docker-content-digest': digest } });
+    const headers = new Headers({ location, 'docker-content-digest': digest });
+    const referrer = isReferrers(store) ? referrerOf(bytes, descriptor) : undefined;
+    if (referrer) headers.set('oci-subject', referrer.subject);
+    return new Response(null, { status: 201, headers });
   };
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

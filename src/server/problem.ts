@@ -65,6 +65,10 @@ export function problem(
   return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
 }
 
+/** What is not offered at all: 404, as clients expect of a registry without referrers. */
+export const notOffered = ({ method, url }: Request): Response =>
+  problem(404, 'UNSUPPORTED', `Cannot ${method} "${new URL(url).pathname}": not offered here`);
+
 /**
  * The answer to what a source or store threw. `unknown` is the code for what was not found. What is no RegistryError is
  * a 500 that tells nothing of itself.

@@ -5,6 +5,8 @@ import { readBlob, readManifest } from './content.ts';
 import type { Answer, Handler } from './exchange.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf } from './problem.ts';
+import { listReferrers } from './referrers.ts';
+import { listTags } from './tags.ts';
 import { uploadSessions } from './upload-sessions.ts';
 import { addChunk, beginUpload, endUpload, finishUpload, readUpload } from './uploads.ts';
 
@@ -58,8 +60,8 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
     base: { GET: base, HEAD: base },
     manifest: { GET: readManifest, HEAD: readManifest, PUT: writeManifest(manifestBytes) },
     blob: { GET: readBlob, HEAD: readBlob },
-    tags: {},
-    referrers: {},
+    tags: { GET: listTags, HEAD: listTags },
+    referrers: { GET: listReferrers, HEAD: listReferrers },
     uploads: { POST: beginUpload(limits) },
     upload: {
       GET: readUpload(limits),
@@ -91,7 +93,10 @@ async function answer(
   if (!route) return unrouted(pathname);
   const allowed = methods[route.kind] as Readonly<Record<string, Answer<Route['kind']>>>;
   const answerRoute = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
-  if (!answerRoute) return refused(request.method, pathname, Object.keys(allowed));
+  if (!answerRoute) {
+    const found = `Cannot ${request.method} "${pathname}": not offered here`;
+    return problem(405, 'UNSUPPORTED', found, { allow: Object.keys(allowed).join(', ') });
+  }
   let asked: ProblemCode = 'NAME_UNKNOWN';
   try {
     if (route.kind === 'base') return await base();
@@ -118,12 +123,4 @@ function unrouted(pathname: string): Response {
   return /^\/v2\/.*(?:manifests|blobs|tags|referrers)\//.test(pathname)
     ? problem(400, 'NAME_INVALID', `"${pathname}" has no valid repository name`)
     : problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a place of this API`);
-}
-
-/** What has no methods at all is not offered: 404, as clients expect of a registry without referrers. */
-function refused(method: string, pathname: string, allowed: readonly string[]): Response {
-  const message = `Cannot ${method} "${pathname}": not offered here`;
-  return allowed.length === 0
-    ? problem(404, 'UNSUPPORTED', message)
-    : problem(405, 'UNSUPPORTED', message, { allow: allowed.join(', ') });
 }

@@ -4,7 +4,8 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
-import type { Body, CallOptions, Fetched, FetchOptions, Store } from '../source.ts';
+import { type Referrer, referrerOf } from '../oci/referrer.ts';
+import type { Body, CallOptions, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
 
 /** Bytes of one chunk that is handed out. */
 const chunkBytes = 65_536;
@@ -12,6 +13,8 @@ const chunkBytes = 65_536;
 interface Kept {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
+  /** Where it is a manifest that refers to another. */
+  readonly referrer: Referrer | undefined;
 }
 
 /**
@@ -19,9 +22,9 @@ interface Kept {
  *
  * `resolve` and `fetch` fail with `NOT_FOUND` and `ABORTED`; `push` with `DIGEST_MISMATCH`, `TOO_LARGE`, `UNEXPECTED_END`,
  * `INVALID_DIGEST` and `ABORTED`; `tag` with `NOT_FOUND`. Content that was pushed under two media types is known by the
- * manifest type, if one of them is.
+ * manifest type, if one of them is. An empty one has no tags; `referrers` are in the order in which they were pushed first.
  */
-export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): Store {
+export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): Store & Lister & Referrers {
   const content = new Map<string, Kept>();
   const tags = new Map<string, string>();
 
@@ -46,11 +49,23 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
       const bytes = await collect(target, body, options);
       const known = content.get(target.digest)?.descriptor.mediaType;
       const mediaType = known && kindOf(known) === 'manifests' ? known : target.mediaType;
-      content.set(target.digest, { descriptor: { mediaType, digest: target.digest, size: target.size }, bytes });
+      const descriptor = { mediaType, digest: target.digest, size: target.size };
+      const referrer = kindOf(mediaType) === 'manifests' ? referrerOf(bytes, descriptor) : undefined;
+      content.set(target.digest, { descriptor, bytes, referrer });
     },
     async tag(target, name, { signal } = {}) {
       refuseAborted(signal, `Cannot tag "${name}"`);
       tags.set(name, find(target.digest, `Cannot give the name "${name}" to`).descriptor.digest);
+    },
+    async tags({ signal } = {}) {
+      refuseAborted(signal, 'Cannot list tags');
+      return [...tags.keys()].sort();
+    },
+    async referrers(digest, { signal, artifactType } = {}) {
+      refuseAborted(signal, `Cannot list the referrers of "${digest}"`);
+      const found = [...content.values()].filter(({ referrer }) => referrer?.subject === digest);
+      const all = found.flatMap(({ referrer }) => (referrer ? [referrer.descriptor] : []));
+      return artifactType ? all.filter((descriptor) => descriptor.artifactType === artifactType) : all;
     },
   };
 }

@@ -103,7 +103,7 @@ const refusals: readonly [line: string, problem: string][] = [
   ['GET /v1/library/app/manifests/latest', '404 NAME_UNKNOWN'],
   ['GET /v20/library/app/manifests/latest', '404 NAME_UNKNOWN'],
   ['GET /v2/library/app/blobs/uploads/nothing', '404 BLOB_UPLOAD_UNKNOWN'],
-  [`GET /v2/library/app/referrers/${absent}`, '404 UNSUPPORTED'],
+  ['GET /v2/library/app/referrers/latest', '400 DIGEST_INVALID'],
   ['POST /v2/library/app/manifests/latest', '405 UNSUPPORTED'],
   [`DELETE ${blob}`, '405 UNSUPPORTED'],
   ['PUT /v2/', '405 UNSUPPORTED'],

@@ -1,9 +1,16 @@
 import { expect, test } from 'vitest';
 import { memoryStore } from '../../src/store/memory.ts';
+import { listsContract } from '../contract/lists.ts';
 import { samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
 
 storeContract('memory', async () => ({ store: memoryStore() }));
+
+listsContract('memory', async (prepare) => {
+  const source = memoryStore();
+  await prepare(source);
+  return { source };
+});
 
 test('content pushed as a manifest stays one when it is pushed again as a blob', async () => {
   const store = memoryStore();
