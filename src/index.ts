@@ -1,4 +1,5 @@
 export { bytesBody } from './body.ts';
+export { type CachedOptions, cached } from './cached.ts';
 export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
 export { loadCodecs } from './codec/codecs.ts';
 export { portableCodecs } from './codec/portable.ts';
@@ -8,15 +9,24 @@ export { type ConfigFormat, type ConvertOptions, convertConfig } from './config/
 export { configJsonSchema } from './config/json-schema.ts';
 export { loadConfig, readConfigFiles } from './config/load.ts';
 export type { ConfigFiles, LoadConfigOptions } from './config/load-options.ts';
-export type { Config, HostConfig, RegistryConfig, ShortNames, TlsConfig } from './config/model.ts';
+export type { Config, HostConfig, OriginConfig, RegistryConfig, ShortNames, TlsConfig } from './config/model.ts';
 export { type ConfigKind, type ConfigText, readConfigTexts } from './config/read-texts.ts';
 export type { RewriteRule } from './config/rewrite.ts';
 export type { Written } from './config/written.ts';
 export type { BytesOptions, Content, PartRange } from './content/content.ts';
+export { copy } from './copy/copy.ts';
+export type { Copied, CopyOptions, PlatformChoice } from './copy/options.ts';
 export { type Attempt, type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from './endpoint.ts';
 export { type ErrorCode, type ErrorDetails, RegistryError } from './errors.ts';
 export type { ClientEvent } from './events.ts';
+export type { FileEntry, FileType } from './files/entry.ts';
+export type { ImageFiles, OpenImageFileOptions } from './files/image-files.ts';
+export { listFiles, openFile } from './files/layer.ts';
+export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
+export type { ImageFilesChoice } from './files/open-image.ts';
+export type { FilesOptions, OpenFileOptions } from './files/options.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
+export type { NetworkOptions } from './http/network.ts';
 export {
   type AddressPolicy,
   type HttpRequest,
@@ -30,6 +40,7 @@ export { type ConnectedTransport, type UndiciOptions, undiciTransport } from './
 export type { CredentialContext, CredentialHelpers, CredentialProvider, Login } from './login.ts';
 export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';
 export { type Digest, digestOf, parseDigest } from './oci/digest.ts';
+export { machinePlatform } from './oci/machine.ts';
 export {
   type Index,
   isIndexType,
@@ -39,13 +50,33 @@ export {
   parseIndex,
   parseManifest,
 } from './oci/manifest.ts';
-export { formatPlatform, matchesPlatform, type Platform, parsePlatform } from './oci/platform.ts';
+export { formatPlatform, type Platform, parsePlatform } from './oci/platform.ts';
+export { matchesPlatform } from './oci/platform-match.ts';
 export type { Range } from './oci/range.ts';
 export { formatReference, parseReference, parseRepository, type Reference, type Repository } from './oci/reference.ts';
+export { selectPlatform } from './oci/select-platform.ts';
 export type { ProxyConfig } from './proxy.ts';
 export { type Client, createClient, type Plan } from './remote/client.ts';
 export type { ClientOptions } from './remote/client-options.ts';
 export type { ExternalUrls } from './remote/external.ts';
 export type { FetchByDigestOptions, Fetcher, FetcherOptions, Resolved, ResolveOptions } from './remote/fetcher.ts';
+export type { Pulled, PullOptions } from './remote/pull.ts';
+export type { FetcherReferrersOptions, RepositoryLists, TagsOptions } from './remote/repository-lists.ts';
 export { createResolver, type Resolver } from './remote/resolver.ts';
-export type { Body, CallOptions, Fetched, FetchOptions, Registry, Source, Store } from './source.ts';
+export type {
+  Body,
+  CallOptions,
+  Fetched,
+  FetchOptions,
+  Keeper,
+  Lister,
+  Referrers,
+  ReferrersOptions,
+  Registry,
+  Source,
+  Store,
+} from './source.ts';
+export type { GarbageOptions, LayoutGarbage } from './store/garbage.ts';
+export { type LayoutStore, layoutStore } from './store/layout.ts';
+export { memoryStore } from './store/memory.ts';
+export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './store/verify.ts';

@@ -3,6 +3,8 @@ type Builtins = {
   'node:diagnostics_channel': typeof import('node:diagnostics_channel');
   'node:events': typeof import('node:events');
   'node:fs': typeof import('node:fs');
+  'node:os': typeof import('node:os');
+  'node:path': typeof import('node:path');
   'node:stream': typeof import('node:stream');
   'node:tls': typeof import('node:tls');
 };

@@ -95,6 +95,12 @@ export interface ResumableStore extends Store {
   ): Promise<void>;
 }
 
+/** A store that lets go of what has no name, and can be told to hold it all the same. A store may be this, too. */
+export interface Keeper {
+  /** Holds pushed content without giving it a name; what has a name or is held already stays as it is. `NOT_FOUND`. */
+  keep(target: Descriptor, options?: CallOptions): Promise<void>;
+}
+
 /** Whose tags can be listed: a source may be this, too. */
 export interface Lister {
   /** All tags, each once, sorted by code point. `NOT_FOUND` where there is no such repository. */
@@ -115,6 +121,7 @@ export interface Referrers {
 
 export const isStore = (source: Source): source is Store => 'push' in source && 'tag' in source;
 export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
+export const isKeeper = (store: Store): store is Store & Keeper => 'keep' in store;
 export const isLister = (source: Source): source is Source & Lister => 'tags' in source;
 export const isReferrers = (source: Source): source is Source & Referrers => 'referrers' in source;
 

@@ -47,6 +47,8 @@ const nodeConfigFiles = [
   'config/usual-places',
   'config/load',
   'config/load-config',
+  'config/load-hosts-directory',
+  'config/files',
   'config/hosts-toml',
   'config/registries-yaml',
   'config/registries-conf',

@@ -118,7 +118,8 @@ export function complete(reading: Reading, { asked, offset, failures }: Course):
   }
 }
 
-function askedOf({ endpoint, from, request }: Fetched, started: number): Asked {
+/** What an answer was asked, for the record of its attempt. */
+export function askedOf({ endpoint, from, request }: Fetched, started: number): Asked {
   const unknown = { url: /^https?:/.test(from) ? from : 'local:///', repository: '', scopes: [], capabilities: [] };
   return { endpoint: endpoint ?? unknown, method: 'GET', url: request ?? from, started };
 }

@@ -28,9 +28,9 @@ export interface Copied {
   readonly descriptor: Descriptor;
   /** What the reference names. */
   readonly resolved: Descriptor;
-  /** Bytes that were read for the store. */
+  /** Bytes that were asked for and given to the store, also those that turned out wrong; what a descriptor carries is not. */
   readonly copied: number;
-  /** Bytes that the store had, and that were not asked for. */
+  /** Bytes that the store had, also of what broke off an earlier time, and that were not asked for. */
   readonly present: number;
   /** What was left out, as it is not distributable. */
   readonly skipped: readonly Descriptor[];

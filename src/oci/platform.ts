@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RegistryError } from '../errors.ts';
+import { machinePlatform } from './machine.ts';
 import { quote } from './quote.ts';
 
 /** What a content runs on. https://github.com/opencontainers/image-spec/blob/v1.1.0/image-index.md */
@@ -23,36 +24,56 @@ export const platformSchema = z.looseObject(
   'not an object',
 );
 
-const grammar = /^([\w-]+)(?:\(([\w.-]+)\))?\/([\w-]+)(?:\/([\w.-]+))?$/;
+const osGrammar = /^([\w-]+)(?:\(([\w.-]*)((?:\+[\w.-]+)*)\))?$/;
+
+/** Those that Go knows, as containerd reads a word alone; `macos` is spelled `darwin`. https://go.dev/doc/install/source#environment */
+const systems: ReadonlySet<string> = new Set(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux netbsd openbsd plan9 solaris windows zos'.split(' '),
+);
+const processors: ReadonlySet<string> = new Set(
+  '386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 wasm'.split(' '),
+);
 
 /**
- * Reads `os/architecture[/variant]`, the os also with a version: `windows(10.0.17763)/amd64`. The answer is normalised.
- * `INVALID_REFERENCE` for another form.
+ * Reads `os/architecture[/variant]`; what is left out is that of this machine: `linux`, `arm64`. The os may have a version
+ * and features, `windows(10.0.17763+win32k)/amd64`. The answer is normalised. `INVALID_REFERENCE` for another form.
  */
 export function parsePlatform(text: string): Platform {
-  const [, os, version, architecture, variant] = grammar.exec(text) ?? [];
-  if (os === undefined || architecture === undefined) {
-    throw new RegistryError(
-      'INVALID_REFERENCE',
-      `Cannot parse platform ${quote(text)}: expected os/architecture or os/architecture/variant`,
-    );
+  const [first = '', architecture, variant, ...more] = typeof text === 'string' ? text.split('/') : [];
+  const [, os, version, features] = osGrammar.exec(first) ?? [];
+  const isNamed = [architecture, variant].every((part) => part === undefined || /^[\w.-]+$/.test(part));
+  if (os === undefined || !isNamed || more.length > 0) throw noPlatform(text);
+  const options = {
+    ...(version && { 'os.version': version }),
+    ...(features && { 'os.features': features.slice(1).split('+') }),
+  };
+  if (architecture !== undefined) {
+    return normalizePlatform({ ...options, os, architecture, ...(variant !== undefined && { variant }) });
   }
-  return normalizePlatform({
-    os,
-    architecture,
-    ...(variant !== undefined && { variant }),
-    ...(version !== undefined && { 'os.version': version }),
-  });
+  const machine = machinePlatform();
+  const asSystem = normalizePlatform({ ...options, os, architecture: machine.architecture, variant: machine.variant });
+  if (systems.has(asSystem.os)) return asSystem;
+  const asProcessor = normalizePlatform({ os: machine.os, architecture: os });
+  if (first === os && processors.has(asProcessor.architecture)) return asProcessor;
+  throw noPlatform(text);
 }
 
-/** Writes what `parsePlatform` reads. */
-export function formatPlatform({ os, architecture, variant, 'os.version': version }: Platform): string {
-  return `${os}${version ? `(${version})` : ''}/${architecture}${variant ? `/${variant}` : ''}`;
+const noPlatform = (text: unknown): RegistryError =>
+  new RegistryError(
+    'INVALID_REFERENCE',
+    `Cannot parse platform ${quote(text)}: expected os/architecture[/variant], as in linux/amd64, linux/arm/v7, linux`,
+  );
+
+/** Writes what `parsePlatform` reads, whole. */
+export function formatPlatform(platform: Platform): string {
+  const { os, architecture, variant, 'os.version': version = '', 'os.features': features = [] } = platform;
+  const options = [version, ...features].join('+');
+  return `${os}${options ? `(${options})` : ''}/${architecture}${variant ? `/${variant}` : ''}`;
 }
 
 /** Architectures by other names: the one name, and the variant it stands for. */
 const architectures: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
-  ['i386', ['386']],
+  ['i386', ['386', '']],
   ['x86_64', ['amd64']],
   ['x86-64', ['amd64']],
   ['aarch64', ['arm64']],
@@ -88,21 +109,4 @@ export function normalizePlatform(platform: Platform): Platform {
   const spelled = implied ?? variant?.toLowerCase() ?? '';
   const one = variants.get(`${name}/${spelled}`) ?? spelled;
   return { ...rest, os: lower === 'macos' ? 'darwin' : lower, architecture: name, ...(one !== '' && { variant: one }) };
-}
-
-/**
- * Whether what is offered runs where `wanted` says, both in any spelling: same os, architecture and variant, the same
- * os version where one is wanted, and no os feature that is not there.
- */
-export function matchesPlatform(wanted: Platform, offered: Platform): boolean {
-  const [a, b] = [normalizePlatform(wanted), normalizePlatform(offered)];
-  const version = a['os.version'];
-  const features = a['os.features'] ?? [];
-  return (
-    a.os === b.os &&
-    a.architecture === b.architecture &&
-    a.variant === b.variant &&
-    (version === undefined || version === b['os.version']) &&
-    (b['os.features'] ?? []).every((feature) => features.includes(feature))
-  );
 }

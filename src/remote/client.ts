@@ -5,6 +5,8 @@ import { createLiars } from '../content/liars.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
+import type { ImageFiles } from '../files/image-files.ts';
+import { type ImageFilesChoice, openImage } from '../files/open-image.ts';
 import { authorize } from '../http/authorize.ts';
 import { guard } from '../http/guard.ts';
 import { health } from '../http/health.ts';
@@ -23,8 +25,10 @@ import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher, type Resolved, type ResolveOptions } from './fetcher.ts';
 import { createKept } from './kept.ts';
 import { ownHosts } from './own-resolver.ts';
+import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './remote.ts';
 import { type Hosts, planHosts } from './resolver.ts';
+import { usableConfig } from './usable-config.ts';
 
 /** What a client would ask for a reference, as plain data; no secret is in it. */
 export interface Plan {
@@ -40,6 +44,16 @@ export interface Client extends AsyncDisposable {
   plan(reference: string): Plan;
   /** What a reference names: `docker.io/library/alpine:3.20`, `alpine`, `host:5000/name@sha256:…`. */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved & { readonly reference: Reference }>;
+  /**
+   * Copies a whole image or artifact into a store, or into a directory as an OCI image layout, for this machine's platform
+   * unless `platform` says another. Errors as those of `copy`.
+   */
+  pull(reference: string, options: PullOptions): Promise<Pulled>;
+  /**
+   * The files of an image, all layers together: to be listed, or opened one by one, without reading more of the layers than
+   * that needs. Close them. Errors as those of `resolve`; `NOT_FOUND` where an index has no image for the platform.
+   */
+  files(reference: string, options?: ImageFilesChoice): Promise<ImageFiles>;
   /** What can be done with a repository, `docker.io/library/alpine`. */
   fetcher(repository: string | Repository): Fetcher;
   /** Ends everything that is under way with `CLOSED`, and all connections. */
@@ -47,22 +61,28 @@ export interface Client extends AsyncDisposable {
 }
 
 const mebibyte = 1_048_576;
-const proxyUnused = 'the proxies of the configuration are not used: the client was given a transport';
+
+const boundsOf = ({ limits = {} }: ClientOptions): Pick<Context, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
+  manifestBytes: limits.manifestBytes ?? 4 * mebibyte,
+  discardBytes: limits.discardBytes ?? 16 * mebibyte,
+  pages: limits.pages ?? 1_000,
+});
 
 /** `INVALID_CONFIG` at once for whatever is wrong with the options. Nothing is sent before something is asked for. */
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);
   const config = parseConfig(options.config === undefined ? {} : options.config);
-  const { timeouts, limits = {}, externalUrls = 'allow' } = options;
+  const { timeouts, externalUrls = 'allow' } = options;
   const emit = createEmit(options.onEvent);
-  const unused = options.transport && Object.keys(config.proxy ?? {}).length > 0;
-  const planner = planHosts(unused ? { ...config, proxy: undefined } : config);
-  const warnings = [...(config.warnings ?? []), ...planner.warnings, ...(unused ? [proxyUnused] : [])];
+  const usable = usableConfig(config, options);
+  const planner = planHosts(usable.config);
+  const warnings = [...(config.warnings ?? []), ...planner.warnings, ...usable.warnings];
   for (const text of warnings) emit({ type: 'warning', text });
   const { resolver } = options;
   const hostsOf = (repository: Repository): Hosts =>
     resolver ? ownHosts(resolver, repository) : planner.hosts(repository);
-  const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: config.proxy });
+  const { network } = options;
+  const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: usable.config.proxy, network });
   const transport = options.transport ?? pool;
   if (!transport) throw new RegistryError('UNSUPPORTED', 'Cannot create a client: there is no transport');
   const closing = new AbortController();
@@ -72,8 +92,7 @@ export function createClient(options: ClientOptions = {}): Client {
     emit,
     userAgent: options.userAgent ?? 'ocifetch',
     kept: createKept(),
-    manifestBytes: limits.manifestBytes ?? 4 * mebibyte,
-    discardBytes: limits.discardBytes ?? 16 * mebibyte,
+    ...boundsOf(options),
   };
   const shared = { emit, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
   const fetcherOf = (repository: Repository): Fetcher =>
@@ -96,6 +115,8 @@ export function createClient(options: ClientOptions = {}): Client {
       const { registry, name, tag, digest } = reference;
       return { reference, ...(await fetcherOf({ registry, name }).resolve(digest ?? tag ?? 'latest', call)) };
     },
+    pull: async (text, pulling) => pull(parse(text), pulling, { ...context, ...shared, fetcherOf }),
+    files: async (text, choice) => openImage(parse(text), choice, { emit, fetcherOf }),
     fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
     [Symbol.asyncDispose]: close,

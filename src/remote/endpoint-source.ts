@@ -3,21 +3,31 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { kindOf, manifestAccept } from '../oci/manifest.ts';
 import { type ClosedRange, closeRange, formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
-import type { Fetched, FetchOptions, Source } from '../source.ts';
+import type { Fetched, FetchOptions, Lister, Referrers, Source } from '../source.ts';
 import { ask, type Context, type Place, questionOf } from './exchange.ts';
 import { openAnswer } from './open.ts';
+import { referrersAt } from './referrers.ts';
 import { resolveAt } from './resolve.ts';
+import { tagsAt } from './tags.ts';
 import { learnSize, openUnsized } from './unsized.ts';
 
 /** Where a repository keeps what is asked for. */
 export type Kind = 'manifests' | 'blobs';
 
-/** One endpoint, seen as a source. `kind` says where to look for content; without it, its media type does. */
-export function endpointSource(place: Place, kind?: Kind): Source {
+/** What one endpoint can be asked. */
+export type EndpointSource = Source & Lister & Referrers;
+
+/**
+ * One endpoint, seen as a source. `kind` says where to look for content; without it, its media type does. `referrers` is
+ * `NOT_FOUND` where it keeps no list of them.
+ */
+export function endpointSource(place: Place, kind?: Kind): EndpointSource {
   return {
     name: place.endpoint.url,
     resolve: (reference, options = {}) => resolveAt(place, reference, options),
     fetch: (target, options = {}) => fetchAt(place, target, kind ?? kindOf(target.mediaType), options),
+    tags: (options = {}) => tagsAt(place, options),
+    referrers: (digest, options = {}) => referrersAt(place, digest, options),
   };
 }
 

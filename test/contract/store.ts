@@ -60,9 +60,11 @@ export function storeContract(name: string, make: () => Promise<MadeStore>): voi
     });
   }
 
-  using('a push that fails leaves what was kept before', async (store) => {
+  using('a push of other bytes for what is kept changes nothing: it fails, or is not looked at', async (store) => {
     await store.push(wide.descriptor, pieces(wide.bytes));
-    await expect(store.push(wide.descriptor, pieces(new Uint8Array(9)))).rejects.toEqual(failsWith('DIGEST_MISMATCH'));
+    await store.push(wide.descriptor, pieces(new Uint8Array(9))).catch((error) => {
+      expect(error).toEqual(failsWith('DIGEST_MISMATCH'));
+    });
     expect(Buffer.compare(await bytesOf(await store.fetch(wide.descriptor)), wide.bytes)).toBe(0);
   });
 

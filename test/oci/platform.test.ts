@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { formatPlatform, matchesPlatform, normalizePlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { machinePlatform } from '../../src/oci/machine.ts';
+import { formatPlatform, normalizePlatform, parsePlatform } from '../../src/oci/platform.ts';
 
 test.each([
   ['linux/amd64', 'linux/amd64'],
@@ -27,31 +28,40 @@ test.each([
   expect(parsePlatform(spelled)).toEqual(parsePlatform(text));
 });
 
-test.each(['', 'linux', '/', 'linux/', '/amd64', 'linux/arm/v7/x', 'linux/am d64', 'linux/*', 'linux/arm\n'])(
-  '%j is no platform',
-  (text) => {
-    expect(() => parsePlatform(text)).toThrow(expect.objectContaining({ code: 'INVALID_REFERENCE' }));
-    expect(() => parsePlatform(text)).toThrow(JSON.stringify(text));
-  },
-);
-
 test.each([
-  ['linux/amd64', 'linux/x86_64', true],
-  ['linux/arm', 'linux/arm/v7', true],
-  ['linux/arm/v7', 'linux/arm/v6', false],
-  ['linux/arm64', 'linux/arm64/v8', true],
-  ['linux/amd64', 'windows/amd64', false],
-  ['linux/amd64', 'linux/arm64', false],
-  ['windows/amd64', 'windows(10.0.1)/amd64', true],
-  ['windows(10.0.1)/amd64', 'windows(10.0.2)/amd64', false],
-])('%s wanted, %s offered: %s', (wanted, offered, matches) => {
-  expect(matchesPlatform(parsePlatform(wanted), parsePlatform(offered))).toBe(matches);
+  [''],
+  ['/'],
+  ['linux/'],
+  ['/amd64'],
+  ['linux/arm/v7/x'],
+  ['linux/am d64'],
+  ['linux/*'],
+  ['linux/arm\n'],
+  ['plan10'],
+  ['linux(1'],
+  ['amd64(1.2)'],
+])('%j is no platform', (text) => {
+  expect(() => parsePlatform(text)).toThrow(expect.objectContaining({ code: 'INVALID_REFERENCE' }));
+  expect(() => parsePlatform(text)).toThrow(JSON.stringify(text));
 });
 
-test('an os feature that is not there is no match, and other fields stay', () => {
-  const plain = { os: 'windows', architecture: 'amd64' };
-  const offered = { ...plain, 'os.features': ['win32k'] };
-  expect(matchesPlatform(plain, offered)).toBe(false);
-  expect(matchesPlatform({ ...plain, 'os.features': ['win32k', 'x'] }, offered)).toBe(true);
-  expect(normalizePlatform({ ...offered, architecture: 'x86_64' })).toEqual(offered);
+test('a word alone is an os, for the architecture of this machine, or an architecture, for its os', () => {
+  const { os, architecture } = machinePlatform();
+  expect(parsePlatform('linux')).toMatchObject({ os: 'linux', architecture });
+  expect(parsePlatform('windows(10.0.20348)')).toMatchObject({ os: 'windows', 'os.version': '10.0.20348' });
+  expect(parsePlatform('macOS').os).toBe('darwin');
+  expect(parsePlatform('aarch64')).toEqual({ os, architecture: 'arm64' });
+  expect(parsePlatform('arm')).toEqual({ os, architecture: 'arm', variant: 'v7' });
+});
+
+test('features of an os are read and written', () => {
+  const platform = { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763', 'os.features': ['win32k', 'x'] };
+  expect(parsePlatform('windows(10.0.17763+win32k+x)/amd64')).toEqual(platform);
+  expect(formatPlatform(platform)).toBe('windows(10.0.17763+win32k+x)/amd64');
+  expect(formatPlatform(parsePlatform('linux(+a)/amd64'))).toBe('linux(+a)/amd64');
+});
+
+test('spelling a platform keeps its other fields', () => {
+  const offered = { os: 'windows', architecture: 'x86_64', 'os.features': ['win32k'] };
+  expect(normalizePlatform(offered)).toEqual({ ...offered, architecture: 'amd64' });
 });

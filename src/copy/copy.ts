@@ -1,0 +1,148 @@
+import { createLiars } from '../content/liars.ts';
+import { collectWarnings } from '../content/warnings.ts';
+import { deadline } from '../deadline.ts';
+import { RegistryError } from '../errors.ts';
+import { createEmit } from '../events.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { isDigest } from '../oci/digest.ts';
+import { isIndexType, kindOf } from '../oci/media-type.ts';
+import type { Platform } from '../oci/platform.ts';
+import { quote } from '../oci/quote.ts';
+import { isKeeper, type Source, type Store } from '../source.ts';
+import { type Choice, choose } from './choose.ts';
+import { createDocuments, type Documents, readSmall } from './documents.ts';
+import { ending } from './ending.ts';
+import type { Copied, CopyOptions } from './options.ts';
+import { checkConfig, isImage, wantedPlatforms } from './platforms.ts';
+import { createQueue } from './queue.ts';
+import { walk } from './walk.ts';
+import { type CopyContext, tell, type Work } from './work.ts';
+
+/** Most bytes of a manifest. */
+const manifestBytes = 4_194_304;
+
+/**
+ * Copies what a tag or digest names, with all that it is made of, from any source to any store: first what a manifest
+ * lists, then the manifest, last the name. What the store has is not asked for, and every byte is verified. Of an index
+ * the image for this machine is taken, or what `platform` says. The first failure ends the rest.
+ *
+ * `NOT_FOUND` also where there is no image for the platform; `STORE_ERROR` for a failure of the store; `INVALID_REFERENCE`
+ * for a bad `platform`, `INVALID_CONFIG` for other bad options; else as reading fails. The error says which content of
+ * what failed, and has all attempts at it. What was copied by then stays in the store.
+ */
+export function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
+  const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal], manifestBytes };
+  return copyWith(context, { from, to, reference, label: reference, options });
+}
+
+/** What to copy, and how. */
+export interface CopyJob {
+  readonly from: Source;
+  readonly to: Store;
+  /** Tag or digest, as the source knows it. */
+  readonly reference: string;
+  /** How messages call it. */
+  readonly label: string;
+  readonly options: CopyOptions;
+}
+
+/** `copy`, sharing what a client knows of hosts. */
+export async function copyWith({ signals, ...context }: CopyContext, job: CopyJob): Promise<Copied> {
+  const { from, to, reference, label, options } = job;
+  const wanted = wantedPlatforms(options.platform);
+  const concurrency = concurrencyOf(options);
+  const name = checkName(options.name) ?? (isDigest(reference) ? false : reference);
+  const limit = deadline(...signals);
+  const queue = createQueue(concurrency, limit.signal);
+  const work: Work = { ...context, from, to, signal: limit.signal, tally: { copied: 0, present: 0 }, held: new Map() };
+  const documents = createDocuments(work);
+  const failures: RegistryError[] = [];
+  const during = ending(limit, { label, signals, failures });
+  try {
+    const resolved = await during(undefined, () => resolveRoot(reference, work));
+    const root = { descriptor: resolved, role: roleOf(resolved) };
+    const { target, entries } = await during(root, () =>
+      chooseFrom(root.descriptor, { ...job, wanted, work, documents }),
+    );
+    const part = { descriptor: target, role: roleOf(target) };
+    const { nonDistributable = false } = options;
+    const skipped = await walk(part, { work, queue, documents, entries, nonDistributable, during });
+    await during(undefined, () => giveName(work, target, name));
+    return { descriptor: target, resolved, ...work.tally, skipped };
+  } catch (error) {
+    limit.cancel(error);
+    await queue.idle();
+    throw failures[0] ?? error;
+  } finally {
+    limit.end();
+  }
+}
+
+function roleOf({ mediaType }: Descriptor): string {
+  if (isIndexType(mediaType)) return 'index';
+  return kindOf(mediaType) === 'manifests' ? 'manifest' : 'content';
+}
+
+function concurrencyOf({ concurrency = 6 }: CopyOptions): number {
+  if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
+  throw new RegistryError(
+    'INVALID_CONFIG',
+    `Cannot copy ${quote(concurrency)} contents at a time: not a number from 1 on`,
+  );
+}
+
+/** Refuses what no store would take as a name, before anything is read for it. */
+function checkName(name: CopyOptions['name']): string | false | undefined {
+  if (name === undefined || name === false) return name;
+  if (typeof name === 'string' && /^[\x21-\x7e]+$/.test(name) && !isDigest(name)) return name;
+  throw new RegistryError('INVALID_REFERENCE', `Cannot use name ${quote(name)}: not a name for what is copied`);
+}
+
+/** What a reference names: of a digest the store itself may know it. */
+async function resolveRoot(reference: string, { from, to, signal, emit }: Work): Promise<Descriptor> {
+  if (isDigest(reference)) {
+    const known = await to.resolve(reference, { signal }).catch((thrown: unknown) => {
+      if (!(thrown instanceof RegistryError && thrown.code === 'NOT_FOUND')) throw thrown;
+    });
+    if (known && kindOf(known.mediaType) === 'manifests') return known;
+  }
+  const { add } = collectWarnings(emit);
+  return from.resolve(reference, { signal, content: true, onWarning: add });
+}
+
+interface Choosing {
+  readonly label: string;
+  readonly options: CopyOptions;
+  readonly wanted: 'all' | readonly Platform[];
+  readonly work: Work;
+  readonly documents: Documents;
+}
+
+/** What of the root is to be copied. An image is checked against a platform that was asked for. */
+async function chooseFrom(root: Descriptor, { label, options, wanted, work, documents }: Choosing): Promise<Choice> {
+  const everything = { target: root, entries: new Map() };
+  if (kindOf(root.mediaType) !== 'manifests' || wanted === 'all') return everything;
+  const { document } = await documents.read(root);
+  if ('manifests' in document) {
+    const read = async (descriptor: Descriptor) => {
+      const found = await documents.read(descriptor);
+      return 'manifests' in found.document ? found.document : document;
+    };
+    return choose(root, { label, wanted, read });
+  }
+  if (options.platform !== undefined && isImage(document)) {
+    const { config } = document;
+    const { bytes, stored, asked } = await readSmall(config, work);
+    checkConfig(bytes, { config, label, wanted });
+    if (asked > 0) tell(work, config, 'begun');
+    if (stored !== 'yes') work.held.set(config.digest, bytes);
+    work.tally.copied += asked;
+  }
+  return everything;
+}
+
+/** The last step. What has no name is held without one, where the store knows how. */
+async function giveName({ to, signal }: Work, target: Descriptor, name: string | false): Promise<void> {
+  if (name !== false) await to.tag(target, name, { signal });
+  else if (isKeeper(to)) await to.keep(target, { signal });
+}

@@ -1,0 +1,111 @@
+import { Content } from '../content/content.ts';
+import { createLiars } from '../content/liars.ts';
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { type Index, type Manifest, parseDocument } from '../oci/manifest.ts';
+import { kindOf } from '../oci/media-type.ts';
+import type { Source } from '../source.ts';
+import { pushBytes } from './blob.ts';
+import { findStored, ownData, tell, type Work } from './work.ts';
+
+/** A small content that was read and is right. */
+interface Small {
+  readonly bytes: Uint8Array;
+  /** Where the bytes were; `wrong`: the store has some, but they are not these. */
+  readonly stored: 'yes' | 'no' | 'wrong';
+  /** Bytes that the source was asked for. */
+  readonly asked: number;
+}
+
+/** A manifest or index. */
+export interface Read extends Small {
+  readonly descriptor: Descriptor;
+  readonly document: Manifest | Index;
+}
+
+/** The manifests and indexes of a copy, each read once. */
+export interface Documents {
+  read(descriptor: Descriptor): Promise<Read>;
+  /** Stores what was read, unless the store has it, and forgets it. */
+  push(descriptor: Descriptor): Promise<void>;
+}
+
+/** Most manifests of a copy, and most bytes of all of them. */
+const most = { manifests: 10_000, bytes: 268_435_456 };
+
+export function createDocuments(work: Work): Documents {
+  const reading = new Map<string, Promise<Read>>();
+  const seen = { manifests: 0, bytes: 0 };
+  const start = async (descriptor: Descriptor): Promise<Read> => {
+    seen.manifests += 1;
+    seen.bytes += descriptor.size;
+    if (seen.manifests > most.manifests || seen.bytes > most.bytes) {
+      const found = `more than ${most.manifests}, or than ${most.bytes} bytes of them`;
+      throw new RegistryError('TOO_LARGE', `Cannot copy so many manifests: ${found}`);
+    }
+    const found = await readSmall(descriptor, work);
+    return { descriptor, ...found, document: parseDocument(found.bytes, descriptor.mediaType) };
+  };
+  const read = (descriptor: Descriptor): Promise<Read> => {
+    const known = reading.get(descriptor.digest) ?? start(descriptor);
+    reading.set(descriptor.digest, known);
+    return known;
+  };
+  return {
+    read,
+    push: async (descriptor) => {
+      const { bytes, stored, asked } = await read(descriptor);
+      reading.delete(descriptor.digest);
+      if (stored === 'yes') {
+        work.tally.present += descriptor.size;
+        tell(work, descriptor, 'present', descriptor.size);
+        return;
+      }
+      work.tally.copied += asked;
+      await pushBytes(descriptor, bytes, work);
+      if (stored === 'wrong') await mustBeRight(descriptor, work);
+    },
+  };
+}
+
+/** The bytes of a small content, verified: its own data, what the store has, or what the source gives. */
+export async function readSmall(descriptor: Descriptor, work: Work): Promise<Small> {
+  const found = await findStored(work, descriptor);
+  const own = ownData(descriptor);
+  // A store that knows it as a blob is told what it is.
+  const isKnown = found !== undefined && kindOf(found.mediaType) === kindOf(descriptor.mediaType);
+  if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', asked: 0 };
+  const kept = found && (await readStored(descriptor, work));
+  if (kept) return { bytes: kept, stored: isKnown ? 'yes' : 'no', asked: 0 };
+  const bytes = await bytesOf(work.from, descriptor, work);
+  return { bytes, stored: found ? 'wrong' : 'no', asked: bytes.length };
+}
+
+async function bytesOf(source: Source, descriptor: Descriptor, work: Work): Promise<Uint8Array> {
+  const { emit, liars, signal, operation, manifestBytes } = work;
+  const content = new Content({ source, descriptor, emit, liars, operation, signals: [signal] });
+  try {
+    return await content.bytes({ limit: manifestBytes });
+  } finally {
+    await content.close();
+  }
+}
+
+/** What says that the bytes of a store are not the ones they should be, and not that it cannot be read. */
+const wrong: ReadonlySet<string> = new Set(['DIGEST_MISMATCH', 'TOO_LARGE', 'UNEXPECTED_END', 'NOT_FOUND']);
+
+async function readStored(descriptor: Descriptor, work: Work): Promise<Uint8Array | undefined> {
+  try {
+    return await bytesOf(work.to, descriptor, { ...work, emit: () => {}, liars: createLiars() });
+  } catch (error) {
+    if (error instanceof RegistryError && wrong.has(error.code) && !work.signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+/** A store may take what it has for right; then its user must know. */
+async function mustBeRight(descriptor: Descriptor, work: Work): Promise<void> {
+  if (await readStored(descriptor, work)) return;
+  const found = 'the store has other bytes under its digest, and keeps them';
+  throw new RegistryError('STORE_ERROR', `Cannot store "${descriptor.digest}": ${found}`);
+}

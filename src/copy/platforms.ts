@@ -1,0 +1,52 @@
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { machinePlatform } from '../oci/machine.ts';
+import type { Manifest } from '../oci/manifest.ts';
+import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
+import { normalizePlatform, type Platform, parsePlatform, platformSchema } from '../oci/platform.ts';
+import { matchesPlatform } from '../oci/platform-match.ts';
+import { quote } from '../oci/quote.ts';
+import { noPlatformError } from '../oci/select-platform.ts';
+import type { PlatformChoice } from './options.ts';
+
+/** The platforms that are meant, or all; `INVALID_REFERENCE` for what is no platform. */
+export function wantedPlatforms(choice: PlatformChoice = machinePlatform()): 'all' | readonly Platform[] {
+  if (choice === 'all') return choice;
+  const list: readonly unknown[] = Array.isArray(choice) ? choice : [choice];
+  if (list.length === 0) throw new RegistryError('INVALID_REFERENCE', 'Cannot choose a platform: the list is empty');
+  return list.map((each) => {
+    if (typeof each === 'string') return parsePlatform(each);
+    const parsed = platformSchema.safeParse(each);
+    if (!parsed.success)
+      throw new RegistryError('INVALID_REFERENCE', `Cannot use platform ${quote(each)}: no os and architecture`);
+    return normalizePlatform(parsed.data);
+  });
+}
+
+const configTypes: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTypes.dockerConfig]);
+
+/** Whether a manifest is an image's, whose config says what it runs on. */
+export const isImage = ({ config }: Manifest): boolean => configTypes.has(bareMediaType(config.mediaType));
+
+/** Refuses an image whose config says that it runs on none of the platforms wanted; one that says nothing is taken. */
+export function checkConfig(
+  bytes: Uint8Array,
+  {
+    config,
+    label,
+    wanted,
+  }: { readonly config: Descriptor; readonly label: string; readonly wanted: readonly Platform[] },
+): void {
+  let found: unknown;
+  try {
+    found = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw new RegistryError('BAD_RESPONSE', `Cannot read config "${config.digest}": not JSON`, { cause });
+  }
+  const parsed = platformSchema.safeParse(found);
+  if (!parsed.success || parsed.data.os === '' || wanted.some((one) => matchesPlatform(one, parsed.data))) return;
+  const { os, architecture, variant, 'os.version': version, 'os.features': features } = parsed.data;
+  const platform = { os, architecture, variant, 'os.version': version, 'os.features': features };
+  const [first = platform] = wanted;
+  throw noPlatformError(label, first, [platform], { isImage: true });
+}

@@ -1,0 +1,91 @@
+import { abortError } from '../deadline.ts';
+
+/** Work that waits its turn: so much at a time, the most urgent first. */
+export interface Queue {
+  /** Runs `work` when it is its turn: higher urgency first, then who came first. Refused once the signal has fired. */
+  run<T>(urgency: number, work: () => Promise<T>): Promise<T>;
+  /** Once nothing runs any more. */
+  idle(): Promise<void>;
+}
+
+interface Waiting {
+  readonly urgency: number;
+  readonly order: number;
+  start(): void;
+  refuse(): void;
+}
+
+const isBefore = (a: Waiting, b: Waiting): boolean =>
+  a.urgency === b.urgency ? a.order < b.order : a.urgency > b.urgency;
+
+export function createQueue(most: number, signal: AbortSignal): Queue {
+  const waiting = createHeap();
+  const leavers: (() => void)[] = [];
+  let running = 0;
+  let order = 0;
+  const next = (): void => {
+    while (running < most) {
+      const first = waiting.take();
+      if (!first) break;
+      running += 1;
+      first.start();
+    }
+    if (running === 0) for (const leave of leavers.splice(0)) leave();
+  };
+  const refuseAll = (): void => {
+    for (let first = waiting.take(); first; first = waiting.take()) first.refuse();
+  };
+  signal.addEventListener('abort', refuseAll, { once: true });
+  return {
+    run: <T>(urgency: number, work: () => Promise<T>) =>
+      new Promise<T>((resolve, reject) => {
+        const refuse = (): void => reject(abortError(signal.reason));
+        if (signal.aborted) {
+          refuse();
+          return;
+        }
+        const start = (): void => {
+          work()
+            .finally(() => {
+              running -= 1;
+              next();
+            })
+            .then(resolve, reject);
+        };
+        waiting.add({ urgency, order: order++, start, refuse });
+        // Not at once: what is added together is to be put in order first.
+        queueMicrotask(next);
+      }),
+    idle: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => leavers.push(resolve))),
+  };
+}
+
+/** A binary heap, so that thousands of layers cost no more each than a few. */
+function createHeap() {
+  const items: Waiting[] = [];
+  const swapIfBefore = (low: number, high: number): boolean => {
+    const [a, b] = [items[low], items[high]];
+    if (!a || !b || !isBefore(a, b)) return false;
+    items[low] = b;
+    items[high] = a;
+    return true;
+  };
+  return {
+    add: (item: Waiting): void => {
+      let at = items.push(item) - 1;
+      for (let parent = (at - 1) >> 1; at > 0 && swapIfBefore(at, parent); parent = (at - 1) >> 1) at = parent;
+    },
+    take: (): Waiting | undefined => {
+      const first = items[0];
+      const last = items.pop();
+      if (!first || !last || items.length === 0) return first;
+      items[0] = last;
+      for (let at = 0; ; ) {
+        const [left, right] = [items[2 * at + 1], items[2 * at + 2]];
+        const child = left && right && isBefore(right, left) ? 2 * at + 2 : 2 * at + 1;
+        if (!swapIfBefore(child, at)) return first;
+        at = child;
+      }
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { kindOf } from '../oci/media-type.ts';
+import { copyBlob } from './blob.ts';
+import { mostDepth } from './choose.ts';
+import type { Documents, Read } from './documents.ts';
+import type { Queue } from './queue.ts';
+import { tell, type Work } from './work.ts';
+
+/** A content of what is copied, as its user knows it. */
+export interface Part {
+  readonly descriptor: Descriptor;
+  /** `layer 3 of 40` */
+  readonly role: string;
+}
+
+export interface WalkOptions {
+  readonly work: Work;
+  readonly queue: Queue;
+  readonly documents: Documents;
+  /** Entries to copy of an index, by its digest; all of one that is not here. */
+  readonly entries: ReadonlyMap<string, readonly Descriptor[]>;
+  readonly nonDistributable: boolean;
+  /** Runs what is done for one content; its failure ends the copy. */
+  readonly during: <T>(part: Part, run: () => Promise<T>) => Promise<T>;
+}
+
+/** Most contents of a copy. */
+const mostContents = 100_000;
+
+/** Layers whose licence does not allow to hand them on. */
+const nonDistributableLayer =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.|docker\.image\.rootfs\.foreign\.)/;
+
+/** Those that stand above a content. */
+interface Above {
+  readonly digest: string;
+  readonly depth: number;
+  readonly above: Above | undefined;
+}
+
+/**
+ * Copies a content and all that it is made of, each once: what is under a manifest before the manifest, and so on
+ * upwards. Gives what was left out, as it is not distributable.
+ */
+export async function walk(root: Part, options: WalkOptions): Promise<readonly Descriptor[]> {
+  const { work, queue, documents, during } = options;
+  const visited = new Map<string, Promise<void>>();
+  const skipped = new Map<string, Descriptor>();
+  const visit = (part: Part, above: Above | undefined): Promise<void> => {
+    const { descriptor } = part;
+    const key = `${kindOf(descriptor.mediaType)} ${descriptor.digest}`;
+    const known = visited.get(key);
+    if (known) return known;
+    const isDocument = kindOf(descriptor.mediaType) === 'manifests';
+    const visiting = isDocument
+      ? visitDocument(part, above)
+      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, work)));
+    visited.set(key, visiting);
+    return visiting;
+  };
+  const visitDocument = async (part: Part, above: Above | undefined): Promise<void> => {
+    const { descriptor } = part;
+    const { digest } = descriptor;
+    const here = { digest, depth: (above?.depth ?? 0) + 1, above };
+    const children = await queue.run(Infinity, () =>
+      during(part, async () => {
+        const read = await documents.read(descriptor);
+        if (read.asked > 0) tell(work, descriptor, 'begun');
+        const found = partsOf(read, options, skipped);
+        refuseEndless(here, found, visited.size);
+        return found;
+      }),
+    );
+    await Promise.all(children.map((child) => visit(child, here)));
+    await queue.run(Infinity, () => during(part, () => documents.push(descriptor)));
+  };
+  await visit(root, undefined);
+  return [...skipped.values()];
+}
+
+/** Digests allow no circle; one that somebody made must not be waited for. */
+function refuseEndless(here: Above, children: readonly Part[], visited: number): void {
+  if (here.depth > mostDepth) {
+    throw new RegistryError('BAD_RESPONSE', `Cannot copy "${here.digest}": nested more than ${mostDepth} deep`);
+  }
+  if (visited + children.length > mostContents) {
+    throw new RegistryError('TOO_LARGE', `Cannot copy "${here.digest}": with it more than ${mostContents} contents`);
+  }
+  const digests = new Set(children.map(({ descriptor }) => descriptor.digest as string));
+  for (let one: Above | undefined = here; one; one = one.above) {
+    if (digests.has(one.digest)) {
+      throw new RegistryError('BAD_RESPONSE', `Cannot copy "${one.digest}": it is a part of itself`);
+    }
+  }
+}
+
+/** What a manifest is made of, but for what is left out. */
+function partsOf({ document, descriptor }: Read, options: WalkOptions, skipped: Map<string, Descriptor>): Part[] {
+  if ('manifests' in document) {
+    const entries = options.entries.get(descriptor.digest) ?? document.manifests;
+    return entries.map((entry, place) => ({
+      descriptor: entry,
+      role: `manifest ${place + 1} of ${entries.length}`,
+    }));
+  }
+  const { config, layers } = document;
+  const parts = [{ descriptor: config, role: 'config' }];
+  for (const [place, layer] of layers.entries()) {
+    if (options.nonDistributable || !nonDistributableLayer.test(layer.mediaType)) {
+      parts.push({ descriptor: layer, role: `layer ${place + 1} of ${layers.length}` });
+      continue;
+    }
+    if (!skipped.has(layer.digest)) tell(options.work, layer, 'skipped');
+    skipped.set(layer.digest, layer);
+  }
+  return parts;
+}

@@ -1,0 +1,61 @@
+import type { Liars } from '../content/liars.ts';
+import { asRegistryError, RegistryError } from '../errors.ts';
+import type { ClientEvent, Emit } from '../events.ts';
+import { type Descriptor, decodeData } from '../oci/descriptor.ts';
+import { algorithmOf, digestOf } from '../oci/digest.ts';
+import type { Source, Store } from '../source.ts';
+
+/** What copies of one client share. */
+export interface CopyContext {
+  readonly emit: Emit;
+  readonly liars: Liars;
+  /** Any of them ends the copy. */
+  readonly signals: readonly (AbortSignal | undefined)[];
+  /** Milliseconds for one reading. */
+  readonly operation?: number | undefined;
+  /** Most bytes of a manifest. */
+  readonly manifestBytes: number;
+}
+
+/** One copy under way. */
+export interface Work extends Omit<CopyContext, 'signals'> {
+  readonly from: Source;
+  readonly to: Store;
+  /** Fires when the copy is to end, also because one of its contents failed. */
+  readonly signal: AbortSignal;
+  /** Bytes that were read for the store, and that it had. */
+  readonly tally: { copied: number; present: number };
+  /** Contents that were read before their turn, by digest. */
+  readonly held: Map<string, Uint8Array>;
+}
+
+type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
+
+/** Tells what becomes of a content. */
+export function tell({ emit }: Pick<Work, 'emit'>, descriptor: Descriptor, state: State, offset = 0): void {
+  const { digest, mediaType, size } = descriptor;
+  emit({ type: 'copy', digest, mediaType, size, state, offset });
+}
+
+/** What the store knows of a content, if it has all of it; one of another size is not this one. */
+export async function findStored({ to, signal }: Work, { digest, size }: Descriptor): Promise<Descriptor | undefined> {
+  try {
+    const found = await to.resolve(digest, { signal });
+    return found.size === size ? found : undefined;
+  } catch (thrown) {
+    const error = asRegistryError(thrown, 'STORE_ERROR', `Cannot look for "${digest}"`);
+    if (error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** The content that a descriptor carries itself, if it is right. */
+export function ownData(descriptor: Descriptor): Uint8Array | undefined {
+  try {
+    const bytes = decodeData(descriptor);
+    return bytes && digestOf(bytes, algorithmOf(descriptor.digest)) === descriptor.digest ? bytes : undefined;
+  } catch (error) {
+    if (error instanceof RegistryError && error.code !== 'UNSUPPORTED') return undefined;
+    throw error;
+  }
+}

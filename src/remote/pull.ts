@@ -1,0 +1,52 @@
+import { copyWith } from '../copy/copy.ts';
+import type { Copied, CopyOptions } from '../copy/options.ts';
+import { RegistryError } from '../errors.ts';
+import { quote } from '../oci/quote.ts';
+import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
+import { isStore, type Store } from '../source.ts';
+import type { Fetcher, FetcherContext } from './fetcher.ts';
+
+/** How to pull, and where to. Events go to the client's `onEvent`. */
+export interface PullOptions extends Omit<CopyOptions, 'onEvent'> {
+  /** A store, or the directory of an OCI image layout, which is made if it is not there. */
+  readonly to: Store | string;
+}
+
+/** What was pulled. */
+export interface Pulled extends Copied {
+  readonly reference: Reference;
+}
+
+/** What a pull takes of its client. */
+export interface PullContext extends FetcherContext {
+  readonly fetcherOf: (repository: Repository) => Fetcher;
+  readonly manifestBytes: number;
+}
+
+/** Copies what a reference names, under its tag, or under none where it has only a digest. */
+export async function pull(reference: Reference, options: PullOptions, context: PullContext): Promise<Pulled> {
+  const { fetcherOf, closing, emit, liars, operation, manifestBytes } = context;
+  const { registry, name: repository, tag, digest } = reference;
+  const store = await storeOf(options.to);
+  const pulled = await copyWith(
+    { emit, liars, operation, manifestBytes, signals: [options.signal, closing] },
+    {
+      from: fetcherOf({ registry, name: repository }).source,
+      to: store,
+      reference: digest ?? tag ?? 'latest',
+      label: formatReference(reference),
+      options: { ...options, name: options.name ?? tag ?? (digest ? false : 'latest') },
+    },
+  );
+  return { reference, ...pulled };
+}
+
+async function storeOf(to: Store | string): Promise<Store> {
+  if (typeof to === 'string' && to !== '') {
+    // Loaded when it is needed, as it needs a file system.
+    const { layoutStore } = await import('../store/layout.ts');
+    return layoutStore(to);
+  }
+  if (typeof to === 'object' && to !== null && isStore(to)) return to;
+  throw new RegistryError('INVALID_CONFIG', `Cannot pull to ${quote(to)}: neither a store nor a directory`);
+}

@@ -1,0 +1,91 @@
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, type Digest, digestFault, parseDigest } from '../oci/digest.ts';
+import { kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
+import type { FileFacts } from './files.ts';
+import type { Holding } from './others.ts';
+import { readFile, readPart } from './small-files.ts';
+
+/** The contents of a layout: `blobs/<algorithm>/<hex>`. */
+export interface Blobs {
+  /** Where content is, or would be. `INVALID_DIGEST` for what is no digest. */
+  pathOf(digest: string): string;
+  /** The file of a content; undefined where it is not here. */
+  factsOf(digest: string): Promise<FileFacts | undefined>;
+  /** The content of a manifest or index; undefined for what is not here, or too large for one. */
+  document(digest: string): Promise<Uint8Array | undefined>;
+  /** What the bytes themselves say they are. */
+  typeOf(digest: string, size: number): Promise<string>;
+  /** Files under `blobs`: those of contents, and what else lies there. */
+  list(): Promise<{ readonly digests: readonly Digest[]; readonly strangers: readonly string[] }>;
+  /** Returns when the disk has the names of all contents. */
+  sync(): Promise<void>;
+}
+
+/** Most bytes of a manifest or an index. */
+export const documentBytes = 4_194_304;
+/** Bytes in which a JSON object has begun. */
+const headBytes = 64;
+
+export function createBlobs(directory: string, { files, join }: Holding): Blobs {
+  const root = join(directory, 'blobs');
+  const pathOf = (digest: string): string => {
+    const valid = parseDigest(digest);
+    const algorithm = algorithmOf(valid);
+    return join(root, algorithm, valid.slice(algorithm.length + 1));
+  };
+  const factsOf = (digest: string): Promise<FileFacts | undefined> => files.facts(pathOf(digest));
+  const document = async (digest: string): Promise<Uint8Array | undefined> => {
+    const facts = await factsOf(digest);
+    if (!facts || facts.size > documentBytes) return undefined;
+    return readFile(files, pathOf(digest), documentBytes);
+  };
+  return {
+    pathOf,
+    factsOf,
+    document,
+    typeOf: async (digest, size) => {
+      if (size > documentBytes) return mediaTypes.octets;
+      const head = await readPart(files, pathOf(digest), Math.min(size, headBytes));
+      if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
+      const bytes = size > headBytes ? await document(digest) : head;
+      return bytes ? typeOfBytes(bytes) : mediaTypes.octets;
+    },
+    list: async () => {
+      const digests: Digest[] = [];
+      const strangers: string[] = [];
+      for (const algorithm of (await files.list(root)) ?? []) {
+        for (const hex of (await files.list(join(root, algorithm))) ?? []) {
+          const digest: Digest = `${algorithm}:${hex}`;
+          if (digestFault(digest) === undefined) digests.push(digest);
+          else strangers.push(join(root, algorithm, hex));
+        }
+      }
+      return { digests: digests.sort(), strangers: strangers.sort() };
+    },
+    sync: async () => {
+      const algorithms = (await files.list(root)) ?? [];
+      await Promise.all([root, ...algorithms.map((algorithm) => join(root, algorithm))].map(files.syncDirectory));
+    },
+  };
+}
+
+/** The media type of a document, by its own word or by its fields. */
+function typeOfBytes(bytes: Uint8Array): string {
+  try {
+    const parsed = parseDocument(bytes);
+    if (parsed.mediaType !== undefined && kindOf(parsed.mediaType) === 'manifests') return parsed.mediaType;
+    return 'manifests' in parsed ? mediaTypes.ociIndex : mediaTypes.ociManifest;
+  } catch {
+    return mediaTypes.octets;
+  }
+}
+
+/** Refuses content of a size that its descriptor does not say. */
+export function checkSize({ digest, size }: Descriptor, path: string, found: number): void {
+  if (size < 0 || found === size) return;
+  throw new RegistryError(
+    'STORE_ERROR',
+    `Cannot fetch "${digest}": "${path}" has ${found} bytes where its size is ${size}`,
+  );
+}

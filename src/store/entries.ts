@@ -1,0 +1,132 @@
+import { RegistryError } from '../errors.ts';
+import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
+import { isDigest } from '../oci/digest.ts';
+import { firstFault } from '../oci/issue.ts';
+import { mediaTypes } from '../oci/media-type.ts';
+import { quote } from '../oci/quote.ts';
+import { isTag } from '../oci/reference.ts';
+
+/** The text of `index.json` as a value: what is not known of it stays as it is. */
+export interface LayoutIndex {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly entries: readonly Entry[];
+}
+
+/** One descriptor of `index.json`. */
+export interface Entry {
+  readonly raw: Readonly<Record<string, unknown>>;
+  /** Undefined where it cannot be read; `fault` tells why. */
+  readonly descriptor: Descriptor | undefined;
+  readonly fault?: string | undefined;
+}
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md#pre-defined-annotation-keys */
+const nameKey = 'org.opencontainers.image.ref.name';
+/** Where containerd and buildkit write the whole reference, beside the tag alone in the other. */
+const wholeNameKey = 'io.containerd.image.name';
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md: `ref` */
+const component = '[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*';
+const nameGrammar = new RegExp(`^${component}(?:/${component})*$`);
+const longestName = 1024;
+
+/** An index without entries, as the specification has it. */
+export const emptyIndex: LayoutIndex = {
+  document: { schemaVersion: 2, mediaType: mediaTypes.ociIndex },
+  entries: [],
+};
+
+/** Refuses what is no name: `INVALID_REFERENCE`. Tags of registries are names, and what the image specification allows. */
+export function checkName(name: string): void {
+  const fault = isDigest(name)
+    ? 'a digest'
+    : name.length > longestName
+      ? `more than ${longestName} characters`
+      : isTag(name) || nameGrammar.test(name)
+        ? undefined
+        : 'letters and digits, with one of -._:@/+ between them, are expected';
+  if (fault !== undefined) throw new RegistryError('INVALID_REFERENCE', `Cannot use name ${quote(name)}: ${fault}`);
+}
+
+export function entryOf(raw: Readonly<Record<string, unknown>>): Entry {
+  const parsed = descriptorSchema.safeParse(raw);
+  if (parsed.success) return { raw, descriptor: parsed.data };
+  return { raw, descriptor: undefined, fault: firstFault(parsed.error, raw) };
+}
+
+export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<string, unknown>> => ({
+  ...document,
+  manifests: entries.map(({ raw }) => raw),
+});
+
+function annotation({ raw }: Entry, key: string): string | undefined {
+  const { annotations } = raw;
+  if (typeof annotations !== 'object' || annotations === null) return undefined;
+  const value = (annotations as Record<string, unknown>)[key];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+export const nameOf = (entry: Entry): string | undefined => annotation(entry, nameKey);
+
+/**
+ * The entry of a name: that of the annotation of the specification, then containerd's. `latest`, which stands for no name
+ * at all, is also the only entry of a layout if that has no name, as crane writes it and skopeo reads it.
+ */
+export function findName({ entries }: LayoutIndex, name: string): Entry | undefined {
+  const [first] = entries;
+  const isOnly = name === 'latest' && entries.length === 1 && first && nameOf(first) === undefined;
+  return (
+    entries.find((entry) => nameOf(entry) === name) ??
+    entries.find((entry) => annotation(entry, wholeNameKey) === name) ??
+    (isOnly ? first : undefined)
+  );
+}
+
+export const findDigest = ({ entries }: LayoutIndex, digest: string): Entry | undefined =>
+  entries.find(({ descriptor }) => descriptor?.digest === digest);
+
+/** What an entry says of its content, without its names: those belong to the layout. */
+export function plainDescriptor(descriptor: Descriptor): Descriptor {
+  const { [nameKey]: _name, [wholeNameKey]: _whole, ...annotations } = descriptor.annotations ?? {};
+  const { annotations: _annotations, ...rest } = descriptor;
+  return Object.keys(annotations).length === 0 ? rest : { ...rest, annotations };
+}
+
+/** The index in which `name` stands for `target`, and for nothing else. Undefined where it does already. */
+export function withName(index: LayoutIndex, target: Descriptor, name: string): LayoutIndex | undefined {
+  const { entries } = index;
+  const had = entries.findIndex((entry) => nameOf(entry) === name);
+  if (had !== -1 && entries[had]?.descriptor?.digest === target.digest) return undefined;
+  const unnamed = entries.findIndex(
+    (entry) => entry.descriptor?.digest === target.digest && nameOf(entry) === undefined,
+  );
+  const base = unnamed === -1 ? describe(target) : { ...entries[unnamed]?.raw };
+  const annotations = { ...(base.annotations as Record<string, string> | undefined), [nameKey]: name };
+  const entry = entryOf({ ...base, annotations });
+  const place = unnamed !== -1 ? unnamed : had;
+  const placed = place === -1 ? [...entries, entry] : entries.map((one, at) => (at === place ? entry : one));
+  return { ...index, entries: placed.filter((one, at) => at === place || one === entry || at !== had) };
+}
+
+/** The index that has an entry for `target`, with or without a name. Undefined where it has one already. */
+export const withKept = (index: LayoutIndex, target: Descriptor): LayoutIndex | undefined =>
+  findDigest(index, target.digest) ? undefined : { ...index, entries: [...index.entries, entryOf(describe(target))] };
+
+/** The index without the entries of a name. Undefined where it has none. */
+export function withoutName(index: LayoutIndex, name: string): LayoutIndex | undefined {
+  const entries = index.entries.filter((entry) => nameOf(entry) !== name);
+  return entries.length === index.entries.length ? undefined : { ...index, entries };
+}
+
+/** What `index.json` says of a content: all but the content itself and where else it is. */
+function describe(target: Descriptor): Record<string, unknown> {
+  const { mediaType, digest, size, platform, artifactType, annotations } = plainDescriptor(target);
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(annotations && { annotations }),
+    ...(platform && { platform }),
+    ...(artifactType !== undefined && { artifactType }),
+  };
+}

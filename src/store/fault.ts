@@ -1,0 +1,40 @@
+import { RegistryError } from '../errors.ts';
+import { quote } from '../oci/quote.ts';
+
+/** What the codes of the system mean, and what can be done. https://nodejs.org/api/errors.html#common-system-errors */
+const meanings: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file is larger than this process or file system allows',
+  EROFS: 'the file system is read-only',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EMFILE: 'too many open files in this process (raise "ulimit -n" or copy fewer at a time)',
+  ENFILE: 'too many open files in the whole system',
+  ENOENT: 'there is no such file or directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EISDIR: 'it is a directory',
+  EEXIST: 'something else is there',
+  ELOOP: 'symbolic links that lead in a circle',
+  ENAMETOOLONG: 'the path is too long',
+  EIO: 'the disk failed to read or write',
+  ESTALE: 'the network file system no longer has it',
+};
+
+/** The code that the system gave an error, `ENOSPC`; undefined where it gave none. */
+export const systemCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+/** A failure of the file system as `STORE_ERROR`: what was done to which path, and what the system found. */
+export function storeFault(doing: string, path: string, error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  const code = systemCode(error);
+  const meaning = code === undefined ? undefined : meanings[code];
+  const found =
+    meaning === undefined ? (error instanceof Error ? error.message : String(error)) : `${meaning} (${code})`;
+  return new RegistryError('STORE_ERROR', `Cannot ${doing} ${quote(path)}: ${found}`, { cause: error });
+}
+
+/** Something about a path that no call of the system said. */
+export const storeError = (doing: string, path: string, found: string): RegistryError =>
+  new RegistryError('STORE_ERROR', `Cannot ${doing} ${quote(path)}: ${found}`);

@@ -1,0 +1,75 @@
+import { abortError } from '../deadline.ts';
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf } from '../oci/digest.ts';
+import type { Files } from './files.ts';
+import { openWriter, type Writer } from './writer.ts';
+
+/** The bytes of a content from an offset on. */
+export type Open = (offset: number) => AsyncIterable<Uint8Array>;
+
+/** A content, and where its bytes come from. */
+export interface Filling {
+  readonly files: Files;
+  readonly target: Descriptor;
+  readonly open: Open;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Fills the file from `at` on. Where it turns out that what was there is wrong, once more from the beginning. */
+export async function fill(
+  filling: Filling,
+  path: string,
+  found: { readonly at: number; readonly size: number },
+): Promise<void> {
+  const { files, target, signal } = filling;
+  const { digest, size } = target;
+  const { at } = found;
+  const writer = await openWriter(files, path, { algorithm: algorithmOf(digest), signal, ...found });
+  try {
+    if (at < size || at === 0) await pour(filling, writer, at);
+    const counted = await writer.finish();
+    if (counted === digest) return;
+    const message = `Cannot push "${digest}": its bytes are "${counted}"`;
+    if (at === 0) throw new RegistryError('DIGEST_MISMATCH', message);
+  } finally {
+    await writer.close();
+  }
+  await fill(filling, path, { at: 0, size });
+}
+
+/** Takes what is missing after `at` from the source: exactly that, or an error. */
+async function pour({ target, open, signal }: Filling, writer: Writer, at: number): Promise<void> {
+  const doing = `Cannot push "${target.digest}"`;
+  const chunks = open(at)[Symbol.asyncIterator]();
+  let stop = (_error: unknown): void => {};
+  const abort = (): void => stop(abortError(signal?.reason));
+  signal?.addEventListener('abort', abort, { once: true });
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      stop = reject;
+      chunks.next().then(resolve, reject);
+    });
+  let count = at;
+  let isEnded = false;
+  try {
+    for (;;) {
+      if (signal?.aborted) throw abortError(signal.reason);
+      const { done, value } = await next();
+      if (done) break;
+      count += value.length;
+      if (count > target.size) throw new RegistryError('TOO_LARGE', `${doing}: more than its ${target.size} bytes`);
+      const full = writer.write(value);
+      if (full) await full;
+    }
+    isEnded = true;
+    if (count < target.size) {
+      throw new RegistryError('UNEXPECTED_END', `${doing}: ${count} of ${target.size} bytes`);
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    const left = isEnded ? undefined : Promise.resolve(chunks.return?.()).catch(() => {});
+    // Not waited for after an abort: a source that hangs may not heed it.
+    if (!signal?.aborted) await left;
+  }
+}

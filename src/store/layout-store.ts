@@ -1,0 +1,19 @@
+import type { CallOptions, Keeper, Lister, Referrers, ResumableStore } from '../source.ts';
+import type { GarbageOptions, LayoutGarbage } from './garbage.ts';
+import type { LayoutReport, VerifyOptions } from './verify.ts';
+
+/** A directory that is an OCI image layout. Errors of the file system are `STORE_ERROR`. */
+export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers {
+  readonly name: string;
+  /** Absolute. */
+  readonly directory: string;
+  /** Takes a name away, with what `index.json` says under it. `NOT_FOUND` where there is no such name. */
+  untag(name: string, options?: CallOptions): Promise<void>;
+  /** Reads all content again and compares it with its digests; looks whether what `index.json` names is here as a whole. */
+  verify(options?: VerifyOptions): Promise<LayoutReport>;
+  /**
+   * Removes content that no entry of `index.json` reaches, and what broke off. Nothing is removed where a document cannot
+   * be read (`BAD_RESPONSE`), or while somebody writes into the layout (`STORE_ERROR`).
+   */
+  gc(options?: GarbageOptions): Promise<LayoutGarbage>;
+}

@@ -1,0 +1,125 @@
+import { abortError } from '../deadline.ts';
+import type { Digest } from '../oci/digest.ts';
+import { algorithmOf } from '../oci/digest.ts';
+import type { Blobs } from './blobs.ts';
+import type { IndexFile } from './index-file.ts';
+import type { Holding } from './others.ts';
+import { type Reached, walk } from './walk.ts';
+import { hashFile } from './writer.ts';
+
+/** A content that is not as it should be. */
+export interface WrongContent {
+  readonly digest: Digest;
+  /** Absolute path of its file. */
+  readonly path: string;
+  /** The digest of what is there, or what is wrong with the document. */
+  readonly found: string;
+}
+
+/** A content that something names and that is not here. */
+export interface MissingContent {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Digest of the manifest or index that names it, or `index.json`. */
+  readonly neededBy: string;
+}
+
+/** What `verify` found. The layout is sound where `wrong` and `missing` are empty. */
+export interface LayoutReport {
+  /** Contents that were read, and their bytes. */
+  readonly checked: number;
+  readonly bytes: number;
+  readonly wrong: readonly WrongContent[];
+  readonly missing: readonly MissingContent[];
+  /** Images of an index of which another image is here as a whole, and layers that may not be handed on. */
+  readonly notCopied: readonly MissingContent[];
+  /** Files that are no content: left by other programs in `blobs`. */
+  readonly strangers: readonly string[];
+  /** Downloads that broke off, or are under way. */
+  readonly partials: number;
+}
+
+/** How to verify. */
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each content, with the sums so far. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+}
+
+/** How far a `verify` is. */
+export interface VerifyProgress {
+  readonly digest: Digest;
+  readonly checked: number;
+  readonly contents: number;
+  readonly bytes: number;
+}
+
+/** The parts of a layout that are looked at. */
+export interface Layout {
+  readonly holding: Holding;
+  readonly blobs: Blobs;
+  readonly index: IndexFile;
+}
+
+export async function verifyLayout(layout: Layout, { signal, onProgress }: VerifyOptions): Promise<LayoutReport> {
+  const { holding, blobs, index } = layout;
+  const entries = await index.read();
+  const { digests, strangers } = await blobs.list();
+  const wrong: WrongContent[] = [];
+  let [checked, bytes] = [0, 0];
+  for (const digest of digests) {
+    if (signal?.aborted) throw abortError(signal.reason);
+    const path = blobs.pathOf(digest);
+    const hashed = await hashFile(holding.files, path, { algorithm: algorithmOf(digest), signal });
+    // Removed by somebody since it was listed.
+    if (!hashed) continue;
+    if (hashed.digest !== digest) wrong.push({ digest, path, found: hashed.digest });
+    checked += 1;
+    bytes += hashed.size;
+    onProgress?.({ digest, checked, contents: digests.length, bytes });
+  }
+  const isWrong = new Set<string>(wrong.map(({ digest }) => digest));
+  const reached: Reached[] = [];
+  const onFault = (digest: string, error: Error): void => {
+    if (!isWrong.has(digest))
+      wrong.push({ digest: digest as Digest, path: blobs.pathOf(digest), found: error.message });
+  };
+  for await (const one of walk(entries, blobs, { signal, onFault })) reached.push(one);
+  const partials = (await holding.files.list(holding.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
+  return { checked, bytes, wrong, ...absences(reached), strangers, partials };
+}
+
+/** What is not here, and whether it has to be. */
+function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missing' | 'notCopied'> {
+  const byDigest = new Map<string, Reached>(reached.map((one) => [one.descriptor.digest, one]));
+  const known = new Map<string, boolean>();
+  const isComplete = (digest: string): boolean => {
+    const answer = known.get(digest);
+    if (answer !== undefined) return answer;
+    // Documents that were tampered with may name each other.
+    known.set(digest, false);
+    known.set(digest, look(digest));
+    return known.get(digest) ?? false;
+  };
+  const look = (digest: string): boolean => {
+    const one = byDigest.get(digest);
+    if (!one?.isHere) return false;
+    const parts = one.children.filter(({ as }) => as !== 'subject');
+    if (!one.isIndex) return parts.every(({ descriptor }) => isComplete(descriptor.digest) || isLeftOut(descriptor));
+    return parts.length === 0 || parts.some(({ descriptor }) => isComplete(descriptor.digest));
+  };
+  const missing: MissingContent[] = [];
+  const notCopied: MissingContent[] = [];
+  for (const { descriptor, neededBy, as, isHere } of reached) {
+    if (isHere || as === 'subject') continue;
+    const { digest, size } = descriptor;
+    const isSparse = as === 'entry' && neededBy !== undefined && isComplete(neededBy);
+    const list = isSparse || isLeftOut(descriptor) ? notCopied : missing;
+    list.push({ digest, size, neededBy: neededBy ?? 'index.json' });
+  }
+  return { missing, notCopied };
+}
+
+/** Layers whose licence forbids to hand them on. */
+const isLeftOut = ({ mediaType }: { readonly mediaType: string }): boolean =>
+  /\.(?:foreign|nondistributable)\./.test(mediaType);

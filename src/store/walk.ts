@@ -1,0 +1,124 @@
+import { abortError } from '../deadline.ts';
+import { RegistryError } from '../errors.ts';
+import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
+import { kindOf, parseDocument } from '../oci/manifest.ts';
+import { type Blobs, documentBytes } from './blobs.ts';
+import type { LayoutIndex } from './entries.ts';
+
+/** How content is named: as an entry of an index, as a part of a manifest, or as what a manifest refers to. */
+export interface Named {
+  readonly descriptor: Descriptor;
+  readonly as: 'entry' | 'part' | 'subject';
+}
+
+/** Content that something names. */
+export interface Reached extends Named {
+  /** Digest of the document that names it; undefined for an entry of `index.json`. */
+  readonly neededBy: string | undefined;
+  readonly isHere: boolean;
+  /** What it names itself, where it is a document that is here. */
+  readonly children: readonly Named[];
+  readonly isIndex: boolean;
+  /** Its bytes, where they are a document. */
+  readonly bytes?: Uint8Array | undefined;
+}
+
+/** How to walk. */
+export interface WalkOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called for a document that cannot be read; without it the walk fails. */
+  readonly onFault?: ((digest: string, error: RegistryError) => void) | undefined;
+}
+
+/** Most documents that are read in one walk. */
+const mostDocuments = 100_000;
+
+interface Document extends Pick<Reached, 'children' | 'isIndex' | 'bytes'> {}
+
+const leaf: Document = { children: [], isIndex: false };
+
+/**
+ * All that the entries of `index.json` reach, each digest once; documents first, so that what is named both as a document
+ * and as a part is gone into. Fails with `BAD_RESPONSE` at an entry that cannot be read, and at a document where
+ * `onFault` is not given. What is not here is told, and not gone into.
+ */
+export async function* walk(
+  { entries }: LayoutIndex,
+  blobs: Blobs,
+  { signal, onFault }: WalkOptions,
+): AsyncGenerator<Reached, void, undefined> {
+  const seen = new Set<string>();
+  type Next = Named & Pick<Reached, 'neededBy'>;
+  const parts: Next[] = [];
+  const documents: Next[] = entries.map(({ descriptor, fault }, at) => {
+    if (!descriptor) throw new RegistryError('BAD_RESPONSE', `Cannot read index.json: manifests[${at}]: ${fault}`);
+    return { descriptor, neededBy: undefined, as: 'entry' };
+  });
+  documents.reverse();
+  let count = 0;
+  for (let next = documents.pop(); next; next = documents.pop() ?? parts.pop()) {
+    if (signal?.aborted) throw abortError(signal.reason);
+    const { digest } = next.descriptor;
+    if (seen.has(digest)) continue;
+    seen.add(digest);
+    const facts = await blobs.factsOf(digest);
+    const document =
+      facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, onFault) : leaf;
+    yield { ...next, ...document, isHere: facts !== undefined };
+    for (const child of document.children) {
+      (child.as === 'part' ? parts : documents).push({ ...child, neededBy: digest });
+    }
+    if (next.as !== 'part' && ++count > mostDocuments) {
+      throw new RegistryError('TOO_LARGE', `Cannot walk a layout: more than ${mostDocuments} manifests`);
+    }
+  }
+}
+
+async function readDocument(
+  blobs: Blobs,
+  { digest, mediaType }: Descriptor,
+  size: number,
+  onFault: WalkOptions['onFault'],
+): Promise<Document> {
+  const isManifest = kindOf(mediaType) === 'manifests';
+  const bytes = await blobs.document(digest);
+  try {
+    if (bytes) return isManifest ? documentOf(bytes, mediaType) : unknownDocument(bytes);
+    if (isManifest) throw new RegistryError('TOO_LARGE', `${size} bytes, at most ${documentBytes}`);
+  } catch (thrown) {
+    const { code, message } = thrown instanceof RegistryError ? thrown : new RegistryError('BAD_RESPONSE', `${thrown}`);
+    const found = message.replace(/^Cannot read manifest: /, '');
+    const error = new RegistryError(code, `Cannot read manifest "${digest}": ${found}`, { cause: thrown });
+    if (!onFault) throw error;
+    onFault(digest, error);
+  }
+  return leaf;
+}
+
+function documentOf(bytes: Uint8Array, mediaType: string): Document {
+  const parsed = parseDocument(bytes, mediaType);
+  const subject: Named[] = parsed.subject ? [{ descriptor: parsed.subject, as: 'subject' }] : [];
+  if ('manifests' in parsed) {
+    const entries = parsed.manifests.map((descriptor): Named => ({ descriptor, as: 'entry' }));
+    return { children: [...entries, ...subject], isIndex: true, bytes };
+  }
+  const parts = [parsed.config, ...parsed.layers].map((descriptor): Named => ({ descriptor, as: 'part' }));
+  return { children: [...parts, ...subject], isIndex: false, bytes };
+}
+
+/** A document of a type that is not known: every descriptor in it counts, so that nothing is taken for garbage. */
+function unknownDocument(bytes: Uint8Array): Document {
+  const children: Named[] = [];
+  const look = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const descriptor = descriptorSchema.safeParse(value);
+    if (descriptor.success) children.push({ descriptor: descriptor.data, as: 'part' });
+    for (const inner of Object.values(value)) look(inner);
+  };
+  try {
+    look(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    // Not JSON, or too deep for it: content that names nothing.
+  }
+  return { children, isIndex: false };
+}

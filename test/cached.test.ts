@@ -1,0 +1,273 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { cached } from '../src/cached.ts';
+import { RegistryError } from '../src/errors.ts';
+import { createBody } from '../src/feed.ts';
+import type { Fetched, FetchOptions, Source, Store } from '../src/source.ts';
+import { type LayoutStore, layoutStore } from '../src/store/layout.ts';
+import { memoryStore } from '../src/store/memory.ts';
+import { bytesOf, failsWith, sampleOf, samples, sourceContract } from './contract/source.ts';
+import { fill } from './contract/store.ts';
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+async function emptyLayout(): Promise<LayoutStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'ocifetch-cached-'));
+  folders.push(folder);
+  return layoutStore(folder);
+}
+
+async function filledMemory(): Promise<Store> {
+  const store = memoryStore({ name: 'origin' });
+  await fill(store);
+  return store;
+}
+
+sourceContract('cached in an empty layout', async () => ({
+  source: cached(await filledMemory(), await emptyLayout()),
+}));
+sourceContract('cached in memory', async () => ({ source: cached(await filledMemory(), memoryStore()) }));
+sourceContract('cached in a full layout', async () => {
+  const store = await emptyLayout();
+  await fill(store);
+  return { source: cached(await filledMemory(), store) };
+});
+
+const { large, manifest, config } = samples;
+
+/** A source whose calls are noted, and whose bodies count the bytes that were taken of them. */
+function watched(source: Source) {
+  const calls: string[] = [];
+  const taken = { bytes: 0, cancelled: 0 };
+  const fetch = async (target: typeof large.descriptor, options: FetchOptions = {}): Promise<Fetched> => {
+    const { range } = options;
+    calls.push(`fetch ${target.digest.slice(7, 15)}${range ? ` from ${range.start}` : ''}`);
+    const fetched = await source.fetch(target, options);
+    const chunks = fetched.body[Symbol.asyncIterator]();
+    const next = async (): Promise<Uint8Array | undefined> => {
+      const { value } = await chunks.next();
+      taken.bytes += value?.length ?? 0;
+      return value;
+    };
+    const cancel = async (reason?: unknown): Promise<void> => {
+      taken.cancelled += 1;
+      await fetched.body.cancel(reason);
+    };
+    return { ...fetched, body: createBody({ next, cancel }, { signal: options.signal }).body };
+  };
+  const resolve: Source['resolve'] = (reference, options) => {
+    calls.push(`resolve ${reference.slice(0, 15)}`);
+    return source.resolve(reference, options);
+  };
+  return { source: { resolve, fetch } satisfies Source, calls, taken };
+}
+
+const short = large.descriptor.digest.slice(7, 15);
+const isKept = async (store: Store): Promise<boolean> =>
+  store.resolve(large.descriptor.digest).then(
+    () => true,
+    () => false,
+  );
+
+/** A store that breaks while it takes bytes. */
+const broken = (store: Store, after: number): Store => ({
+  ...store,
+  push: async (target, body) => {
+    let count = 0;
+    for await (const chunk of body) {
+      count += chunk.length;
+      if (count > after) throw new RegistryError('STORE_ERROR', `Cannot write "${target.digest}": the disk is full`);
+    }
+  },
+});
+
+test('what is read once is asked of the origin once, and kept', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(await filledMemory());
+  const source = cached(origin, store);
+  for (let times = 0; times < 3; times++) await bytesOf(await source.fetch(large.descriptor));
+  expect(calls).toEqual([`fetch ${short}`]);
+  expect((await store.verify()).wrong).toEqual([]);
+});
+
+test('the origin is read at the pace of its reader', async () => {
+  const bytes = new Uint8Array(20_000_000);
+  const big = sampleOf(bytes);
+  const memory = memoryStore();
+  await fill(memory, [big]);
+  const { source: origin, taken } = watched(memory);
+  const { body } = await cached(origin, await emptyLayout()).fetch(big.descriptor);
+  const chunks = body[Symbol.asyncIterator]();
+  const { value } = await chunks.next();
+  await new Promise((wait) => setTimeout(wait, 100));
+  expect(value?.length).toBeGreaterThan(0);
+  expect(taken.bytes).toBeLessThan(2_000_000);
+  await body.cancel();
+});
+
+test('many readers at once download once, also where the first one does not go on reading', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(await filledMemory());
+  const source = cached(origin, store);
+  const opened = await Promise.all([1, 2, 3, 4].map(() => source.fetch(large.descriptor)));
+  for (const each of opened.reverse()) expect(Buffer.compare(await bytesOf(each), large.bytes)).toBe(0);
+  expect(calls).toEqual([`fetch ${short}`]);
+});
+
+test('a first reader who leaves ends the download, unless another waits', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls, taken } = watched(await filledMemory());
+  const source = cached(origin, store);
+  const alone = await source.fetch(large.descriptor);
+  await alone.body.cancel();
+  await expect.poll(() => taken.cancelled).toBe(1);
+  expect(await isKept(store)).toBe(false);
+
+  const first = await source.fetch(large.descriptor);
+  const second = source.fetch(large.descriptor);
+  await new Promise((wait) => setTimeout(wait, 20));
+  await first.body.cancel();
+  expect(Buffer.compare(await bytesOf(await second), large.bytes)).toBe(0);
+  expect(calls).toEqual([`fetch ${short}`, `fetch ${short}`]);
+});
+
+test('a waiting reader who leaves does so at once, and the first one goes on', async () => {
+  const { source: origin } = watched(await filledMemory());
+  const source = cached(origin, await emptyLayout());
+  const first = await source.fetch(large.descriptor);
+  const controller = new AbortController();
+  const second = source.fetch(large.descriptor, { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await expect(second).rejects.toEqual(failsWith('ABORTED'));
+  expect(Buffer.compare(await bytesOf(first), large.bytes)).toBe(0);
+});
+
+test.each([0, 1_000, 200_000])('a store that fails after %d bytes harms no reader, and is told', async (after) => {
+  const { source: origin, calls } = watched(await filledMemory());
+  const errors: string[] = [];
+  const source = cached(origin, broken(memoryStore(), after), { onError: ({ message }) => errors.push(message) });
+  const first = await source.fetch(large.descriptor);
+  const second = source.fetch(large.descriptor);
+  const [a, b] = await Promise.all([bytesOf(first), second.then(bytesOf)]);
+  for (const bytes of [a, b]) expect(Buffer.compare(bytes, large.bytes)).toBe(0);
+  expect(calls.length).toBeGreaterThan(1);
+  expect(errors[0]).toContain('the disk is full');
+});
+
+test('wrong bytes are handed on, to be refused by whoever verifies, and not kept', async () => {
+  const memory = memoryStore();
+  const wrong = large.bytes.map((byte) => byte ^ 1);
+  const lying: Source = {
+    resolve: memory.resolve,
+    fetch: async (target) => {
+      let rest: Uint8Array | undefined = wrong;
+      const next = (): Uint8Array | undefined => {
+        const chunk = rest;
+        rest = undefined;
+        return chunk;
+      };
+      return { descriptor: target, body: createBody({ next, cancel: () => {} }).body, from: 'liar' };
+    },
+  };
+  const store = await emptyLayout();
+  const errors: string[] = [];
+  const source = cached(lying, store, { onError: ({ message }) => errors.push(message) });
+  expect(Buffer.compare(await bytesOf(await source.fetch(large.descriptor)), wrong)).toBe(0);
+  expect(await isKept(store)).toBe(false);
+  expect(errors).toEqual([]);
+});
+
+test('a break on the way is mended, and the whole is kept', async () => {
+  const memory = await filledMemory();
+  let breaks = 1;
+  const breaking: Source = {
+    resolve: memory.resolve,
+    fetch: async (target, options) => {
+      const fetched = await memory.fetch(target, options);
+      if (breaks-- <= 0) return fetched;
+      const chunks = fetched.body[Symbol.asyncIterator]();
+      let count = 0;
+      const next = async (): Promise<Uint8Array | undefined> => {
+        if (count++ === 2) throw new RegistryError('UNAVAILABLE', 'the line is dead');
+        return (await chunks.next()).value;
+      };
+      return { ...fetched, body: createBody({ next, cancel: () => fetched.body.cancel() }).body };
+    },
+  };
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(breaking);
+  expect(Buffer.compare(await bytesOf(await cached(origin, store).fetch(large.descriptor)), large.bytes)).toBe(0);
+  expect(calls).toEqual([`fetch ${short}`, `fetch ${short} from 131072`]);
+  expect(await isKept(store)).toBe(true);
+});
+
+test('a part of what is not kept is not kept; of what is, it comes from the store', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(await filledMemory());
+  const source = cached(origin, store);
+  const range = { start: 5, end: 10 };
+  await bytesOf(await source.fetch(large.descriptor, { range }));
+  expect(await isKept(store)).toBe(false);
+  await bytesOf(await source.fetch(large.descriptor));
+  const part = await source.fetch(large.descriptor, { range });
+  expect(part.from).toBe(store.name);
+  expect(Buffer.compare((await bytesOf(part)).subarray(0, 5), large.bytes.subarray(5, 10))).toBe(0);
+  expect(calls).toEqual([`fetch ${short} from 5`, `fetch ${short}`]);
+});
+
+test('a tag is asked of the origin, and of the store where the origin cannot be reached', async () => {
+  const store = await emptyLayout();
+  const memory = await filledMemory();
+  let failure: RegistryError | undefined;
+  const origin: Source = {
+    fetch: memory.fetch,
+    resolve: async (reference, options) => {
+      if (failure) throw failure;
+      return memory.resolve(reference, options);
+    },
+  };
+  const source = cached(origin, store);
+  const warnings: string[] = [];
+  const onWarning = (text: string): void => void warnings.push(text);
+  for (const { descriptor } of [manifest, config]) await bytesOf(await source.fetch(descriptor));
+  expect(await source.resolve('latest')).toMatchObject(manifest.descriptor);
+  for (const code of ['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED'] as const) {
+    failure = new RegistryError(code, 'not now');
+    expect(await source.resolve('latest', { onWarning })).toMatchObject(manifest.descriptor);
+    await expect(source.resolve('other')).rejects.toBe(failure);
+  }
+  expect(warnings).toHaveLength(3);
+  for (const code of ['NOT_FOUND', 'UNAUTHORIZED', 'DENIED'] as const) {
+    failure = new RegistryError(code, 'no');
+    await expect(source.resolve('latest')).rejects.toBe(failure);
+  }
+  failure = new RegistryError('UNAVAILABLE', 'not now');
+  expect(await source.resolve(manifest.descriptor.digest)).toMatchObject(manifest.descriptor);
+});
+
+test('a tag that was resolved before its manifest was read is kept with it, and moves', async () => {
+  const store = await emptyLayout();
+  const memory = await filledMemory();
+  const source = cached(memory, store);
+  await bytesOf(await source.fetch(await source.resolve('latest')));
+  await expect.poll(async () => store.tags()).toEqual(['latest']);
+  const newer = sampleOf(Buffer.concat([manifest.bytes, Buffer.from('\n')]), manifest.descriptor.mediaType);
+  await fill(memory, [{ ...newer, tag: 'latest' }]);
+  await bytesOf(await source.fetch(await source.resolve('latest')));
+  await expect.poll(async () => (await store.resolve('latest')).digest).toBe(newer.descriptor.digest);
+});
+
+test('it lists what its origin lists, and nothing where that cannot', async () => {
+  const { source: plain } = watched(await filledMemory());
+  expect('tags' in cached(plain, memoryStore())).toBe(false);
+  const origin = await emptyLayout();
+  await fill(origin);
+  const source = cached(origin, memoryStore()) as LayoutStore;
+  expect(await source.tags()).toEqual(['latest']);
+  expect(await source.referrers(manifest.descriptor.digest)).toEqual([]);
+});

@@ -1,0 +1,135 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { copy } from '../../src/copy/copy.ts';
+import { RegistryError } from '../../src/errors.ts';
+import type { Descriptor } from '../../src/oci/descriptor.ts';
+import { mediaTypes } from '../../src/oci/media-type.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { listen } from '../../src/server/listen.ts';
+import { serve } from '../../src/server/serve.ts';
+import { layoutStore } from '../../src/store/layout.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { sampleOf } from '../contract/source.ts';
+import { errorOf } from '../support/hosts.ts';
+import { attestation, digestsOf, entry, filled, heldBy, image, index, record, statesOf, watched } from './support.ts';
+
+const amd64 = entry(image('amd64'), { on: 'linux/amd64' });
+const arm64 = entry(image('arm64', { platform: 'linux/arm64' }), { on: 'linux/arm64' });
+const app = index(amd64, arm64, attestation('provenance'));
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ocifetch-copy-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const entriesOf = async (layout: string): Promise<readonly Descriptor[]> =>
+  (JSON.parse(await readFile(join(layout, 'index.json'), 'utf8')) as { manifests: Descriptor[] }).manifests;
+
+test('registry to layout, layout to layout, layout to memory', async () => {
+  const store = await filled(app);
+  const server = await listen(serve(() => store));
+  const client = createClient();
+  try {
+    const [first, second] = ['first', 'second'].map((name) => join(directory, 'deep', name));
+    const reference = `${new URL(server.url).host}/app`;
+    await client.pull(reference, { to: first ?? '', platform: 'all' });
+    expect(await heldBy(layoutStore(first ?? ''), app.parts)).toEqual(digestsOf(app.parts));
+    const to = layoutStore(second ?? '');
+    const copied = await copy(layoutStore(first ?? ''), to, 'latest', { platform: 'linux/arm64', name: 'arm' });
+    expect(copied.descriptor).toMatchObject(arm64.root.descriptor);
+    expect(await heldBy(to, app.parts)).toEqual(digestsOf(arm64.parts));
+    const memory = memoryStore();
+    await copy(to, memory, 'arm');
+    expect(await heldBy(memory, app.parts)).toEqual(digestsOf(arm64.parts));
+    for (const layout of [first, second]) {
+      expect(await layoutStore(layout ?? '').verify()).toMatchObject({ wrong: [], missing: [] });
+      expect((await readdir(layout ?? '')).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+    }
+  } finally {
+    await client.close();
+    await server.close();
+  }
+});
+
+test('what has no name is held by a layout all the same, and outlives a clean-up', async () => {
+  const to = layoutStore(directory);
+  await copy(await filled(app), to, app.root.descriptor.digest, { platform: 'linux/amd64' });
+  expect(await entriesOf(directory)).toMatchObject([{ digest: amd64.root.descriptor.digest }]);
+  await to.gc();
+  expect(await heldBy(to, amd64.parts)).toEqual(digestsOf(amd64.parts));
+});
+
+test('a copy that broke off is gone on with by a later one, from where it stood', async () => {
+  const big = sampleOf(
+    Uint8Array.from({ length: 5_000_000 }, (_, at) => (at * 7) & 255),
+    mediaTypes.ociLayer,
+  );
+  const built = image('app', { layers: [big] });
+  const from = await filled(built);
+  const controller = new AbortController();
+  const slow = {
+    ...from,
+    fetch: async (...call: Parameters<typeof from.fetch>) => {
+      const fetched = await from.fetch(...call);
+      if (call[0].digest !== big.descriptor.digest) return fetched;
+      const body = async function* () {
+        let count = 0;
+        for await (const chunk of fetched.body) {
+          count += chunk.length;
+          if (count > 3_000_000) controller.abort(new Error('enough'));
+          yield chunk;
+        }
+      };
+      return { ...fetched, body: Object.assign(body(), { cancel: () => fetched.body.cancel() }) };
+    },
+  };
+  const error = await errorOf(copy(slow, layoutStore(directory), 'latest', { signal: controller.signal }));
+  expect(error.code).toBe('ABORTED');
+  const { events, onEvent } = record();
+  const { source, fetched } = watched(from);
+  const { present, copied } = await copy(source, layoutStore(directory), 'latest', { onEvent });
+  const begun = events.find((event) => event.type === 'copy' && event.digest === big.descriptor.digest);
+  expect(begun).toMatchObject({ state: 'begun' });
+  const offset = begun?.type === 'copy' ? begun.offset : 0;
+  expect(offset).toBeGreaterThan(2_000_000);
+  expect(present).toBeGreaterThanOrEqual(offset);
+  expect(copied).toBeLessThan(3_100_000);
+  expect(fetched.filter((digest) => digest === big.descriptor.digest)).toHaveLength(1);
+  expect(await heldBy(layoutStore(directory), built.parts)).toEqual(digestsOf(built.parts));
+});
+
+test('two copies into one directory share the work', async () => {
+  const built = image('app', {
+    layers: Array.from({ length: 6 }, (_, place) => sampleOf(new Uint8Array(300_000).fill(place), mediaTypes.ociLayer)),
+  });
+  const { source, fetched } = watched(await filled(built), () => new Promise((resolve) => setTimeout(resolve, 5)));
+  await Promise.all([1, 2].map(() => copy(source, layoutStore(directory), 'latest')));
+  const layers = digestsOf(built.parts.slice(0, -2));
+  expect(fetched.filter((digest) => layers.includes(digest)).sort()).toEqual(layers);
+  expect(await heldBy(layoutStore(directory), built.parts)).toEqual(digestsOf(built.parts));
+});
+
+test('a liar is found out by the layout, too, and its bytes are not kept', async () => {
+  const from = await filled(app);
+  const [victim] = amd64.parts;
+  const liar = {
+    ...from,
+    fetch: async (...[target, options]: Parameters<typeof from.fetch>) => {
+      if (target.digest !== victim?.descriptor.digest) return from.fetch(target, options);
+      if (options?.except?.includes('origin')) throw new RegistryError('NOT_FOUND', 'nobody else has it');
+      const wrong = victim.bytes.map((byte) => byte ^ 1);
+      const body = (async function* () {
+        yield wrong;
+      })();
+      return { descriptor: target, from: 'origin', body: Object.assign(body, { cancel: async () => undefined }) };
+    },
+  };
+  const { events, onEvent } = record();
+  const error = await errorOf(copy(liar, layoutStore(directory), 'latest', { platform: 'linux/amd64', onEvent }));
+  expect(error.code).toBe('DIGEST_MISMATCH');
+  expect(statesOf(events, victim?.descriptor.digest ?? '')).toEqual(['begun', 'begun']);
+  expect(await heldBy(layoutStore(directory), victim ? [victim] : [])).toEqual([]);
+});

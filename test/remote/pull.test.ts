@@ -1,0 +1,160 @@
+import { afterEach, expect, test } from 'vitest';
+import type { ClientEvent } from '../../src/events.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { createClient } from '../../src/remote/client.ts';
+import type { ClientOptions } from '../../src/remote/client-options.ts';
+import type { PullOptions } from '../../src/remote/pull.ts';
+import { tokenAccess } from '../../src/server/access.ts';
+import { type Listening, listen } from '../../src/server/listen.ts';
+import { serve } from '../../src/server/serve.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { failsWith } from '../contract/source.ts';
+import { attestation, digestsOf, entry, filled, heldBy, image, index, layer, statesOf } from '../copy/support.ts';
+import { chunked, createHosts, errorOf, sampleHost } from '../support/hosts.ts';
+
+const layers = Array.from({ length: 12 }, (_, place) => layer(`pulled ${place}`));
+const [amd64, arm64] = ['linux/amd64', 'linux/arm64'].map((on) => entry(image(on, { platform: on, layers }), { on }));
+const app = index(...[amd64, arm64].flatMap((each) => each ?? []), attestation('provenance'));
+const wanted = amd64 ?? app;
+
+const open: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+/** A registry on a socket, which notes every request. */
+async function registry(guarded = false): Promise<{ readonly host: string; readonly seen: string[] }> {
+  const store = await filled(app);
+  const access = tokenAccess({ realm: '/token', service: 'registry.test' });
+  const handler = serve(() => store);
+  const seen: string[] = [];
+  const server: Listening = await listen((request) => {
+    const { pathname } = new URL(request.url);
+    seen.push(pathname === '/token' ? 'token' : `${request.method} ${pathname.split('/').at(-2)}`);
+    if (!guarded) return handler(request);
+    return pathname === '/token' ? access.token(request) : access.protect(handler)(request);
+  });
+  open.push(() => server.close());
+  return { host: new URL(server.url).host, seen };
+}
+
+function clientOf(options: ClientOptions = {}) {
+  const events: ClientEvent[] = [];
+  const client = createClient({ onEvent: (event) => events.push(event), ...options });
+  open.push(() => client.close());
+  return { client, events };
+}
+
+const blobs = ['GET manifests', 'GET manifests', ...Array(1 + layers.length).fill('GET blobs')];
+
+test('a cold pull of N layers takes N+3 requests over sockets, and a second one the tag alone', async () => {
+  const { host, seen } = await registry();
+  const { client, events } = clientOf();
+  const to = memoryStore();
+  const pulled = await client.pull(`${host}/app`, { to, platform: 'linux/amd64' });
+  expect(seen).toEqual(blobs);
+  expect(pulled).toMatchObject({
+    reference: { registry: host, name: 'app' },
+    descriptor: { digest: wanted.root.descriptor.digest, platform: parsePlatform('linux/amd64') },
+    resolved: app.root.descriptor,
+    skipped: [],
+  });
+  expect((await to.resolve('latest')).digest).toBe(wanted.root.descriptor.digest);
+  expect(await heldBy(to, app.parts)).toEqual(digestsOf(wanted.parts));
+  expect(statesOf(events, layers[0]?.descriptor.digest ?? '')).toEqual(['begun', 'stored']);
+  expect(events.filter(({ type }) => type === 'verified').length).toBeGreaterThanOrEqual(wanted.parts.length);
+  seen.length = 0;
+  expect(await client.pull(`${host}/app:latest`, { to, platform: 'linux/amd64' })).toMatchObject({ copied: 0 });
+  expect(seen).toEqual(['GET manifests']);
+});
+
+test('with a token it takes N+5, and a warm client N+3', async () => {
+  const { host, seen } = await registry(true);
+  const { client } = clientOf();
+  await client.pull(`${host}/app`, { to: memoryStore(), platform: 'linux/amd64' });
+  expect(seen).toEqual(['GET manifests', 'token', ...blobs]);
+  seen.length = 0;
+  await client.pull(`${host}/app`, { to: memoryStore(), platform: 'linux/amd64' });
+  expect(seen).toEqual(blobs);
+});
+
+test('a pinned reference is stored under its tag, one without a tag under none, and a name may be given', async () => {
+  const { host } = await registry();
+  const { client } = clientOf();
+  const { digest } = wanted.root.descriptor;
+  const namesOf = async (reference: string, options: Partial<PullOptions> = {}): Promise<string[]> => {
+    const store = memoryStore();
+    const names: string[] = [];
+    const tag: typeof store.tag = async (target, name) => {
+      names.push(name);
+      await store.tag(target, name);
+    };
+    await client.pull(`${host}/app${reference}`, { to: { ...store, tag }, ...options });
+    return names;
+  };
+  expect(await namesOf(`:v7@${digest}`)).toEqual(['v7']);
+  expect(await namesOf(`@${digest}`)).toEqual([]);
+  expect(await namesOf(`@${digest}`, { name: 'mine' })).toEqual(['mine']);
+  expect(await namesOf(`:latest`, { name: false, platform: 'all' })).toEqual([]);
+});
+
+test('a mirror that lies is found out, the origin is asked, and the mirror is asked last from then on', async () => {
+  const { digest } = layers[3]?.descriptor ?? app.root.descriptor;
+  const honest = await sampleHost(app.parts.map((part) => (part === app.root ? { ...part, tag: 'latest' } : part)));
+  const hosts = createHosts({
+    'mirror.test': (request) =>
+      request.url.includes(digest)
+        ? new Response(chunked(new TextEncoder().encode('layer PULLED 3'.slice(0, layers[3]?.bytes.length))))
+        : honest(request),
+    'origin.test': honest,
+  });
+  const config = { registries: { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } } };
+  const { client } = clientOf({ transport: hosts.transport, config });
+  const pull = async (): Promise<string[]> => {
+    const to = memoryStore();
+    const before = hosts.log().length;
+    await client.pull('origin.test/app', { to, platform: 'linux/amd64' });
+    expect(await heldBy(to, layers)).toEqual(digestsOf(layers));
+    return hosts
+      .log()
+      .slice(before)
+      .filter((line) => line.includes(digest))
+      .map((line) => line.split('/')[2] ?? '');
+  };
+  expect(await pull()).toEqual(['mirror.test', 'origin.test']);
+  expect(await pull()).toEqual(['origin.test']);
+});
+
+test('a failure names reference and layer, and lists every attempt at it', async () => {
+  const { digest } = layers[3]?.descriptor ?? app.root.descriptor;
+  const honest = await sampleHost(app.parts.map((part) => (part === app.root ? { ...part, tag: 'v1' } : part)));
+  const refusing = (request: Request) =>
+    request.url.includes(digest) ? new Response(null, { status: 404 }) : honest(request);
+  const hosts = createHosts({ 'mirror.test': refusing, 'origin.test': refusing });
+  const config = { registries: { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } } };
+  const { client } = clientOf({ transport: hosts.transport, config });
+  const error = await errorOf(client.pull('origin.test/app:v1', { to: memoryStore(), platform: 'linux/amd64' }));
+  expect(error.code).toBe('NOT_FOUND');
+  expect(error.message).toMatch(new RegExp(`^Cannot copy "origin.test/app:v1": layer 4 of 12 "${digest}": `));
+  expect(error.attempts.map(({ host }) => host)).toEqual(['mirror.test', 'origin.test']);
+});
+
+test('closing the client ends a pull', async () => {
+  const hosts = createHosts({ 'origin.test': () => new Response(chunked('stall')) });
+  const { client } = clientOf({ transport: hosts.transport });
+  const pulling = errorOf(client.pull('origin.test/app', { to: memoryStore() }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await client.close();
+  expect(await pulling).toMatchObject({ code: 'CLOSED' });
+});
+
+test.each([undefined, '', 7, {}, null])('%j is nowhere to pull to', async (to) => {
+  const { client } = clientOf({ transport: createHosts({}).transport });
+  const pulling = client.pull('origin.test/app', { to } as unknown as PullOptions);
+  await expect(pulling).rejects.toEqual(failsWith('INVALID_CONFIG'));
+});
+
+test('a reference that is none is refused', async () => {
+  const { client } = clientOf({ transport: createHosts({}).transport });
+  await expect(client.pull('a//b', { to: memoryStore() })).rejects.toEqual(failsWith('INVALID_REFERENCE'));
+});

@@ -1,0 +1,155 @@
+import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { RegistryError } from '../../src/errors.ts';
+import { storeFault } from '../../src/store/fault.ts';
+import type { Files } from '../../src/store/files.ts';
+import { createLayout, layoutStore } from '../../src/store/layout.ts';
+import { nodeFiles } from '../../src/store/node-files.ts';
+import { samples } from '../contract/source.ts';
+import { fill, pieces } from '../contract/store.ts';
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ocifetch-faults-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const { large, manifest } = samples;
+const failure = (code: string): Error => Object.assign(new Error(`${code}: as the system says it`), { code });
+
+/** A file system that refuses what `refuses` says, from then on until `heal` is called. */
+function ailing(refuses: (call: string, path: string, bytes: number) => string | undefined) {
+  const real = nodeFiles();
+  let isIll = true;
+  const judge = (call: string, path: string, bytes = 0): void => {
+    const code = isIll ? refuses(call, path, bytes) : undefined;
+    if (code) throw storeFault(call, path, failure(code));
+  };
+  const files: Files = {
+    ...real,
+    open: async (path, mode) => {
+      judge(mode === 'read' ? 'read' : 'create', path);
+      const file = await real.open(path, mode);
+      return (
+        file && {
+          ...file,
+          write: async (chunks, position) => {
+            judge('write', path, position + chunks.reduce((sum, { length }) => sum + length, 0));
+            await file.write(chunks, position);
+          },
+          sync: async () => {
+            judge('sync', path);
+            await file.sync();
+          },
+        }
+      );
+    },
+    rename: async (from, to) => {
+      judge('rename', to);
+      return real.rename(from, to);
+    },
+    makeDirectory: async (path) => {
+      judge('make directory', path);
+      await real.makeDirectory(path);
+    },
+  };
+  return {
+    files,
+    heal: () => {
+      isIll = false;
+    },
+  };
+}
+
+const inBlobs = (path: string): boolean => /sha256-/.test(path);
+
+test.each([
+  ['ENOSPC', 'the disk is full'],
+  ['EDQUOT', 'the disk quota is used up'],
+  ['EIO', 'the disk failed'],
+])(
+  '%s while content is written: told in words, nothing half has its final name, and the next run goes on',
+  async (code, says) => {
+    const { files, heal } = ailing((call, path, bytes) =>
+      call === 'write' && inBlobs(path) && bytes > 100_000 ? code : undefined,
+    );
+    const store = createLayout(directory, { files });
+    const offsets: number[] = [];
+    const push = () =>
+      store.pushFrom(large.descriptor, (offset) => {
+        offsets.push(offset);
+        return pieces(large.bytes.subarray(offset));
+      });
+    const error: RegistryError = await push().catch((thrown) => thrown);
+    expect([error.code, (error.cause as { code: string }).code]).toEqual(['STORE_ERROR', code]);
+    expect(error.message).toContain(says);
+    expect(error.message).toContain(`"${directory}`);
+    expect(await readdir(join(directory, 'blobs', 'sha256'))).toEqual([]);
+    heal();
+    await push();
+    expect(offsets[0]).toBe(0);
+    expect(offsets[1]).toBeGreaterThan(0);
+    expect((await layoutStore(directory).verify()).wrong).toEqual([]);
+  },
+);
+
+test.each(['create', 'write', 'sync', 'rename', 'make directory'])(
+  'a disk that is full at "%s" leaves index.json whole, and blocks nobody',
+  async (call) => {
+    await fill(layoutStore(directory), [manifest]);
+    const { files, heal } = ailing((each, path) => (each === call && !path.includes('blobs') ? 'ENOSPC' : undefined));
+    const store = createLayout(directory, { files });
+    const tagged = store.tag(manifest.descriptor, 'v1');
+    await expect(tagged).rejects.toMatchObject({ code: 'STORE_ERROR' });
+    await expect(tagged).rejects.toThrow('the disk is full (ENOSPC)');
+    expect(await layoutStore(directory).tags()).toEqual(['latest']);
+    heal();
+    await store.tag(manifest.descriptor, 'v2');
+    expect(await layoutStore(directory).tags()).toEqual(['latest', 'v2']);
+    expect(await readdir(directory)).not.toContain('.ocifetch');
+  },
+);
+
+test('a read-only file system is named; what is there can be read', async () => {
+  await fill(layoutStore(directory), [manifest]);
+  const { files } = ailing((call) => (call === 'read' ? undefined : 'EROFS'));
+  const store = createLayout(directory, { files });
+  await expect(store.push(large.descriptor, pieces(large.bytes))).rejects.toThrow(
+    'the file system is read-only (EROFS)',
+  );
+  expect((await store.resolve('latest')).digest).toBe(manifest.descriptor.digest);
+});
+
+test('a directory without the right to write is refused in words, and the body is left', async () => {
+  const closed = join(directory, 'closed');
+  await mkdir(closed);
+  await chmod(closed, 0o500);
+  // Nobody may write below a process's own list of files, whoever it is.
+  const target = process.getuid?.() === 0 ? '/proc/self/fdinfo/layout' : join(closed, 'layout');
+  let isLeft = false;
+  const body = (async function* () {
+    try {
+      yield large.bytes.slice();
+    } finally {
+      isLeft = true;
+    }
+  })();
+  await body.next();
+  const pushed = layoutStore(target).push(large.descriptor, body);
+  await expect(pushed).rejects.toMatchObject({ code: 'STORE_ERROR' });
+  await expect(pushed).rejects.toThrow(/^Cannot make directory ".*layout.*": .* \(E[A-Z]+\)$/);
+  expect(isLeft).toBe(true);
+  await chmod(closed, 0o700);
+});
+
+test('a disk that fails when it is asked to keep the bytes gives no final name', async () => {
+  const { files, heal } = ailing((call, path) => (call === 'sync' && inBlobs(path) ? 'EIO' : undefined));
+  const store = createLayout(directory, { files });
+  await expect(store.push(large.descriptor, pieces(large.bytes))).rejects.toThrow('the disk failed');
+  await expect(stat(join(directory, 'blobs', large.descriptor.digest.replace(':', '/')))).rejects.toThrow('ENOENT');
+  heal();
+  await store.push(large.descriptor, pieces(large.bytes));
+  expect((await store.verify()).checked).toBe(1);
+});

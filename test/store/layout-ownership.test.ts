@@ -1,0 +1,142 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLayout, layoutStore } from '../../src/store/layout.ts';
+import { sampleOf, samples } from '../contract/source.ts';
+import { pieces } from '../contract/store.ts';
+import { type Alive, simulatedProcess } from '../support/simulated-process.ts';
+
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'ocifetch-ownership-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const blobs = [1, 2, 3].map((seed) =>
+  sampleOf(Uint8Array.from({ length: 40_000 + seed }, (_, index) => (index * seed + (index >> 7)) & 255)),
+);
+const { manifest } = samples;
+
+interface Plan {
+  /** Number of the file system's call before which it is killed. */
+  readonly dies: number | undefined;
+  /** Blobs in the order in which they are brought. */
+  readonly brings: readonly number[];
+  readonly names: number;
+}
+
+const plans: fc.Arbitrary<readonly Plan[]> = fc.array(
+  fc.record({
+    dies: fc.option(fc.integer({ min: 1, max: 120 }), { nil: undefined }),
+    brings: fc.shuffledSubarray([0, 1, 2], { minLength: 1 }),
+    names: fc.integer({ min: 0, max: 3 }),
+  }),
+  { minLength: 2, maxLength: 4 },
+);
+
+test('whoever crashes wherever: no final file is wrong, no name that was given is lost, and the next run completes', async () => {
+  let round = 0;
+  const check = async (all: readonly Plan[]): Promise<void> => {
+    const directory = join(root, `layout-${++round}`);
+    await mkdir(directory);
+    const alive: Alive = new Set();
+    const given: string[] = [];
+    const one = async ({ dies, brings, names }: Plan, index: number): Promise<void> => {
+      // A path of its own, as those of one process wait for each other by path.
+      const path = join(root, `link-${round}-${index}`);
+      await symlink(directory, path);
+      const process = simulatedProcess(alive, dies);
+      const store = createLayout(path, process);
+      const work = async (): Promise<void> => {
+        for (const number of brings) {
+          const blob = blobs[number] ?? blobs[0];
+          if (blob) await store.pushFrom(blob.descriptor, (offset) => pieces(blob.bytes.subarray(offset)));
+        }
+        await store.push(manifest.descriptor, pieces(manifest.bytes));
+        for (let name = 0; name < names; name++) {
+          await store.tag(manifest.descriptor, `p${index}-${name}`);
+          given.push(`p${index}-${name}`);
+        }
+      };
+      const working = work();
+      for (let isOver = false; !isOver && !process.isDead; ) {
+        isOver = await Promise.race([
+          working.then(() => true),
+          new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5)),
+        ]);
+      }
+    };
+    await Promise.all(all.map(one));
+    const next = layoutStore(directory);
+    const owners = createLayout(directory, simulatedProcess(alive));
+    expect((await next.verify()).wrong).toEqual([]);
+    expect(await next.tags()).toEqual(expect.arrayContaining([...given].sort()));
+    for (const { descriptor, bytes } of [...blobs, manifest]) {
+      await owners.pushFrom(descriptor, (offset) => pieces(bytes.subarray(offset)));
+    }
+    await owners.tag(manifest.descriptor, 'last');
+    const report = await next.verify();
+    expect([report.checked, report.wrong]).toEqual([4, []]);
+    expect(await next.tags()).toEqual(expect.arrayContaining([...given, 'last'].sort()));
+    expect(await readdir(directory)).not.toContain('.ocifetch');
+  };
+  await fc.assert(fc.asyncProperty(plans, check), { numRuns: 25, endOnFailure: true });
+}, 60_000);
+
+test('who was silent for a minute may be taken over, and then spoils nothing', async () => {
+  const [blob] = blobs;
+  if (!blob) throw new Error('no blob');
+  const { descriptor, bytes } = blob;
+  const directory = join(root, 'layout');
+  await mkdir(directory);
+  await symlink(directory, join(root, 'link'));
+  const [a, b] = [simulatedProcess(new Set()), simulatedProcess(new Set())];
+  // Each is a machine of its own to the other: only time can tell whether it lives.
+  const apart = (owners: typeof a.owners) => ({ next: owners.next, isRunning: () => undefined });
+  const sleeper = createLayout(directory, { files: a.files, owners: apart(a.owners) });
+  const other = createLayout(join(root, 'link'), { files: b.files, owners: apart(b.owners) });
+  let wake = (): void => {};
+  const awake = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  let isAsleep = false;
+  const dozing = async function* (offset: number) {
+    yield bytes.slice(offset, 20_000);
+    isAsleep = true;
+    await awake;
+    // Other bytes than those that the other one writes meanwhile, at the same place.
+    yield bytes.slice(20_000).fill(7);
+  };
+  const sleeping = sleeper.pushFrom(descriptor, dozing).then(
+    () => 'done',
+    ({ code }) => code,
+  );
+  await expect.poll(() => isAsleep).toBe(true);
+  const folder = join(directory, '.ocifetch');
+  await expect.poll(async () => (await readdir(folder)).length).toBe(1);
+  const old = new Date(Date.now() - 120_000);
+  await expect
+    .poll(async () => {
+      const [name = ''] = await readdir(folder);
+      await utimes(join(folder, name), old, old);
+      return (await readFile(join(folder, name))).length;
+    })
+    .toBe(20_000);
+  const offsets: number[] = [];
+  const slow = async function* (offset: number) {
+    offsets.push(offset);
+    yield bytes.slice(offset, 30_000);
+    wake();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    yield bytes.slice(30_000);
+  };
+  await other.pushFrom(descriptor, slow);
+  expect(offsets).toEqual([20_000]);
+  // The sleeper found its own bytes wrong.
+  expect(await sleeping).toBe('DIGEST_MISMATCH');
+  const path = join(directory, 'blobs', descriptor.digest.replace(':', '/'));
+  expect(Buffer.compare(await readFile(path), bytes)).toBe(0);
+  expect(await readdir(directory)).not.toContain('.ocifetch');
+});

@@ -1,0 +1,200 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { digestOf } from '../../src/oci/digest.ts';
+import { layoutStore } from '../../src/store/layout.ts';
+import { samples } from '../contract/source.ts';
+import { pieces } from '../contract/store.ts';
+import { compileSource } from '../support/compiled.ts';
+
+const { large, manifest } = samples;
+const { digest, size } = large.descriptor;
+const nameKey = 'org.opencontainers.image.ref.name';
+let compiled: Awaited<ReturnType<typeof compileSource>>;
+let directory = '';
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  compiled = await compileSource();
+}, 60_000);
+afterAll(() => compiled.remove());
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ocifetch-processes-'));
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** What a process does that knows `store`, the sample `bytes` and their `target`, and may `say` lines. */
+function script(body: string): string {
+  const url = (path: string): string => JSON.stringify(pathToFileURL(join(compiled.folder, path)).href);
+  return `
+    import { layoutStore } from ${url('store/layout.js')};
+    const store = layoutStore(${JSON.stringify(join(directory, 'layout'))});
+    const say = (line) => process.stdout.write(line + '\\n');
+    const bytes = Uint8Array.from({ length: ${size} }, (_, index) => (index * 31 + (index >> 8)) & 255);
+    const target = { mediaType: 'application/octet-stream', digest: '${digest}', size: ${size} };
+    const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+    const slowly = (pause, end = bytes.length) => async function* (offset) {
+      say('from ' + offset);
+      for (let at = offset; at < end; at += 10_000) {
+        await wait(pause);
+        yield bytes.slice(at, Math.min(at + 10_000, end));
+        say('gave ' + Math.min(at + 10_000, end));
+      }
+      if (end < bytes.length) await wait(60_000);
+    };
+    try {
+      ${body}
+    } catch (error) {
+      say(error.code + ' ' + error.message);
+    }`;
+}
+
+interface Running {
+  readonly lines: string[];
+  readonly child: ChildProcess;
+  readonly ended: Promise<readonly string[]>;
+}
+
+function run(body: string, wrapped: readonly string[] = []): Running {
+  const node = [process.execPath, '--input-type=module', '--eval', script(body)];
+  const [command = '', ...parameters] = [...wrapped, ...node];
+  const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const lines: string[] = [];
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    lines.splice(0, lines.length, ...text.split('\n').slice(0, -1));
+  });
+  const ended = once(child, 'close').then(() => lines);
+  return { lines, child, ended };
+}
+
+/** Runs a shell that sets limits before it becomes the process. */
+const limited = (limit: string): readonly string[] => ['/bin/sh', '-c', `${limit} && exec "$@"`, 'sh'];
+
+const push = (pause: number, end?: number): string =>
+  `await store.pushFrom(target, slowly(${pause}${end === undefined ? '' : `, ${end}`}), { onWait: () => say('waits') });
+   say('done');`;
+
+async function expectWhole(): Promise<void> {
+  const path = join(directory, 'layout', 'blobs', digest.replace(':', '/'));
+  expect(Buffer.compare(await readFile(path), large.bytes)).toBe(0);
+  expect(await readdir(join(directory, 'layout'))).not.toContain('.ocifetch');
+}
+
+test('two processes who bring the same share the work: one waits, both succeed', async () => {
+  const both = [run(push(10)), run(push(10))];
+  const [a, b] = await Promise.all(both.map(({ ended }) => ended));
+  const lines = [...(a ?? []), ...(b ?? [])].filter((line) => !line.startsWith('gave'));
+  expect(lines.sort()).toEqual(['done', 'done', 'from 0', 'waits']);
+  await expectWhole();
+});
+
+test('kill -9 on the way: the next run asks only for what is missing', async () => {
+  const first = run(push(1, 200_000));
+  await expect.poll(() => first.lines, { timeout: 15_000 }).toContain('gave 200000');
+  // The last chunks are gathered for one write: what the disk has is what there was when the process ended.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const second = await run(push(0)).ended;
+  expect(second.filter((line) => !line.startsWith('gave'))).toEqual(['from 0', 'done']);
+  await expectWhole();
+});
+
+test('kill -9 of who brings it, while another process waits: that one goes on', async () => {
+  const first = run(push(1, 200_000));
+  await expect.poll(() => first.lines, { timeout: 15_000 }).toContain('gave 200000');
+  const second = run(push(0));
+  await expect.poll(() => second.lines, { timeout: 15_000 }).toContain('waits');
+  first.child.kill('SIGKILL');
+  expect((await second.ended).at(-1)).toBe('done');
+  await expectWhole();
+});
+
+test('names that many processes give at a time are all there in the end', async () => {
+  await layoutStore(join(directory, 'layout')).push(manifest.descriptor, pieces(manifest.bytes));
+  const target = JSON.stringify(manifest.descriptor);
+  const tagging = (process: number): string =>
+    `for (let n = 0; n < 25; n++) await store.tag(${target}, 'p${process}-' + n); say('done');`;
+  const all = await Promise.all([0, 1, 2, 3].map((process) => run(tagging(process)).ended));
+  expect(all).toEqual([['done'], ['done'], ['done'], ['done']]);
+  const names = [0, 1, 2, 3].flatMap((process) => Array.from({ length: 25 }, (_, n) => `p${process}-${n}`)).sort();
+  expect(await layoutStore(join(directory, 'layout')).tags()).toEqual(names);
+});
+
+test('kill -9 of those who give names leaves an index.json that is whole, and blocks nobody', async () => {
+  const layout = join(directory, 'layout');
+  await layoutStore(layout).push(manifest.descriptor, pieces(manifest.bytes));
+  const target = JSON.stringify(manifest.descriptor);
+  for (let round = 0; round < 6; round++) {
+    const tagging = run(`for (let n = 0; ; n++) { await store.tag(${target}, 'r${round}-' + n); say('named'); }`);
+    await expect.poll(() => tagging.lines.length, { timeout: 15_000 }).toBeGreaterThan(round);
+    tagging.child.kill('SIGKILL');
+    await tagging.ended;
+    const { manifests } = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
+    const names: string[] = manifests.map((one: { annotations: Record<string, string> }) => one.annotations[nameKey]);
+    expect(names.filter((name) => name.startsWith(`r${round}-`)).length).toBeGreaterThanOrEqual(tagging.lines.length);
+    await layoutStore(layout).tag(manifest.descriptor, `after-${round}`);
+  }
+  expect(await readdir(layout)).not.toContain('.ocifetch');
+});
+
+test('a limit of file size is told; without it the next run goes on', async () => {
+  // In blocks of 512 or 1024 bytes, as shells differ.
+  const refused = await run(push(0), limited('ulimit -f 128')).ended;
+  expect(refused.at(-1)).toMatch(/^STORE_ERROR Cannot write ".*": the file is larger than .* \(EFBIG\)$/);
+  const lines = await run(push(0)).ended;
+  expect(lines[0]).toMatch(/^from \d{5,}$/);
+  expect(lines.at(-1)).toBe('done');
+  await expectWhole();
+});
+
+/** Leaves so many files to be opened; Node itself needs more than that to load what is here. */
+const leaving = (count: number): string => `
+  const fs = await import('node:fs');
+  const taken = [];
+  try { for (;;) taken.push(fs.openSync('/dev/null')); } catch {}
+  for (const one of taken.splice(0, ${count})) fs.closeSync(one);`;
+
+test('with 40 files to open a hundred pushes at a time come through', async () => {
+  const many = `
+    const { createHash } = await import('node:crypto');
+    const one = async (n) => {
+      const content = Buffer.alloc(100_000, n);
+      const own = 'sha256:' + createHash('sha256').update(content).digest('hex');
+      await store.pushFrom({ ...target, digest: own, size: content.length }, async function* (offset) {
+        for (let at = offset; at < content.length; at += 50_000) { await wait(5); yield content.subarray(at, at + 50_000); }
+      });
+    };
+    ${leaving(40)}
+    await Promise.all(Array.from({ length: 100 }, (_, n) => one(n)));
+    say('done');`;
+  expect(await run(many, limited('ulimit -n 256')).ended).toEqual(['done']);
+  const report = await layoutStore(join(directory, 'layout')).verify();
+  expect([report.checked, report.wrong]).toEqual([100, []]);
+});
+
+test('where other files stay open, the limit is told after a while', async () => {
+  const empty = { mediaType: 'application/octet-stream', digest: digestOf(new Uint8Array(0)), size: 0 };
+  const blocked = `
+    await store.push(${JSON.stringify(empty)}, (async function* () {})());
+    ${leaving(0)}
+    ${push(0)}`;
+  const lines = await run(blocked, limited('ulimit -n 256')).ended;
+  expect(lines.at(-1)).toMatch(/^STORE_ERROR .*too many open files in this process.*\(EMFILE\)$/);
+});
+
+test('a directory below a file is refused in words', async () => {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'layout'), 'a file');
+  expect((await run(push(0)).ended).at(-1)).toMatch(/^STORE_ERROR Cannot .*layout.*: .*\(E[A-Z]+\)$/);
+});

@@ -1,0 +1,401 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RegistryError } from '../../src/errors.ts';
+import type { Descriptor } from '../../src/oci/descriptor.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
+import { layoutStore } from '../../src/store/layout.ts';
+import { listsContract } from '../contract/lists.ts';
+import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
+import { fill, pieces, storeContract } from '../contract/store.ts';
+
+storeContract('layout', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
+  return { store: layoutStore(join(folder, 'deep', 'layout')), close: () => rm(folder, { recursive: true }) };
+});
+
+listsContract('layout', async (prepare) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
+  await prepare(layoutStore(folder));
+  return { source: layoutStore(folder), close: () => rm(folder, { recursive: true }) };
+});
+
+const { large, manifest, config, wide } = samples;
+const unnamed: Sample = { descriptor: manifest.descriptor, bytes: manifest.bytes };
+const nameKey = 'org.opencontainers.image.ref.name';
+let directory = '';
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const blobPath = (digest: string): string => join(directory, 'blobs', digest.replace(':', '/'));
+const readIndex = async () => JSON.parse(await readFile(join(directory, 'index.json'), 'utf8'));
+const writeIndex = (index: unknown) => writeFile(join(directory, 'index.json'), JSON.stringify(index));
+const json = (value: unknown, mediaType: string): Sample => sampleOf(Buffer.from(JSON.stringify(value)), mediaType);
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A layout as another tool leaves it. */
+async function foreignLayout(manifests: readonly object[], content: readonly Sample[]): Promise<void> {
+  await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion": "1.0.0"}\n');
+  await writeIndex({ schemaVersion: 2, manifests });
+  for (const { descriptor, bytes } of content) {
+    await mkdir(join(blobPath(descriptor.digest), '..'), { recursive: true });
+    await writeFile(blobPath(descriptor.digest), bytes);
+  }
+}
+
+describe('what is written', () => {
+  test('a layout as the specification has it, and nothing besides', async () => {
+    await fill(layoutStore(directory));
+    expect(JSON.parse(await readFile(join(directory, 'oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' });
+    expect(await readIndex()).toEqual({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociIndex,
+      manifests: [{ ...manifest.descriptor, annotations: { [nameKey]: 'latest' } }],
+    });
+    expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+    expect((await readdir(join(directory, 'blobs'))).sort()).toEqual(['sha256', 'sha512']);
+    expect(Buffer.compare(await readFile(blobPath(wide.descriptor.digest)), wide.bytes)).toBe(0);
+  });
+
+  test('one digest with several names has an entry for each, and a name moves in its place', async () => {
+    const store = layoutStore(directory);
+    const newer = sampleOf(Buffer.concat([manifest.bytes, Buffer.from(' ')]), manifest.descriptor.mediaType);
+    await fill(store, [config, manifest, newer]);
+    await store.tag(manifest.descriptor, 'v1');
+    await store.tag(newer.descriptor, 'latest');
+    const { manifests } = await readIndex();
+    expect(manifests.map((one: Descriptor) => [one.annotations?.[nameKey], one.digest])).toEqual([
+      ['latest', newer.descriptor.digest],
+      ['v1', manifest.descriptor.digest],
+    ]);
+    expect(await store.tags()).toEqual(['latest', 'v1']);
+  });
+
+  test('platform, type and annotations of what is tagged are entered; its own names are not', async () => {
+    const store = layoutStore(directory);
+    await fill(store, [unnamed]);
+    const platform = { os: 'linux', architecture: 'arm64', variant: 'v8' };
+    const told = { platform, artifactType: 'text/x', urls: ['https://x.test/'], data: 'e30=' };
+    const annotations = { a: 'b', [nameKey]: 'old', 'io.containerd.image.name': 'docker.io/library/old:1' };
+    await store.tag({ ...manifest.descriptor, ...told, annotations }, 'v1');
+    const entry = { ...manifest.descriptor, platform, artifactType: 'text/x' };
+    expect((await readIndex()).manifests).toEqual([{ ...entry, annotations: { a: 'b', [nameKey]: 'v1' } }]);
+    expect(await store.resolve('v1')).toEqual({ ...entry, annotations: { a: 'b' } });
+  });
+
+  test('other entries, annotations and unknown fields stay, in their order', async () => {
+    const other = { ...config.descriptor, strange: { deep: [1] }, annotations: { [nameKey]: 'other' } };
+    await foreignLayout([other, { mediaType: 'x/y', digest: 'md5:00', size: 1 }], [config, manifest]);
+    await writeIndex({ ...(await readIndex()), annotations: { of: 'the index' }, future: true });
+    const before = await readIndex();
+    const store = layoutStore(directory);
+    await store.tag(manifest.descriptor, 'latest');
+    const after = await readIndex();
+    expect(after).toEqual({ ...before, manifests: [...before.manifests, expect.anything()] });
+    await store.untag('latest');
+    expect(await readIndex()).toEqual(before);
+  });
+
+  test('what is kept without a name is entered once, and takes the name that it is given later', async () => {
+    const store = layoutStore(directory);
+    await fill(store, [unnamed]);
+    for (let times = 0; times < 2; times++) await store.keep(manifest.descriptor);
+    expect((await readIndex()).manifests).toEqual([manifest.descriptor]);
+    await store.tag(manifest.descriptor, 'v1');
+    expect((await readIndex()).manifests).toHaveLength(1);
+    expect(await store.tags()).toEqual(['v1']);
+    await expect(store.keep({ ...manifest.descriptor, digest: absent })).rejects.toEqual(failsWith('NOT_FOUND'));
+  });
+
+  test.each(['', 'a b', '/a', 'a/', 'a//b', `a${'b'.repeat(1024)}`, large.descriptor.digest, 'ä'])(
+    'the name "%s" is INVALID_REFERENCE',
+    async (name) => {
+      const store = layoutStore(directory);
+      await fill(store, [manifest]);
+      await expect(store.tag(manifest.descriptor, name)).rejects.toEqual(failsWith('INVALID_REFERENCE'));
+    },
+  );
+
+  test.each(['a__b', '_x', 'docker.io/library/alpine:3.20', 'a--b', 'v1.0+build', 'x@sha'])(
+    'the name "%s" can be given',
+    async (name) => {
+      const store = layoutStore(directory);
+      await fill(store, [manifest]);
+      await store.tag(manifest.descriptor, name);
+      expect((await store.resolve(name)).digest).toBe(manifest.descriptor.digest);
+      await store.untag(name);
+      await expect(store.untag(name)).rejects.toEqual(failsWith('NOT_FOUND'));
+    },
+  );
+});
+
+describe('what others wrote', () => {
+  const whole = 'docker.io/library/alpine:3.20';
+
+  test('an entry without a name is "latest" where it is the only one', async () => {
+    await foreignLayout([manifest.descriptor], [manifest]);
+    expect(await layoutStore(directory).resolve('latest')).toEqual(manifest.descriptor);
+    await expect(layoutStore(directory).resolve('v1')).rejects.toEqual(failsWith('NOT_FOUND'));
+    await foreignLayout([manifest.descriptor, config.descriptor], [manifest, config]);
+    await expect(layoutStore(directory).resolve('latest')).rejects.toEqual(failsWith('NOT_FOUND'));
+  });
+
+  test('the whole name that containerd writes is found, after those of the specification', async () => {
+    const annotations = { 'io.containerd.image.name': whole, [nameKey]: '3.20' };
+    await foreignLayout([{ ...manifest.descriptor, annotations }], [manifest]);
+    expect(await layoutStore(directory).resolve(whole)).toEqual(manifest.descriptor);
+    expect(await layoutStore(directory).tags()).toEqual(['3.20']);
+    await foreignLayout(
+      [
+        { ...manifest.descriptor, annotations },
+        { ...config.descriptor, annotations: { [nameKey]: whole } },
+      ],
+      [manifest, config],
+    );
+    expect((await layoutStore(directory).resolve(whole)).digest).toBe(config.descriptor.digest);
+  });
+
+  test('a list that is null, a missing index.json and a file system of its own are empty layouts', async () => {
+    await foreignLayout([], []);
+    await writeIndex({ schemaVersion: 2, manifests: null });
+    expect(await layoutStore(directory).tags()).toEqual([]);
+    await rm(join(directory, 'index.json'));
+    expect(await layoutStore(directory).tags()).toEqual([]);
+    await fill(layoutStore(directory), [manifest]);
+    await rm(join(directory, 'oci-layout'));
+    await rm(join(directory, 'blobs'), { recursive: true });
+    await rm(join(directory, 'index.json'));
+    await mkdir(join(directory, 'lost+found'));
+    await fill(layoutStore(directory), [manifest]);
+    expect(await layoutStore(directory).tags()).toEqual(['latest']);
+  });
+
+  test('content that index.json does not name is what its bytes say', async () => {
+    const { mediaType: _type, ...fields } = JSON.parse(new TextDecoder().decode(manifest.bytes));
+    const silent = json(fields, mediaTypes.ociManifest);
+    const index = json({ schemaVersion: 2, manifests: [] }, mediaTypes.ociIndex);
+    const docker = json({ ...fields, mediaType: mediaTypes.dockerManifest }, mediaTypes.dockerManifest);
+    const both = json({ ...fields, manifests: [] }, mediaTypes.octets);
+    const list = json([fields], mediaTypes.octets);
+    const content = [silent, index, docker, both, list, config, large, samples.empty];
+    await foreignLayout([], content);
+    const store = layoutStore(directory);
+    for (const { descriptor } of content) expect(await store.resolve(descriptor.digest)).toEqual(descriptor);
+  });
+
+  const bad: readonly [title: string, files: Record<string, string>, code: string, says: string][] = [
+    ['no oci-layout', { 'index.json': '{}' }, 'STORE_ERROR', 'no "oci-layout"'],
+    ['another kind of directory', { 'README.md': '#' }, 'STORE_ERROR', 'README.md'],
+    ['an oci-layout that is not JSON', { 'oci-layout': 'x' }, 'BAD_RESPONSE', 'oci-layout": not JSON'],
+    ['an unknown version', { 'oci-layout': '{"imageLayoutVersion":"2.0.0"}' }, 'STORE_ERROR', '"2.0.0"'],
+    ['an index.json that is not JSON', { 'index.json': '{"manifests":[' }, 'BAD_RESPONSE', 'index.json": not JSON'],
+    ['an empty index.json', { 'index.json': '' }, 'BAD_RESPONSE', 'index.json": no bytes'],
+    ['a list that is none', { 'index.json': '{"manifests":{}}' }, 'BAD_RESPONSE', 'manifests is not a list'],
+    ['an entry that is none', { 'index.json': '{"manifests":[7]}' }, 'BAD_RESPONSE', 'manifests[0] is not an object'],
+    ['another schema', { 'index.json': '{"schemaVersion":1}' }, 'BAD_RESPONSE', 'schemaVersion "1"'],
+  ];
+  test.each(bad)('%s is refused, and the file named', async (title, files, code, says) => {
+    const version =
+      title.includes('oci-layout') || 'README.md' in files ? {} : { 'oci-layout': '{"imageLayoutVersion":"1.0.0"}' };
+    for (const [name, text] of Object.entries({ ...version, ...files })) await writeFile(join(directory, name), text);
+    const store = layoutStore(directory);
+    for (const call of [() => store.resolve('latest'), () => store.tags(), () => fill(store)]) {
+      const error = await call().catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(RegistryError);
+      expect([error.code, error.message.includes(directory)]).toEqual([code, true]);
+      expect(error.message).toContain(says);
+    }
+  });
+
+  test('an entry that cannot be read is BAD_RESPONSE where it is asked for; others are found', async () => {
+    const strange = { mediaType: 'x/y', digest: 'md5:00', size: 1, annotations: { [nameKey]: 'strange' } };
+    await foreignLayout([strange, { ...manifest.descriptor, annotations: { [nameKey]: 'v1' } }], [manifest]);
+    const store = layoutStore(directory);
+    await expect(store.resolve('strange')).rejects.toThrow(/unknown algorithm "md5"/);
+    expect((await store.resolve('v1')).digest).toBe(manifest.descriptor.digest);
+    await expect(store.gc()).rejects.toEqual(failsWith('BAD_RESPONSE'));
+  });
+
+  test('a name whose content is not here is NOT_FOUND and says so', async () => {
+    await foreignLayout([{ ...manifest.descriptor, annotations: { [nameKey]: 'v1' } }], []);
+    const resolved = layoutStore(directory).resolve('v1');
+    await expect(resolved).rejects.toEqual(failsWith('NOT_FOUND'));
+    await expect(resolved).rejects.toThrow(manifest.descriptor.digest);
+  });
+
+  test('a file of a wrong size is told, and replaced by a push', async () => {
+    await foreignLayout([], [{ ...large, bytes: large.bytes.subarray(1) }]);
+    const store = layoutStore(directory);
+    await expect(store.fetch(large.descriptor)).rejects.toEqual(failsWith('STORE_ERROR'));
+    await expect(store.fetch(large.descriptor)).rejects.toThrow('300006 bytes where its size is 300007');
+    await store.push(large.descriptor, pieces(large.bytes));
+    expect(Buffer.compare(await bytesOf(await store.fetch(large.descriptor)), large.bytes)).toBe(0);
+  });
+
+  test('a change by another hand is seen', async () => {
+    const store = layoutStore(directory);
+    await fill(store, [manifest]);
+    expect(await store.tags()).toEqual(['latest']);
+    await fill(layoutStore(directory), [{ ...manifest, tag: 'v2' }]);
+    expect(await store.tags()).toEqual(['latest', 'v2']);
+  });
+});
+
+describe('what breaks off', () => {
+  const half = 150_000;
+  const folder = (): string => join(directory, '.ocifetch');
+  const partial = (): string => join(folder(), `${large.descriptor.digest.replace(':', '-')}.partial`);
+
+  async function* breaking(end: number): AsyncGenerator<Uint8Array> {
+    yield* pieces(large.bytes.subarray(0, end));
+    throw new Error('the line is dead');
+  }
+
+  /** Goes on, and gives the offsets that were asked for. */
+  async function resumed(): Promise<readonly number[]> {
+    const offsets: number[] = [];
+    await layoutStore(directory).pushFrom(large.descriptor, (offset) => {
+      offsets.push(offset);
+      return pieces(large.bytes.subarray(offset));
+    });
+    expect(Buffer.compare(await readFile(blobPath(large.descriptor.digest)), large.bytes)).toBe(0);
+    expect(await isThere(folder())).toBe(false);
+    return offsets;
+  }
+
+  test('is kept, and gone on with by another store', async () => {
+    await expect(layoutStore(directory).push(large.descriptor, breaking(half))).rejects.toThrow('dead');
+    expect((await stat(partial())).size).toBe(half);
+    expect(await isThere(blobPath(large.descriptor.digest))).toBe(false);
+    expect(await resumed()).toEqual([half]);
+  });
+
+  test('is kept after an abort, also one while nothing comes', async () => {
+    const controller = new AbortController();
+    const hanging = async function* () {
+      yield* pieces(large.bytes.subarray(0, half));
+      setTimeout(() => controller.abort(new Error('enough')), 20);
+      await new Promise(() => {});
+    };
+    const pushed = layoutStore(directory).pushFrom(large.descriptor, hanging, { signal: controller.signal });
+    await expect(pushed).rejects.toEqual(failsWith('ABORTED'));
+    expect((await stat(partial())).size).toBe(half);
+    expect(await resumed()).toEqual([half]);
+  });
+
+  const leftovers: readonly [title: string, bytes: Uint8Array, offsets: readonly number[]][] = [
+    ['with a wrong byte is begun anew', large.bytes.slice(0, half).fill(1, 7, 8), [half, 0]],
+    ['longer than the content is begun anew', Buffer.concat([large.bytes, new Uint8Array(1)]), [0]],
+    ['with all bytes is not asked for', large.bytes, []],
+    ['with all bytes but wrong ones is begun anew', large.bytes.slice().fill(1, 7, 8), [0]],
+    ['without a byte is begun anew', new Uint8Array(0), [0]],
+  ];
+  test.each(leftovers)('%s', async (_title, bytes, offsets) => {
+    await mkdir(folder());
+    await writeFile(partial(), bytes);
+    expect(await resumed()).toEqual(offsets);
+  });
+
+  test('is begun anew by a plain push, whose body begins at the beginning', async () => {
+    await mkdir(folder());
+    await writeFile(partial(), large.bytes.subarray(0, half));
+    await layoutStore(directory).push(large.descriptor, pieces(large.bytes));
+    expect(await resumed()).toEqual([]);
+  });
+
+  test('with bytes that are wrong again fails with DIGEST_MISMATCH, and leaves nothing', async () => {
+    await mkdir(folder());
+    await writeFile(partial(), large.bytes.subarray(0, half));
+    const wrong = (offset: number) => pieces(large.bytes.slice(offset).fill(1, 7, 8));
+    const pushed = layoutStore(directory).pushFrom(large.descriptor, wrong);
+    await expect(pushed).rejects.toEqual(failsWith('DIGEST_MISMATCH'));
+    expect(await isThere(folder())).toBe(false);
+  });
+
+  test('what is here is not read again: the body is left, unread', async () => {
+    const store = layoutStore(directory);
+    await store.push(large.descriptor, pieces(large.bytes));
+    let isLeft = false;
+    const body: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(new Error('it was read')),
+        return: async () => {
+          isLeft = true;
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    await store.push(large.descriptor, body);
+    expect(isLeft).toBe(true);
+  });
+
+  test('those of one process who bring the same wait for the first, which is told once; bytes are asked for once', async () => {
+    await fill(layoutStore(directory), [config]);
+    const events: string[] = [];
+    const push = (name: string) => {
+      const open = async function* (offset: number) {
+        events.push(`from ${offset}`);
+        await expect.poll(() => events.filter((event) => event.includes('waits')).length).toBe(2);
+        yield* pieces(large.bytes.subarray(offset));
+      };
+      const onWait = (): void => void events.push(`${name} waits`);
+      return layoutStore(directory).pushFrom(large.descriptor, open, { onWait });
+    };
+    await Promise.all(['a', 'b', 'c'].map(push));
+    expect(events.filter((event) => event.includes('from'))).toEqual(['from 0']);
+    expect(new Set(events).size).toBe(3);
+  });
+
+  test('who waits and is aborted leaves at once', async () => {
+    const controller = new AbortController();
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isOpen = false;
+    const slow = async function* () {
+      isOpen = true;
+      await released;
+      yield large.bytes.slice();
+    };
+    const first = layoutStore(directory).pushFrom(large.descriptor, slow);
+    await expect.poll(() => isOpen).toBe(true);
+    const onWait = (): void => controller.abort(new Error('enough'));
+    const second = layoutStore(directory).pushFrom(large.descriptor, slow, { signal: controller.signal, onWait });
+    await expect(second).rejects.toEqual(failsWith('ABORTED'));
+    release();
+    await first;
+  });
+
+  test('what others left who are gone is cleaned up by the next push', async () => {
+    await mkdir(folder());
+    const gone = `${'0'.repeat(12)}-1-1-${'0'.repeat(12)}`;
+    const old = new Date(Date.now() - 120_000);
+    const { utimes } = await import('node:fs/promises');
+    for (const name of [`index.${gone}`, `layout.${gone}`, `sha256-${'a'.repeat(64)}.${gone}`]) {
+      await writeFile(join(folder(), name), name.startsWith('sha') ? '' : '{"half');
+      await utimes(join(folder(), name), old, old);
+    }
+    await fill(layoutStore(directory));
+    expect(await isThere(folder())).toBe(false);
+  });
+
+  test('a thousand bodies can be open at a time', async () => {
+    const store = layoutStore(directory);
+    await store.push(large.descriptor, pieces(large.bytes));
+    const all = await Promise.all(Array.from({ length: 1_000 }, () => store.fetch(large.descriptor)));
+    const readers = all.map(({ body }) => body[Symbol.asyncIterator]());
+    for (const reader of readers) expect((await reader.next()).value?.length).toBeGreaterThan(0);
+    const open = (await readdir('/proc/self/fd').catch(() => [])).length;
+    expect(open).toBeLessThan(500);
+    await Promise.all(all.map(({ body }) => body.cancel()));
+  });
+});

@@ -1,0 +1,86 @@
+import type { Files, OpenFile } from '../../src/store/files.ts';
+import { nodeFiles } from '../../src/store/node-files.ts';
+import type { Owners } from '../../src/store/owner.ts';
+
+/** A process that only the file system knows: it can be killed between any two of its calls. */
+export interface SimulatedProcess {
+  readonly files: Files;
+  readonly owners: Owners;
+  /** Nothing that it began ever returns. */
+  kill(): Promise<void>;
+  readonly isDead: boolean;
+}
+
+/** Who runs, as the processes of one test see it. */
+export type Alive = Set<number>;
+
+const host = 'aaaaaaaaaaaa';
+let last = 0;
+
+/** A process of a machine of its own kind; it dies by itself before its call number `dies`. */
+export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY): SimulatedProcess {
+  const pid = ++last;
+  alive.add(pid);
+  const real = nodeFiles();
+  const open = new Set<OpenFile>();
+  let calls = 0;
+  const kill = async (): Promise<void> => {
+    alive.delete(pid);
+    await Promise.all([...open].map((file) => file.close()));
+    open.clear();
+  };
+  const isDead = (): boolean => !alive.has(pid);
+  /** Every call goes through here: before and after it others have their turn. */
+  const call = async <T>(work: () => Promise<T>): Promise<T> => {
+    calls += 1;
+    if (calls === dies) await kill();
+    if (isDead()) return new Promise(() => {});
+    const result = await work();
+    return isDead() ? new Promise(() => {}) : result;
+  };
+  const opened = (file: OpenFile): OpenFile => {
+    open.add(file);
+    return {
+      read: (buffer, position) => call(() => file.read(buffer, position)),
+      write: (chunks, position) => call(() => file.write(chunks, position)),
+      truncate: (size) => call(() => file.truncate(size)),
+      sync: () => call(() => file.sync()),
+      close: () =>
+        call(() => {
+          open.delete(file);
+          return file.close();
+        }),
+    };
+  };
+  const files: Files = {
+    open: (path, mode) =>
+      call(async () => {
+        const file = await real.open(path, mode);
+        return file && opened(file);
+      }),
+    facts: (path) => call(() => real.facts(path)),
+    list: (path) => call(() => real.list(path)),
+    rename: (from, to) => call(() => real.rename(from, to)),
+    remove: (path) => call(() => real.remove(path)),
+    copy: (from, to) => call(() => real.copy(from, to)),
+    makeDirectory: (path) => call(() => real.makeDirectory(path)),
+    removeDirectory: (path) => call(() => real.removeDirectory(path)),
+    touch: (path) => call(() => real.touch(path)),
+    syncDirectory: (path) => call(() => real.syncDirectory(path)),
+  };
+  const owners: Owners = {
+    next: () =>
+      `${host}-${pid}-1-${Math.floor(Math.random() * 2 ** 47)
+        .toString(16)
+        .padStart(12, '0')}`,
+    isRunning: (owner) => alive.has(Number(owner.split('-')[1])),
+  };
+  return {
+    files,
+    owners,
+    kill,
+    get isDead() {
+      return isDead();
+    },
+  };
+}
