@@ -10,7 +10,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { block, end, part } from './tar.ts';
 import { skippable, type ZstdBlock, zstdFrame } from './zstd-frames.ts';
 
-export const sha256 = (bytes: Uint8Array): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const sha256 = (bytes: Uint8Array): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 /** A layer with its descriptor. */
 export interface Layer {

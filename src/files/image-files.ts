@@ -1,0 +1,98 @@
+import type { Content } from '../content/content.ts';
+import { deadline } from '../deadline.ts';
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { quote } from '../oci/quote.ts';
+import { cleanPath, type FileEntry } from './entry.ts';
+import { findInLayers, lookIn } from './find-in-layers.ts';
+import { noFile, openLocated } from './layer.ts';
+import type { LayerFile } from './layer-file.ts';
+import { Layers } from './layers.ts';
+import { listTree } from './list-tree.ts';
+import { type LocateContext, locate } from './locate.ts';
+import { createNearestPath } from './nearest-path.ts';
+import type { FilesOptions } from './options.ts';
+import { resolvePath } from './resolve-path.ts';
+
+/** How to open a file of an image. */
+export interface OpenImageFileOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** As `OpenFileOptions.verify`. */
+  readonly verify?: boolean | undefined;
+}
+
+/**
+ * The files of an image, all its layers together as a container sees them. Nothing of a layer is read before it is
+ * needed, and no layer twice to learn what is in it. Whoever has it closes it (`await using`), which ends every reading.
+ */
+export interface ImageFiles extends AsyncDisposable {
+  /** The image that was chosen. */
+  readonly descriptor: Descriptor;
+  /**
+   * Everything below a path, and what is there itself; all of the image without one. Directories come before what is in
+   * them, names in the order of their code units. Symbolic links of the path are followed, others are listed.
+   *
+   * All layers are read. `NOT_FOUND` with the path that comes nearest; `TOO_LARGE` for more entries than a million.
+   */
+  list(path?: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<FileEntry>;
+  /**
+   * A file. Layers are read from the top down, up to the one that has it, and there up to the file. Symbolic links are
+   * followed, forty at most, within the image: `/` is its root. Errors as those of `openFile`.
+   */
+  open(path: string, options?: OpenImageFileOptions): Promise<LayerFile>;
+  close(): Promise<void>;
+}
+
+export interface ImageFilesOptions extends FilesOptions {
+  readonly descriptor: Descriptor;
+  /** The lowest first. They are closed with the files. */
+  readonly layers: readonly Content[];
+  /** Most entries of all layers. Default: 1,000,000. */
+  readonly mostEntries?: number | undefined;
+}
+
+export function createImageFiles(options: ImageFilesOptions): ImageFiles {
+  const { descriptor, layers: contents, mostEntries = 1_000_000 } = options;
+  const layers = new Layers(contents, mostEntries);
+  const closing = new AbortController();
+  const where = `image ${quote(descriptor.digest)}`;
+  const missing = (path: string): RegistryError => {
+    const nearest = createNearestPath(cleanPath(path));
+    for (const tree of layers.known) for (const entry of listTree(tree, [])) nearest.see(entry.path);
+    return new RegistryError('NOT_FOUND', `Cannot find ${quote(path)} in ${where}: not there${nearest.hint}`);
+  };
+  const close = async (): Promise<void> => {
+    closing.abort(new RegistryError('CLOSED', `Cannot read the files of ${where}: they were closed`));
+    await Promise.all(contents.map((content) => content.close()));
+  };
+  async function* list(path = '', { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
+    const limit = deadline(options.signal, signal, closing.signal);
+    try {
+      limit.signal.throwIfAborted();
+      const merged = await layers.merged({ ...options, signal: limit.signal });
+      const place = await resolvePath(path, async (names) => lookIn(merged, names));
+      if (place.kind === 'nothing') throw missing(path);
+      yield* listTree(merged, place.kind === 'directory' ? place.names : place.entry.path.split('/'));
+    } finally {
+      limit.end();
+    }
+  }
+  const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
+    const limit = deadline(options.signal, signal, closing.signal);
+    const context: LocateContext = { ...options, verify, limit };
+    try {
+      limit.signal.throwIfAborted();
+      const place = await resolvePath(path, (names) => findInLayers(layers, names, context));
+      if (place.kind === 'nothing') throw missing(path);
+      if (place.kind === 'directory') throw noFile({ path: place.names.join('/'), type: 'directory' }, where);
+      const { layer, located } = place.more;
+      const found = located ?? (await locate(layer, place.entry.path, context));
+      if (!found) throw missing(path);
+      return await openLocated(layer, found, context);
+    } catch (error) {
+      limit.end();
+      throw error;
+    }
+  };
+  return { descriptor, list, open, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,98 @@
+import type { Content } from '../content/content.ts';
+import { deadline } from '../deadline.ts';
+import { RegistryError } from '../errors.ts';
+import { quote } from '../oci/quote.ts';
+import { archiveOf, tableOf } from './archive.ts';
+import { type BareEntry, cleanPath, type FileEntry } from './entry.ts';
+import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
+import { createLayerFile, type LayerFile } from './layer-file.ts';
+import { type LocateContext, type Located, locate } from './locate.ts';
+import { createNearestPath } from './nearest-path.ts';
+import type { FilesOptions, OpenFileOptions } from './options.ts';
+
+/** Most hard links to hard links. */
+const mostLinks = 40;
+
+/**
+ * What is in a layer: tar, also packed with gzip or zstd, in the order of the archive, whiteouts (`.wh.`) as they are.
+ * Leaving the loop frees the connection. Of a layer with a table of contents only that is read (`unindexed`).
+ *
+ * `DECODE_ERROR` for what is no whole archive, `UNSUPPORTED` for other packings and encrypted layers, and
+ * `DIGEST_MISMATCH` at the end of a layer, or for a table of contents, whose bytes are wrong.
+ */
+export async function* listFiles(
+  layer: Content,
+  options: FilesOptions = {},
+): AsyncGenerator<FileEntry, void, undefined> {
+  mustBeLayer(layer);
+  const { digest } = layer.descriptor;
+  const limit = deadline(options.signal);
+  try {
+    const table = await tableOf(layer, options, limit.signal);
+    for (const entry of table?.entries ?? []) yield { ...entry, layer: digest };
+    if (table) return;
+    for await (const { entry } of archiveOf(layer, limit.signal)) yield { ...entry, layer: digest };
+  } finally {
+    limit.end();
+  }
+}
+
+/**
+ * A file of a layer, by its path from the root. The layer is read up to the file and, when it was read, no further. With
+ * a table of contents only the file's own bytes are. A hard link is what it links to; symbolic links are not followed, as
+ * what they lead to may be in another layer (`client.files` does). Of a path that is there twice the first one counts.
+ *
+ * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is no file; further errors as `listFiles`.
+ */
+export async function openFile(layer: Content, path: string, options: OpenFileOptions = {}): Promise<LayerFile> {
+  mustBeLayer(layer);
+  const limit = deadline(options.signal);
+  try {
+    const nearest = createNearestPath(cleanPath(path));
+    const see = ({ path: seen }: BareEntry): void => nearest.see(seen);
+    const first = await locate(layer, cleanPath(path), { ...options, limit, see });
+    if (!first)
+      throw new RegistryError(
+        'NOT_FOUND',
+        `Cannot open ${quote(path)} in layer ${shown(layer)}: not there${nearest.hint}`,
+      );
+    return await openLocated(layer, first, { ...options, limit });
+  } catch (error) {
+    limit.end();
+    throw error;
+  }
+}
+
+/** What was located, as a file; a hard link as what it links to. Ends it otherwise. */
+export async function openLocated(
+  layer: Content,
+  located: Located,
+  context: Omit<LocateContext, 'see'>,
+): Promise<LayerFile> {
+  const { path } = located.entry;
+  let found: Located | undefined = located;
+  for (let links = 0; found.entry.type === 'hardlink'; links++) {
+    const linkPath: string = found.entry.linkPath ?? '';
+    await found.release();
+    found = links < mostLinks ? await locate(layer, linkPath, context) : undefined;
+    if (!found) throw damagedLayer(layer, `${quote(path)} is a hard link to ${quote(linkPath)}, which is not there`);
+  }
+  const { entry, ...reading } = found;
+  if (entry.type === 'file') {
+    const { digest } = layer.descriptor;
+    return createLayerFile({ ...reading, entry: { ...entry, path, layer: digest }, limit: context.limit });
+  }
+  await found.release();
+  throw noFile(entry, `layer ${shown(layer)}`);
+}
+
+/** `UNSUPPORTED`: only files have content. */
+export function noFile(
+  { path, type, linkPath }: Pick<BareEntry, 'path' | 'type' | 'linkPath'>,
+  where: string,
+): RegistryError {
+  const kind = type === 'symlink' ? `a symbolic link to ${quote(linkPath)}` : `a ${type}`;
+  return new RegistryError('UNSUPPORTED', `Cannot open ${quote(path)} in ${where}: it is ${kind}, not a file`);
+}
+
+const shown = (layer: Content): string => quote(layer.descriptor.digest);

@@ -1,0 +1,98 @@
+import type { Content } from '../content/content.ts';
+import { RegistryError } from '../errors.ts';
+import { tableOf } from './archive.ts';
+import type { BareEntry } from './entry.ts';
+import { listFiles } from './layer.ts';
+import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
+import { addEntry, createTree, type Node, overlay } from './layer-tree.ts';
+import { type LocateContext, type Located, locate } from './locate.ts';
+import type { FilesOptions } from './options.ts';
+
+/** Most names of a path; Linux takes 4,096 bytes. */
+const deepest = 2048;
+
+/** What is known of a layer after a path was looked for in it. */
+export interface Glance {
+  /** All that is in the layer; up to the path only, where it was found on the way. */
+  readonly tree: Node;
+  /** The path, where the reading stands. Whoever has it releases it, or reads it. */
+  readonly located?: Located | undefined;
+}
+
+/** The layers of an image, the lowest first, and what was learnt of them. */
+export class Layers {
+  readonly contents: readonly Content[];
+  readonly #mostEntries: number;
+  readonly #trees = new Map<Content, Node>();
+  #merged: Node | undefined;
+  #count = 0;
+
+  /** `mostEntries`: of all layers together. */
+  constructor(contents: readonly Content[], mostEntries: number) {
+    this.contents = contents;
+    this.#mostEntries = mostEntries;
+  }
+
+  /** What is known of layers that were read to their end. */
+  get known(): readonly Node[] {
+    return [...this.#trees.values()];
+  }
+
+  /** Reads a layer as far as the path. */
+  async glance(layer: Content, path: string, context: LocateContext): Promise<Glance> {
+    const known = this.#trees.get(layer);
+    if (known) return { tree: known };
+    mustBeLayer(layer);
+    if (await tableOf(layer, context, context.limit.signal))
+      return { tree: await this.#read(layer, { ...context, signal: context.limit.signal }) };
+    const { tree, add, keep } = this.#begin(layer);
+    const located = await locate(layer, path, { ...context, see: add });
+    return located ? { tree, located } : { tree: keep() };
+  }
+
+  /** All layers together. */
+  async merged(options: FilesOptions): Promise<Node> {
+    if (this.#merged) return this.#merged;
+    let merged: Node | undefined;
+    for (const layer of this.contents) {
+      const tree = this.#trees.get(layer) ?? (await this.#read(layer, options));
+      merged = overlay(merged, tree);
+    }
+    this.#merged = merged ?? createTree();
+    return this.#merged;
+  }
+
+  async #read(layer: Content, options: FilesOptions): Promise<Node> {
+    const { add, keep } = this.#begin(layer);
+    for await (const entry of listFiles(layer, options)) add(entry);
+    return keep();
+  }
+
+  /** A tree to be filled, and kept once the layer was read to its end. */
+  #begin(layer: Content): Growing {
+    const mostEntries = this.#mostEntries;
+    const tree = createTree();
+    let count = 0;
+    const add = (entry: BareEntry): void => {
+      count += 1;
+      if (this.#count + count > mostEntries) {
+        throw new RegistryError('TOO_LARGE', `Cannot list the files of an image: more than ${mostEntries} entries`);
+      }
+      const depth = entry.path.split('/').length;
+      if (depth > deepest) throw damagedLayer(layer, `a path of ${depth} names, more than ${deepest}`);
+      addEntry(tree, { ...entry, layer: layer.descriptor.digest });
+    };
+    const keep = (): Node => {
+      if (!this.#trees.has(layer)) this.#count += count;
+      this.#trees.set(layer, tree);
+      return tree;
+    };
+    return { tree, add, keep };
+  }
+}
+
+interface Growing {
+  readonly tree: Node;
+  add(entry: BareEntry): void;
+  keep(): Node;
+}

@@ -1,0 +1,397 @@
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { FileEntry } from '../../src/files/entry.ts';
+import { createImageFiles, type ImageFiles } from '../../src/files/image-files.ts';
+import type { Descriptor } from '../../src/oci/descriptor.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { type Sample, sampleOf } from '../contract/source.ts';
+import { createHosts, errorOf, sampleHost, text } from '../support/hosts.ts';
+import { contentOf, type Layer, layerOf, stargz } from '../support/layers.ts';
+import { archive, type TarPart } from '../support/tar.ts';
+
+type Line = string | TarPart;
+
+/** `a/` a directory, `a=x` a file with `x`, `a->b` a symbolic link, `a=>b` a hard link. */
+function partOf(line: Line): TarPart {
+  if (typeof line !== 'string') return line;
+  const [, name = '', kind = '', rest = ''] = /^(.*?)(->|=>|=|$)(.*)$/s.exec(line) ?? [];
+  if (kind === '->') return { name, flag: '2', link: rest };
+  if (kind === '=>') return { name, flag: '1', link: rest };
+  return name.endsWith('/') ? { name, flag: '5' } : { name, data: rest };
+}
+
+const tarLayer = (...lines: readonly Line[]): Layer => layerOf(archive(...lines.map(partOf)));
+
+async function imageOf(layers: readonly Layer[], mostEntries?: number) {
+  const contents = await Promise.all(layers.map(contentOf));
+  const [{ descriptor } = { descriptor: layerOf(Buffer.alloc(0)).descriptor }] = layers;
+  const files = createImageFiles({ descriptor, layers: contents.map(({ content }) => content), mostEntries });
+  return { files, asked: () => contents.map(({ asked }) => asked.length) };
+}
+
+async function listed(files: ImageFiles, path?: string): Promise<FileEntry[]> {
+  const entries: FileEntry[] = [];
+  for await (const entry of files.list(path)) entries.push(entry);
+  return entries;
+}
+
+const pathsOf = async (files: ImageFiles, path?: string): Promise<string[]> =>
+  (await listed(files, path)).map((entry) => (entry.type === 'directory' ? `${entry.path}/` : entry.path));
+
+const read = async (files: ImageFiles, path: string): Promise<string> => (await files.open(path)).text();
+
+const image = async (...layers: readonly (readonly Line[])[]) => imageOf(layers.map((lines) => tarLayer(...lines)));
+
+test('upper layers win, and each entry tells its layer', async () => {
+  const layers = [tarLayer('etc/', 'etc/a=1', 'etc/b=1'), tarLayer('etc/b=22', 'etc/c=2')];
+  const { files } = await imageOf(layers);
+  const found = await listed(files);
+  expect(
+    found.map(({ path, size, layer }) => [path, size, layers.findIndex((one) => one.descriptor.digest === layer)]),
+  ).toEqual([
+    ['etc', 0, 0],
+    ['etc/a', 1, 0],
+    ['etc/b', 2, 1],
+    ['etc/c', 1, 1],
+  ]);
+  expect([await read(files, 'etc/a'), await read(files, '/etc/b')]).toEqual(['1', '22']);
+});
+
+test('a whiteout hides what lower layers have, and all below it; it is not seen itself', async () => {
+  const { files } = await image(['a/', 'a/b/', 'a/b/c=1', 'a/d=1', 'e=1'], ['a/.wh.b', '.wh.e', 'a/.wh.nothing']);
+  expect(await pathsOf(files)).toEqual(['a/', 'a/d']);
+  for (const path of ['a/b/c', 'e', 'a/.wh.b']) expect((await errorOf(files.open(path))).code).toBe('NOT_FOUND');
+});
+
+test.each([
+  [['a/', 'a/.wh..wh..opq', 'a/b/', 'a/b/c/', 'a/b/c/foo=new']],
+  [['a/', 'a/b/', 'a/b/c/', 'a/b/c/foo=new', 'a/.wh..wh..opq']],
+])(
+  'an opaque whiteout hides all of lower layers, wherever it stands: the example of the specification',
+  async (upper) => {
+    const { files } = await image(['a/', 'a/b/', 'a/b/c/', 'a/b/c/bar=old'], upper);
+    expect(await pathsOf(files)).toEqual(['a/', 'a/b/', 'a/b/c/', 'a/b/c/foo']);
+    expect((await errorOf(files.open('a/b/c/bar'))).code).toBe('NOT_FOUND');
+  },
+);
+
+test('a whiteout does not hide what its own layer has, and nothing of layers above', async () => {
+  const { files } = await image(['a=1', 'b/', 'b/c=1'], ['a=2', '.wh.a', '.wh.b', 'b/', 'b/d=2'], ['b/c=3']);
+  expect(await pathsOf(files)).toEqual(['a', 'b/', 'b/c', 'b/d']);
+  expect([await read(files, 'a'), await read(files, 'b/c')]).toEqual(['2', '3']);
+});
+
+test('a file takes the place of a directory, and a directory that of a file', async () => {
+  const { files } = await image(['a/', 'a/b=1', 'c=1'], ['a=2', 'c/', 'c/d=2'], ['a/', 'a/e=3']);
+  expect(await pathsOf(files)).toEqual(['a/', 'a/e', 'c/', 'c/d']);
+  expect((await errorOf(files.open('a/b'))).code).toBe('NOT_FOUND');
+  expect((await errorOf((await image(['a/b=1'], ['a=2'])).files.open('a/b'))).code).toBe('NOT_FOUND');
+});
+
+test('a directory that no layer describes is there for what is in it', async () => {
+  const layer = tarLayer('a/b/c=1');
+  const { files } = await imageOf([layer]);
+  expect((await listed(files))[0]).toEqual({
+    path: 'a',
+    type: 'directory',
+    size: 0,
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    modified: new Date(0),
+    layer: layer.descriptor.digest,
+  });
+  expect((await errorOf(files.open('a/b'))).message).toContain('it is a directory');
+});
+
+test('what AUFS keeps for itself is not seen', async () => {
+  const { files } = await image(['.wh..wh.aufs=', '.wh..wh.plnk/', '.wh..wh.plnk/1.2=x', 'a=1', '.wh.=']);
+  expect(await pathsOf(files)).toEqual(['a']);
+});
+
+test('layers are read from the top down, and no further than the file', async () => {
+  const { files, asked } = await image(['a=1'], ['b=1', '.wh.c'], ['c=1', 'd=1']);
+  expect([await read(files, 'c'), asked()]).toEqual(['1', [0, 0, 1]]);
+  expect([await read(files, 'b'), asked()]).toEqual(['1', [0, 1, 2]]);
+  expect([await read(files, 'b'), asked()]).toEqual(['1', [0, 2, 2]]);
+  const hidden = await image(['c=1'], ['.wh.c']);
+  expect((await errorOf(hidden.files.open('c'))).code).toBe('NOT_FOUND');
+  expect(hidden.asked()).toEqual([0, 1]);
+});
+
+test('after a list no layer is read but the one that has the file', async () => {
+  const { files, asked } = await image(['a=1', 'l->a'], ['b=1'], ['c=1']);
+  await listed(files);
+  expect([await read(files, 'l'), asked()]).toEqual(['1', [2, 1, 1]]);
+  await listed(files);
+  expect(asked()).toEqual([2, 1, 1]);
+});
+
+test.each([
+  ['bin/sh', 'shell'],
+  ['absolute', 'shell'],
+  ['up', 'shell'],
+  ['far', 'shell'],
+  ['lib64/libc', 'libc'],
+  ['usr/bin/../bin/sh', 'shell'],
+  ['lib64/../lib/libc', 'libc'],
+  ['hard', 'shell'],
+])('the links on the way to %j are followed', async (path, content) => {
+  const { files } = await image(
+    [
+      'usr/',
+      'usr/bin/',
+      'usr/bin/dash=shell',
+      'usr/bin/sh->dash',
+      'usr/lib/',
+      'usr/lib/libc=libc',
+      'hard=>usr/bin/dash',
+    ],
+    ['bin->usr/bin', 'lib64->/usr/lib', 'absolute->/bin/sh', 'up->usr/lib/../bin/sh', 'far->../../../usr/bin/sh'],
+  );
+  expect(await read(files, path)).toBe(content);
+  await listed(files);
+  expect(await read(files, path)).toBe(content);
+});
+
+test('links in a circle end, and never lead out of the image', async () => {
+  const { files } = await image([
+    'a->b',
+    'b->a',
+    'out->/../../etc/passwd',
+    'nowhere->not/there',
+    'file=x',
+    'through->file/x',
+  ]);
+  expect((await errorOf(files.open('a'))).message).toContain('more than 40 symbolic links');
+  for (const path of ['out', 'nowhere', 'through', 'file/..', 'file/../file']) {
+    expect([path, (await errorOf(files.open(path))).code]).toEqual([path, 'NOT_FOUND']);
+  }
+});
+
+test('list is of a directory, a file, or what a link leads to; nothing there is NOT_FOUND', async () => {
+  const { files } = await image(['usr/bin/', 'usr/bin/env=1', 'bin->usr/bin', 'usr/a-b=1', 'usr/a/', 'usr/a/c=1']);
+  expect(await pathsOf(files, 'usr')).toEqual(['usr/', 'usr/a/', 'usr/a/c', 'usr/a-b', 'usr/bin/', 'usr/bin/env']);
+  expect(await pathsOf(files, '/bin/')).toEqual(['usr/bin/', 'usr/bin/env']);
+  expect(await pathsOf(files, 'bin/env')).toEqual(['usr/bin/env']);
+  const error = await errorOf(listed(files, 'usr/bin/evn'));
+  expect([error.code, error.message]).toEqual(['NOT_FOUND', expect.stringContaining('"usr/bin/evn"')]);
+  expect((await errorOf(listed(files, 'env'))).message).toContain('did you mean "usr/bin/env"?');
+});
+
+test('more entries than are allowed are TOO_LARGE', async () => {
+  const layers = [tarLayer('a=1', 'b=1'), tarLayer('c=1')];
+  expect((await errorOf(listed((await imageOf(layers, 2)).files))).code).toBe('TOO_LARGE');
+  expect((await errorOf((await imageOf(layers, 2)).files.open('b'))).code).toBe('TOO_LARGE');
+  expect(await read((await imageOf(layers, 2)).files, 'c')).toBe('1');
+  expect((await listed((await imageOf(layers, 3)).files)).length).toBe(3);
+});
+
+test('a path of too many names is refused', async () => {
+  const { files } = await image([{ name: 'x', flag: 'L', data: `${'d/'.repeat(3000)}f\0` }, 'short=1']);
+  expect((await errorOf(listed(files))).message).toContain('3001 names');
+});
+
+test('closing ends what is open', async () => {
+  const { files } = await image(['a=1']);
+  const file = await files.open('a');
+  await files.close();
+  expect((await errorOf(file.bytes())).code).toBe('CLOSED');
+  expect((await errorOf(files.open('a'))).code).toBe('CLOSED');
+  expect((await errorOf(listed(files))).code).toBe('CLOSED');
+});
+
+const names = ['a', 'b', 'c'];
+const somePath = fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
+const someLayer = fc.record({
+  paths: fc.uniqueArray(somePath, { maxLength: 6 }),
+  empty: fc.uniqueArray(somePath, { maxLength: 2 }),
+  whiteouts: fc.uniqueArray(somePath, { maxLength: 2 }),
+  opaque: fc.uniqueArray(somePath, { maxLength: 1 }),
+  describes: fc.boolean(),
+});
+type Shape = typeof someLayer extends fc.Arbitrary<infer T> ? T : never;
+
+const parentsOf = (path: string): string[] => {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+};
+
+/** What the shape says is in a layer: each path is a directory or a file, not both. */
+function entriesOf({ paths, empty, opaque, describes }: Shape, number: number): Map<string, string | undefined> {
+  const directories = new Set([...empty, ...opaque, ...[...paths, ...empty, ...opaque].flatMap(parentsOf)]);
+  const entries = new Map<string, string | undefined>();
+  if (describes) for (const path of directories) entries.set(path, undefined);
+  for (const path of empty) entries.set(path, undefined);
+  for (const path of paths) if (!directories.has(path)) entries.set(path, `${number}:${path}`);
+  return entries;
+}
+
+const whiteoutOf = (path: string): string => path.replace(/[^/]+$/, (name) => `.wh.${name}`);
+
+/** Layers over each other, as unpacking one after the other has it: files by path, directories without content. */
+function unpackedModel(shapes: readonly Shape[]): Map<string, string | undefined> {
+  const state = new Map<string, string | undefined>();
+  const removeBelow = (path: string) => {
+    for (const other of [...state.keys()]) if (other.startsWith(`${path}/`)) state.delete(other);
+  };
+  const makeDirectory = (path: string) => {
+    for (const one of [...parentsOf(path), path]) state.set(one, undefined);
+  };
+  for (const [number, shape] of shapes.entries()) {
+    for (const path of shape.whiteouts) {
+      removeBelow(path);
+      state.delete(path);
+    }
+    for (const path of shape.opaque) removeBelow(path);
+    for (const path of [...shape.whiteouts, ...shape.opaque.map((one) => `${one}/x`)]) {
+      for (const parent of parentsOf(path)) makeDirectory(parent);
+    }
+    for (const [path, content] of entriesOf(shape, number)) {
+      for (const parent of parentsOf(path)) makeDirectory(parent);
+      if (content !== undefined) removeBelow(path);
+      state.set(path, content);
+    }
+  }
+  return state;
+}
+
+const universe = names.flatMap((a) => [
+  a,
+  ...names.flatMap((b) => [`${a}/${b}`, ...names.map((c) => `${a}/${b}/${c}`)]),
+]);
+
+test('whatever the layers, list and open agree with unpacking one after the other', async () => {
+  const shuffled = fc.infiniteStream(fc.nat());
+  await fc.assert(
+    fc.asyncProperty(fc.array(someLayer, { minLength: 1, maxLength: 4 }), shuffled, async (raw, order) => {
+      // A whiteout of what the layer itself needs as a directory's parent is no whiteout of a file.
+      const shapes = raw.map((shape) => {
+        const mine = new Set(
+          [...entriesOf(shape, 0)].filter(([, content]) => content !== undefined).map(([path]) => path),
+        );
+        return {
+          ...shape,
+          whiteouts: shape.whiteouts.filter((path) => !parentsOf(path).some((parent) => mine.has(parent))),
+        };
+      });
+      const layers = shapes.map((shape, number) => {
+        const lines = [
+          ...[...entriesOf(shape, number)].map(([path, content]) =>
+            content === undefined ? `${path}/` : `${path}=${content}`,
+          ),
+          ...shape.whiteouts.map(whiteoutOf),
+          ...shape.opaque.map((path) => `${path}/.wh..wh..opq`),
+        ];
+        return tarLayer(
+          ...lines
+            .map((line) => ({ line, at: order.next().value }))
+            .sort((a, b) => a.at - b.at)
+            .map(({ line }) => line),
+        );
+      });
+      const model = unpackedModel(shapes);
+      const { files } = await imageOf(layers);
+      const opened = async () => {
+        for (const path of universe) {
+          const content = model.get(path);
+          if (content !== undefined) expect([path, await read(files, path)]).toEqual([path, content]);
+          else
+            expect([path, (await errorOf(files.open(path))).code]).toEqual([
+              path,
+              model.has(path) ? 'UNSUPPORTED' : 'NOT_FOUND',
+            ]);
+        }
+      };
+      await opened();
+      const found = (await listed(files)).map(({ path, type }) => [path, type === 'directory']);
+      const expected = [...model].map(([path, content]) => [path, content === undefined] as const);
+      const byNames = (path: string) => path.replaceAll('/', '\0');
+      expect(found).toEqual(expected.sort(([a], [b]) => (byNames(a) < byNames(b) ? -1 : 1)).map((one) => [...one]));
+      await opened();
+    }),
+    { numRuns: 60 },
+  );
+}, 60_000);
+
+const indexType = 'application/vnd.oci.image.index.v1+json';
+const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+const jsonSample = (value: unknown, mediaType: string): Sample => sampleOf(text(JSON.stringify(value)), mediaType);
+
+/** A registry of one image for two platforms; the upper layer is an eStargz. */
+async function registry() {
+  const layers = [
+    layerOf(
+      gzipSync(archive({ name: 'etc/os', data: 'lower' }, { name: 'bin/sh', data: 'shell' })),
+      'application/vnd.oci.image.layer.v1.tar+gzip',
+    ),
+    stargz([{ path: 'etc/os', content: Buffer.from('upper') }]),
+  ];
+  const samples: Sample[] = layers.map((layer) => ({
+    bytes: new Uint8Array(layer.bytes),
+    descriptor: layer.descriptor,
+  }));
+  const config = jsonSample({}, 'application/vnd.oci.image.config.v1+json');
+  const manifestOf = (used: readonly Layer[]) =>
+    jsonSample(
+      {
+        schemaVersion: 2,
+        mediaType: manifestType,
+        config: config.descriptor,
+        layers: used.map(({ descriptor }) => descriptor),
+      },
+      manifestType,
+    );
+  const both = manifestOf(layers);
+  const one = manifestOf(layers.slice(0, 1));
+  const platform = (architecture: string) => ({ os: 'linux', architecture });
+  const manifests: Descriptor[] = [
+    { ...both.descriptor, platform: platform('amd64') },
+    { ...one.descriptor, platform: platform('riscv64') },
+  ];
+  const index = { ...jsonSample({ schemaVersion: 2, mediaType: indexType, manifests }, indexType), tag: 'latest' };
+  const hosts = createHosts({ 'origin.test': await sampleHost([...samples, config, both, one, index]) });
+  return { ...hosts, client: createClient({ transport: hosts.transport }), both: both.descriptor.digest };
+}
+
+test('client.files chooses the image of a platform, and reads what it needs', async () => {
+  const { client, both, log } = await registry();
+  await using files = await client.files('origin.test/app', { platform: 'linux/amd64' });
+  expect([files.descriptor.digest, log().length]).toEqual([both, 2]);
+  expect(await read(files, 'etc/os')).toBe('upper');
+  expect(
+    log()
+      .slice(2)
+      .every((line) => / bytes=\d+-\d+$/.test(line)),
+  ).toBe(true);
+  expect(await pathsOf(files)).toEqual(['bin/', 'bin/sh', 'etc/', 'etc/os']);
+  await using other = await client.files('origin.test/app', { platform: { os: 'linux', architecture: 'riscv64' } });
+  expect(await read(other, 'etc/os')).toBe('lower');
+});
+
+test('client.files names the platforms there are, and takes a manifest by its digest', async () => {
+  const { client, both } = await registry();
+  const error = await errorOf(client.files('origin.test/app', { platform: 'windows/amd64' }));
+  expect([error.code, error.message]).toEqual(['NOT_FOUND', expect.stringContaining('linux/amd64, linux/riscv64')]);
+  await using files = await client.files(`origin.test/app@${both}`, { platform: 'linux/s390x' });
+  expect(await read(files, 'bin/sh')).toBe('shell');
+});
+
+test('a table of contents that cannot be used is a warning of the client', async () => {
+  const layer = layerOf(archive({ name: 'a', data: '1' }), 'application/vnd.oci.image.layer.v1.tar', {
+    'containerd.io/snapshot/stargz/toc.digest': `sha256:${'0'.repeat(64)}`,
+  });
+  const config = jsonSample({}, 'application/vnd.oci.image.config.v1+json');
+  const manifest = { schemaVersion: 2, mediaType: manifestType, config: config.descriptor, layers: [layer.descriptor] };
+  const sample = { bytes: new Uint8Array(layer.bytes), descriptor: layer.descriptor };
+  const host = await sampleHost([sample, config, { ...jsonSample(manifest, manifestType), tag: 'latest' }]);
+  const warnings: string[] = [];
+  const client = createClient({
+    transport: createHosts({ 'origin.test': host }).transport,
+    onEvent: (event) => void (event.type === 'warning' && warnings.push(event.text)),
+  });
+  await using files = await client.files('origin.test/app');
+  expect(await read(files, 'a')).toBe('1');
+  expect(warnings).toEqual([expect.stringContaining('does not end as eStargz does')]);
+});

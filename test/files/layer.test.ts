@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { deflateSync, gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import type { Content } from '../../src/content/content.ts';
+import { createBody } from '../../src/feed.ts';
+import { listFiles, openFile } from '../../src/files/layer.ts';
+import { createClient } from '../../src/remote/client.ts';
+import type { Source } from '../../src/source.ts';
+import { errorOf } from '../support/hosts.ts';
+import { contentOf, contentOver, layerOf } from '../support/layers.ts';
+import { archive } from '../support/tar.ts';
+import { zstdFrame } from '../support/zstd-frames.ts';
+
+const large = randomBytes(60_000);
+const plain = archive(
+  { name: 'etc/', flag: '5' },
+  { name: 'etc/hostname', data: 'host\n' },
+  { name: 'etc/.wh.gone' },
+  { name: 'bin/large', data: large },
+  { name: 'bin/again', flag: '1', link: './bin/large' },
+  { name: 'bin/soft', flag: '2', link: 'large' },
+  { name: 'bin/later', flag: '1', link: 'usr/last' },
+  { name: 'usr/last', data: 'last' },
+);
+const types = {
+  tar: 'application/vnd.oci.image.layer.v1.tar',
+  gzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  zstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+};
+const gzip = gzipSync(plain);
+const zstd = zstdFrame({ blocks: [{ kind: 'raw', bytes: plain }], window: 0x60 });
+
+async function pathsOf(layer: Content): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { path } of listFiles(layer)) paths.push(path);
+  return paths;
+}
+
+test.each([
+  ['tar', plain, types.tar],
+  ['gzip', gzip, types.gzip],
+  ['gzip members', Buffer.concat([gzipSync(plain.subarray(0, 700)), gzipSync(plain.subarray(700))]), types.gzip],
+  ['zstd', zstd, types.zstd],
+  ['Docker', gzip, 'application/vnd.docker.image.rootfs.diff.tar.gzip'],
+  ['Docker, not distributable', gzip, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'],
+  ['not distributable', gzip, 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'],
+  ['bytes of no type', zstd, 'application/octet-stream'],
+  ['a type that lies', plain, types.gzip],
+  ['another type that lies', zstd, types.tar],
+])('%s: listed in the order of the archive, and opened', async (_, bytes, mediaType) => {
+  const { content } = await contentOf(layerOf(bytes, mediaType));
+  const expected = [
+    'etc',
+    'etc/hostname',
+    'etc/.wh.gone',
+    'bin/large',
+    'bin/again',
+    'bin/soft',
+    'bin/later',
+    'usr/last',
+  ];
+  expect(await pathsOf(content)).toEqual(expected);
+  expect(content.verified).toBe(true);
+  await using file = await openFile(content, '/etc/hostname');
+  expect(file.entry).toMatchObject({ path: 'etc/hostname', size: 5, layer: content.descriptor.digest });
+  expect([await file.text(), file.verified]).toEqual(['host\n', false]);
+});
+
+test('a file is read in pieces; with verify the layer is, too', async () => {
+  const { content } = await contentOf(layerOf(gzip, types.gzip));
+  const file = await openFile(content, 'bin/large', { verify: true });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of file) {
+    expect(file.verified).toBe(false);
+    chunks.push(chunk);
+  }
+  expect([Buffer.concat(chunks).equals(large), file.verified, content.verified]).toEqual([true, true, true]);
+});
+
+test('with verify a layer whose bytes are wrong is DIGEST_MISMATCH, without it nobody can know', async () => {
+  const right = layerOf(archive({ name: 'etc/hostname', data: 'good\n' }, { data: large }));
+  const { source } = sourceOf(archive({ name: 'etc/hostname', data: 'evil\n' }, { data: large }));
+  const { content } = contentOver(source, right.descriptor);
+  expect(await (await openFile(content, 'etc/hostname')).text()).toBe('evil\n');
+  const file = await openFile(content, 'etc/hostname', { verify: true });
+  expect((await errorOf(file.text())).code).toBe('DIGEST_MISMATCH');
+  expect((await errorOf(pathsOf(content))).code).toBe('DIGEST_MISMATCH');
+});
+
+/** A source of these bytes, in pieces of 1000, and what was read of it and how often it was left. */
+function sourceOf(bytes: Uint8Array) {
+  const seen = { read: 0, left: 0 };
+  const fetch: Source['fetch'] = async (descriptor, { range, signal } = {}) => {
+    const { start, end = bytes.length } = range ?? { start: 0 };
+    let at = start;
+    const next = () => {
+      if (at >= end) return undefined;
+      const piece = bytes.slice(at, Math.min(end, at + 1000));
+      at += piece.length;
+      seen.read += piece.length;
+      return piece;
+    };
+    const cancel = () => {
+      seen.left += 1;
+    };
+    return { descriptor, from: 'test', body: createBody({ next, cancel }, { signal }).body };
+  };
+  return { seen, source: { resolve: () => Promise.reject(new Error('not asked')), fetch } };
+}
+
+function counted(bytes: Buffer, mediaType: string) {
+  const { seen, source } = sourceOf(bytes);
+  return { ...contentOver(source, layerOf(bytes, mediaType).descriptor), seen };
+}
+
+const long = archive(
+  { name: 'first', data: 'first' },
+  ...Array.from({ length: 40 }, () => ({ data: randomBytes(20_000) })),
+);
+
+test.each([
+  ['tar', long, types.tar],
+  ['gzip', gzipSync(long), types.gzip],
+  [
+    'zstd',
+    zstdFrame({
+      blocks: Array.from({ length: 9 }, (_, at) => ({
+        kind: 'raw' as const,
+        bytes: long.subarray(at * 100_000, (at + 1) * 100_000),
+      })),
+    }),
+    types.zstd,
+  ],
+])('%s: the layer is read no further than the file, and left', async (_, bytes, mediaType) => {
+  const { content, seen } = counted(bytes, mediaType);
+  expect(await (await openFile(content, 'first')).text()).toBe('first');
+  expect(seen.left).toBe(1);
+  expect(seen.read).toBeLessThan(bytes.length / 2);
+  for await (const { path } of listFiles(content)) if (path === 'first') break;
+  expect(seen.left).toBe(2);
+});
+
+test('closing a file that was not read, leaving its loop, and closing the layer each free the connection', async () => {
+  const { content, seen } = counted(long, types.tar);
+  const unread = await openFile(content, 'file');
+  await unread.close();
+  expect(seen.left).toBe(1);
+  expect((await errorOf(unread.bytes())).code).toBe('CLOSED');
+  const left = await openFile(content, 'file');
+  for await (const chunk of left) if (chunk.length > 0) break;
+  expect(seen.left).toBe(2);
+  expect((await errorOf(left.text())).code).toBe('CLOSED');
+  const closed = await openFile(content, 'file');
+  await content.close();
+  expect(seen.left).toBe(3);
+  expect((await errorOf(closed.bytes())).code).toBe('CLOSED');
+});
+
+test('a file is read once', async () => {
+  const { content } = await contentOf(layerOf(plain));
+  const file = await openFile(content, 'etc/hostname');
+  await file.bytes();
+  expect((await errorOf(file.bytes())).message).toContain('open it again');
+});
+
+test('a signal ends listing, opening and reading', async () => {
+  const { content } = await contentOf(layerOf(plain));
+  const ended = AbortSignal.abort(new Error('enough'));
+  expect((await errorOf(openFile(content, 'etc/hostname', { signal: ended }))).code).toBe('ABORTED');
+  expect((await errorOf(listFiles(content, { signal: ended }).next())).code).toBe('ABORTED');
+  const controller = new AbortController();
+  const file = await openFile(content, 'bin/large', { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  expect((await errorOf(file.bytes())).code).toBe('ABORTED');
+});
+
+test('a hard link is what it links to, also where that comes later; a symbolic one is told', async () => {
+  const { content } = await contentOf(layerOf(gzip, types.gzip));
+  const again = await openFile(content, 'bin/again');
+  expect(again.entry).toMatchObject({ path: 'bin/again', type: 'file', size: large.length });
+  expect(Buffer.from(await again.bytes()).equals(large)).toBe(true);
+  expect(await (await openFile(content, 'bin/later')).text()).toBe('last');
+  const error = await errorOf(openFile(content, 'bin/soft'));
+  expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringContaining('symbolic link to "large"')]);
+  expect((await errorOf(openFile(content, 'etc'))).message).toContain('it is a directory');
+});
+
+test('hard links that lead nowhere or back to themselves are DECODE_ERROR', async () => {
+  const bytes = archive(
+    { name: 'a', flag: '1', link: 'b' },
+    { name: 'b', flag: '1', link: 'a' },
+    { name: 'c', flag: '1', link: 'd' },
+  );
+  const { content } = await contentOf(layerOf(bytes));
+  expect((await errorOf(openFile(content, 'a'))).code).toBe('DECODE_ERROR');
+  expect((await errorOf(openFile(content, 'c'))).message).toContain('a hard link to "d", which is not there');
+});
+
+test.each([
+  ['etc/hostnam', 'etc/hostname'],
+  ['ETC/Hostname', 'etc/hostname'],
+  ['usr/bin/large', 'bin/large'],
+])('%j is NOT_FOUND, and not far from %j', async (path, near) => {
+  const { content } = await contentOf(layerOf(plain));
+  const error = await errorOf(openFile(content, path));
+  expect([error.code, error.message]).toEqual(['NOT_FOUND', expect.stringContaining(`did you mean "${near}"?`)]);
+});
+
+test('what is taken into memory is bounded', async () => {
+  const { content } = await contentOf(layerOf(plain));
+  const file = await openFile(content, 'bin/large');
+  expect((await errorOf(file.bytes({ limit: 59_999 }))).code).toBe('TOO_LARGE');
+  const bomb = archive({ name: 'bomb', flag: 'S', magic: 'ustar  \0', fields: { 483: '77777777777\0' } });
+  const huge = await openFile((await contentOf(layerOf(bomb))).content, 'bomb');
+  expect(huge.entry.size).toBe(8 ** 11 - 1);
+  expect((await errorOf(huge.bytes())).code).toBe('TOO_LARGE');
+});
+
+test.each([
+  ['it is encrypted', gzip, `${types.gzip}+encrypted`, 'UNSUPPORTED'],
+  ['it is JSON', Buffer.from('{}'), 'application/vnd.oci.image.config.v1+json', 'UNSUPPORTED'],
+  ['it is packed as xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2]), types.gzip, 'UNSUPPORTED'],
+  ['it is packed as bzip2', Buffer.from('BZh91AY&SY'), types.tar, 'UNSUPPORTED'],
+  ['checksum', deflateSync(randomBytes(9000)), types.tar, 'DECODE_ERROR'],
+  ['end in the middle', plain.subarray(0, 1900), types.tar, 'DECODE_ERROR'],
+  ['unexpected end of input', gzip.subarray(0, -20), types.gzip, 'DECODE_ERROR'],
+  ['checksum', Buffer.from('x'.repeat(600)), types.tar, 'DECODE_ERROR'],
+] as const)('%s: refused, naming the layer', async (found, bytes, mediaType, code) => {
+  const { content } = await contentOf(layerOf(Buffer.from(bytes), mediaType));
+  for (const doing of [() => pathsOf(content), () => openFile(content, 'not/there')]) {
+    const error = await errorOf(doing());
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(found)]);
+    expect(error.message).toContain(content.descriptor.digest);
+  }
+});
+
+test('on a socket, too: the server is left when the file was read, or the loop', async () => {
+  const size = 2 ** 30;
+  const left: Promise<void>[] = [];
+  const server = createServer((_, response) => {
+    left.push(new Promise((resolve) => void response.on('close', () => resolve())));
+    response.writeHead(200, { 'content-length': size });
+    response.write(long);
+  }).listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    await using client = createClient();
+    const { port } = server.address() as AddressInfo;
+    const descriptor = { ...layerOf(long).descriptor, size };
+    await using layer = await client.fetcher(`127.0.0.1:${port}/app`).fetch(descriptor);
+    expect(await (await openFile(layer, 'first')).text()).toBe('first');
+    await left[0];
+    for await (const { path } of listFiles(layer)) if (path === 'file') break;
+    await left[1];
+    const unread = await openFile(layer, 'first');
+    await unread.close();
+    await left[2];
+    // The rest never comes: closing does not wait for it.
+    const waiting = openFile(layer, 'nowhere');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await layer.close();
+    expect((await errorOf(waiting)).code).toBe('CLOSED');
+    expect(left.length).toBe(4);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
