@@ -1,4 +1,5 @@
 import { type Flight, startFlight } from './cached/flight.ts';
+import { sharedOf } from './cached/shared.ts';
 import { createTags } from './cached/tags.ts';
 import { asRegistryError, type ErrorCode, RegistryError } from './errors.ts';
 import type { Descriptor } from './oci/descriptor.ts';
@@ -39,8 +40,8 @@ const bytesFaults: ReadonlySet<ErrorCode> = new Set(['DIGEST_MISMATCH', 'TOO_LAR
  * Tags and referrers are listed by the origin, where it can.
  */
 export function cached(origin: Source, store: Store, { onError }: CachedOptions = {}): Source {
-  const flights = new Map<string, Flight>();
-  const tags = createTags(store);
+  const { flights, names } = sharedOf(store);
+  const tags = createTags(store, names);
 
   const tell = (thrown: unknown): void => {
     const error = asRegistryError(thrown, 'STORE_ERROR', 'The store failed');

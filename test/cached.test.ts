@@ -5,6 +5,9 @@ import { afterEach, expect, test } from 'vitest';
 import { cached } from '../src/cached.ts';
 import { RegistryError } from '../src/errors.ts';
 import { createBody } from '../src/feed.ts';
+import { createClient } from '../src/remote/client.ts';
+import { listen } from '../src/server/listen.ts';
+import { serve } from '../src/server/serve.ts';
 import type { Fetched, FetchOptions, Source, Store } from '../src/source.ts';
 import { type LayoutStore, layoutStore } from '../src/store/layout.ts';
 import { memoryStore } from '../src/store/memory.ts';
@@ -270,4 +273,48 @@ test('it lists what its origin lists, and nothing where that cannot', async () =
   const source = cached(origin, memoryStore()) as LayoutStore;
   expect(await source.tags()).toEqual(['latest']);
   expect(await source.referrers(manifest.descriptor.digest)).toEqual([]);
+});
+
+test('a mirror over sockets serves what it has once its origin is gone', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ocifetch-mirror-'));
+  folders.push(folder);
+  const { source: upstream, calls } = watched(await filledMemory());
+  const origin = await listen(serve(() => upstream));
+  const client = createClient({
+    config: { registries: { 'registry.test': { origin: { url: origin.url } } } },
+    retries: { tries: 1 },
+  });
+  const mirror = await listen(
+    serve(({ name }) => {
+      const { source } = client.fetcher(`registry.test/${name}`);
+      return cached(source, layoutStore(join(folder, name)));
+    }),
+  );
+  try {
+    const ask = async (path: string): Promise<Response> => fetch(`${mirror.url}/v2/library/app/${path}`);
+    const first = await ask('manifests/latest');
+    const digest = first.headers.get('docker-content-digest');
+    expect([first.status, digest]).toEqual([200, manifest.descriptor.digest]);
+    expect(Buffer.compare(Buffer.from(await first.arrayBuffer()), manifest.bytes)).toBe(0);
+    const blobs = await Promise.all([1, 2, 3].map(() => ask(`blobs/${large.descriptor.digest}`)));
+    for (const each of blobs) expect(Buffer.compare(Buffer.from(await each.arrayBuffer()), large.bytes)).toBe(0);
+    expect(calls.filter((call) => call === `fetch ${short}`)).toHaveLength(1);
+    const store = layoutStore(join(folder, 'library', 'app'));
+    await expect.poll(() => store.tags()).toEqual(['latest']);
+    await expect.poll(() => isKept(store)).toBe(true);
+    await origin.close();
+    const again = await ask('manifests/latest');
+    expect([again.status, again.headers.get('content-type')]).toEqual([200, manifest.descriptor.mediaType]);
+    expect(Buffer.compare(Buffer.from(await again.arrayBuffer()), manifest.bytes)).toBe(0);
+    const part = await fetch(`${mirror.url}/v2/library/app/blobs/${large.descriptor.digest}`, {
+      headers: { range: 'bytes=100-199' },
+    });
+    expect(part.status).toBe(206);
+    expect(Buffer.compare(Buffer.from(await part.arrayBuffer()), large.bytes.subarray(100, 200))).toBe(0);
+    expect((await ask('manifests/other')).status).toBeGreaterThanOrEqual(500);
+  } finally {
+    await mirror.close();
+    await client.close();
+    await origin.close();
+  }
 });

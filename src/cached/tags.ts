@@ -4,9 +4,8 @@ import type { Store } from '../source.ts';
 /** Tags that are remembered until their content is in the store. */
 const mostTags = 1_000;
 
-/** Names of content, given to it as soon as the store has it. */
-export function createTags(store: Store) {
-  const waiting = new Map<string, Descriptor>();
+/** Names of content, given to it as soon as the store has it; until then they are in `waiting`. */
+export function createTags(store: Store, waiting: Map<string, Descriptor>) {
   const give = async (target: Descriptor, name: string): Promise<void> => {
     const known = await store.resolve(name).catch(() => undefined);
     if (known?.digest !== target.digest) await store.tag(target, name);

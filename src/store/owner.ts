@@ -16,8 +16,15 @@ const grammar = /^([0-9a-f]{12})-([0-9]+)-([0-9]+)-([0-9a-f]{12})$/;
 /** Whether a name is one that `Owners` give. */
 export const isOwner = (text: string): boolean => grammar.test(text);
 
+let ours: Owners | undefined;
+
 /** The owners of this process. */
 export function processOwners(): Owners {
+  ours ??= createOwners();
+  return ours;
+}
+
+function createOwners(): Owners {
   const host = hostOf();
   const pid = globalThis.process?.pid ?? 0;
   const start = startOf('self') ?? '0';

@@ -1,31 +1,39 @@
+import { join } from '../body.ts';
 import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { storeError } from './fault.ts';
 import type { Files } from './files.ts';
 
+/** Bytes that are read at a time where nobody knows how many there are. */
+const stepBytes = 65_536;
+
 /** The whole of a file of at most `limit` bytes, else `TOO_LARGE`; undefined where there is none. */
 export async function readFile(files: Files, path: string, limit: number): Promise<Uint8Array | undefined> {
-  const facts = await files.facts(path);
-  if (!facts) return undefined;
-  if (facts.size > limit) {
-    throw new RegistryError('TOO_LARGE', `Cannot read ${quote(path)}: ${facts.size} bytes, at most ${limit}`);
+  const bytes = await readPart(files, path, limit + 1);
+  if (bytes && bytes.length > limit) {
+    throw new RegistryError('TOO_LARGE', `Cannot read ${quote(path)}: more than ${limit} bytes`);
   }
-  return readPart(files, path, facts.size);
+  return bytes;
 }
 
-/** The first `length` bytes of a file, or all where it has fewer; undefined where there is none. */
+/**
+ * The first `length` bytes of a file, or all where it has fewer; undefined where there is none. Its size is not asked for
+ * first: by then another file may have its name.
+ */
 export async function readPart(files: Files, path: string, length: number): Promise<Uint8Array | undefined> {
   const file = await files.open(path, 'read');
   if (!file) return undefined;
   try {
-    const bytes = new Uint8Array(length);
+    const chunks: Uint8Array[] = [];
     let size = 0;
     while (size < length) {
-      const count = await file.read(bytes.subarray(size), size);
+      const chunk = new Uint8Array(Math.min(stepBytes, length - size));
+      const count = await file.read(chunk, size);
       if (count === 0) break;
       size += count;
+      chunks.push(chunk.subarray(0, count));
     }
-    return bytes.subarray(0, size);
+    return join(chunks, size);
   } finally {
     await file.close();
   }

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
-import { layoutStore } from '../../src/store/layout.ts';
+import { createLayout, layoutStore } from '../../src/store/layout.ts';
+import { nodeFiles } from '../../src/store/node-files.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
@@ -398,4 +399,24 @@ describe('what breaks off', () => {
     expect(open).toBeLessThan(500);
     await Promise.all(all.map(({ body }) => body.cancel()));
   });
+});
+
+test('an index.json that is replaced while it is read is read as a whole', async () => {
+  const real = nodeFiles();
+  let round = 0;
+  const store = createLayout(directory, {
+    files: {
+      ...real,
+      open: async (path, mode) => {
+        // Somebody else is faster, between any look at the file and its opening.
+        if (mode === 'read' && path.endsWith('index.json') && round < 5) {
+          await writeIndex({ schemaVersion: 2, annotations: { a: 'x'.repeat(1_000 * ++round) }, manifests: [] });
+        }
+        return real.open(path, mode);
+      },
+    },
+  });
+  await foreignLayout([], []);
+  for (let times = 0; times < 5; times++) expect(await store.tags()).toEqual([]);
+  expect(round).toBe(5);
 });
