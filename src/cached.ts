@@ -102,7 +102,8 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
     resolve: async (reference, options = {}) => {
       if (!isDigest(reference)) return resolveTag(reference, options);
       const known = await ask(options.signal, () => store.resolve(reference, { signal: options.signal }));
-      return known ?? origin.resolve(reference, options);
+      const coming = [...flights.values()].find(({ target }) => target.digest === reference);
+      return known ?? coming?.target ?? origin.resolve(reference, options);
     },
     fetch: async (target, options = {}) => {
       const { range, signal, last = [], except = [] } = options;

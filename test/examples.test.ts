@@ -1,8 +1,10 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Descriptor, mediaTypes } from 'ocifetch';
+import { gzipSync } from 'node:zlib';
+import { type Descriptor, mediaTypes, type Store } from 'ocifetch';
 import { type Listening, listen, memoryStore, serve } from 'ocifetch/server';
+import { create } from 'tar';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { pushBytes, pushJson } from './support/push.ts';
 
@@ -19,15 +21,54 @@ function tar(size: number): Uint8Array {
   return bytes;
 }
 
-beforeAll(async () => {
-  const store = memoryStore();
+/** `library/app`: one manifest, whose layers are only the start of archives. */
+async function putApp(store: Store): Promise<void> {
   const layers: Descriptor[] = [];
   for (const size of [3072, 4096]) layers.push(await pushBytes(store, tar(size), mediaTypes.ociLayer));
   const config = await pushJson(store, {}, mediaTypes.ociConfig);
   const manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers };
   await store.tag(await pushJson(store, manifest, mediaTypes.ociManifest), '1.0');
-  registry = await listen(serve(() => store));
+}
+
+/** A layer with `etc/os-release`. */
+async function layerOf(folder: string, text: string): Promise<Uint8Array> {
+  await mkdir(join(folder, 'etc'), { recursive: true });
+  await writeFile(join(folder, 'etc', 'os-release'), text);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of create({ cwd: folder, portable: true }, ['etc'])) chunks.push(chunk);
+  return gzipSync(Buffer.concat(chunks));
+}
+
+/** `team/tools`: images behind indexes, and an SBOM that refers to one. */
+async function putTools(store: Store, folder: string): Promise<void> {
+  for (const tag of ['1.0', '2.0']) {
+    const platform = { os: 'linux', architecture: 'amd64' };
+    const bytes = await layerOf(join(folder, tag), 'ID=tools');
+    const layers = [await pushBytes(store, bytes, mediaTypes.ociLayerGzip)];
+    const config = await pushJson(
+      store,
+      { ...platform, rootfs: { type: 'layers', diff_ids: [] } },
+      mediaTypes.ociConfig,
+    );
+    const document = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers, annotations: { tag } };
+    const manifests = [{ ...(await pushJson(store, document, mediaTypes.ociManifest)), platform }];
+    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
+    await store.tag(await pushJson(store, index, mediaTypes.ociIndex), tag);
+  }
+  const subject = await store.resolve('1.0');
+  const config = await pushJson(store, {}, mediaTypes.ociEmpty);
+  const layers = [await pushJson(store, { spdxVersion: 'SPDX-2.3' }, 'application/spdx+json')];
+  const artifactType = 'application/spdx+json';
+  const sbom = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType, config, layers, subject };
+  await pushJson(store, sbom, mediaTypes.ociManifest);
+}
+
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'ocifetch-examples-'));
+  const [app, tools] = [memoryStore(), memoryStore()];
+  await putApp(app);
+  await putTools(tools, scratch);
+  registry = await listen(serve(({ name }) => (name === 'team/tools' ? tools : app)));
 });
 afterEach(() => {
   process.argv = argv;
@@ -49,7 +90,8 @@ function promised(source: string): string[] {
 
 test.each(programs)('examples/%s prints what it promises', async (name) => {
   const { host } = new URL(registry.url);
-  process.argv = [...argv.slice(0, 2), name.startsWith('mirrors') ? registry.url : host, scratch];
+  const place = join(scratch, name);
+  process.argv = [...argv.slice(0, 2), name.startsWith('mirrors') ? registry.url : host, place];
   const printed: string[] = [];
   vi.spyOn(console, 'log').mockImplementation((...line: unknown[]) => void printed.push(line.join(' ')));
   vi.spyOn(console, 'error').mockImplementation((...line: unknown[]) => void printed.push(`error: ${line.join(' ')}`));
@@ -57,8 +99,8 @@ test.each(programs)('examples/%s prints what it promises', async (name) => {
   expect(printed).toEqual(promised(await readFile(new URL(name, folder), 'utf8')));
 });
 
-test('the README shows the examples as they are', async () => {
-  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+test.each(['README.md', 'docs/recipes.md'])('%s shows the examples as they are', async (page) => {
+  const readme = await readFile(new URL(`../${page}`, import.meta.url), 'utf8');
   const shown = [...readme.matchAll(/<!-- (examples\/\S+) -->\n```ts\n([\s\S]*?)```/g)];
   expect(shown.length).toBeGreaterThanOrEqual(3);
   for (const [, path = '', code = ''] of shown) {

@@ -23,6 +23,7 @@ export interface Route {
 
 /** One download of a content, for its first reader and for the store; others wait for the store. */
 export interface Flight {
+  readonly target: Descriptor;
   /** The answer of the origin, whose body also feeds the store. */
   readonly opened: Promise<Fetched>;
   /** Waits until the store has it: false where it never will. Fails as the origin did, and with `ABORTED`. */
@@ -35,9 +36,11 @@ export function startFlight(route: Route): Flight {
   const done = later<boolean>();
   const reader = createReader();
   let waiting = 0;
+  let at = 0;
 
   const stop = (): void => {
-    if (!reader.queue.isLeft || waiting > 0) return;
+    // All bytes are here: what is left to do is the store's alone.
+    if (!reader.queue.isLeft || waiting > 0 || at === target.size) return;
     route.onLeft();
     limit.cancel('nobody wants it any more');
   };
@@ -55,6 +58,7 @@ export function startFlight(route: Route): Flight {
     void keeping.done.then(settle);
     try {
       for await (const chunk of resume(readingOf(route, opened, limit.signal))) {
+        at += chunk.length;
         await Promise.all([keeping.put(chunk), reader.give(chunk, () => waiting > 0)]);
       }
       keeping.end();
@@ -85,6 +89,7 @@ export function startFlight(route: Route): Flight {
   options.signal?.addEventListener('abort', leave, { once: true });
   void done.promise.catch(() => {}).finally(() => options.signal?.removeEventListener('abort', leave));
   return {
+    target,
     opened: unlessAborted(open(), options.signal),
     wait: async (signal) => {
       waiting += 1;
