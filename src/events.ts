@@ -44,11 +44,11 @@ export type ClientEvent =
       readonly mediaType: string;
       readonly size: number;
       /**
-       * `present`: the store has it, nothing is asked for. `begun`: asked for, from `offset` on, which is not 0 where an
+       * `queued`: it is known to be a part, and waits for its turn. `present`: the store has it, nothing is asked for. `begun`: asked for, from `offset` on, which is not 0 where an
        * earlier time is resumed. `waiting`: another process is at it. `stored`: verified, and under its final name.
        * `skipped`: left out, as it is not distributable.
        */
-      readonly state: 'present' | 'begun' | 'waiting' | 'stored' | 'skipped';
+      readonly state: 'queued' | 'present' | 'begun' | 'waiting' | 'stored' | 'skipped';
       readonly offset: number;
     }
   | ({ readonly type: 'skip' } & Skipped)

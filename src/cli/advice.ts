@@ -1,3 +1,4 @@
+import type { FileNames } from './config-files.ts';
 import type { Examined } from './examine.ts';
 import type { Step } from './probes.ts';
 
@@ -42,10 +43,10 @@ const untrusted = new Set([
 ]);
 
 /** What to do about a host that does not serve; undefined where there is nothing to do. */
-export function adviceOf(examined: Examined): string | undefined {
+export function adviceOf(examined: Examined, names: FileNames = new Map()): string | undefined {
   const step = decisive(examined.steps);
   if (!step) return undefined;
-  const { settings, where } = settingsOf(examined);
+  const { settings, where } = settingsOf(examined, names);
   return (
     byCertificate(step, settings, where) ??
     byConnection(step, examined, settings) ??
@@ -54,7 +55,7 @@ export function adviceOf(examined: Examined): string | undefined {
 }
 
 /** What is to be changed, and where; of a host that no file names, what is to be written. */
-function settingsOf({ endpoint: { declaredAt, url } }: Examined): { settings: Settings; where: string } {
+function settingsOf({ endpoint: { declaredAt, url } }: Examined, names: FileNames) {
   const host = new URL(url).host.replace(/^registry-1\.docker\.io$/, 'docker.io');
   if (declaredAt === undefined) {
     const tls = `registries["${host}"].origin.tls`;
@@ -62,7 +63,7 @@ function settingsOf({ endpoint: { declaredAt, url } }: Examined): { settings: Se
     return { settings, where: "in ocifetch's own file" };
   }
   const file = declaredAt.replace(/(?::\d+)+$/, '');
-  const found = settingsOfFiles.find(([name]) => name.test(file))?.[1] ?? ownSettings;
+  const found = settingsOfFiles.find(([name]) => name.test(names.get(file) ?? file))?.[1] ?? ownSettings;
   const where = `at ${declaredAt}`;
   const named = (setting: string): string => setting.replace('HOST', host);
   return {

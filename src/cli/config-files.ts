@@ -13,6 +13,13 @@ const kinds: readonly ConfigKind[] = [
   'ocifetch',
 ];
 
+/** Why a file cannot be read, by the system's code. */
+const unread: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'no such file'],
+  ['EACCES', 'permission denied'],
+  ['EISDIR', 'it is a directory; name a certs.d with --hosts-dir'],
+]);
+
 /** Options of commands that are given files. */
 export const fileOptions: Readonly<Record<string, Option>> = {
   as: { type: 'string', value: 'KIND', help: `what FILE is: ${kinds.join(', ')}` },
@@ -30,8 +37,7 @@ export function readNamedFiles({ words, texts }: Given): Promise<ConfigText[]> {
     words.map(async (word) => {
       const file = resolve(word);
       const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-        const found = cause.code === 'EISDIR' ? 'it is a directory; name a certs.d with --hosts-dir' : cause.code;
-        throw new UsageError(`Cannot read file "${word}": ${found ?? cause.message}`);
+        throw new UsageError(`Cannot read file "${word}": ${unread.get(cause.code ?? '') ?? cause.message}`);
       });
       const kind = asked ?? kindOf(file, text);
       if (!kind) throw new UsageError(`Cannot tell what file "${word}" is: say --as ${kinds.join('|')}`);
@@ -71,4 +77,17 @@ export function kindOf(file: string, text: string): ConfigKind | undefined {
     ['ocifetch', /^\s*['"[{]*\s*['"]?(?:registries|credentials|proxy|shortNames|\$schema)\b/m],
   ];
   return signs.find(([, sign]) => sign.test(text))?.[0];
+}
+
+/** The usual names of files that are called otherwise. */
+export type FileNames = ReadonlyMap<string, string>;
+
+/** What the files usually are called that flags name. */
+export function usualNames({ texts }: Given): FileNames {
+  const names = {
+    'registries-yaml': 'registries.yaml',
+    'registries-conf': 'registries.conf',
+    'regctl-config': '.regctl/config.json',
+  };
+  return new Map(Object.entries(names).map(([flag, name]) => [resolve(texts[flag] ?? name), name]));
 }

@@ -12,6 +12,7 @@ export function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles>
     dockerConfig: texts['docker-config'],
     authFile: texts['auth-file'],
     regctlConfig: texts['regctl-config'],
+    ...(flags.has('no-default-endpoint') && { defaultEndpoint: false }),
     ...(flags.has('no-discover') && { discover: false }),
   });
 }

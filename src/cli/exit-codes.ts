@@ -13,6 +13,8 @@ export const exitCodes = {
   unsafe: 8,
   storage: 9,
   aborted: 130,
+  pipe: 141,
+  terminated: 143,
 } as const;
 
 /** What each of them means, for the help and the documentation. */
@@ -28,6 +30,8 @@ export const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   unsafe: 'an answer that leads to where it is unsafe to go, or something that is not supported',
   storage: 'the disk is full, read-only or out of reach, or a layout is damaged',
   aborted: 'interrupted',
+  pipe: 'whoever read the output left before all of it was written',
+  terminated: 'ended by SIGTERM',
 };
 
 const byCode: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {

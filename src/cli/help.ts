@@ -1,47 +1,57 @@
-import { type Command, commonOptions, type Option } from './command.ts';
+import { type Command, commonOptions, type Entry, type Option } from './command.ts';
 import { exitCodes, exitMeanings } from './exit-codes.ts';
 
-const columns = (rows: readonly (readonly [string, string])[]): string[] => {
-  const width = Math.max(...rows.map(([left]) => left.length));
+const columns = (rows: readonly (readonly [string, string])[], least = 0): string[] => {
+  const width = Math.max(least, ...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 };
 
 const optionRows = (options: Readonly<Record<string, Option>>): [string, string][] =>
-  Object.entries(options).map(([name, { value, help }]) => [
-    `--${name}${value === undefined ? '' : ` ${value}`}`,
+  Object.entries(options).map(([name, { value, short, help }]) => [
+    `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
     help,
   ]);
 
 const exitRows = (): [string, string][] =>
   Object.entries(exitMeanings).map(([name, meaning]) => [String(exitCodes[name as keyof typeof exitCodes]), meaning]);
 
+const lineOf = ({ name, usage }: Entry): string => `${name} ${usage}`.trim();
+
+const rowsOf = (entries: readonly Entry[]): [string, string][] =>
+  entries.map((entry) => [lineOf(entry), entry.summary]);
+
 /** The help of the program. */
-export const programHelp = (commands: readonly Command[]): string[] => [
+export const programHelp = (groups: readonly (readonly [heading: string, entries: readonly Entry[]])[]): string[] => [
   'Usage: ocifetch COMMAND [options]',
   '',
-  'Shows where content of OCI and Docker registries would be fetched from, and whether it can be.',
-  '',
-  'Commands:',
-  ...columns(commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary])),
+  'Fetches content of OCI and Docker registries through mirrors, verified and resumed, and tells where it comes from.',
+  ...groups.flatMap(([heading, entries]) => ['', `${heading}:`, ...columns(rowsOf(entries), widest(groups))]),
   '',
   'Options of all commands:',
   ...columns(optionRows(commonOptions)),
   '',
-  'Without a path the usual places are looked at. Exit codes:',
+  'Without a path of a configuration file the usual places are looked at. Exit codes:',
   ...columns(exitRows()),
   '',
   'More: ocifetch COMMAND --help',
 ];
 
-/** The help of one command. */
-export const commandHelp = ({ name, usage, about, options, examples }: Command): string[] => [
-  `Usage: ocifetch ${name} ${usage} [options]`.replace(/ {2,}/g, ' '),
-  '',
-  about,
-  '',
-  'Options:',
-  ...columns([...optionRows(options), ...optionRows(commonOptions)]),
-  '',
-  'Examples:',
-  ...examples.flatMap(([line, purpose]) => [`  # ${purpose}`, `  ${line}`]),
-];
+const widest = (groups: Parameters<typeof programHelp>[0]): number =>
+  Math.max(...groups.flatMap(([, entries]) => entries.map((entry) => lineOf(entry).length)));
+
+/** The help of one command; `entries` are all, of which those are told that its name is the first word of. */
+export const commandHelp = (entry: Entry, command: Command, entries: readonly Entry[]): string[] => {
+  const others = entries.filter(({ name }) => name.startsWith(`${entry.name} `));
+  return [
+    `Usage: ocifetch ${entry.name} ${entry.usage} [options]`.replace(/ {2,}/g, ' '),
+    '',
+    command.about,
+    '',
+    'Options:',
+    ...columns([...optionRows(command.options), ...optionRows(commonOptions)]),
+    '',
+    'Examples:',
+    ...command.examples.flatMap(([line, purpose]) => [`  # ${purpose}`, `  ${line}`]),
+    ...(others.length === 0 ? [] : ['', 'Other commands:', ...columns(rowsOf(others))]),
+  ];
+};

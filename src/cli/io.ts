@@ -1,9 +1,14 @@
 import { styleText } from 'node:util';
 
-/** Where a command prints. */
+/** Where a command prints: a stream of the process, or what stands for one. */
 export interface Sink {
-  write(text: string): unknown;
+  /** False where it has enough for now, until `drain`. */
+  write(chunk: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  on?(event: 'drain' | 'resize', listener: () => void): unknown;
+  off?(event: 'drain' | 'resize', listener: () => void): unknown;
 }
 
 /** What a command has of its process. */
@@ -11,6 +16,20 @@ export interface Io {
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Fires with an `Interrupted` when the user, or the system, wants an end. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Writes, and waits where the reader is slower. */
+export async function send(sink: Sink, chunk: string | Uint8Array): Promise<void> {
+  if (sink.write(chunk) !== false || !sink.on) return;
+  await new Promise<void>((drained) => {
+    const listener = (): void => {
+      sink.off?.('drain', listener);
+      drained();
+    };
+    sink.on?.('drain', listener);
+  });
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -39,6 +58,11 @@ export const writeLines = (sink: Sink, lines: readonly string[]): void => {
 
 export const writeJson = ({ stdout }: Io, value: unknown): void => {
   stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+};
+
+/** One value a line, for readers that take them as they come. */
+export const writeJsonLine = ({ stdout }: Io, value: unknown): void => {
+  stdout.write(`${JSON.stringify(value)}\n`);
 };
 
 /** `1 problem`, `2 problems`. */

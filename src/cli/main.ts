@@ -1,50 +1,38 @@
 #!/usr/bin/env node
 import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Command } from './command.ts';
-import { configCheckCommand } from './config-check.ts';
-import { configConvertCommand } from './config-convert.ts';
-import { configSchemaCommand } from './config-schema.ts';
-import { configShowCommand } from './config-show.ts';
-import { doctorCommand } from './doctor.ts';
+import { commandGroups, commands } from './commands.ts';
 import { exitCodes } from './exit-codes.ts';
-import { tellFailure } from './failure.ts';
 import { commandHelp, programHelp } from './help.ts';
+import { codesOfSignals, Interrupted, untilInterrupted } from './interrupted.ts';
 import { type Io, writeLines } from './io.ts';
 import { checkWords, parseLine } from './parse.ts';
-import { planCommand } from './plan.ts';
-
-const commands: readonly Command[] = [
-  planCommand,
-  doctorCommand,
-  configCheckCommand,
-  configShowCommand,
-  configSchemaCommand,
-  configConvertCommand,
-];
+import { tuneForShortRun } from './short-run.ts';
 
 /** Runs a command line, without the program's name, and gives the exit code. It throws nothing. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   // As far as can be told while the line itself may be wrong.
-  const json = args.includes('--json');
+  let json: 'document' | 'line' | false = args.includes('--json') && 'document';
   try {
-    const { command, given } = parseLine(args, commands);
+    const { asked, given } = await parseLine(args, commands);
     if (given.flags.has('version')) {
       writeLines(io.stdout, [version()]);
       return exitCodes.ok;
     }
     if (given.flags.has('help')) {
-      writeLines(io.stdout, command ? commandHelp(command) : programHelp(commands));
+      writeLines(io.stdout, asked ? commandHelp(asked.entry, asked.command, commands) : programHelp(commandGroups));
       return exitCodes.ok;
     }
-    if (!command) {
-      writeLines(io.stderr, programHelp(commands));
+    if (!asked) {
+      writeLines(io.stderr, programHelp(commandGroups));
       return exitCodes.usage;
     }
-    checkWords(command, given.words);
-    return await command.run(given, io);
+    if (json && asked.command.jsonLines) json = 'line';
+    checkWords(asked, given.words, commands);
+    return await untilInterrupted(asked.command.run(given, io), io.signal, 150);
   } catch (error) {
-    return tellFailure(error, io, { json });
+    const { tellFailure } = await import('./failure.ts');
+    return tellFailure(error, io, json);
   }
 }
 
@@ -62,15 +50,31 @@ function isProgram(): boolean {
   }
 }
 
+/** Fires at the first signal; the second one ends the process where it stands. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, code] of Object.entries(codesOfSignals)) {
+    process.on(name, (signal: keyof typeof codesOfSignals) => {
+      if (controller.signal.aborted) process.exit(code);
+      controller.abort(new Interrupted(signal));
+    });
+  }
+  return controller.signal;
+}
+
 if (isProgram()) {
+  tuneForShortRun();
   for (const stream of [process.stdout, process.stderr]) {
-    // Whoever reads has seen enough: `| head`.
+    // Whoever reads has seen enough: `| head`. What is not done yet ends with it, as it does for other programs.
     stream.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? process.exitCode : exitCodes.failed),
+      process.exit(error.code === 'EPIPE' ? (process.exitCode ?? exitCodes.pipe) : exitCodes.failed),
     );
   }
-  const io = { stdout: process.stdout, stderr: process.stderr, environment: process.env };
+  const signal = interruption();
+  const io = { stdout: process.stdout, stderr: process.stderr, environment: process.env, signal };
   void main(process.argv.slice(2), io).then((code) => {
     process.exitCode = code;
+    // Nobody waits for what still runs.
+    if (signal.aborted) process.stderr.write('', () => process.exit());
   });
 }

@@ -5,9 +5,6 @@ import { exitCodes } from './exit-codes.ts';
 import { oneLine, type Paint, painter, writeJson, writeLines } from './io.ts';
 
 export const planCommand: Command = {
-  name: 'plan',
-  usage: 'REF',
-  summary: 'print where a reference would be asked for, in order',
   about:
     'Prints the hosts that a reference would be asked for at, in order, and those that are left out with the line of\n' +
     'the file that decided it. Nothing is sent.',

@@ -53,6 +53,7 @@ export async function walk(root: Part, options: WalkOptions): Promise<readonly D
     const known = visited.get(key);
     if (known) return known;
     const isDocument = kindOf(descriptor.mediaType) === 'manifests';
+    if (!isDocument) tell(work, descriptor, 'queued');
     const visiting = isDocument
       ? visitDocument(part, above)
       : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, work)));

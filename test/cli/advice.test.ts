@@ -1,6 +1,7 @@
 import type { Endpoint } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { adviceOf } from '../../src/cli/advice.ts';
+import { usualNames } from '../../src/cli/config-files.ts';
 import type { Step } from '../../src/cli/probes.ts';
 
 const endpoint: Endpoint = {
@@ -127,4 +128,16 @@ test('a token that was refused is what to look at, not the manifest that failed 
 test('there is nothing to do about a host that serves, whatever its /v2/ says', () => {
   const steps = [step('api', 'NOT_FOUND', 404), { ...step('manifest', ''), ok: true }];
   expect(adviceOf({ endpoint: toml, steps })).toBeUndefined();
+});
+
+test('a setting is called as in the tool whose file it is, whatever the name of the file', () => {
+  const declared = { ...endpoint, declaredAt: '/tmp/mirrors.json:6' };
+  const steps = [step('tcp', 'ECONNREFUSED')];
+  const names = usualNames({ words: [], flags: new Set(), texts: { 'regctl-config': '/tmp/mirrors.json' } });
+  expect(adviceOf({ endpoint: declared, steps }, names)).toBe(
+    'Nothing listens there: start it, or correct hostname at /tmp/mirrors.json:6',
+  );
+  expect(adviceOf({ endpoint: declared, steps })).toBe(
+    'Nothing listens there: start it, or correct url at /tmp/mirrors.json:6',
+  );
 });

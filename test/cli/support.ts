@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { listen, memoryStore, serve } from 'ocifetch/server';
 import { main } from '../../src/cli/main.ts';
-import { samples } from '../contract/source.ts';
+import { type Sample, samples } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
+import type { Built } from '../copy/support.ts';
 import { atEnd, type Loopback } from '../support/http.ts';
 
 export interface Ran {
@@ -22,8 +23,8 @@ export async function run(
   const printed = { stdout: '', stderr: '' };
   const sink = (name: keyof typeof printed) => ({
     isTTY,
-    write: (text: string) => {
-      printed[name] += text;
+    write: (chunk: string | Uint8Array) => {
+      printed[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('latin1');
     },
   });
   const code = await main(args, { stdout: sink('stdout'), stderr: sink('stderr'), environment });
@@ -57,16 +58,18 @@ export async function folder(files: Readonly<Record<string, string>>) {
 
 type Handler = Parameters<typeof listen>[0];
 
-/** A registry on a socket that holds the samples, with `latest`; `gate` stands before it. */
+/** A registry on a socket that holds the samples, with `latest`, or what is given; `gate` stands before it. */
 export async function registry({
+  content = Object.values(samples),
   gate = (next) => next,
   tls,
 }: {
+  readonly content?: readonly Sample[];
   readonly gate?: (next: Handler) => Handler;
   readonly tls?: { readonly cert: string; readonly key: string };
 } = {}): Promise<Pick<Loopback, 'url' | 'port'> & { readonly requests: string[] }> {
   const store = memoryStore();
-  await fill(store, Object.values(samples));
+  await fill(store, content);
   const requests: string[] = [];
   const inner = gate(serve(() => store));
   const listening = await listen(
@@ -80,6 +83,9 @@ export async function registry({
   atEnd(() => listening.close());
   return { url: listening.url, port: listening.port, requests };
 }
+
+/** What was built, with a tag for what it makes up. */
+export const tagged = ({ root, parts }: Built, tag = 'latest'): Sample[] => [...parts, { ...root, tag }];
 
 /** A host that gives the same answer to everything. */
 export const answers =

@@ -72,7 +72,7 @@ test('what the store has is not asked for, and a second copy asks for nothing bu
   const { present } = await copy(source, to, 'latest', { onEvent });
   expect(present).toBe(first?.descriptor.size);
   expect(digestsOf(built.parts).filter((digest) => !fetched.includes(digest))).toEqual([first?.descriptor.digest]);
-  expect(statesOf(events, first?.descriptor.digest ?? '')).toEqual(['present']);
+  expect(statesOf(events, first?.descriptor.digest ?? '')).toEqual(['queued', 'present']);
   expect(statesOf(events, built.root.descriptor.digest)).toEqual(['begun', 'stored']);
   fetched.length = 0;
   const again = await copy(source, to, 'latest');

@@ -116,7 +116,7 @@ test('wrong bytes are read again from another host, and the liar is asked last f
   await copy(firstOf(liar.source, honest.source), to, 'latest', { onEvent });
   expect(await heldBy(to, app.parts)).toEqual(digestsOf(app.parts));
   expect(liar.asked.filter((line) => line.startsWith(big.descriptor.digest))).toHaveLength(1);
-  expect(statesOf(events, big.descriptor.digest)).toEqual(['begun', 'begun', 'stored']);
+  expect(statesOf(events, big.descriptor.digest)).toEqual(['queued', 'begun', 'begun', 'stored']);
   expect(events).toContainEqual({
     type: 'verified',
     digest: big.descriptor.digest,
@@ -239,7 +239,7 @@ test('a store that can go on with what broke off does, and what it had is counte
   expect(present).toBe(200_000);
   expect(present + copied).toBe(app.parts.reduce((sum, { bytes }) => sum + bytes.length, 0));
   expect(asked).toContain(`${big.descriptor.digest} 200000`);
-  expect(statesOf(events, big.descriptor.digest)).toEqual(['waiting', 'begun', 'stored']);
+  expect(statesOf(events, big.descriptor.digest)).toEqual(['queued', 'waiting', 'begun', 'stored']);
   expect(
     events.find(
       (event) => event.type === 'copy' && event.state === 'begun' && isBig(event as Descriptor & typeof event),
@@ -272,7 +272,7 @@ test('what somebody else brings meanwhile is not asked for', async () => {
   const { present } = await copy(source, store, 'latest', { onEvent });
   expect(present).toBe(big.bytes.length);
   expect(asked.filter((line) => line.startsWith(big.descriptor.digest))).toEqual([]);
-  expect(statesOf(events, big.descriptor.digest)).toEqual(['waiting', 'present']);
+  expect(statesOf(events, big.descriptor.digest)).toEqual(['queued', 'waiting', 'present']);
 });
 
 test('a signal ends a copy at once, with its reason, before or under way', async () => {

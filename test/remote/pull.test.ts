@@ -61,7 +61,7 @@ test('a cold pull of N layers takes N+3 requests over sockets, and a second one 
   });
   expect((await to.resolve('latest')).digest).toBe(wanted.root.descriptor.digest);
   expect(await heldBy(to, app.parts)).toEqual(digestsOf(wanted.parts));
-  expect(statesOf(events, layers[0]?.descriptor.digest ?? '')).toEqual(['begun', 'stored']);
+  expect(statesOf(events, layers[0]?.descriptor.digest ?? '')).toEqual(['queued', 'begun', 'stored']);
   expect(events.filter(({ type }) => type === 'verified').length).toBeGreaterThanOrEqual(wanted.parts.length);
   seen.length = 0;
   expect(await client.pull(`${host}/app:latest`, { to, platform: 'linux/amd64' })).toMatchObject({ copied: 0 });

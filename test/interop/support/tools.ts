@@ -14,6 +14,7 @@ const packages = {
   openssl: 'openssl',
   zstd: 'zstd',
   tar: 'tar',
+  tmux: 'tmux',
 } as const;
 
 /** Those that no package has: `scripts/install-go-tools.mjs` builds them where there is a Go. */

@@ -1,0 +1,47 @@
+import { withClient } from './client.ts';
+import type { Command } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
+import { writeLines } from './io.ts';
+import { platformOption } from './ls.ts';
+import { openOutput } from './output.ts';
+
+export const catCommand: Command = {
+  about:
+    'Prints one file of an image, as it is when its layers are laid over each other; symbolic links are followed. Only what\n' +
+    'is needed is downloaded: of eStargz and zstd:chunked layers the part with the file, of others what is before it.\n' +
+    'What such layers have digests of is verified; of others only with --verify, and told where it is not.',
+  words: [2, 2],
+  options: {
+    platform: { type: 'string', value: 'PLATFORM', help: 'linux/arm64, windows/amd64, …; that of this machine' },
+    output: { type: 'string', short: 'o', value: 'FILE', help: 'write to FILE; "-" is stdout, also of a terminal' },
+    verify: { type: 'boolean', help: 'read the whole layer where nothing else can tell that the file is right' },
+    quiet: { type: 'boolean', short: 'q', help: 'print errors alone on stderr' },
+  },
+  examples: [
+    ['ocifetch cat alpine /etc/os-release', 'one file of an image'],
+    ['ocifetch cat --platform linux/arm64 -o busybox alpine /bin/busybox', 'a program, into a file'],
+  ],
+  run: async (given, io) => {
+    const [text = '', path = ''] = given.words;
+    const { signal } = io;
+    await withClient(given, io, async (client) => {
+      const files = await client.files(text, { signal, ...platformOption(given.texts.platform) });
+      try {
+        const file = await files.open(path, { signal, verify: given.flags.has('verify') });
+        const output = await openOutput(given.texts.output, io);
+        try {
+          for await (const chunk of file) await output.write(chunk);
+          await output.commit();
+        } catch (error) {
+          await output.discard();
+          throw error;
+        }
+        if (!file.verified && !given.flags.has('quiet'))
+          writeLines(io.stderr, ['Not verified: a part of the layer was read; --verify reads all of it.']);
+      } finally {
+        await files.close();
+      }
+    });
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,56 @@
+import type { ClientEvent } from '../index.ts';
+import { oneLine } from './io.ts';
+import type { Item, Transfer } from './transfer.ts';
+import { formatBytes, formatDuration, hostOf, shortDigest } from './units.ts';
+
+/** What becomes of a content that is worth a line. */
+const told: ReadonlySet<string> = new Set(['present', 'begun', 'waiting', 'stored', 'skipped']);
+
+/** An event as a line of a log, where it is worth one. Asked after the transfer has taken it. */
+export function eventLine(event: ClientEvent, { items }: Transfer): string | undefined {
+  if (event.type === 'copy') {
+    const item = items.get(event.digest);
+    if (!item || !told.has(event.state)) return undefined;
+    return line(event.digest, event.state, copyText(event.state, item, event.offset));
+  }
+  if (event.type === 'switch') {
+    const { from, to, offset, reason } = event;
+    const why = reason === '' ? '' : `: ${oneLine(reason)}`;
+    return line(event.digest, 'switched', `${hostOf(from)} -> ${hostOf(to)} at ${formatBytes(offset)}${why}`);
+  }
+  return undefined;
+}
+
+/** Without what was attempted, and the URL of it. */
+const shortMessage = (message: string | undefined): string | undefined =>
+  message?.replace(/^Cannot [a-z ]+(?:"[^"]*")?: /, '');
+
+/** Outcomes that are in the nature of mirrors, or of an end that was wished for. */
+const usual: ReadonlySet<string> = new Set(['ok', 'NOT_FOUND', 'ABORTED', 'CLOSED']);
+
+/** What a user should know of a host while it happens, each once: that it fails, that it is waited for. */
+export function createHostLines(): (event: ClientEvent) => string | undefined {
+  const told = new Set<string>();
+  return (event) => {
+    if (event.type === 'wait' && event.milliseconds >= 1_000) {
+      return `waiting ${formatDuration(event.milliseconds)} for ${hostOf(event.url)}: ${oneLine(event.reason)}`;
+    }
+    if (event.type !== 'attempt' || usual.has(event.outcome)) return undefined;
+    const text = `${event.host} failed: ${oneLine(shortMessage(event.message) ?? event.outcome)}`;
+    const kind = `${event.host} ${event.outcome}`;
+    if (told.has(text) || told.has(kind)) return undefined;
+    told.add(text).add(kind);
+    return text;
+  };
+}
+
+const line = (digest: string, word: string, text: string): string =>
+  `${shortDigest(digest)}  ${word.padEnd(8)}  ${text}`.trimEnd();
+
+function copyText(state: string, { size, host }: Item, offset: number): string {
+  if (state === 'waiting') return 'for another process';
+  if (state === 'skipped') return 'not distributable';
+  const resumed = state === 'begun' && offset > 0 ? `resumed at ${formatBytes(offset)}` : undefined;
+  const from = state === 'stored' ? host : undefined;
+  return [formatBytes(size).padStart(8), resumed ?? from ?? ''].join('  ');
+}

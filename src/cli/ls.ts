@@ -1,0 +1,93 @@
+import type { FileEntry } from '../index.ts';
+import { withClient } from './client.ts';
+import type { Command } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
+import { type Io, oneLine, send } from './io.ts';
+
+export const lsCommand: Command = {
+  about:
+    'Lists the files of an image, its layers laid over each other as they are when it runs: mode, owner, size, time, path.\n' +
+    'Without PATH those at the root; of a directory what is in it. --json prints an object a line.',
+  words: [1, 2],
+  options: {
+    platform: { type: 'string', value: 'PLATFORM', help: 'linux/arm64, windows/amd64, …; that of this machine' },
+    recursive: { type: 'boolean', short: 'R', help: 'also what is in directories, at any depth' },
+  },
+  examples: [
+    ['ocifetch ls alpine /etc', 'a directory of an image'],
+    ['ocifetch ls -R --json alpine | jq -r "select(.mode >= 2048).path"', 'programs that run as their owner'],
+  ],
+  jsonLines: true,
+  run: async (given, io) => {
+    const [text = '', path = ''] = given.words;
+    const { signal } = io;
+    const print = given.flags.has('json') ? printJson : printLine;
+    await withClient(given, io, async (client) => {
+      const files = await client.files(text, { signal, ...platformOption(given.texts.platform) });
+      try {
+        let base = path === '' ? '' : undefined;
+        for await (const entry of files.list(path, { signal })) {
+          // What is named comes first, by its own path: a link that was named has been followed.
+          base ??= entry.path;
+          if (given.flags.has('recursive') || isDirectlyIn(entry, base)) await print(entry, io);
+        }
+      } finally {
+        await files.close();
+      }
+    });
+    return exitCodes.ok;
+  },
+};
+
+export const platformOption = (platform: string | undefined): { platform?: string } =>
+  platform === undefined ? {} : { platform };
+
+/** What is in a directory itself, or the file that was named; not the directory. */
+function isDirectlyIn({ path, type }: FileEntry, base: string): boolean {
+  if (path === base) return type !== 'directory';
+  return !path.slice(base === '' ? 0 : base.length + 1).includes('/');
+}
+
+const printJson = (entry: FileEntry, io: Io): Promise<void> => send(io.stdout, `${JSON.stringify(entry)}\n`);
+
+const printLine = (entry: FileEntry, io: Io): Promise<void> => send(io.stdout, `${fileLine(entry)}\n`);
+
+const letters: Readonly<Record<FileEntry['type'], string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  hardlink: 'h',
+  'character-device': 'c',
+  'block-device': 'b',
+  fifo: 'p',
+};
+
+/** As `tar -tv` has it: `-rw-r--r-- 0/0  1234 2024-05-01 12:00 etc/passwd`. */
+function fileLine(entry: FileEntry): string {
+  const { type, mode, uid, gid, size, modified, path, linkPath } = entry;
+  const arrow = type === 'hardlink' ? ' link to ' : ' -> ';
+  const isDevice = type === 'character-device' || type === 'block-device';
+  const extent = isDevice ? `${entry.deviceMajor ?? 0},${entry.deviceMinor ?? 0}` : String(size);
+  return [
+    `${letters[type]}${modeText(mode)}`,
+    `${uid}/${gid}`.padEnd(7),
+    extent.padStart(10),
+    modified.toISOString().slice(0, 16).replace('T', ' '),
+    `${oneLine(path) || '.'}${linkPath === undefined ? '' : `${arrow}${oneLine(linkPath)}`}`,
+  ].join(' ');
+}
+
+/** `rwxr-xr-x`, with setuid, setgid and sticky where they are. */
+function modeText(mode: number): string {
+  const bits = [0o400, 0o200, 0o100, 0o40, 0o20, 0o10, 0o4, 0o2, 0o1];
+  const text = bits.map((bit, index) => (mode & bit ? ('rwx'[index % 3] ?? '') : '-'));
+  const special = [
+    { bit: 0o4000, at: 2, letter: 's' },
+    { bit: 0o2000, at: 5, letter: 's' },
+    { bit: 0o1000, at: 8, letter: 't' },
+  ];
+  for (const { bit, at, letter } of special) {
+    if (mode & bit) text[at] = text[at] === 'x' ? letter : letter.toUpperCase();
+  }
+  return text.join('');
+}

@@ -1,0 +1,53 @@
+import type { Sink } from './io.ts';
+
+const control = '\u001b[';
+const hideCursor = `${control}?25l`;
+const showCursor = `${control}?25h`;
+/** Lines that are too long are cut by the terminal, not wrapped, so that one line stays one row. */
+const noWrap = `${control}?7l`;
+const wrap = `${control}?7h`;
+const clearLine = `${control}K`;
+const clearBelow = `${control}J`;
+
+/** The last rows of a terminal, drawn again and again. One write for each frame; the cursor is hidden until the end. */
+export interface Screen {
+  /** Replaces the frame. */
+  draw(lines: readonly string[]): void;
+  /** Writes lines that stay, above the frame. */
+  print(lines: readonly string[]): void;
+  /** Replaces the frame for the last time, and gives the cursor back. */
+  end(lines?: readonly string[]): void;
+}
+
+/** `widthOf` counts the columns that a line takes. */
+export function createScreen(sink: Sink, widthOf: (line: string) => number): Screen {
+  let frame: readonly string[] = [];
+  let isOpen = false;
+  const restore = (): void => {
+    if (isOpen) sink.write(`${wrap}${showCursor}`);
+    isOpen = false;
+  };
+  const write = (above: readonly string[], lines: readonly string[]): void => {
+    // A terminal that was made narrower has wrapped what was drawn when it was wider.
+    const { columns = 80, rows = 24 } = sink;
+    const drawn = frame.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0);
+    const back = drawn === 0 ? '\r' : `\r${control}${Math.min(drawn, rows - 1)}A`;
+    // What is above may wrap: it is not drawn again.
+    const stays = above.map((line) => `${line}${clearLine}\n`).join('');
+    const text = lines.map((line) => `${line}${clearLine}\n`).join('');
+    if (!isOpen) process.once('exit', restore);
+    sink.write(`${isOpen ? '' : hideCursor}${back}${stays}${noWrap}${text}${clearBelow}${wrap}`);
+    isOpen = true;
+    frame = lines;
+  };
+  return {
+    draw: (lines) => write([], lines),
+    print: (lines) => write(lines, frame),
+    end: (lines = []) => {
+      if (isOpen || lines.length > 0) write([], lines);
+      restore();
+      process.off('exit', restore);
+      frame = [];
+    },
+  };
+}

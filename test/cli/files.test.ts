@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { sampleOf } from '../contract/source.ts';
+import { image } from '../copy/support.ts';
+import { octal, part } from '../support/tar.ts';
+import { folder, registry, run, tagged } from './support.ts';
+
+const end = Buffer.alloc(1_024);
+const lower = Buffer.concat([
+  part({ name: 'etc/', flag: '5', mode: octal(0o755, 8) }),
+  part({ name: 'etc/os-release', data: 'ID=test\n', mtime: octal(1_714_564_800) }),
+  part({ name: 'etc/gone', data: 'x' }),
+  part({ name: 'bin/', flag: '5', mode: octal(0o755, 8) }),
+  part({ name: 'bin/su', data: Buffer.from([0, 1, 2]), mode: octal(0o4755, 8), uid: octal(10, 8) }),
+  part({ name: 'release', flag: '2', link: 'etc/os-release', mode: octal(0o777, 8) }),
+  end,
+]);
+const upper = Buffer.concat([
+  part({ name: 'etc/.wh.gone' }),
+  part({ name: 'etc/deep/', flag: '5' }),
+  part({ name: 'etc/deep/file', data: '1' }),
+  end,
+]);
+const gzipped = 'application/vnd.oci.image.layer.v1.tar+gzip';
+const app = image('a', { layers: [sampleOf(gzipSync(lower), gzipped), sampleOf(gzipSync(upper), gzipped)] });
+
+async function host(): Promise<string> {
+  const { port } = await registry({ content: tagged(app) });
+  return `127.0.0.1:${port}/team/app`;
+}
+
+const dated = '1970-01-01 00:00';
+
+test('ls prints what is in a directory, layers laid over each other', async () => {
+  const name = await host();
+  const top = await run(['ls', '--no-discover', name]);
+  expect(top).toEqual({
+    code: 0,
+    err: [],
+    out: [
+      `drwxr-xr-x 0/0              0 ${dated} bin`,
+      `drwxr-xr-x 0/0              0 ${dated} etc`,
+      `lrwxrwxrwx 0/0              0 ${dated} release -> etc/os-release`,
+    ],
+  });
+  const inside = await run(['ls', '--no-discover', name, '/etc/']);
+  expect(inside.out).toEqual([
+    `drw-r--r-- 0/0              0 ${dated} etc/deep`,
+    '-rw-r--r-- 0/0              8 2024-05-01 12:00 etc/os-release',
+  ]);
+  expect((await run(['ls', '--no-discover', name, 'bin/su'])).out).toEqual([
+    `-rwsr-xr-x 10/0             3 ${dated} bin/su`,
+  ]);
+});
+
+test('ls -R goes deeper, and --json prints an object a line', async () => {
+  const name = await host();
+  const { out } = await run(['ls', '-R', '--json', '--no-discover', name, 'etc']);
+  expect(out.map((line) => JSON.parse(line).path)).toEqual(['etc', 'etc/deep', 'etc/deep/file', 'etc/os-release']);
+  expect(JSON.parse(out.at(-1) ?? '')).toMatchObject({ type: 'file', size: 8, modified: '2024-05-01T12:00:00.000Z' });
+});
+
+test('cat prints a file, links followed, and tells what was not verified', async () => {
+  const name = await host();
+  const { code, out, err } = await run(['cat', '--no-discover', name, 'release']);
+  expect({ code, out }).toEqual({ code: 0, out: ['ID=test'] });
+  expect(err).toEqual(['Not verified: a part of the layer was read; --verify reads all of it.']);
+  const verified = await run(['cat', '--no-discover', '--verify', name, '/etc/os-release']);
+  expect(verified).toEqual({ code: 0, out: ['ID=test'], err: [] });
+});
+
+test('cat writes a file, and keeps what is no text from a terminal', async () => {
+  const name = await host();
+  const { path } = await folder({});
+  expect(await run(['cat', '-q', '--no-discover', name, 'bin/su'], {}, true)).toMatchObject({ code: 2, out: [] });
+  expect((await run(['cat', '-q', '--no-discover', name, 'bin/su', '-o', path('su')])).code).toBe(0);
+  expect([...(await readFile(path('su')))]).toEqual([0, 1, 2]);
+});
+
+test('a path that is not there is told with the nearest one', async () => {
+  const name = await host();
+  for (const command of ['ls', 'cat']) {
+    const { code, err } = await run([command, '--no-discover', name, 'etc/os-relaese']);
+    expect([code, err[0]]).toEqual([4, expect.stringContaining('etc/os-release')]);
+    expect(err[0]).not.toContain('doctor');
+  }
+  expect((await run(['cat', '--no-discover', name, 'etc/gone'])).code).toBe(4);
+});

@@ -1,0 +1,62 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { layoutStore } from 'ocifetch';
+import { expect, test } from 'vitest';
+import { fill } from '../contract/store.ts';
+import { image } from '../copy/support.ts';
+import { folder, run, tagged } from './support.ts';
+
+const one = image('a');
+const other = image('b');
+
+async function layout() {
+  const { path, plain } = await folder({});
+  const store = layoutStore(path('layout'));
+  await fill(store, [...tagged(one, 'one'), ...tagged(other, 'other')]);
+  const fileOf = (digest: string): string => path(`layout/blobs/${digest.replace(':', '/')}`);
+  return { store, path, plain, fileOf };
+}
+
+test('a sound layout is ok', async () => {
+  const { path, plain } = await layout();
+  const { code, out, err } = await run(['verify', path('layout')]);
+  expect(plain(out)).toEqual(['ok: /dir/layout: 8 contents, 1.2 kB']);
+  expect({ code, err }).toEqual({ code: 0, err: [] });
+  expect(await run(['verify', '-q', path('layout')])).toEqual({ code: 0, out: [], err: [] });
+});
+
+test('wrong and missing content is told, and ends with 7', async () => {
+  const { path, plain, fileOf } = await layout();
+  const [layer, second] = one.parts.map(({ descriptor }) => descriptor);
+  await writeFile(fileOf(layer?.digest ?? ''), 'layer X 1');
+  await rm(fileOf(second?.digest ?? ''));
+  const { code, out } = await run(['verify', path('layout')]);
+  expect(code).toBe(7);
+  expect(plain(out)).toEqual([
+    expect.stringMatching(/^wrong: \/dir\/layout\/blobs\/sha256\/[0-9a-f]{64}: .*sha256:/),
+    `missing: ${second?.digest} (9 B), needed by ${one.root.descriptor.digest}`,
+    expect.stringMatching(/^wrong: \/dir\/layout: 7 contents, .*; 1 wrong, 1 missing$/),
+  ]);
+  const json = await run(['verify', '--json', path('layout')]);
+  expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
+});
+
+test('what is no layout is a failure', async () => {
+  const { path } = await folder({ 'layout/oci-layout': '{}' });
+  const { code, err } = await run(['verify', path('layout')]);
+  expect(code).not.toBe(0);
+  expect(err[0]).toMatch(/^ocifetch: /);
+});
+
+test('gc tells what would go, and then removes it', async () => {
+  const { store, path, plain } = await layout();
+  const blobs = async (): Promise<number> => (await readdir(path('layout/blobs/sha256'))).length;
+  await store.untag('other');
+  const dry = await run(['gc', '--dry-run', path('layout')]);
+  expect(dry.out).toHaveLength(5);
+  expect(plain(dry.out).at(-1)).toMatch(/^\/dir\/layout: 4 contents, 0 partial downloads, \d+ B would be removed$/);
+  expect(await blobs()).toBe(8);
+  const { code, out } = await run(['gc', path('layout')]);
+  expect(plain(out).at(-1)).toMatch(/^\/dir\/layout: 4 contents, 0 partial downloads, \d+ B removed$/);
+  expect({ code, left: await blobs() }).toEqual({ code: 0, left: 4 });
+  expect(JSON.parse((await run(['gc', '--json', path('layout')])).out.join('\n'))).toMatchObject({ removed: [] });
+});

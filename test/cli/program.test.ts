@@ -1,0 +1,179 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, expect, test } from 'vitest';
+import { httpServer } from '../support/http.ts';
+import { folder } from './support.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+beforeAll(async () => {
+  const args = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.build.json'];
+  await promisify(execFile)(process.execPath, args, { cwd: root });
+}, 120_000);
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(...args: string[]): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 15_000 });
+  const told = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (chunk: Buffer) => {
+      told[name] += chunk.toString();
+    });
+  }
+  const ended = once(child, 'close').then(([code]) => ({ code, ...told }));
+  return { child, ended };
+}
+
+test('the built program prints, and ends with the exit code', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await start('--version').ended).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  expect(await start('plan', '--no-discover', 'alpine').ended).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^docker\.io\/library\/alpine:latest\n\n1 {2}registry-1\.docker\.io\n/),
+  });
+  expect(await start('plam').ended).toMatchObject({ code: 2, stdout: '' });
+});
+
+test('help and version load neither the library nor any command', async () => {
+  const { path } = await folder({});
+  const environment = { ...process.env, NODE_V8_COVERAGE: path('loaded') };
+  for (const flag of ['--help', '--version']) {
+    await promisify(execFile)(process.execPath, [program, flag], { env: environment });
+  }
+  const reports = await readdir(path('loaded'));
+  const texts = await Promise.all(reports.map((name) => readFile(join(path('loaded'), name), 'utf8')));
+  const loaded = texts.flatMap((text) => (JSON.parse(text) as { result: { url: string }[] }).result);
+  const files = [...new Set(loaded.flatMap(({ url }) => (url.startsWith('file:') ? [basename(url)] : [])))].sort();
+  expect(reports).toHaveLength(2);
+  expect(files).toContain('help.js');
+  for (const heavy of ['index.js', 'pull.js', 'plan.js']) expect(files).not.toContain(heavy);
+});
+
+const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+
+/** A registry with an image of two layers, whose bytes come for ever so slowly after the first half. */
+async function slowRegistry() {
+  const contents = new Map<string, Buffer>();
+  const put = (mediaType: string, bytes: Buffer) => {
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    contents.set(digest, bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const layers = [1, 2].map((seed) => put('application/vnd.oci.image.layer.v1.tar', Buffer.alloc(6_000_000, seed)));
+  const config = put('application/vnd.oci.image.config.v1+json', Buffer.from('{"os":"linux","architecture":"amd64"}'));
+  const manifest = put(
+    manifestType,
+    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: manifestType, config, layers })),
+  );
+  const state = { isSlow: true, sent: 0, halves: 0 };
+  const { url } = await httpServer((request, response) => {
+    const name = (request.url ?? '').split('/').at(-1) ?? '';
+    const digest = name === 'v1' ? manifest.digest : name;
+    const bytes = contents.get(digest);
+    if (!bytes) {
+      response.writeHead(404).end();
+      return;
+    }
+    const [, from] = /^bytes=(\d+)-/.exec(request.headers.range ?? '') ?? [];
+    const part = bytes.subarray(Number(from ?? 0));
+    const type = (request.url ?? '').includes('/manifests/') ? manifestType : 'application/octet-stream';
+    response.writeHead(from === undefined ? 200 : 206, {
+      'content-type': type,
+      'content-length': part.length,
+      'docker-content-digest': digest,
+      ...(from !== undefined && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
+    });
+    const isHeld = state.isSlow && part.length > 3_000_000;
+    const sent = isHeld ? part.subarray(0, 4_000_000) : part;
+    state.sent += sent.length;
+    if (isHeld) {
+      response.write(sent, () => {
+        state.halves += 1;
+      });
+      const drops = setInterval(() => response.write(part.subarray(0, 1)), 50);
+      response.on('close', () => clearInterval(drops));
+    } else response.end(sent);
+  });
+  return { reference: `${url.replace('http://', '')}/team/app:v1`, state };
+}
+
+const until = async (test: () => boolean): Promise<void> => {
+  for (let waited = 0; !test(); waited += 20) {
+    if (waited > 10_000) throw new Error('it never came to it');
+    await wait(20);
+  }
+};
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s ends a pull at once, and the same command goes on from what it left', async (signal, code) => {
+  const { reference, state } = await slowRegistry();
+  const { path } = await folder({});
+  const line = ['pull', reference, path('layout'), '--no-discover'];
+  const first = start(...line);
+  await until(() => state.halves === 2);
+  await wait(200);
+  const before = performance.now();
+  first.child.kill(signal);
+  const ended = await first.ended;
+  // A process on a busy machine is given more than the 200 ms that it takes on an idle one.
+  expect(performance.now() - before).toBeLessThan(1_000);
+  expect(ended).toMatchObject({ code, stdout: '' });
+  expect(ended.stderr.trimEnd().split('\n').at(-1)).toMatch(
+    /^ocifetch: interrupted: \d\.\d MB are kept in .*layout, and the same command goes on from there\.$/,
+  );
+  state.isSlow = false;
+  state.sent = 0;
+  const second = await start(...line).ended;
+  expect(second.code).toBe(0);
+  expect(second.stderr).toMatch(/ begun .* resumed at \d\.\d MB\n/);
+  expect(state.sent).toBeLessThan(4_500_000);
+  expect(await start('verify', path('layout')).ended).toMatchObject({ code: 0 });
+});
+
+test('a second Ctrl-C ends it where it stands, without a word', async () => {
+  const { reference, state } = await slowRegistry();
+  const { path } = await folder({});
+  const { child, ended } = start('pull', '--quiet', reference, path('layout'), '--no-discover');
+  await until(() => state.halves === 2);
+  child.kill('SIGINT');
+  child.kill('SIGTERM');
+  expect([130, 143]).toContain((await ended).code);
+});
+
+test('nothing is left of a file whose content was not finished', async () => {
+  const { reference, state } = await slowRegistry();
+  const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
+  const { path } = await folder({});
+  const { child, ended } = start('get', `${reference}@${layer}`, '-o', path('layer.tar'), '--no-discover');
+  await until(() => state.halves === 1);
+  child.kill('SIGINT');
+  expect(await ended).toMatchObject({ code: 130, stderr: expect.stringMatching(/^ocifetch: interrupted\n$/) });
+  expect(await readdir(path('.'))).toEqual([]);
+});
+
+test('a reader that leaves early is no failure that is told, but work that it ends is not done', async () => {
+  const { child, ended } = start('--help');
+  child.stdout?.destroy();
+  expect((await ended).stderr).toBe('');
+  const { reference, state } = await slowRegistry();
+  const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
+  const get = start('get', `${reference}@${layer}`, '-o', '-', '--no-discover');
+  await once(get.child.stdout ?? get.child, 'data');
+  get.child.stdout?.destroy();
+  state.isSlow = false;
+  expect(await get.ended).toMatchObject({ code: 141, stderr: '' });
+});

@@ -1,0 +1,255 @@
+import { stripVTControlCharacters } from 'node:util';
+import fc from 'fast-check';
+import type { ClientEvent } from 'ocifetch';
+import { expect, test } from 'vitest';
+import { progressLines } from '../../src/cli/progress-lines.ts';
+import type { Look } from '../../src/cli/progress-row.ts';
+import { createScreen } from '../../src/cli/screen.ts';
+import { summaryLines } from '../../src/cli/summary.ts';
+import { createTransfer } from '../../src/cli/transfer.ts';
+
+type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
+
+const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip';
+const digestOf = (index: number): string => `sha256:${index.toString(16).padStart(12, '0')}${'f'.repeat(52)}`;
+const copied = (index: number, state: State, size: number, offset = 0, mediaType = layerType): ClientEvent => ({
+  type: 'copy',
+  digest: digestOf(index),
+  mediaType,
+  size,
+  state,
+  offset,
+});
+const progressed = (index: number, position: number, size: number, from = 'https://mirror.test/v2'): ClientEvent => ({
+  type: 'progress',
+  digest: digestOf(index),
+  position,
+  size,
+  from,
+});
+const switched = (index: number, to: string): ClientEvent => ({
+  type: 'switch',
+  digest: digestOf(index),
+  offset: 0,
+  from: 'https://mirror.test/v2',
+  to,
+  reason: 'it broke',
+});
+
+/** A transfer on a clock of its own. */
+function transferOf() {
+  let time = 0;
+  const transfer = createTransfer(() => time);
+  return {
+    transfer,
+    at: (milliseconds: number, ...events: readonly ClientEvent[]): void => {
+      time = milliseconds;
+      for (const event of events) transfer.take(event);
+    },
+    frame: (look: Partial<Look> = {}): string[] =>
+      progressLines(transfer, { columns: 80, rows: 24, time, paint: (_, text) => text, ascii: false, ...look }),
+  };
+}
+
+/** One content in each state that there is. */
+function mixed() {
+  const { at, frame, transfer } = transferOf();
+  const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+  at(0, { type: 'verified', digest: digestOf(1), size: 2_100, from: '' }, copied(1, 'begun', 2_100, 0, manifestType));
+  at(0, progressed(1, 2_100, 2_100), { type: 'verified', digest: digestOf(1), size: 2_100, from: '' });
+  at(0, copied(2, 'present', 80_000), copied(3, 'begun', 27_100_000), copied(4, 'begun', 4_700_000, 1_500_000));
+  at(0, copied(5, 'waiting', 900_000), copied(6, 'skipped', 1_000), copied(7, 'begun', 1_000_000));
+  at(500, progressed(7, 1_000_000, 1_000_000), copied(7, 'stored', 1_000_000));
+  at(1_000, progressed(3, 12_300_000, 27_100_000), progressed(4, 2_000_000, 4_700_000));
+  at(
+    1_000,
+    switched(4, 'https://other.test:5000/v2'),
+    progressed(4, 2_600_000, 4_700_000, 'https://other.test:5000/v2'),
+  );
+  return { transfer, at, frame };
+}
+
+test('80 columns have room for bar, bytes, rate, host and marks, in columns', () => {
+  expect(mixed().frame()).toEqual([
+    '000000000001      2.1 kB  read, and stored last',
+    '000000000002  ✓  80.0 kB  there already',
+    '000000000003  ━━───  45%  12.3/27.1 MB  12.3 MB/s  mirror.test',
+    '000000000004  ━━━──  55%    2.6/4.7 MB   1.1 MB/s  other.test:5000  ⇄ ↻ 1.5 MB',
+    '000000000005    900.0 kB  waiting for another process',
+    '000000000006      1.0 kB  left out: not distributable',
+    '000000000007  ✓   1.0 MB  mirror.test',
+    '3 done, 3 under way  16.0/33.8 MB  13.4 MB/s',
+  ]);
+});
+
+test('100 columns say what the marks mean, 60 have no bar, 40 keep percent, bytes and marks', () => {
+  const { frame } = mixed();
+  const line = (columns: number, rows = 24): string | undefined => frame({ columns, rows })[3];
+  expect(line(110)).toBe(
+    '000000000004  ━━━━━━━━━━━─────────  55%    2.6/4.7 MB   1.1 MB/s  other.test:5000  ⇄ ↻ resumed at 1.5 MB',
+  );
+  expect(line(60)).toBe('000000000004   55%    2.6/4.7 MB  other.test:…  ⇄ ↻ 1.5 MB');
+  expect(line(40)).toBe('000000000004   55%  ⇄ ↻ 1.5 MB');
+});
+
+test('a terminal without other characters gets ASCII', () => {
+  const text = mixed().frame({ ascii: true, columns: 100 }).join('\n');
+  expect(text).toMatch(/^000000000003 {2}=+-+ {2}45% /m);
+  expect(text).toContain('<> at 1.5 MB');
+  expect(text).toMatch(/^[\x20-\x7e\n]*$/);
+});
+
+test('of more contents than rows those under way are shown, and the rest is counted', () => {
+  const { at, frame } = transferOf();
+  for (let index = 0; index < 40; index++) at(0, copied(index, index < 20 ? 'stored' : 'begun', 1_000_000));
+  const short = frame({ rows: 10 });
+  expect(short).toHaveLength(9);
+  expect(short[0]).toMatch(/^000000000014 {2}/);
+  expect(short.at(-1)).toBe('20 done, 20 under way  20.0/40.0 MB');
+  expect(frame({ rows: 50 })).toHaveLength(41);
+});
+
+test('a rate is that of the last seconds', () => {
+  const { at, frame } = transferOf();
+  at(0, copied(1, 'begun', 100_000_000));
+  for (let second = 1; second <= 20; second++) at(second * 1_000, progressed(1, second * 1_000_000, 100_000_000));
+  expect(frame()[0]).toContain('  1.0 MB/s  ');
+  at(21_000, progressed(1, 50_000_000, 100_000_000));
+  expect(frame()[0]).toContain('  10.7 MB/s  ');
+});
+
+test('no frame is larger than its terminal, nor has a control character, whatever happens', () => {
+  const event = fc.record({
+    index: fc.integer({ min: 0, max: 30 }),
+    kind: fc.constantFrom('begun', 'waiting', 'present', 'stored', 'skipped', 'progress', 'switch'),
+    size: fc.constantFrom(0, 1, 999, 1_000, 999_949, 123_456_789, 5e12),
+    part: fc.double({ min: 0, max: 1, noNaN: true }),
+    host: fc.oneof(fc.constantFrom('https://m.test/v2', `https://${'long.'.repeat(20)}test/v2`), fc.string()),
+  });
+  const size = fc.record({ columns: fc.integer({ min: 25, max: 200 }), rows: fc.integer({ min: 3, max: 60 }) });
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), size, fc.boolean(), (events, terminal, ascii) => {
+      const { at, frame } = transferOf();
+      const sizes = new Map<number, number>();
+      for (const [time, { index, kind, size: any, part, host }] of events.entries()) {
+        const whole = sizes.get(index) ?? any;
+        sizes.set(index, whole);
+        const position = Math.floor(part * whole);
+        if (kind === 'progress') at(time * 100, progressed(index, position, whole, host));
+        else if (kind === 'switch') at(time * 100, switched(index, host));
+        else at(time * 100, copied(index, kind as State, whole, kind === 'begun' ? position : 0));
+      }
+      const lines = frame({ ...terminal, ascii });
+      expect(lines.length).toBeLessThan(terminal.rows);
+      for (const line of lines) {
+        expect(line.length).toBeLessThan(terminal.columns);
+        expect(line).toBe(stripVTControlCharacters(line));
+        expect(line).not.toMatch(/\p{Cc}/u);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('the end tells what each host sent, what was there, and what went wrong on the way', () => {
+  const { transfer, at } = mixed();
+  const attempt = (host: string, bytes: number): ClientEvent =>
+    ({ type: 'attempt', host, bytes, outcome: 'ok', url: `https://${host}/v2` }) as ClientEvent;
+  const request: ClientEvent = { type: 'request', method: 'GET', url: '', outcome: 'ok', duration: 1, bytes: 1 };
+  at(1_500, request, request, attempt('mirror.test', 13_300_000), attempt('other.test:5000', 1_100_000));
+  at(1_500, { type: 'wait', url: 'https://mirror.test/', milliseconds: 5, reason: 'status 503' });
+  expect(summaryLines(transfer, 1_500)).toEqual([
+    '  14.4 MB in 1.5 s (9.6 MB/s), 2 requests',
+    '    mirror.test       13.3 MB',
+    '    other.test:5000    1.1 MB',
+    '  not downloaded: 80.0 kB there already, 1.5 MB of 1 content resumed',
+    '  1 change of host',
+    '  1 retry',
+    '  1 layer left out: not distributable',
+  ]);
+});
+
+/** A terminal of this size that wraps again what it shows when it is resized, as most do. Enough of one for frames. */
+function terminalOf(columns: number) {
+  const begins = String.fromCharCode(27);
+  const code = new RegExp(`${begins}\\[\\??(\\d*)([A-Za-z])`, 'y');
+  let rows: string[] = [''];
+  let row = 0;
+  const terminal = {
+    columns,
+    rows: 24,
+    writes: 0,
+    isCursorShown: true,
+    write: (chunk: string | Uint8Array) => {
+      terminal.writes += 1;
+      const text = String(chunk);
+      for (let at = 0; at < text.length; at++) {
+        code.lastIndex = at;
+        const [whole, count, letter] = code.exec(text) ?? [];
+        if (whole === undefined) put(text[at] ?? '');
+        else control(letter, Number(count));
+        at += (whole?.length ?? 1) - 1;
+      }
+    },
+    resize: (wide: number) => {
+      const before = rows.slice(0, row);
+      const wrapped = (lines: readonly string[]): string[] =>
+        lines.flatMap((line) => line.match(new RegExp(`.{1,${wide}}`, 'g')) ?? ['']);
+      row = wrapped(before).length;
+      rows = wrapped(rows);
+      terminal.columns = wide;
+    },
+    shown: () => rows.filter((line) => line !== ''),
+  };
+  const put = (character: string): void => {
+    if (character === '\n') {
+      row += 1;
+      rows[row] ??= '';
+      // What is written next begins the row.
+      fresh = true;
+    } else if (character === '\r') fresh = true;
+    else {
+      rows[row] = fresh ? character : `${rows[row]}${character}`;
+      fresh = false;
+    }
+  };
+  let fresh = true;
+  const control = (letter: string | undefined, count: number): void => {
+    if (letter === 'A') row = Math.max(0, row - count);
+    if (letter === 'K' && fresh) rows[row] = '';
+    if (letter === 'J') rows = fresh ? [...rows.slice(0, row), ''] : rows.slice(0, row + 1);
+    if (count === 25) terminal.isCursorShown = letter === 'h';
+  };
+  return terminal;
+}
+
+test('a frame replaces the one before, in one write, also when it has fewer lines', () => {
+  const terminal = terminalOf(40);
+  terminal.write('$ command\n');
+  const screen = createScreen(terminal, (line) => line.length);
+  screen.draw(['one', 'two', 'three']);
+  screen.draw(['four']);
+  expect(terminal.shown()).toEqual(['$ command', 'four']);
+  expect({ writes: terminal.writes, isCursorShown: terminal.isCursorShown }).toEqual({
+    writes: 3,
+    isCursorShown: false,
+  });
+  screen.print(['a warning']);
+  expect(terminal.shown()).toEqual(['$ command', 'a warning', 'four']);
+  screen.end();
+  expect(terminal.shown()).toEqual(['$ command', 'a warning']);
+  expect(terminal.isCursorShown).toBe(true);
+});
+
+test('a terminal that is made narrower or wider between two frames shows the second alone', () => {
+  for (const columns of [8, 12, 100]) {
+    const terminal = terminalOf(40);
+    terminal.write('$ run\n');
+    const screen = createScreen(terminal, (line) => line.length);
+    screen.draw(['x'.repeat(30), 'y'.repeat(39), '']);
+    terminal.resize(columns);
+    screen.draw(['short', 'lines']);
+    expect(terminal.shown()).toEqual(['$ run', 'short', 'lines']);
+    screen.end();
+  }
+});
