@@ -174,12 +174,12 @@ test('node: modules are imported only where a place of Node itself is meant', ()
   expect(found).toEqual([]);
 });
 
-test('undici is imported in http/undici.ts alone, and only when first used; http knows no zod', () => {
+test('undici is imported in http/load-undici.ts alone, and only when first used; http knows no zod', () => {
   const found = sources.flatMap(({ name, imports }) =>
     imports
       .filter(({ specifier, typeOnly, dynamic }) => {
         if (typeOnly) return false;
-        if (/^undici(?:\/|$)/.test(specifier)) return !(dynamic && name === 'http/undici');
+        if (/^undici(?:\/|$)/.test(specifier)) return !(dynamic && name === 'http/load-undici');
         return /^zod(?:\/|$)/.test(specifier) && groupOf(name) === 'http';
       })
       .map(({ specifier }) => `src/${name}.ts imports ${specifier}`),

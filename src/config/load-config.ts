@@ -1,17 +1,12 @@
 import { join, resolve } from 'node:path';
 import { RegistryError } from '../errors.ts';
 import { proxyFromEnvironment } from '../proxy.ts';
-import { readDockerConfig } from './docker-config.ts';
 import { allFiles } from './file-problems.ts';
 import { type Found, namesIn, textOf } from './files.ts';
 import { urlFault } from './host.ts';
 import { readHostsDirectory } from './load-hosts-directory.ts';
 import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
 import { type FileRead, mergeReads } from './merge.ts';
-import { readOwnConfig } from './own-config.ts';
-import { readRegctlConfig } from './regctl-config.ts';
-import { mergeRegistriesConf, readRegistriesConf } from './registries-conf.ts';
-import { readRegistriesYaml } from './registries-yaml.ts';
 import { type Environment, type Kind, type Place, usualPlaces } from './usual-places.ts';
 
 /** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
@@ -50,18 +45,31 @@ function proxiesOf(environment: Environment): FileRead {
 
 type KindReader = (place: Place, options: Pick<LoadConfigOptions, 'defaultEndpoint'>) => Promise<Found | undefined>;
 
-/** How each kind is read; those that win first. */
+/** How each kind is read; those that win first. A reader is loaded, with its parser, when there is a file for it. */
 const kinds: Readonly<Record<Kind, KindReader>> = {
-  file: async (place) =>
-    readOne(place, (text) => readOwnConfig(text, { file: place.path, format: formatOf(place.path) })),
+  file: (place) =>
+    readOne(place, async (text) => {
+      const { readOwnConfig } = await import('./own-config.ts');
+      return readOwnConfig(text, { file: place.path, format: formatOf(place.path) });
+    }),
   hostsDirectory: readHostsDirectory,
   registriesYaml: (place, { defaultEndpoint }) =>
-    readOne(place, (text) => readRegistriesYaml(text, { file: place.path, defaultEndpoint })),
+    readOne(place, async (text) => {
+      const { readRegistriesYaml } = await import('./registries-yaml.ts');
+      return readRegistriesYaml(text, { file: place.path, defaultEndpoint });
+    }),
   registriesConf: readRegistriesConfFiles,
-  regctlConfig: (place) => readOne(place, (text) => readRegctlConfig(text, { file: place.path })),
-  authFile: (place) => readOne(place, (text) => readDockerConfig(text, { file: place.path })),
-  dockerConfig: (place) => readOne(place, (text) => readDockerConfig(text, { file: place.path })),
+  regctlConfig: (place) =>
+    readOne(place, async (text) => (await import('./regctl-config.ts')).readRegctlConfig(text, { file: place.path })),
+  authFile: readDockerFile,
+  dockerConfig: readDockerFile,
 };
+
+function readDockerFile(place: Place): Promise<Found | undefined> {
+  return readOne(place, async (text) =>
+    (await import('./docker-config.ts')).readDockerConfig(text, { file: place.path }),
+  );
+}
 
 async function first(places: readonly Place[], read: (place: Place) => Promise<Found | undefined>): Promise<Found> {
   const [place, ...others] = places;
@@ -69,9 +77,9 @@ async function first(places: readonly Place[], read: (place: Place) => Promise<F
   return (await read(place)) ?? first(others, read);
 }
 
-async function readOne(place: Place, read: (text: string) => FileRead): Promise<Found | undefined> {
+async function readOne(place: Place, read: (text: string) => Promise<FileRead>): Promise<Found | undefined> {
   const text = await textOf(place);
-  return text === undefined ? undefined : { files: [place.path], reads: [read(text)] };
+  return text === undefined ? undefined : { files: [place.path], reads: [await read(text)] };
 }
 
 async function readRegistriesConfFiles(place: Place): Promise<Found | undefined> {
@@ -84,6 +92,7 @@ async function readRegistriesConfFiles(place: Place): Promise<Found | undefined>
   if (main === undefined && place.needsFile) return undefined;
   const files = [...(main === undefined ? [] : [place.path]), ...dropIns];
   if (files.length === 0) return undefined;
+  const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
   const reads = files.map(async (file) => {
     const text = file === place.path ? main : await textOf({ path: file, named: true });
     return readRegistriesConf(text ?? '', { file });

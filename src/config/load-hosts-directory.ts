@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { readCertificateFiles } from './certs-directory.ts';
 import { allFiles } from './file-problems.ts';
 import { type Found, namesIn, textOf } from './files.ts';
-import { readHostsToml } from './hosts-toml.ts';
 import type { Place } from './usual-places.ts';
 
 /** Reads a `certs.d`: a directory for each registry, `_default` for all others. Undefined where there need be none. */
@@ -36,5 +35,6 @@ async function readRegistryDirectory(parent: string, name: string, all: readonly
       ? { files: [directory], reads: [read] }
       : { files: [], reads: [] };
   }
+  const { readHostsToml } = await import('./hosts-toml.ts');
   return { files: [file], reads: [readHostsToml(text, { file, directory, registry })] };
 }

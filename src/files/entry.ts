@@ -7,7 +7,7 @@ export type FileType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'characte
 export interface FileEntry {
   /**
    * From the root, without `/` or `./` in front, `..` or a `/` at the end; empty for the root itself. Bytes that are not
-   * UTF-8 are the lone surrogates U+DC80 to U+DCFF, as in Python, so that no two names become one.
+   * UTF-8 are U+FFFD each: two such names can become one.
    */
   readonly path: string;
   readonly type: FileType;
@@ -19,13 +19,14 @@ export interface FileEntry {
   readonly gid: number;
   readonly userName?: string | undefined;
   readonly groupName?: string | undefined;
+  /** To the millisecond. Times before 1970 in the GNU format are a second late. */
   readonly modified: Date;
   /** Of a symbolic link its target as written; of a hard link the path, in the same layer, of what it is another name of. */
   readonly linkPath?: string | undefined;
   /** Of devices. */
   readonly deviceMajor?: number | undefined;
   readonly deviceMinor?: number | undefined;
-  /** Extended attributes by name: `security.capability`. */
+  /** Extended attributes by name: `security.capability`. Out of a tar header only those whose value is UTF-8. */
   readonly xattrs?: Readonly<Record<string, Uint8Array>> | undefined;
   /** The layer that has it. */
   readonly layer: Digest;

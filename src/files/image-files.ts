@@ -37,7 +37,8 @@ export interface ImageFiles extends AsyncDisposable {
   list(path?: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<FileEntry>;
   /**
    * A file. Layers are read from the top down, up to the one that has it, and there up to the file. Symbolic links are
-   * followed, forty at most, within the image: `/` is its root. Errors as those of `openFile`.
+   * followed, forty at most, within the image: `/` is its root. Errors as those of `openFile`. Of a path that is twice in
+   * one layer the first is read, where `list` tells the last.
    */
   open(path: string, options?: OpenImageFileOptions): Promise<LayerFile>;
   close(): Promise<void>;

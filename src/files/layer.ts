@@ -16,9 +16,10 @@ const mostLinks = 40;
 /**
  * What is in a layer: tar, also packed with gzip or zstd, in the order of the archive, whiteouts (`.wh.`) as they are.
  * Leaving the loop frees the connection. Of a layer with a table of contents only that is read (`unindexed`).
+ * A path that is there twice is told twice: unpacking keeps the last, `openFile` reads the first.
  *
- * `DECODE_ERROR` for what is no whole archive, `UNSUPPORTED` for other packings and encrypted layers, and
- * `DIGEST_MISMATCH` at the end of a layer, or for a table of contents, whose bytes are wrong.
+ * `DECODE_ERROR` for what is no whole archive, `UNSUPPORTED` for other packings, encrypted layers and sparse files of the
+ * old GNU format, and `DIGEST_MISMATCH` at the end of a layer, or for a table of contents, whose bytes are wrong.
  */
 export async function* listFiles(
   layer: Content,
@@ -40,9 +41,10 @@ export async function* listFiles(
 /**
  * A file of a layer, by its path from the root. The layer is read up to the file and, when it was read, no further. With
  * a table of contents only the file's own bytes are. A hard link is what it links to; symbolic links are not followed, as
- * what they lead to may be in another layer (`client.files` does). Of a path that is there twice the first one counts.
+ * what they lead to may be in another layer (`client.files` does). Of a path that is there twice the first one is read.
  *
- * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is no file; further errors as `listFiles`.
+ * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is no file, and when a sparse file is read; further
+ * errors as `listFiles`.
  */
 export async function openFile(layer: Content, path: string, options: OpenFileOptions = {}): Promise<LayerFile> {
   mustBeLayer(layer);

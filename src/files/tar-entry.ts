@@ -1,47 +1,83 @@
+import type { Header } from 'tar-stream';
+import { quote } from '../oci/quote.ts';
 import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
-import type { Refuse, TarHeader } from './tar-header.ts';
-import { type PaxRecords, xattrsOf } from './tar-pax.ts';
 
-/** Types by their flag. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06 */
-const types: ReadonlyMap<string, FileType> = new Map([
-  ['', 'file'],
-  ['0', 'file'],
-  ['7', 'file'],
-  ['S', 'file'],
-  ['1', 'hardlink'],
-  ['2', 'symlink'],
-  ['3', 'character-device'],
-  ['4', 'block-device'],
-  ['5', 'directory'],
-  ['6', 'fifo'],
+/** Makes the error for an archive that is not what it should be, out of what was found. */
+export type Refuse = (found: string, code?: 'UNSUPPORTED') => Error;
+
+const types: ReadonlyMap<string | null, FileType> = new Map([
+  ['file', 'file'],
+  ['contiguous-file', 'file'],
+  ['link', 'hardlink'],
+  ['symlink', 'symlink'],
+  ['directory', 'directory'],
+  ['character-device', 'character-device'],
+  ['block-device', 'block-device'],
+  ['fifo', 'fifo'],
 ]);
 
-/** What a header is of. Old archives write a directory as a file with a `/` at its end. Other types are refused. */
-export function typeOf({ flag, name }: TarHeader, refuse: Refuse): FileType {
-  const type = flag === '' && name.endsWith('/') ? 'directory' : types.get(flag);
-  if (!type)
-    throw refuse(`${JSON.stringify(name.slice(0, 300))} of the type ${JSON.stringify(flag)}, which no layer has`);
-  return type;
-}
+const sparsePrefix = 'GNU.sparse.';
+const xattrPrefix = 'SCHILY.xattr.';
 
-/** The entry of a header that its extended header was applied to. */
-export function entryOf(header: TarHeader, type: FileType, size: number, records: PaxRecords): BareEntry {
-  const { userName, groupName, linkName } = header;
-  const xattrs = xattrsOf(records);
+/** Whether what is stored are parts of a file, and a list of them. */
+export const isSparse = ({ pax }: Header): boolean =>
+  Object.keys(pax ?? {}).some((key) => key.startsWith(sparsePrefix));
+
+/**
+ * The entry of a header. What its extended header says of owners and times is not yet in it. Refused is what
+ * tar-stream cannot read on from: sizes of what has no content, and types that it does not know.
+ */
+export function entryOf(header: Header, refuse: Refuse): BareEntry {
+  const pax = (header.pax ?? {}) as Readonly<Record<string, string | undefined>>;
+  const name = pax[`${sparsePrefix}name`] || header.name;
+  if (name.includes('\0')) throw refuse(`the name ${quote(name)}, with a NUL in it`);
+  const type = typeOf(header, refuse);
+  const number = (key: string, value: number): number => {
+    if (Number.isSafeInteger(value)) return value;
+    throw refuse(`${quote(name)} with the ${key} ${value}, not a number to count with`);
+  };
+  // tar-stream takes the digits that a text begins with.
+  const stored = number('size', pax.size && Number(pax.size) !== header.size ? Number.NaN : header.size);
+  if (type !== 'file' && stored !== 0) throw refuse(`${quote(name)}, a ${type}, with a size of ${stored} bytes`);
+  const size = pax[`${sparsePrefix}realsize`] || pax[`${sparsePrefix}size`];
+  const seconds = pax.mtime?.replace(/(\.\d{3})\d*$/, '$1');
+  const modified = number('time', seconds ? Math.round(Number(seconds) * 1000) : header.mtime.getTime());
+  const userName = pax.uname || header.uname;
+  const groupName = pax.gname || header.gname;
+  const linkName = header.linkname ?? '';
+  const xattrs = xattrsOf(pax);
   const isDevice = type === 'character-device' || type === 'block-device';
   return {
-    path: cleanPath(header.name),
+    path: cleanPath(name),
     type,
-    size,
-    mode: header.mode,
-    uid: header.uid,
-    gid: header.gid,
+    size: size ? number('size', Number(size)) : stored,
+    mode: number('mode', header.mode),
+    uid: number('uid', pax.uid ? Number(pax.uid) : header.uid),
+    gid: number('gid', pax.gid ? Number(pax.gid) : header.gid),
     ...(userName !== '' && { userName }),
     ...(groupName !== '' && { groupName }),
-    modified: dateOf(Math.round(header.modified * 1000)),
+    modified: dateOf(modified),
     ...(type === 'symlink' && { linkPath: linkName }),
     ...(type === 'hardlink' && { linkPath: cleanPath(linkName) }),
-    ...(isDevice && { deviceMajor: header.deviceMajor, deviceMinor: header.deviceMinor }),
+    ...(isDevice && { deviceMajor: header.devmajor, deviceMinor: header.devminor }),
     ...(xattrs && { xattrs }),
   };
+}
+
+/** Old archives write a directory as a file with a `/` at its end. */
+function typeOf({ type, name, size }: Header, refuse: Refuse): FileType {
+  if (type === 'file' && size === 0 && name.endsWith('/')) return 'directory';
+  const found = types.get(type);
+  if (found) return found;
+  throw refuse(`${quote(name)}, a sparse file of the old GNU format, or of a type that no layer has`, 'UNSUPPORTED');
+}
+
+/** Extended attributes; undefined where there are none. tar-stream has them as text only: what was none is left out. */
+function xattrsOf(pax: Readonly<Record<string, string | undefined>>): Readonly<Record<string, Uint8Array>> | undefined {
+  const found = Object.entries(pax).flatMap(([key, value = '']) =>
+    key.startsWith(xattrPrefix) && !/\uFFFD/.test(key + value)
+      ? [[key.slice(xattrPrefix.length), new TextEncoder().encode(value)] as const]
+      : [],
+  );
+  return found.length > 0 ? Object.fromEntries(found) : undefined;
 }

@@ -3,6 +3,7 @@ import type { buildConnector, Dispatcher } from 'undici';
 import { longestTimer } from '../deadline.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
+import type { Undici } from './load-undici.ts';
 import { type AddressRules, addressFault, ruledLookup } from './lookup.ts';
 import { remember } from './remember.ts';
 
@@ -10,7 +11,7 @@ type Connect = buildConnector.connector;
 
 /** undici, and what it is put together with. */
 export interface Modules {
-  readonly undici: typeof import('undici');
+  readonly undici: Undici;
   readonly dns: typeof import('node:dns');
   readonly tls: typeof import('node:tls');
   /** Certificates of the authorities that are trusted everywhere. */

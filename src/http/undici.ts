@@ -8,6 +8,7 @@ import { checkHost } from './address.ts';
 import type { Modules } from './connect.ts';
 import { connectionError } from './failure.ts';
 import { createGroups, type Lease } from './groups.ts';
+import { loadUndici } from './load-undici.ts';
 import { checkNetwork, lent, type NetworkOptions } from './network.ts';
 import { remember } from './remember.ts';
 import {
@@ -62,14 +63,9 @@ export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: Und
 
 let loading: Promise<Modules> | undefined;
 
-/**
- * undici, without its side effect: imported, it makes itself the process's dispatcher where there is none yet, and the
- * built-in fetch would use that. Touching one of fetch's own names loads the built-in first, which brings its own.
- */
 function loadModules(): Promise<Modules> {
   loading ??= (async () => {
-    void globalThis.Headers;
-    const undici = await import('undici');
+    const undici = await loadUndici();
     const [dns, tls, fs] = await Promise.all([import('node:dns'), import('node:tls'), import('node:fs')]);
     let trusted: readonly string[] | undefined;
     return { undici, dns, tls, trusted: () => (trusted ??= authorities(tls, fs)) };

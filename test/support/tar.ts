@@ -45,22 +45,20 @@ export function part({ data = '', name = 'file', magic = 'ustar\x0000', ...rest 
     ...Object.entries(rest.fields ?? {}).map(([at, value]) => [Number(at), value] as const),
   ];
   for (const [at, value] of fields) header.set(bytesOf(value), at);
-  header.fill(' ', 148, 156);
-  header.set(
-    Buffer.from(
-      `${octal(
-        header.reduce((sum, byte) => sum + byte, 0),
-        7,
-      )} `,
-    ),
-    148,
-  );
+  withSum(header);
   if (rest.damage !== undefined) header[rest.damage] = (header[rest.damage] ?? 0) ^ 1;
   return Buffer.concat([header, padded(content)]);
 }
 
+/** Counts the checksum of the header that the bytes begin with. */
+export function withSum(header: Buffer): void {
+  header.fill(' ', 148, 156);
+  const sum = header.subarray(0, block).reduce((total, byte) => total + byte, 0);
+  header.set(Buffer.from(`${octal(sum, 7)} `), 148);
+}
+
 /** A record of an extended header, its own length in front. */
-export function record(key: string, value: string | Uint8Array): Buffer {
+function record(key: string, value: string | Uint8Array): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), bytesOf(value), Buffer.from('\n')]);
   const first = rest.length + String(rest.length).length;
   const length = rest.length + String(first).length;

@@ -1,0 +1,48 @@
+// npm run build, its second step: the command line in a few files, dist/bin or the folder named, with what it depends on. To find, read and
+// compile 400 modules takes Node longer than most commands do; the library stays as it is, module by module.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = resolve(root, process.argv[2] ?? join('dist', 'bin'));
+
+/** The folder of the package that a module is part of; undefined for a module of this one. */
+function packageOf(module) {
+  const found = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(module);
+  return found?.[0];
+}
+
+/** What the packages in the bundle want to be told wherever their code goes. */
+function licences(modules) {
+  const packages = new Set(modules.map(packageOf).filter((path) => path !== undefined));
+  return [...packages].sort().map((path) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
+    const file = readdirSync(path).find((entry) => /^licen[cs]e/i.test(entry));
+    if (!file) throw new Error(`Cannot bundle "${name}": there is no licence file in ${relative(root, path)}`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(path, file), 'utf8').trim()}\n`;
+  });
+}
+
+/** Puts scripts/cli-undici.mjs in the place of the library's own import of undici. */
+const slimUndici = {
+  name: 'slim-undici',
+  resolveId: (source) => (source.endsWith('/load-undici.ts') ? join(root, 'scripts', 'cli-undici.mjs') : undefined),
+};
+
+rmSync(folder, { recursive: true, force: true });
+const bundle = await rolldown({
+  input: { ocifetch: join(root, 'src', 'cli', 'main.ts') },
+  platform: 'node',
+  plugins: [slimUndici],
+  // As tsc is told: Node 20 knows no `using`.
+  transform: { target: 'es2022' },
+});
+const { output } = await bundle.write({ dir: folder, format: 'esm', minify: true });
+await bundle.close();
+const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+const rule = `\n${'-'.repeat(80)}\n\n`;
+writeFileSync(join(folder, 'LICENSES.txt'), licences(modules).join(rule));
+const bytes = output.reduce((sum, file) => sum + (file.type === 'chunk' ? file.code.length : 0), 0);
+console.log(`${relative(root, folder)}: ${output.length} files, ${Math.round(bytes / 1024)} KiB`);

@@ -1,0 +1,15 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The command line as it is published, bundled out of `src` into a folder of its own. */
+export async function bundleProgram(): Promise<{ readonly program: string; readonly remove: () => Promise<void> }> {
+  await mkdir(join(root, '.build'), { recursive: true });
+  const folder = await mkdtemp(join(root, '.build', 'program-'));
+  await promisify(execFile)(process.execPath, [join(root, 'scripts', 'bundle-cli.mjs'), folder], { cwd: root });
+  return { program: join(folder, 'ocifetch.js'), remove: () => rm(folder, { recursive: true, force: true }) };
+}
