@@ -32,6 +32,11 @@ export interface FetchOptions extends CallOptions {
   readonly last?: readonly string[] | undefined;
   /** Names of sources not to ask. */
   readonly except?: readonly string[] | undefined;
+  /**
+   * Most bytes to drop before the range, where a host knows no ranges and no other is left to ask; the source's own
+   * limit when left out. Whoever would otherwise begin anew says Infinity.
+   */
+  readonly discard?: number | undefined;
 }
 
 /** An open answer. Whoever holds it reads `body` to its end or cancels it. */

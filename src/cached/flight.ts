@@ -117,6 +117,7 @@ function readingOf({ target, origin, options }: Route, opened: Fetched, signal: 
     opened,
     last,
     except: [...except],
+    discard: Infinity,
     warned: onWarning && { add: onWarning, texts: () => [] },
     isHashed: true,
     begin: nothing,

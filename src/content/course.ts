@@ -80,11 +80,15 @@ export async function open(reading: Reading, course: Course): Promise<Fetched> {
   }
 }
 
-function ask({ source, descriptor, range, signal, except, warned }: Reading, course: Course, isWhole: boolean) {
+function ask(
+  { source, descriptor, range, signal, except, warned, discard }: Reading,
+  course: Course,
+  isWhole: boolean,
+) {
   const { offset, last } = course;
   // After a break even the whole is asked for as a range: as identity, since the break may be the encoding's.
   const part = isWhole ? {} : { range: { start: offset, end: range.end } };
-  return source.fetch(descriptor, { ...part, signal, last, except, onWarning: warned?.add });
+  return source.fetch(descriptor, { ...part, signal, last, except, discard, onWarning: warned?.add });
 }
 
 /** Notes an opening that was refused in a way that another one may mend; what is final is thrown. */

@@ -18,6 +18,8 @@ export interface Reading {
   /** Names of hosts not to ask; those that send too much are added. */
   readonly except: string[];
   readonly warned?: Warnings | undefined;
+  /** As `FetchOptions` has it. */
+  readonly discard?: number | undefined;
   /** The bytes are hashed: wrong ones are found out in the end. */
   readonly isHashed: boolean;
   /** Called when the first byte is asked for. */

@@ -53,7 +53,8 @@ export function openReading(
     one.end = offset;
     tell(work, descriptor, 'begun', offset);
     const range = { start: offset, end: size };
-    const hosts = { last: liars.of(digest), except: one.except, warned };
+    // A registry without ranges: the whole again, of which the beginning is dropped, is what a new beginning would cost.
+    const hosts = { last: liars.of(digest), except: one.except, warned, discard: Infinity };
     const told = { begin, take, complete: () => undefined, over: limit.unlimit };
     chunks = resume({ source, descriptor, range, signal: limit.signal, emit, isHashed: true, ...hosts, ...told });
     return noted(chunks, state);

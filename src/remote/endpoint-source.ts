@@ -5,7 +5,7 @@ import { type ClosedRange, closeRange, formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
 import type { Fetched, FetchOptions, Lister, Referrers, Source } from '../source.ts';
 import { ask, type Context, type Place, questionOf } from './exchange.ts';
-import { openAnswer } from './open.ts';
+import { discardLimit, openAnswer } from './open.ts';
 import { referrersAt } from './referrers.ts';
 import { resolveAt } from './resolve.ts';
 import { tagsAt } from './tags.ts';
@@ -34,6 +34,7 @@ export function endpointSource(place: Place, kind?: Kind): EndpointSource {
 async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: FetchOptions): Promise<Fetched> {
   const { endpoint, context } = place;
   const { range, ...call } = options;
+  const opening = { ...context, discardBytes: discardLimit(options, context.discardBytes) };
   const { digest, mediaType, size } = target;
   const name = endpoint.repository;
   const route: Route =
@@ -45,7 +46,7 @@ async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: Fe
     const opened =
       size < 0
         ? await openUnsized(response, target, context)
-        : { descriptor: target, body: await openAnswer(response, target, closed, context) };
+        : { descriptor: target, body: await openAnswer(response, target, closed, opening) };
     return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: asked.url };
   });
   if (size >= 0 || kind === 'manifests') return fetching;

@@ -6,7 +6,7 @@ import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
 import { fetchHeaders } from './endpoint-source.ts';
 import { ask, type Context } from './exchange.ts';
-import { openAnswer } from './open.ts';
+import { discardLimit, openAnswer } from './open.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
@@ -37,7 +37,9 @@ function externalSource(url: URL, listed: Listed, context: Context): Source {
   return {
     name,
     resolve: (reference) => Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" at an external URL`)),
-    fetch: (target, { range, ...call } = {}) => {
+    fetch: (target, options = {}) => {
+      const { range, ...call } = options;
+      const opening = { ...context, discardBytes: discardLimit(options, context.discardBytes) };
       const closed = closeRange(range, target.size);
       const headers = fetchHeaders('*/*', closed, target, context);
       return ask(
@@ -45,7 +47,7 @@ function externalSource(url: URL, listed: Listed, context: Context): Source {
         context,
         call,
         async ({ response, warnings }) => {
-          const body = await openAnswer(response, target, closed, context);
+          const body = await openAnswer(response, target, closed, opening);
           return { descriptor: target, body, from: name, warnings, endpoint, request: name };
         },
       );

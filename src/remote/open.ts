@@ -4,8 +4,12 @@ import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
 import { type ClosedRange, parseContentRange } from '../oci/range.ts';
-import type { Body } from '../source.ts';
+import type { Body, FetchOptions } from '../source.ts';
 import { decode, type Encodings, parseEncodings } from './decode.ts';
+
+/** How many bytes may be dropped to reach a range: more than the client's limit where the caller says so and nobody else is left. */
+export const discardLimit = ({ discard, more }: FetchOptions, discardBytes: number): number =>
+  more ? discardBytes : (discard ?? discardBytes);
 
 export interface OpenOptions {
   readonly encodings: Encodings;

@@ -110,7 +110,7 @@ async function commitText(files: Files, held: Held, final: string, document: obj
   }
 }
 
-/** Refuses a directory that is neither a layout of a known version nor empty; hidden files are nobody's content. */
+/** Refuses what is neither a layout of a known version, or being made one, nor empty; hidden files are nobody's content. */
 async function checkLayout({ files, join }: Holding, directory: string, hasIndex: boolean): Promise<void> {
   const path = join(directory, 'oci-layout');
   const bytes = await readFile(files, path, mostBytes);
@@ -121,7 +121,7 @@ async function checkLayout({ files, join }: Holding, directory: string, hasIndex
   }
   const names = hasIndex ? ['index.json'] : ((await files.list(directory)) ?? []);
   const [stranger] = names.filter((name) => !name.startsWith('.') && name !== 'lost+found');
-  if (stranger === undefined) return;
+  if (stranger === undefined || (await files.facts(path))) return;
   throw storeError('use directory', directory, `no image layout, as there is ${quote(stranger)} but no "oci-layout"`);
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import type { ClientEvent } from '../../src/events.ts';
+import { mediaTypes } from '../../src/oci/media-type.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { ClientOptions } from '../../src/remote/client-options.ts';
@@ -8,7 +9,7 @@ import { tokenAccess } from '../../src/server/access.ts';
 import { type Listening, listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { failsWith } from '../contract/source.ts';
+import { failsWith, sampleOf } from '../contract/source.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, layer, statesOf } from '../copy/support.ts';
 import { chunked, createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 
@@ -157,4 +158,29 @@ test.each([undefined, '', 7, {}, null])('%j is nowhere to pull to', async (to) =
 test('a reference that is none is refused', async () => {
   const { client } = clientOf({ transport: createHosts({}).transport });
   await expect(client.pull('a//b', { to: memoryStore() })).rejects.toEqual(failsWith('INVALID_REFERENCE'));
+});
+
+test('a registry without ranges is read from the start again where it broke off, beyond the limit of bytes to drop', async () => {
+  const big = sampleOf(
+    Uint8Array.from({ length: 400_000 }, (_, at) => (at * 31) & 255),
+    mediaTypes.ociLayer,
+  );
+  const built = image('app', { layers: [big] });
+  const store = await filled(built);
+  const handler = serve(() => store);
+  let broken = 0;
+  const server = await listen(async (request) => {
+    const headers = new Headers(request.headers);
+    headers.delete('range');
+    const response = await handler(new Request(request.url, { method: request.method, headers }));
+    if (!request.url.endsWith(big.descriptor.digest) || broken > 0) return response;
+    broken += 1;
+    return new Response(big.bytes.slice(0, 250_000), { headers: { 'content-type': 'application/octet-stream' } });
+  });
+  open.push(() => server.close());
+  const { client } = clientOf({ limits: { discardBytes: 1_000 }, retries: { tries: 1 } });
+  const to = memoryStore();
+  await client.pull(`${new URL(server.url).host}/app`, { to });
+  expect(broken).toBe(1);
+  expect(await heldBy(to, built.parts)).toEqual(digestsOf(built.parts));
 });
