@@ -29,7 +29,7 @@ const mostBytes = 67_108_864;
 const version = '1.0.0';
 
 export function createIndexFile(directory: string, holding: Holding): IndexFile {
-  const { files, join, folder } = holding;
+  const { files, join } = holding;
   const path = join(directory, 'index.json');
   let known: { readonly version: string; readonly index: LayoutIndex } | undefined;
 
@@ -89,7 +89,6 @@ export function createIndexFile(directory: string, holding: Holding): IndexFile 
       const isDone = async (): Promise<boolean> => (await files.facts(layout)) !== undefined;
       if (!(await isDone())) {
         await checkLayout(holding, directory, (await files.facts(path)) !== undefined);
-        await files.makeDirectory(folder);
         const held = await hold(holding, { key: 'layout', isCarried: false, isDone, signal });
         if (held) await commitText(files, held, layout, { imageLayoutVersion: version });
       }

@@ -4,13 +4,12 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bundleProgram } from '../support/program.ts';
 import { createCleanup } from './support/cleanup.ts';
 import { type SlowRegistry, startSlowRegistry } from './support/slow-registry.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const program = join(root, 'dist', 'cli', 'main.js');
+let program: string;
 
 const kills = 50;
 /** Contents that a pull has under way at a time, and the bytes of each that may not have reached the disk. */
@@ -53,12 +52,9 @@ describe('a pull of 40 layers', () => {
   let registry: SlowRegistry;
 
   beforeAll(async () => {
-    const compiled = spawn(
-      process.execPath,
-      [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tsconfig.build.json'],
-      { cwd: root },
-    );
-    await once(compiled, 'exit');
+    const bundle = await bundleProgram();
+    cleanup.add(bundle.remove);
+    program = bundle.program;
     registry = await startSlowRegistry(cleanup, { layers: 40, largest: 2_000_000, rate: 4_000_000 });
   });
   afterAll(() => cleanup.close());

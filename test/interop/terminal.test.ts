@@ -1,15 +1,14 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundleProgram } from '../support/program.ts';
 import { createCleanup } from './support/cleanup.ts';
 import { type SlowRegistry, startSlowRegistry } from './support/slow-registry.ts';
 import { describeWith, locate } from './support/tools.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const program = join(root, 'dist', 'cli', 'main.js');
+let program: string;
 const run = promisify(execFile);
 
 describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
@@ -33,9 +32,9 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
   };
 
   beforeAll(async () => {
-    await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tsconfig.build.json'], {
-      cwd: root,
-    });
+    const bundle = await bundleProgram();
+    cleanup.add(bundle.remove);
+    program = bundle.program;
     slow = await startSlowRegistry(cleanup, { layers: 12, largest: 3_000_000, rate: 500_000 });
     folder = await cleanup.folder();
     socket = join(folder, 'tmux');

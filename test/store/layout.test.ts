@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
+import { storeFault } from '../../src/store/fault.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
 import { listsContract } from '../contract/lists.ts';
@@ -399,6 +400,40 @@ describe('what breaks off', () => {
     expect(open).toBeLessThan(500);
     await Promise.all(all.map(({ body }) => body.cancel()));
   });
+});
+
+test('a directory that somebody makes a layout while it is looked at is one', async () => {
+  const real = nodeFiles();
+  const store = createLayout(directory, {
+    files: {
+      ...real,
+      list: async (path) => {
+        // There was no "oci-layout" a moment ago.
+        if (path === directory) await foreignLayout([], [large]);
+        return real.list(path);
+      },
+    },
+  });
+  await fill(store, [manifest]);
+  expect(await store.tags()).toEqual(manifest.tag === undefined ? [] : [manifest.tag]);
+});
+
+test('a new layout is made although another, which makes it too, removes the folder for what is under way', async () => {
+  const real = nodeFiles();
+  let failures = 3;
+  const store = createLayout(directory, {
+    files: {
+      ...real,
+      makeDirectory: async (path) => {
+        // As `mkdir` ends where the folder is there, and gone when it is looked at.
+        if (path.endsWith('.ocifetch') && failures-- > 0) throw storeFault('make directory', path, { code: 'EEXIST' });
+        return real.makeDirectory(path);
+      },
+    },
+  });
+  await fill(store, [manifest]);
+  expect(failures).toBeLessThan(0);
+  expect(await layoutStore(directory).verify()).toMatchObject({ checked: 1, wrong: [] });
 });
 
 test('an index.json that is replaced while it is read is read as a whole', async () => {

@@ -31,18 +31,23 @@ const putJson = (store: Store, mediaType: string, value: object, algorithm?: Alg
   put(store, mediaType, Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...value })), algorithm);
 
 /** All the bytes of a content. */
-export async function bytesOf(store: Pick<Store, 'fetch'>, target: Descriptor): Promise<Buffer> {
+async function bytesOf(store: Pick<Store, 'fetch'>, target: Descriptor): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of (await store.fetch(target)).body) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** The same image with all that it is made of under sha512 digests; the manifest's own as `algorithm` has it. */
-async function withSha512(store: Store, image: Descriptor, algorithm: Algorithm): Promise<Descriptor> {
-  const { config, layers } = parseManifest(await bytesOf(store, image), image.mediaType);
-  const again = async (target: Descriptor) => put(store, target.mediaType, await bytesOf(store, target), 'sha512');
-  const parts = { config: await again(config), layers: await Promise.all(layers.map(again)) };
-  return putJson(store, image.mediaType, parts, algorithm);
+/** The same image with its layers under sha512 digests; its config and its manifest as the algorithms have it. */
+async function withSha512(
+  store: Store,
+  image: Descriptor,
+  { config, manifest }: { readonly config: Algorithm; readonly manifest: Algorithm },
+): Promise<Descriptor> {
+  const parts = parseManifest(await bytesOf(store, image), image.mediaType);
+  const again = async (target: Descriptor, algorithm: Algorithm) =>
+    put(store, target.mediaType, await bytesOf(store, target), algorithm);
+  const layers = await Promise.all(parts.layers.map((layer) => again(layer, 'sha512')));
+  return putJson(store, image.mediaType, { config: await again(parts.config, config), layers }, manifest);
 }
 
 async function putArtifact(store: Store, subject: Descriptor): Promise<Descriptor> {
@@ -67,6 +72,7 @@ export const sampleNames = [
   'platforms-gzip',
   'artifact',
   'nested',
+  'sha512-layers',
   'sha512',
   'sha512-manifest',
 ] as const;
@@ -80,7 +86,8 @@ export interface Samples {
 
 /**
  * What a layout can hold: images for one platform and for three (gzip, zstd, as they are), an artifact that refers to the
- * image `gzip` and has a layer of no bytes, an index in an index, layers by sha512, and a manifest by sha512.
+ * image `gzip` and has a layer of no bytes, an index in an index, layers by sha512, also with config, also
+ * with the manifest.
  */
 export async function makeSamples(cleanup: Cleanup): Promise<Samples> {
   const { layout, names } = await makeImages(cleanup);
@@ -90,8 +97,10 @@ export async function makeSamples(cleanup: Cleanup): Promise<Samples> {
   if (!gzip || !mixed || !platforms) throw new Error('Cannot make samples: images are missing');
   await store.tag(await putArtifact(store, gzip), 'artifact');
   await store.tag(await putJson(store, mediaTypes.ociIndex, { manifests: [platforms] }), 'nested');
-  await store.tag(await withSha512(store, mixed, 'sha256'), 'sha512');
-  await store.tag(await withSha512(store, mixed, 'sha512'), 'sha512-manifest');
+  const [sha256, sha512] = ['sha256', 'sha512'] as const;
+  await store.tag(await withSha512(store, mixed, { config: sha256, manifest: sha256 }), 'sha512-layers');
+  await store.tag(await withSha512(store, mixed, { config: sha512, manifest: sha256 }), 'sha512');
+  await store.tag(await withSha512(store, mixed, { config: sha512, manifest: sha512 }), 'sha512-manifest');
   const described = await Promise.all(sampleNames.map(async (name) => [name, await store.resolve(name)] as const));
   return { store, descriptors: Object.fromEntries(described) as Record<SampleName, Descriptor> };
 }

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { run } from './process.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
+/** A symbolic link to any text, or another name for a file of this layer that is named before. */
+type Link = { readonly to: string } | { readonly same: string };
+
 interface LayerSpec {
-  /** Path in the layer → content. */
-  readonly files: Readonly<Record<string, string | Uint8Array>>;
+  /** Path in the layer → content, or what is linked to. */
+  readonly files: Readonly<Record<string, string | Uint8Array | Link>>;
   readonly compression: Compression;
 }
 
@@ -40,13 +43,19 @@ async function keep(layout: string, mediaType: string, bytes: Uint8Array): Promi
 const keepJson = (layout: string, mediaType: string, value: object): Promise<Described> =>
   keep(layout, mediaType, Buffer.from(JSON.stringify(value)));
 
+async function place(root: string, path: string, content: string | Uint8Array | Link): Promise<void> {
+  if (typeof content === 'string' || content instanceof Uint8Array) return writeFile(join(root, path), content);
+  if ('to' in content) return symlink(content.to, join(root, path));
+  return link(join(root, content.same), join(root, path));
+}
+
 /** The files as a tar, the same bytes each time. */
 async function tar(layout: string, files: LayerSpec['files']): Promise<Uint8Array> {
   const folder = await mkdtemp(join(layout, 'layer-'));
   try {
     for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(join(folder, 'root', path)), { recursive: true });
-      await writeFile(join(folder, 'root', path), content);
+      await place(join(folder, 'root'), path, content);
     }
     const fixed = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--format=ustar'];
     await run('tar', [...fixed, '-C', join(folder, 'root'), '-cf', join(folder, 'layer.tar'), '.']);

@@ -7,6 +7,7 @@ import { describe, test } from 'vitest';
 const packages = {
   'docker-registry': 'docker-registry',
   skopeo: 'skopeo',
+  umoci: 'umoci',
   containerd: 'containerd',
   ctr: 'containerd',
   nginx: 'nginx-light',
@@ -18,7 +19,7 @@ const packages = {
 } as const;
 
 /** Those that no package has: `scripts/install-go-tools.mjs` builds them where there is a Go. */
-const built = ['regctl'] as const;
+const built = ['regctl', 'crane', 'oras-layout'] as const;
 
 export type Tool = keyof typeof packages | (typeof built)[number];
 

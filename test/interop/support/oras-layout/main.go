@@ -1,16 +1,17 @@
 // oras-layout uses image layouts as oras does, by the library it is made of, and prints digests.
 //
-//	oras-layout tags DIR               the names in a layout
-//	oras-layout read DIR NAME          what a name stands for, then all below it, each read and verified
-//	oras-layout referrers DIR NAME     what refers to it
-//	oras-layout pull REFERENCE DIR     copies from a registry without TLS into a layout, under its tag
-//	oras-layout gc DIR                 removes what nothing refers to
+//	oras-layout tags DIR                 the names in a layout
+//	oras-layout read DIR NAME [OS/ARCH]  what a name stands for, then all below it, each read and verified
+//	oras-layout referrers DIR NAME       what refers to it
+//	oras-layout pull REFERENCE DIR       copies from a registry without TLS into a layout, under its tag
+//	oras-layout gc DIR                   removes what nothing refers to
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
@@ -28,12 +29,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("what to do, and with what, are expected: %q", args)
+	least := map[string]int{"tags": 2, "gc": 2, "read": 3, "referrers": 3, "pull": 3}
+	if len(args) == 0 || len(args) < least[args[0]] || least[args[0]] == 0 {
+		return fmt.Errorf("not a command with its arguments: %q", args)
 	}
-	last := args[len(args)-1]
 	if args[0] == "pull" {
-		return pull(ctx, args[1], last)
+		return pull(ctx, args[1], args[2])
 	}
 	layout, err := oci.NewWithContext(ctx, args[1])
 	if err != nil {
@@ -45,7 +46,12 @@ func run(ctx context.Context, args []string) error {
 	case "gc":
 		return layout.GC(ctx)
 	}
-	root, err := layout.Resolve(ctx, last)
+	name, options := args[2], oras.ResolveOptions{}
+	if len(args) > 3 {
+		system, architecture, _ := strings.Cut(args[3], "/")
+		options.TargetPlatform = &ocispec.Platform{OS: system, Architecture: architecture}
+	}
+	root, err := oras.Resolve(ctx, layout, name, options)
 	if err != nil {
 		return err
 	}
