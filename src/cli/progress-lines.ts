@@ -53,8 +53,7 @@ function totalLine(items: readonly Item[], width: number, look: Look): string {
   const position = wanted.reduce((sum, item) => sum + item.position, 0);
   const rate = items.reduce((sum, item) => sum + (rateOf(item, time) ?? 0), 0);
   const queued = count(({ stage }) => stage === 'queued');
-  // Without those to come nobody knows how long it takes.
-  const left = queued > 0 && rate > 0 ? [`${formatDuration(((size - position) / rate) * 1000)} left`] : [];
+  const left = rate > 0 && position < size ? [`${formatDuration(((size - position) / rate) * 1000)} left`] : [];
   const parts = [
     `${count(isDone)} done, ${count(isUnderWay)} under way${queued > 0 ? `, ${queued} to come` : ''}`,
     formatPart(position, size),

@@ -78,7 +78,7 @@ test('80 columns have room for bar, bytes, rate, host and marks, in columns', ()
     '000000000005    900.0 kB  waiting for another process',
     '000000000006      1.0 kB  left out: not distributable',
     '000000000007  ✓   1.0 MB  mirror.test',
-    '3 done, 3 under way  16.0/33.8 MB  13.4 MB/s',
+    '3 done, 3 under way  16.0/33.8 MB  13.4 MB/s  1.3 s left',
   ]);
 });
 
