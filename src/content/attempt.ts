@@ -1,5 +1,6 @@
 import { type Attempt, type Endpoint, printable, redactUrl } from '../endpoint.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
+import type { Fetched } from '../source.ts';
 
 /** What was asked: of whom, and how. */
 export interface Asked {
@@ -42,4 +43,10 @@ export function withAttempt(thrown: unknown, asked: Asked, bytes: number): Regis
     attempts: [record],
     cause: error.cause ?? thrown,
   });
+}
+
+/** What an answer was asked, for the record of its attempt. */
+export function askedOf({ endpoint, from, request }: Fetched, started: number): Asked {
+  const unknown = { url: /^https?:/.test(from) ? from : 'local:///', repository: '', scopes: [], capabilities: [] };
+  return { endpoint: endpoint ?? unknown, method: 'GET', url: request ?? from, started };
 }

@@ -3,7 +3,7 @@ import { abortError } from '../deadline.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';
-import { type Asked, withAttempt } from './attempt.ts';
+import { type Asked, askedOf, withAttempt } from './attempt.ts';
 import { createFailures, type Failures } from './failures.ts';
 import type { Reading } from './reading.ts';
 import { tellSwitch } from './switch.ts';
@@ -17,6 +17,8 @@ export interface Course {
   asked?: Asked;
   last: string[];
   readonly failures: Failures;
+  /** Breaks of each host after it had sent bytes. */
+  readonly breaks: Map<string, number>;
   /** Number of the coming reopening, among those in a row that bring no byte. */
   reopenings: number;
   /** `performance.now()` when progress was told. */
@@ -26,6 +28,9 @@ export interface Course {
 /** Reopenings in a row that bring no byte, before the reading is given up. */
 const patience = 3;
 
+/** Breaks of a host that bring bytes, before it is asked last: one happens to any, the next is a habit. */
+const trust = 2;
+
 /** Milliseconds between two progress events. */
 const progressEvery = 100;
 
@@ -33,6 +38,7 @@ export const begin = ({ range, last }: Reading): Course => ({
   offset: range.start,
   last: [...last],
   failures: createFailures(),
+  breaks: new Map(),
   reopenings: 0,
   told: performance.now(),
 });
@@ -54,8 +60,10 @@ export function isMendable(reading: Reading, course: Course, thrown: unknown, by
   if (course.offset === range.end && error.code !== 'TOO_LARGE') return false;
   failures.add(error);
   course.reopenings = bytes > 0 ? 1 : course.reopenings + 1;
+  const breaks = (course.breaks.get(from) ?? 0) + 1;
+  course.breaks.set(from, breaks);
   if (error.code === 'TOO_LARGE') reading.except.push(from);
-  else if (bytes === 0) course.last = [...course.last.filter((name) => name !== from), from];
+  else if (bytes === 0 || breaks >= trust) course.last = [...course.last.filter((name) => name !== from), from];
   if (course.reopenings > patience || isEnd || isLost) throw failure(descriptor, failures);
   return true;
 }
@@ -120,12 +128,6 @@ export function complete(reading: Reading, { asked, offset, failures }: Course):
     failures.add(withAttempt(error, asked, offset - reading.range.start));
     throw failure(reading.descriptor, failures);
   }
-}
-
-/** What an answer was asked, for the record of its attempt. */
-export function askedOf({ endpoint, from, request }: Fetched, started: number): Asked {
-  const unknown = { url: /^https?:/.test(from) ? from : 'local:///', repository: '', scopes: [], capabilities: [] };
-  return { endpoint: endpoint ?? unknown, method: 'GET', url: request ?? from, started };
 }
 
 export function tellProgress({ descriptor, emit }: Reading, course: Course, every = progressEvery): void {

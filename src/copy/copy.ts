@@ -3,6 +3,7 @@ import { collectWarnings } from '../content/warnings.ts';
 import { deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import { createEmit } from '../events.ts';
+import { checkName } from '../oci/content-name.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { isIndexType, kindOf } from '../oci/media-type.ts';
@@ -51,7 +52,7 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const { from, to, reference, label, options } = job;
   const wanted = wantedPlatforms(options.platform);
   const concurrency = concurrencyOf(options);
-  const name = checkName(options.name) ?? (isDigest(reference) ? false : reference);
+  const name = nameOf(options) ?? (isDigest(reference) ? false : reference);
   const limit = deadline(...signals);
   const queue = createQueue(concurrency, limit.signal);
   const work: Work = { ...context, from, to, signal: limit.signal, tally: { copied: 0, present: 0 }, held: new Map() };
@@ -91,11 +92,10 @@ function concurrencyOf({ concurrency = 6 }: CopyOptions): number {
   );
 }
 
-/** Refuses what no store would take as a name, before anything is read for it. */
-function checkName(name: CopyOptions['name']): string | false | undefined {
-  if (name === undefined || name === false) return name;
-  if (typeof name === 'string' && /^[\x21-\x7e]+$/.test(name) && !isDigest(name)) return name;
-  throw new RegistryError('INVALID_REFERENCE', `Cannot use name ${quote(name)}: not a name for what is copied`);
+/** The name that is asked for: one that a layout takes, before anything is read for it. */
+function nameOf({ name }: CopyOptions): string | false | undefined {
+  if (name !== undefined && name !== false) checkName(name);
+  return name;
 }
 
 /** What a reference names: of a digest the store itself may know it. */

@@ -1,6 +1,5 @@
 import type { Try } from '../content/again.ts';
-import type { Asked } from '../content/attempt.ts';
-import { askedOf } from '../content/course.ts';
+import { type Asked, askedOf } from '../content/attempt.ts';
 import { resume } from '../content/resume.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { abortError, type Deadline } from '../deadline.ts';

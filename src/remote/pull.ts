@@ -45,7 +45,10 @@ async function storeOf(to: Store | string): Promise<Store> {
   if (typeof to === 'string' && to !== '') {
     // Loaded when it is needed, as it needs a file system.
     const { layoutStore } = await import('../store/layout.ts');
-    return layoutStore(to);
+    const store = layoutStore(to);
+    // What is no layout is told before anything is asked for.
+    await store.tags();
+    return store;
   }
   if (typeof to === 'object' && to !== null && isStore(to)) return to;
   throw new RegistryError('INVALID_CONFIG', `Cannot pull to ${quote(to)}: neither a store nor a directory`);

@@ -1,10 +1,6 @@
-import { RegistryError } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
-import { isDigest } from '../oci/digest.ts';
 import { firstFault } from '../oci/issue.ts';
 import { mediaTypes } from '../oci/media-type.ts';
-import { quote } from '../oci/quote.ts';
-import { isTag } from '../oci/reference.ts';
 
 /** The text of `index.json` as a value: what is not known of it stays as it is. */
 export interface LayoutIndex {
@@ -25,28 +21,11 @@ const nameKey = 'org.opencontainers.image.ref.name';
 /** Where containerd and buildkit write the whole reference, beside the tag alone in the other. */
 const wholeNameKey = 'io.containerd.image.name';
 
-/** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md: `ref` */
-const component = '[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*';
-const nameGrammar = new RegExp(`^${component}(?:/${component})*$`);
-const longestName = 1024;
-
 /** An index without entries, as the specification has it. */
 export const emptyIndex: LayoutIndex = {
   document: { schemaVersion: 2, mediaType: mediaTypes.ociIndex },
   entries: [],
 };
-
-/** Refuses what is no name: `INVALID_REFERENCE`. Tags of registries are names, and what the image specification allows. */
-export function checkName(name: string): void {
-  const fault = isDigest(name)
-    ? 'a digest'
-    : name.length > longestName
-      ? `more than ${longestName} characters`
-      : isTag(name) || nameGrammar.test(name)
-        ? undefined
-        : 'letters and digits, with one of -._:@/+ between them, are expected';
-  if (fault !== undefined) throw new RegistryError('INVALID_REFERENCE', `Cannot use name ${quote(name)}: ${fault}`);
-}
 
 export function entryOf(raw: Readonly<Record<string, unknown>>): Entry {
   const parsed = descriptorSchema.safeParse(raw);

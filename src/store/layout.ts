@@ -1,5 +1,6 @@
 import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
+import { checkName } from '../oci/content-name.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
@@ -7,7 +8,7 @@ import { builtin } from '../runtime.ts';
 import type { CallOptions } from '../source.ts';
 import { checkSize, createBlobs } from './blobs.ts';
 import { createCatalogue } from './catalogue.ts';
-import { checkName, type LayoutIndex, nameOf, withKept, withName, withoutName } from './entries.ts';
+import { type LayoutIndex, nameOf, withKept, withName, withoutName } from './entries.ts';
 import type { Files } from './files.ts';
 import type { Open } from './fill.ts';
 import { collectGarbage } from './garbage.ts';

@@ -446,6 +446,26 @@ test('a host that gives a byte at a time and breaks does not fill the memory wit
   expect(error.message).toContain('691 more');
 });
 
+test('a host that breaks a second time is left for the next one, whatever it brought', async () => {
+  const { bytes, descriptor } = large;
+  const breaking: Answer = ({ headers }) => {
+    const start = Number(/bytes=(\d+)/.exec(headers.get('range') ?? '')?.[1] ?? 0);
+    const range = { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
+    const body = chunked(bytes.slice(start, start + 100), 'break');
+    return new Response(body, headers.has('range') ? { status: 206, headers: range } : {});
+  };
+  const hosts = createHosts({ 'mirror.test': breaking, 'origin.test': await sampleHost() });
+  const registries = { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } };
+  const client = createClient({ transport: hosts.transport, config: { registries } });
+  const content = await client.fetcher('origin.test/app').fetch(descriptor);
+  expect(isSame(await content.bytes(), bytes)).toBe(true);
+  expect(hosts.requests.map(({ url, headers }) => `${new URL(url).host} ${headers.get('range') ?? 'whole'}`)).toEqual([
+    'mirror.test whole',
+    `mirror.test bytes=100-${bytes.length - 1}`,
+    `origin.test bytes=200-${bytes.length - 1}`,
+  ]);
+});
+
 test('a fail-over before the first byte is a switch from 0 on, told once for each opening', async () => {
   const switches: object[] = [];
   const onEvent = (event: ClientEvent) => event.type === 'switch' && switches.push(event);
