@@ -106,6 +106,12 @@ export interface Keeper {
   keep(target: Descriptor, options?: CallOptions): Promise<void>;
 }
 
+/** A store that is tidied at times, and can be told that work is under way which is more than one push. */
+export interface Sessions {
+  /** What is pushed, or found here by its digest, stays until the function that this gives is called; that never fails. */
+  begin(): () => Promise<void>;
+}
+
 /** Whose tags can be listed: a source may be this, too. */
 export interface Lister {
   /** All tags, each once, sorted by code point. `NOT_FOUND` where there is no such repository. */
@@ -127,6 +133,7 @@ export interface Referrers {
 export const isStore = (source: Source): source is Store => 'push' in source && 'tag' in source;
 export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
 export const isKeeper = (store: Store): store is Store & Keeper => 'keep' in store;
+export const hasSessions = (store: Store): store is Store & Sessions => 'begin' in store;
 export const isLister = (source: Source): source is Source & Lister => 'tags' in source;
 export const isReferrers = (source: Source): source is Source & Referrers => 'referrers' in source;
 

@@ -9,7 +9,7 @@ import { isDigest } from '../oci/digest.ts';
 import { isIndexType, kindOf } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
 import { quote } from '../oci/quote.ts';
-import { isKeeper, type Source, type Store } from '../source.ts';
+import { hasSessions, isKeeper, type Source, type Store } from '../source.ts';
 import { type Choice, choose } from './choose.ts';
 import { createDocuments, type Documents, readSmall } from './documents.ts';
 import { ending } from './ending.ts';
@@ -59,6 +59,7 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const documents = createDocuments(work);
   const failures: RegistryError[] = [];
   const during = ending(limit, { label, signals, failures });
+  const endSession = hasSessions(to) ? to.begin() : undefined;
   try {
     const resolved = await during(undefined, () => resolveRoot(reference, work));
     const root = { descriptor: resolved, role: roleOf(resolved) };
@@ -76,6 +77,7 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
     throw failures[0] ?? error;
   } finally {
     limit.end();
+    await endSession?.();
   }
 }
 

@@ -106,6 +106,6 @@ async function readStored(descriptor: Descriptor, work: Work): Promise<Uint8Arra
 /** A store may take what it has for right; then its user must know. */
 async function mustBeRight(descriptor: Descriptor, work: Work): Promise<void> {
   if (await readStored(descriptor, work)) return;
-  const found = 'the store has other bytes under its digest, and keeps them';
+  const found = 'the store has other bytes under its digest, and keeps them: remove it there, and copy again';
   throw new RegistryError('STORE_ERROR', `Cannot store "${descriptor.digest}": ${found}`);
 }

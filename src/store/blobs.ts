@@ -55,6 +55,10 @@ export function createBlobs(directory: string, { files, join }: Holding): Blobs 
       const digests: Digest[] = [];
       const strangers: string[] = [];
       for (const algorithm of (await files.list(root)) ?? []) {
+        if (await files.facts(join(root, algorithm))) {
+          strangers.push(join(root, algorithm));
+          continue;
+        }
         for (const hex of (await files.list(join(root, algorithm))) ?? []) {
           const digest: Digest = `${algorithm}:${hex}`;
           if (digestFault(digest) === undefined) digests.push(digest);
@@ -64,7 +68,10 @@ export function createBlobs(directory: string, { files, join }: Holding): Blobs 
       return { digests: digests.sort(), strangers: strangers.sort() };
     },
     sync: async () => {
-      const algorithms = (await files.list(root)) ?? [];
+      const algorithms: string[] = [];
+      for (const name of (await files.list(root)) ?? []) {
+        if (!(await files.facts(join(root, name)))) algorithms.push(name);
+      }
       await Promise.all([root, ...algorithms.map((algorithm) => join(root, algorithm))].map(files.syncDirectory));
     },
   };

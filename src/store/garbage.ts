@@ -1,11 +1,15 @@
 import { abortError } from '../deadline.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
+import type { LayoutIndex } from './entries.ts';
 import { storeError } from './fault.ts';
+import { hold } from './hold.ts';
+import { noIndex, noLayout } from './index-text.ts';
 import { type Holding, stateOf } from './others.ts';
 import { isOwner, nobody } from './owner.ts';
-import type { Layout } from './verify.ts';
-import { walk } from './walk.ts';
+import { garbageKey } from './session.ts';
+import { absences, type Layout } from './verify.ts';
+import { type Reached, walk } from './walk.ts';
 
 /** How to collect. */
 export interface GarbageOptions {
@@ -31,40 +35,88 @@ interface Leftover {
   readonly isLive: boolean;
 }
 
-export async function collectGarbage(
-  layout: Layout,
-  { signal, dryRun = false }: GarbageOptions,
-): Promise<LayoutGarbage> {
-  const { holding, blobs, index } = layout;
-  const { files, folder, join } = holding;
-  // Nothing is made where there is no layout.
-  if ((await files.list(join(folder, '..', 'blobs'))) === undefined && (await files.list(folder)) === undefined) {
-    return { removed: [], partials: 0, bytes: 0 };
+export async function collectGarbage(layout: Layout, options: GarbageOptions): Promise<LayoutGarbage> {
+  const { holding, index } = layout;
+  const { signal, dryRun = false } = options;
+  const directory = await checkWhole(layout);
+  // Who only looks needs no right to write, and may be told what is true no more.
+  if (dryRun) return collect(layout, await index.read(), { directory, ...options });
+  const isDone = async (): Promise<boolean> => false;
+  const held = await hold(holding, { key: garbageKey, isCarried: false, isDone, signal });
+  try {
+    return await index.hold(async (entries) => collect(layout, entries, { directory, ...options }), signal);
+  } finally {
+    await held?.drop();
   }
-  return index.hold(async (entries) => {
-    const leftovers = await leftoversOf(holding);
-    const live = leftovers.find(({ isLive, key }) => isLive && key !== 'index');
-    if (live) throw storeError('collect garbage in', join(folder, '..'), 'somebody is writing into it');
-    const kept = new Set<string>();
-    for await (const { descriptor } of walk(entries, blobs, { signal })) kept.add(descriptor.digest);
-    const { digests } = await blobs.list();
-    const removed = digests.filter((digest) => !kept.has(digest));
-    const partials = leftovers.filter(({ isLive, key }) => !isLive && key !== 'index');
-    let bytes = 0;
-    for (const path of [...partials.map((one) => one.path), ...removed.map(blobs.pathOf)]) {
-      if (signal?.aborted) throw abortError(signal.reason);
-      bytes += (await files.facts(path))?.size ?? 0;
-      if (!dryRun) await files.remove(path);
-    }
-    return { removed, partials: partials.filter(({ size }) => size > 0).length, bytes };
-  }, signal);
+}
+
+/** Refuses what is no layout, or has lost its index: nothing tells then what is garbage. Gives the directory. */
+async function checkWhole({ holding, index }: Layout): Promise<string> {
+  const directory = holding.join(holding.folder, '..');
+  await index.read();
+  const state = await index.state();
+  if (state === 'none') throw storeError('collect garbage in', directory, noLayout);
+  if (state === 'lost') throw storeError('collect garbage in', directory, noIndex);
+  return directory;
+}
+
+async function collect(
+  { holding, blobs }: Layout,
+  entries: LayoutIndex,
+  { directory, signal, dryRun = false }: GarbageOptions & { readonly directory: string },
+): Promise<LayoutGarbage> {
+  const { files } = holding;
+  const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
+  const leftovers = (await leftoversOf(holding)).filter((one) => !isTidying(one));
+  if (leftovers.some(({ isLive }) => isLive)) {
+    throw storeError('collect garbage in', directory, 'somebody is writing into it');
+  }
+  const reached: Reached[] = [];
+  for await (const one of walk(entries, blobs, { signal })) reached.push(one);
+  refuseGaps(reached, directory);
+  const kept = new Set<string>(reached.map(({ descriptor }) => descriptor.digest));
+  const garbage = (await blobs.list()).digests.filter((digest) => !kept.has(digest));
+  const removed: Digest[] = [];
+  let bytes = 0;
+  const remove = async (path: string): Promise<boolean> => {
+    if (signal?.aborted) throw abortError(signal.reason);
+    // A directory of such a name is nobody's content.
+    const facts = await files.facts(path);
+    bytes += facts?.size ?? 0;
+    if (facts && !dryRun) await files.remove(path);
+    return facts !== undefined;
+  };
+  for (const { path } of leftovers) await remove(path);
+  for (const digest of garbage) if (await remove(blobs.pathOf(digest))) removed.push(digest);
+  return { removed, partials: leftovers.filter(({ size }) => size > 0).length, bytes };
+}
+
+/** What a manifest needs that is not here cannot be told, so nothing is garbage for sure. */
+function refuseGaps(reached: readonly Reached[], directory: string): void {
+  const documents = new Set<string>(
+    reached.filter(({ as }) => as === 'entry').map(({ descriptor }) => descriptor.digest),
+  );
+  const [gap] = absences(reached).missing.filter(({ digest }) => documents.has(digest));
+  if (!gap) return;
+  const found = `"${gap.digest}", needed by ${gap.neededBy}, is missing, so nothing tells what it needs`;
+  throw storeError('collect garbage in', directory, `${found}. Pull it again, or take its name away`);
 }
 
 /**
  * Removes what those left who are gone, and nobody will go on with: files without a byte, versions of `index.json` that
  * never got their name, and downloads of what is here.
  */
-export async function sweep(holding: Holding, blobs: Blobs): Promise<void> {
+export function sweep(holding: Holding, blobs: Blobs): Promise<void> {
+  const { folder } = holding;
+  const underWay = sweeps.get(folder) ?? sweepNow(holding, blobs).finally(() => sweeps.delete(folder));
+  sweeps.set(folder, underWay);
+  return underWay;
+}
+
+/** Those under way, by folder: many who begin at once need one. */
+const sweeps = new Map<string, Promise<void>>();
+
+async function sweepNow(holding: Holding, blobs: Blobs): Promise<void> {
   for (const { path, key, size, isLive } of await leftoversOf(holding)) {
     if (isLive) continue;
     const [, algorithm, hex] = /^(sha\d+)-([0-9a-f]+)$/.exec(key) ?? [];
@@ -82,7 +134,8 @@ async function leftoversOf(holding: Holding): Promise<readonly Leftover[]> {
     const path = join(folder, name);
     const facts = await files.facts(path);
     if (dot === -1 || !facts || !(owner === nobody || isOwner(owner))) continue;
-    const isLive = stateOf(holding, owner, facts) === 'live';
+    // A process of this machine that was silent for a while may be at work all the same.
+    const isLive = stateOf(holding, owner, facts) === 'live' || holding.owners.isRunning(owner) === true;
     leftovers.push({ path, key, size: facts.size, isLive });
   }
   return leftovers;

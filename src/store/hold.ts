@@ -74,7 +74,8 @@ async function enter(holding: Holding, options: HoldOptions): Promise<Held | 'do
   }
 }
 
-async function create({ files, owners, folder, join }: Holding, key: string): Promise<string> {
+/** Makes a file of a key that nobody else has. */
+export async function create({ files, owners, folder, join }: Holding, key: string): Promise<string> {
   for (let tries = 0; tries < mostTries; tries++) {
     const path = join(folder, `${key}.${owners.next()}`);
     const file = await files.open(path, 'create');

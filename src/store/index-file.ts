@@ -1,11 +1,8 @@
-import { RegistryError } from '../errors.ts';
-import { parseDocumentText } from '../oci/json.ts';
-import { quote } from '../oci/quote.ts';
-import { emptyIndex, entryOf, type LayoutIndex, toDocument } from './entries.ts';
-import { storeError } from './fault.ts';
+import { emptyIndex, type LayoutIndex, toDocument } from './entries.ts';
 import type { Files } from './files.ts';
 import type { Held } from './held.ts';
 import { hold } from './hold.ts';
+import { checkLayout, mostBytes, parseIndex, version } from './index-text.ts';
 import type { Holding } from './others.ts';
 import { readFile, writeFile } from './small-files.ts';
 import { inTurn } from './turns.ts';
@@ -14,6 +11,8 @@ import { inTurn } from './turns.ts';
 export interface IndexFile {
   /** What `index.json` says; nothing for a directory that is empty or not there. */
   read(): Promise<LayoutIndex>;
+  /** What there is of a layout: all; none; or no `index.json`, which is damage, or the first moment of its making. */
+  state(): Promise<'whole' | 'none' | 'lost'>;
   /** Writes what `change` makes of the index, while nobody else does; nothing where it gives undefined. */
   update(change: (index: LayoutIndex) => Change, signal?: AbortSignal): Promise<void>;
   /** Does something while nobody writes the index. */
@@ -23,10 +22,6 @@ export interface IndexFile {
 }
 
 type Change = LayoutIndex | undefined | Promise<LayoutIndex | undefined>;
-
-/** Most bytes of an `index.json` that is read. */
-const mostBytes = 67_108_864;
-const version = '1.0.0';
 
 export function createIndexFile(directory: string, holding: Holding): IndexFile {
   const { files, join } = holding;
@@ -38,7 +33,7 @@ export function createIndexFile(directory: string, holding: Holding): IndexFile 
     if (facts && known?.version === facts.version) return known.index;
     await checkLayout(holding, directory, facts !== undefined);
     const bytes = facts && (await readFile(files, path, mostBytes));
-    const index = bytes ? parse(bytes, path) : emptyIndex;
+    const index = bytes ? parseIndex(bytes, path) : emptyIndex;
     known = facts && bytes ? { version: facts.version, index } : undefined;
     return index;
   };
@@ -72,9 +67,22 @@ export function createIndexFile(directory: string, holding: Holding): IndexFile 
       await files.syncDirectory(directory);
     });
 
+  const layout = join(directory, 'oci-layout');
+  const isMade = async (): Promise<boolean> => (await files.facts(layout)) !== undefined;
+  const make = async (signal: AbortSignal | undefined): Promise<void> => {
+    if (await isMade()) return;
+    await checkLayout(holding, directory, (await files.facts(path)) !== undefined);
+    const held = await hold(holding, { key: 'layout', isCarried: false, isDone: isMade, signal });
+    if (held) await commitText(files, held, layout, { imageLayoutVersion: version });
+  };
+
   return {
     read,
     update,
+    state: async () => {
+      if (await files.facts(path)) return 'whole';
+      return (await isMade()) ? 'lost' : 'none';
+    },
     hold: (work, signal) =>
       inTurn(path, { signal }, async () => {
         const held = await holdIndex(signal);
@@ -85,13 +93,8 @@ export function createIndexFile(directory: string, holding: Holding): IndexFile 
         }
       }),
     create: async (signal) => {
-      const layout = join(directory, 'oci-layout');
-      const isDone = async (): Promise<boolean> => (await files.facts(layout)) !== undefined;
-      if (!(await isDone())) {
-        await checkLayout(holding, directory, (await files.facts(path)) !== undefined);
-        const held = await hold(holding, { key: 'layout', isCarried: false, isDone, signal });
-        if (held) await commitText(files, held, layout, { imageLayoutVersion: version });
-      }
+      // Many who begin at once would only be in each other's way.
+      if (!(await isMade())) await inTurn(layout, { signal }, () => make(signal));
       if (await files.facts(path)) return;
       await update(async (index) => ((await files.facts(path)) ? undefined : index), signal);
     },
@@ -108,42 +111,3 @@ async function commitText(files: Files, held: Held, final: string, document: obj
     throw error;
   }
 }
-
-/** Refuses what is neither a layout of a known version, or being made one, nor empty; hidden files are nobody's content. */
-async function checkLayout({ files, join }: Holding, directory: string, hasIndex: boolean): Promise<void> {
-  const path = join(directory, 'oci-layout');
-  const bytes = await readFile(files, path, mostBytes);
-  if (bytes) {
-    const { imageLayoutVersion: found } = parseObject(bytes, path);
-    if (found === version) return;
-    throw storeError('use', path, `imageLayoutVersion ${quote(found)}, only "${version}" is known`);
-  }
-  const names = hasIndex ? ['index.json'] : ((await files.list(directory)) ?? []);
-  const [stranger] = names.filter((name) => !name.startsWith('.') && name !== 'lost+found');
-  if (stranger === undefined || (await files.facts(path))) return;
-  throw storeError('use directory', directory, `no image layout, as there is ${quote(stranger)} but no "oci-layout"`);
-}
-
-function parse(bytes: Uint8Array, path: string): LayoutIndex {
-  const { manifests, ...document } = parseObject(bytes, path);
-  if (document.schemaVersion !== undefined && document.schemaVersion !== 2) {
-    throw bad(path, `schemaVersion ${quote(document.schemaVersion)}, expected 2`);
-  }
-  const list = manifests ?? [];
-  if (!Array.isArray(list)) throw bad(path, 'manifests is not a list');
-  const strange = list.findIndex((raw) => typeof raw !== 'object' || raw === null || Array.isArray(raw));
-  if (strange !== -1) throw bad(path, `manifests[${strange}] is not an object`);
-  return { document, entries: list.map(entryOf) };
-}
-
-function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
-  try {
-    return parseDocumentText(bytes);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw bad(path, message.replace(/^Cannot read manifest: /, ''), error);
-  }
-}
-
-const bad = (path: string, found: string, cause?: unknown): RegistryError =>
-  new RegistryError('BAD_RESPONSE', `Cannot read ${quote(path)}: ${found}`, { cause });

@@ -20,6 +20,7 @@ import { type Owners, processOwners } from './owner.ts';
 import { createPush } from './push.ts';
 import { fileBody } from './read-body.ts';
 import { referrersIn } from './referrers.ts';
+import { createSession } from './session.ts';
 import { verifyLayout } from './verify.ts';
 
 export type { LayoutStore } from './layout-store.ts';
@@ -59,29 +60,35 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
   const holding: Holding = { files, owners, folder: paths.join(directory, '.ocifetch'), join: paths.join, active: 0 };
   const blobs = createBlobs(directory, holding);
   const index = createIndexFile(directory, holding);
-
+  const session = createSession(holding);
   const { described, named, entered, missing } = createCatalogue(name, blobs, index);
 
-  /** Changes the index, if `make` does. What it names is on the disk before it is. */
-  const change = async (make: (now: LayoutIndex) => LayoutIndex | undefined, signal?: AbortSignal): Promise<void> => {
-    if (!make(await index.read())) return;
-    await blobs.sync();
-    await index.update(make, signal);
-  };
-
-  const keep = async (given: Descriptor, { signal }: CallOptions = {}): Promise<void> => {
+  type Make = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
+  /** Enters what is here, if `make` does. What the index names is on the disk before it is. */
+  const enter = async (given: Descriptor, doing: string, make: Make, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
-    const target = await entered(parseDescriptor(given), 'Cannot keep');
-    await change((now) => withKept(now, target), signal);
+    const target = await entered(parseDescriptor(given), doing);
+    if (!make(await index.read(), target)) return;
+    await blobs.sync();
+    await index.update(async (now) => {
+      // Who collects garbage holds the index meanwhile, and may have been here just now.
+      if (!(await blobs.factsOf(target.digest))) throw missing(doing, target.digest);
+      await session.check('write index.json of');
+      return make(now, target);
+    }, signal);
   };
 
-  const push = createPush({ holding, blobs, index }, keep);
+  const keep = (target: Descriptor, { signal }: CallOptions = {}): Promise<void> =>
+    enter(target, 'Cannot keep', withKept, signal);
+
+  const push = createPush({ holding, blobs, index }, session, keep);
 
   return {
     name,
     directory,
     async resolve(reference, { signal } = {}) {
       refuseAborted(signal);
+      if (isDigest(reference)) await session.markIfLayout(signal);
       return isDigest(reference) ? described(reference, 'Cannot resolve') : named(reference);
     },
     async fetch(target, { range, signal } = {}) {
@@ -109,10 +116,9 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
     },
     pushFrom: (target, open, options = {}) => push(target, open, true, options),
     async tag(given, tagName, { signal } = {}) {
-      refuseAborted(signal);
       checkName(tagName);
-      const target = await entered(parseDescriptor(given), `Cannot give the name "${tagName}" to`);
-      await change((now) => withName(now, target, tagName), signal);
+      const make: Make = (now, target) => withName(now, target, tagName);
+      await enter(given, `Cannot give the name "${tagName}" to`, make, signal);
     },
     async untag(tagName, { signal } = {}) {
       refuseAborted(signal);
@@ -123,6 +129,7 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
       }, signal);
     },
     keep,
+    begin: session.begin,
     async tags({ signal } = {}) {
       refuseAborted(signal);
       const names = (await index.read()).entries.map(nameOf).filter((each) => each !== undefined);

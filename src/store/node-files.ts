@@ -66,7 +66,7 @@ export function nodeFiles(): Files {
       return (await attempt('touch', path, absent, () => done(fs.utimes(path, now, now)))) ?? false;
     },
     syncDirectory: async (path) => {
-      const handle = await fs.open(path, 'r').catch(() => undefined);
+      const handle = await attempt('sync', path, [], () => fs.open(path, 'r')).catch(() => undefined);
       await handle?.sync().catch(() => {});
       await handle?.close();
     },

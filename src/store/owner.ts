@@ -1,10 +1,11 @@
 import { builtin } from '../runtime.ts';
+import { systemCode } from './fault.ts';
 
 /** Who holds a file, as its name tells: `host-process-start-random`. */
 export interface Owners {
   /** A name that nobody else has: the process, and a number drawn by lot. */
   next(): string;
-  /** Whether that owner's process is running; undefined where only time can tell: another machine's, or no such name. */
+  /** Whether that owner's process is running; undefined where only time can tell: another machine's, or one that the system hides. */
   isRunning(owner: string): boolean | undefined;
 }
 
@@ -27,21 +28,26 @@ export function processOwners(): Owners {
 function createOwners(): Owners {
   const host = hostOf();
   const pid = globalThis.process?.pid ?? 0;
-  const start = startOf('self') ?? '0';
+  const start = startOf('self')?.ticks ?? '0';
+  // What all names of this process have in common, also where nothing tells when it began.
+  const own = random();
   return {
-    next: () => `${host}-${pid}-${start}-${random()}`,
+    next: () => `${host}-${pid}-${start}-${own}${random()}`,
     isRunning: (owner) => {
-      const [, itsHost, itsPid, itsStart] = grammar.exec(owner) ?? [];
+      const [, itsHost, itsPid, itsStart, itsRandom] = grammar.exec(owner) ?? [];
       if (itsHost !== host || itsPid === undefined) return undefined;
+      if (itsPid === `${pid}` && itsRandom?.startsWith(own)) return true;
+      if (isProcess(Number(itsPid)) === false) return false;
+      // There is a process of that number. Which one may be secret (hidepid), or not to be read just now.
       const found = startOf(itsPid);
-      if (itsStart !== '0' && start !== '0') return found === itsStart;
-      return isProcess(Number(itsPid));
+      if (found?.isOver) return false;
+      return found === undefined || itsStart === '0' ? undefined : found.ticks === itsStart;
     },
   };
 }
 
 const random = (): string =>
-  [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  [...crypto.getRandomValues(new Uint8Array(3))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /**
  * One machine since its start, and one set of processes on it: a container has numbers of its own, and containers that
@@ -56,33 +62,39 @@ function hostOf(): string {
       return '';
     }
   };
+  // Where Linux does not say, this process is a machine of its own to all others: numbers may mean anything.
+  const unknown = globalThis.process?.platform === 'linux' ? random() : '';
   const parts = [
     ask(() => builtin('node:os')?.hostname()),
-    ask(() => fs?.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')),
-    ask(() => fs?.readlinkSync('/proc/self/ns/pid')),
+    ask(() => fs?.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')) || unknown,
+    ask(() => fs?.readlinkSync('/proc/self/ns/pid')) || unknown,
   ];
   const hash = builtin('node:crypto')?.createHash('sha256').update(parts.join('\n')).digest('hex') ?? '';
   return hash.slice(0, 12).padEnd(12, '0');
 }
 
-/** When a process began, in ticks since the machine did; tells it from a later one of the same number. Linux only. */
-function startOf(pid: string): string | undefined {
+/**
+ * When a process began, in ticks since the machine did, which tells it from a later one of the same number; and whether
+ * it holds nothing any more, as a zombie. Undefined where that cannot be read. Linux only.
+ */
+function startOf(pid: string): { readonly ticks: string; readonly isOver: boolean } | undefined {
   try {
     const text = builtin('node:fs')?.readFileSync(`/proc/${pid}/stat`, 'utf8') ?? '';
     // The second field is the program's name in parentheses, which may hold anything. proc(5): starttime is the 22nd.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    // A zombie holds nothing any more.
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+    const [state, ticks] = [fields[0], fields[19]];
+    return ticks === undefined ? undefined : { ticks, isOver: state === 'Z' || state === 'X' };
   } catch {
     return undefined;
   }
 }
 
-function isProcess(pid: number): boolean {
+/** Whether there is a process of that number; undefined where the system does not say. */
+function isProcess(pid: number): boolean | undefined {
   try {
-    globalThis.process?.kill(pid, 0);
-    return true;
+    return globalThis.process?.kill(pid, 0);
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    const code = systemCode(error);
+    return code === 'ESRCH' ? false : code === 'EPERM' ? true : undefined;
   }
 }

@@ -11,12 +11,14 @@ import { sweep } from './garbage.ts';
 import type { Held } from './held.ts';
 import { hold } from './hold.ts';
 import type { Holding } from './others.ts';
+import type { Session } from './session.ts';
 import { inTurn } from './turns.ts';
 import type { Layout } from './verify.ts';
 
 /** How content comes into a layout, which it makes if there is none. What refers to other content is kept by `keep`. */
 export function createPush(
   { holding, blobs, index }: Layout,
+  session: Pick<Session, 'mark'>,
   keep: (target: Descriptor, options: PushOptions) => Promise<void>,
 ) {
   /** Directories that are made. */
@@ -33,6 +35,7 @@ export function createPush(
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
     await prepare(target.digest, options.signal);
+    await session.mark(options.signal);
     try {
       await pushBlob(holding, blobs, { target, open, isResumed }, options);
     } catch (error) {

@@ -2,15 +2,21 @@ import { abortError } from '../deadline.ts';
 import type { Digest } from '../oci/digest.ts';
 import { algorithmOf } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
+import { storeError, systemCode } from './fault.ts';
 import type { IndexFile } from './index-file.ts';
+import { noIndex, noLayout } from './index-text.ts';
 import type { Holding } from './others.ts';
 import { type Reached, walk } from './walk.ts';
 import { hashFile } from './writer.ts';
 
 /** A content that is not as it should be. */
 export interface WrongContent {
-  readonly digest: Digest;
-  /** Absolute path of its file. */
+  /** Undefined where it is `index.json` that is missing. */
+  readonly digest: Digest | undefined;
+  /**
+   * Absolute path of its file. Nothing puts other bytes at a name that is taken: remove the file, and the next pull
+   * brings it again.
+   */
   readonly path: string;
   /** The digest of what is there, or what is wrong with the document. */
   readonly found: string;
@@ -64,13 +70,17 @@ export interface Layout {
 export async function verifyLayout(layout: Layout, { signal, onProgress }: VerifyOptions): Promise<LayoutReport> {
   const { holding, blobs, index } = layout;
   const entries = await index.read();
-  const { digests, strangers } = await blobs.list();
   const wrong: WrongContent[] = [];
+  const directory = holding.join(holding.folder, '..');
+  const state = await index.state();
+  if (state === 'none') throw storeError('verify', directory, noLayout);
+  if (state === 'lost') wrong.push({ digest: undefined, path: holding.join(directory, 'index.json'), found: noIndex });
+  const { digests, strangers } = await blobs.list();
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
     if (signal?.aborted) throw abortError(signal.reason);
     const path = blobs.pathOf(digest);
-    const hashed = await hashFile(holding.files, path, { algorithm: algorithmOf(digest), signal });
+    const hashed = await hashFile(holding.files, path, { algorithm: algorithmOf(digest), signal }).catch(unreadable);
     // Removed by somebody since it was listed.
     if (!hashed) continue;
     if (hashed.digest !== digest) wrong.push({ digest, path, found: hashed.digest });
@@ -78,7 +88,7 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
     bytes += hashed.size;
     onProgress?.({ digest, checked, contents: digests.length, bytes });
   }
-  const isWrong = new Set<string>(wrong.map(({ digest }) => digest));
+  const isWrong = new Set<string>(wrong.map(({ digest }) => digest ?? ''));
   const reached: Reached[] = [];
   const onFault = (digest: string, error: Error): void => {
     if (!isWrong.has(digest))
@@ -89,8 +99,16 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
   return { checked, bytes, wrong, ...absences(reached), strangers, partials };
 }
 
+/** What is wrong where no file can be read, though the file system as a whole does its part. */
+function unreadable(error: unknown): { readonly digest: string; readonly size: number } {
+  const code = systemCode(error instanceof Error ? error.cause : undefined);
+  if (code === 'EISDIR') return { digest: 'a directory, where a file is expected', size: 0 };
+  if (code === 'EIO') return { digest: 'the disk failed to read it (EIO)', size: 0 };
+  throw error;
+}
+
 /** What is not here, and whether it has to be. */
-function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missing' | 'notCopied'> {
+export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missing' | 'notCopied'> {
   const byDigest = new Map<string, Reached>(reached.map((one) => [one.descriptor.digest, one]));
   const known = new Map<string, boolean>();
   const isComplete = (digest: string): boolean => {

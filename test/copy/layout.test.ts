@@ -12,6 +12,7 @@ import { serve } from '../../src/server/serve.ts';
 import { layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { sampleOf } from '../contract/source.ts';
+import { fill } from '../contract/store.ts';
 import { errorOf } from '../support/hosts.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, record, statesOf, watched } from './support.ts';
 
@@ -101,6 +102,38 @@ test('a copy that broke off is gone on with by a later one, from where it stood'
   expect(copied).toBeLessThan(3_100_000);
   expect(fetched.filter((digest) => digest === big.descriptor.digest)).toHaveLength(1);
   expect(await heldBy(layoutStore(directory), built.parts)).toEqual(digestsOf(built.parts));
+});
+
+test('a layout that is tidied all the while keeps what is copied into it, and what was here for it', async () => {
+  const layers = Array.from({ length: 30 }, (_, place) => sampleOf(new Uint8Array(1_000).fill(place)));
+  const built = image('app', { layers });
+  await fill(layoutStore(directory), layers.slice(20));
+  const { source } = watched(await filled(built), () => new Promise((resolve) => setTimeout(resolve, 5)));
+  let isOver = false;
+  let refused = 0;
+  const tidy = async (): Promise<void> => {
+    while (!isOver) {
+      const error = await layoutStore(directory)
+        .gc()
+        .then(
+          () => undefined,
+          (thrown: RegistryError) => thrown,
+        );
+      if (error) {
+        expect([error.code, error.message]).toEqual(['STORE_ERROR', expect.stringContaining('somebody is writing')]);
+        refused += 1;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  const tidying = tidy();
+  await copy(source, layoutStore(directory), 'latest', { concurrency: 1 });
+  isOver = true;
+  await tidying;
+  expect(refused).toBeGreaterThan(0);
+  await layoutStore(directory).gc();
+  expect(await heldBy(layoutStore(directory), built.parts)).toEqual(digestsOf(built.parts));
+  expect((await readdir(directory)).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
 });
 
 test('two copies into one directory share the work', async () => {

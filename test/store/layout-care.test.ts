@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mediaTypes } from '../../src/oci/manifest.ts';
-import { type LayoutStore, layoutStore } from '../../src/store/layout.ts';
+import { createLayout, type LayoutStore, layoutStore } from '../../src/store/layout.ts';
+import { nodeFiles } from '../../src/store/node-files.ts';
 import { documentOf, referring } from '../contract/lists.ts';
 import { failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
@@ -41,10 +42,47 @@ describe('verify', () => {
     expect(seen).toEqual([1, 7, 2, 7, 3, 7, 4, 7, 5, 7, 6, 7, 7, 7]);
   });
 
-  test('an empty layout, or none, has nothing wrong', async () => {
-    expect(await layoutStore(join(directory, 'none')).verify()).toMatchObject({ checked: 0, wrong: [], missing: [] });
-    expect(await layoutStore(join(directory, 'none')).gc()).toEqual({ removed: [], partials: 0, bytes: 0 });
+  test('an empty layout has nothing wrong', async () => {
+    await fill(store, [config]);
+    await rm(pathOf(config));
+    expect(await store.verify()).toMatchObject({ checked: 0, wrong: [], missing: [] });
+  });
+
+  test.each(['none', ''])('a directory that is no layout is refused, not sound: "%s"', async (name) => {
+    const none = layoutStore(join(directory, name));
+    for (const look of [() => none.verify(), () => none.gc(), () => none.gc({ dryRun: true })]) {
+      const refused = look();
+      await expect(refused).rejects.toEqual(failsWith('STORE_ERROR'));
+      await expect(refused).rejects.toThrow(`"${join(directory, name)}": there is no image layout`);
+    }
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  test('an index.json that is lost is wrong, and the next push makes another', async () => {
+    await fill(store, [config, a, shared, named(first, 'v1')]);
+    await rm(join(directory, 'index.json'));
+    const { wrong, checked } = await store.verify();
+    const path = join(directory, 'index.json');
+    expect({ wrong, checked }).toEqual({
+      wrong: [{ digest: undefined, path, found: expect.stringContaining('missing') }],
+      checked: 4,
+    });
+    await fill(layoutStore(directory), [named(first, 'v1')]);
+    expect(await store.verify()).toMatchObject({ checked: 4, wrong: [], missing: [] });
+  });
+
+  test('a file beside the algorithms is a stranger, and a directory at the name of content is wrong', async () => {
+    await fill(store, [config, a, shared, named(first, 'v1')]);
+    const stray = join(directory, 'blobs', '.DS_Store');
+    await writeFile(stray, 'x');
+    await rm(pathOf(a));
+    await mkdir(pathOf(a));
+    await mkdir(pathOf(b));
+    const { wrong, strangers } = await store.verify();
+    expect(wrong.map(({ path }) => path).sort()).toEqual([pathOf(a), pathOf(b)].sort());
+    expect(wrong[0]?.found).toContain('a directory');
+    expect(strangers).toEqual([stray]);
+    expect(await store.gc()).toEqual({ removed: [], partials: 0, bytes: 0 });
   });
 
   test('changed content is told with what it is now, also where it is a manifest', async () => {
@@ -159,6 +197,117 @@ describe('gc', () => {
     await expect(store.push(shared.descriptor, broken())).rejects.toThrow('dead');
     expect(await store.gc()).toEqual({ removed: [], partials: 1, bytes: 1 });
     expect(await readdir(directory)).not.toContain('.ocifetch');
+  });
+
+  test('without its index.json, nothing is removed', async () => {
+    await fill(store, [config, a, shared, named(first, 'v1')]);
+    await rm(join(directory, 'index.json'));
+    await expect(store.gc()).rejects.toEqual(failsWith('STORE_ERROR'));
+    await expect(store.gc()).rejects.toThrow('"index.json" is missing');
+    expect(await kept()).toHaveLength(4);
+  });
+
+  test.each([
+    ['of an entry', named(first, 'v1'), first],
+    ['of the only image of an index', named(index(first), 'v1'), first],
+  ])('without the manifest %s nothing is removed, as nothing tells what it needs', async (_of, root, lost) => {
+    await fill(store, [config, a, shared, { descriptor: first.descriptor, bytes: first.bytes }, root]);
+    await rm(pathOf(lost));
+    const before = await kept();
+    await expect(store.gc()).rejects.toEqual(failsWith('STORE_ERROR'));
+    await expect(store.gc()).rejects.toThrow(lost.descriptor.digest);
+    expect(await kept()).toEqual(before);
+  });
+
+  test('a dry run writes nothing', async () => {
+    await fill(store, [config]);
+    const files = nodeFiles();
+    const closed = async (): Promise<never> => {
+      throw new Error('read-only');
+    };
+    const open: typeof files.open = (path, mode) => (mode === 'read' ? files.open(path, mode) : closed());
+    const readOnly = { ...files, open, remove: closed, rename: closed, makeDirectory: closed, touch: closed };
+    const looking = createLayout(directory, { files: readOnly });
+    expect((await looking.gc({ dryRun: true })).removed).toEqual(digests(config));
+    await expect(looking.gc()).rejects.toThrow('read-only');
+  });
+
+  test('it keeps away from work that has begun, also between two pushes', async () => {
+    const end = store.begin();
+    await fill(store, [config, a]);
+    await expect(layoutStore(directory).gc()).rejects.toThrow('somebody is writing');
+    await fill(store, [shared, named(first, 'v1')]);
+    await Promise.all([end(), end()]);
+    expect((await layoutStore(directory).gc()).removed).toEqual([]);
+    expect(await readdir(directory)).not.toContain('.ocifetch');
+  });
+
+  test('what work that has begun found here is kept for it; before, nothing is made', async () => {
+    await fill(store, [config, a, shared, first]);
+    const work = layoutStore(directory);
+    const end = work.begin();
+    expect(await readdir(directory)).not.toContain('.ocifetch');
+    await work.resolve(config.descriptor.digest);
+    await expect(store.gc()).rejects.toThrow('somebody is writing');
+    await end();
+    expect((await store.gc()).removed).toHaveLength(4);
+  });
+
+  test('work whose sign of life was taken away gets no name: its content may be gone', async () => {
+    const end = store.begin();
+    await fill(store, [config, a, shared, first]);
+    const folder = join(directory, '.ocifetch');
+    for (const name of await readdir(folder)) await rm(join(folder, name));
+    await expect(store.tag(first.descriptor, 'v1')).rejects.toEqual(failsWith('STORE_ERROR'));
+    await end();
+    await layoutStore(directory).tag(first.descriptor, 'v1');
+  });
+
+  test('work that begins while it is under way waits for its end', async () => {
+    await fill(store, [config, a, named(manifest, 'v1')]);
+    let goOn = (): void => {};
+    const until = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let isAt = false;
+    const files = nodeFiles();
+    const slow = {
+      ...files,
+      remove: async (path: string) => {
+        if (path === pathOf(a)) {
+          isAt = true;
+          await until;
+        }
+        return files.remove(path);
+      },
+    };
+    const collecting = createLayout(directory, { files: slow }).gc();
+    await expect.poll(() => isAt).toBe(true);
+    const end = store.begin();
+    const found = store.resolve(a.descriptor.digest);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    goOn();
+    await expect(found).rejects.toEqual(failsWith('NOT_FOUND'));
+    expect((await collecting).removed).toEqual(digests(a));
+    await end();
+  });
+
+  test('content that was collected since it was pushed gets no name', async () => {
+    await fill(store, [config, a, shared, first]);
+    const files = nodeFiles();
+    let isLate = false;
+    const late = {
+      ...files,
+      // The last moment before the index is held.
+      syncDirectory: async (path: string) => {
+        if (!isLate && (await layoutStore(directory).gc()).removed.length > 0) isLate = true;
+        await files.syncDirectory(path);
+      },
+    };
+    await expect(createLayout(directory, { files: late }).tag(first.descriptor, 'v1')).rejects.toEqual(
+      failsWith('NOT_FOUND'),
+    );
+    expect([isLate, await store.tags()]).toEqual([true, []]);
   });
 
   test('while somebody writes it is refused', async () => {

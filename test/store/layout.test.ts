@@ -196,13 +196,13 @@ describe('what others wrote', () => {
   const bad: readonly [title: string, files: Record<string, string>, code: string, says: string][] = [
     ['no oci-layout', { 'index.json': '{}' }, 'STORE_ERROR', 'no "oci-layout"'],
     ['another kind of directory', { 'README.md': '#' }, 'STORE_ERROR', 'README.md'],
-    ['an oci-layout that is not JSON', { 'oci-layout': 'x' }, 'BAD_RESPONSE', 'oci-layout": not JSON'],
+    ['an oci-layout that is not JSON', { 'oci-layout': 'x' }, 'STORE_ERROR', 'oci-layout": not JSON'],
     ['an unknown version', { 'oci-layout': '{"imageLayoutVersion":"2.0.0"}' }, 'STORE_ERROR', '"2.0.0"'],
-    ['an index.json that is not JSON', { 'index.json': '{"manifests":[' }, 'BAD_RESPONSE', 'index.json": not JSON'],
-    ['an empty index.json', { 'index.json': '' }, 'BAD_RESPONSE', 'index.json": no bytes'],
-    ['a list that is none', { 'index.json': '{"manifests":{}}' }, 'BAD_RESPONSE', 'manifests is not a list'],
-    ['an entry that is none', { 'index.json': '{"manifests":[7]}' }, 'BAD_RESPONSE', 'manifests[0] is not an object'],
-    ['another schema', { 'index.json': '{"schemaVersion":1}' }, 'BAD_RESPONSE', 'schemaVersion "1"'],
+    ['an index.json that is not JSON', { 'index.json': '{"manifests":[' }, 'STORE_ERROR', 'index.json": not JSON'],
+    ['an empty index.json', { 'index.json': '' }, 'STORE_ERROR', 'index.json": no bytes'],
+    ['a list that is none', { 'index.json': '{"manifests":{}}' }, 'STORE_ERROR', 'manifests is not a list'],
+    ['an entry that is none', { 'index.json': '{"manifests":[7]}' }, 'STORE_ERROR', 'manifests[0] is not an object'],
+    ['another schema', { 'index.json': '{"schemaVersion":1}' }, 'STORE_ERROR', 'schemaVersion "1"'],
   ];
   test.each(bad)('%s is refused, and the file named', async (title, files, code, says) => {
     const version =

@@ -1,0 +1,56 @@
+import { RegistryError } from '../errors.ts';
+import { parseDocumentText } from '../oci/json.ts';
+import { quote } from '../oci/quote.ts';
+import { entryOf, type LayoutIndex } from './entries.ts';
+import { storeError } from './fault.ts';
+import type { Holding } from './others.ts';
+import { readFile } from './small-files.ts';
+
+/** Most bytes of an `index.json` that is read. */
+export const mostBytes = 67_108_864;
+/** The only version of a layout there is. */
+export const version = '1.0.0';
+
+/** What is wrong with a directory that is to be looked after. */
+export const noLayout = 'there is no image layout, neither "oci-layout" nor "index.json"';
+export const noIndex = '"index.json" is missing, which tells what belongs here; pull again, or bring it back';
+
+/** Refuses what is neither a layout of a known version, or being made one, nor empty; hidden files are nobody's content. */
+export async function checkLayout({ files, join }: Holding, directory: string, hasIndex: boolean): Promise<void> {
+  const path = join(directory, 'oci-layout');
+  const bytes = await readFile(files, path, mostBytes);
+  if (bytes) {
+    const { imageLayoutVersion: found } = parseObject(bytes, path);
+    if (found === version) return;
+    throw storeError('use', path, `imageLayoutVersion ${quote(found)}, only "${version}" is known`);
+  }
+  const names = hasIndex ? ['index.json'] : ((await files.list(directory)) ?? []);
+  const [stranger] = names.filter((name) => !name.startsWith('.') && name !== 'lost+found');
+  if (stranger === undefined || (await files.facts(path))) return;
+  throw storeError('use directory', directory, `no image layout, as there is ${quote(stranger)} but no "oci-layout"`);
+}
+
+/** What `index.json` says, as far as it can be told from its form. */
+export function parseIndex(bytes: Uint8Array, path: string): LayoutIndex {
+  const { manifests, ...document } = parseObject(bytes, path);
+  if (document.schemaVersion !== undefined && document.schemaVersion !== 2) {
+    throw bad(path, `schemaVersion ${quote(document.schemaVersion)}, expected 2`);
+  }
+  const list = manifests ?? [];
+  if (!Array.isArray(list)) throw bad(path, 'manifests is not a list');
+  const strange = list.findIndex((raw) => typeof raw !== 'object' || raw === null || Array.isArray(raw));
+  if (strange !== -1) throw bad(path, `manifests[${strange}] is not an object`);
+  return { document, entries: list.map(entryOf) };
+}
+
+function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
+  try {
+    return parseDocumentText(bytes);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw bad(path, message.replace(/^Cannot read manifest: /, ''), error);
+  }
+}
+
+const bad = (path: string, found: string, cause?: unknown): RegistryError =>
+  new RegistryError('STORE_ERROR', `Cannot read ${quote(path)}: ${found}`, { cause });

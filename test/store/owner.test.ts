@@ -1,0 +1,60 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterEach, expect, test } from 'vitest';
+import { isOwner, processOwners } from '../../src/store/owner.ts';
+
+const owners = processOwners();
+const own = owners.next();
+const [host = '', , start = ''] = own.split('-');
+const ownerOf = (pid: number | undefined, ticks = start): string => `${host}-${pid}-${ticks}-${'0'.repeat(12)}`;
+
+const { readFileSync } = fs;
+/** The system refuses to tell of processes, as with hidepid or without a file left to open. */
+function hideProcesses(code: string): void {
+  const refuse = (path: string, ...rest: never[]): unknown => {
+    if (/^\/proc\/\w+\/stat$/.test(`${path}`)) throw Object.assign(new Error(code), { code });
+    return (readFileSync as (...all: unknown[]) => unknown)(path, ...rest);
+  };
+  fs.readFileSync = refuse as typeof readFileSync;
+  syncBuiltinESMExports();
+}
+afterEach(() => {
+  fs.readFileSync = readFileSync;
+  syncBuiltinESMExports();
+});
+
+test('names are owners, each its own, and of this process', () => {
+  const names = Array.from({ length: 50 }, () => owners.next());
+  expect(new Set(names).size).toBe(50);
+  expect(names.every(isOwner)).toBe(true);
+  expect(names.every((name) => owners.isRunning(name))).toBe(true);
+});
+
+test('of another machine only time can tell', () => {
+  expect(owners.isRunning(own.replace(host, 'f'.repeat(12)))).toBeUndefined();
+  expect(owners.isRunning('no owner')).toBeUndefined();
+});
+
+test('a process that ended is gone', () => {
+  expect(owners.isRunning(ownerOf(spawnSync(process.execPath, ['--version']).pid, '1'))).toBe(false);
+});
+
+test.each(['ENOENT', 'EMFILE', 'EACCES'])(
+  'where processes are hidden (%s), no living one counts as gone',
+  async (code) => {
+    const child = spawn(process.execPath, ['--eval', 'setTimeout(() => {}, 60_000)'], { stdio: 'ignore' });
+    await once(child, 'spawn');
+    hideProcesses(code);
+    try {
+      expect(owners.isRunning(own)).toBe(true);
+      expect(owners.isRunning(ownerOf(child.pid, '1'))).toBeUndefined();
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(owners.isRunning(ownerOf(child.pid, '1'))).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
