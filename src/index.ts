@@ -6,6 +6,7 @@ export { portableCodecs } from './codec/portable.ts';
 export { firstOf, only, under } from './combine.ts';
 export { parseConfig } from './config/config.ts';
 export { type ConfigFormat, type ConvertOptions, convertConfig } from './config/convert.ts';
+export { credentialsInTurn } from './config/credentials.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { loadConfig, readConfigFiles } from './config/load.ts';
 export type { ConfigFiles, LoadConfigOptions } from './config/load-options.ts';

@@ -4,7 +4,10 @@ export type Login =
   | { readonly identityToken: string }
   | { readonly registryToken: string };
 
-/** The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. */
+/**
+ * The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. It is asked again for each
+ * request to a host that wants a login, and its answer is not kept: what expires is its own to renew, and to keep till then.
+ */
 export interface CredentialProvider {
   (host: string, context: CredentialContext): Promise<Login | undefined> | Login | undefined;
   /** Where it would look, in words, for `plan`; it asks nobody. */

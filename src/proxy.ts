@@ -22,6 +22,43 @@ export function proxyFor(url: URL, { http, https, all, no = [] }: ProxyConfig): 
   return no.some((entry) => isExempt(entry.trim().toLowerCase(), host, port)) ? undefined : proxy;
 }
 
+/** The URL of a proxy that is written as one, or as `host:port`, which is asked over http. */
+export const proxyUrl = (written: string): string =>
+  /^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`;
+
+/** What is wrong with the URL of a proxy, in words; its login is not told. Written without a scheme it is none yet. */
+export function proxyFault(written: string): string | undefined {
+  const url = proxyUrl(written);
+  const shown = JSON.stringify(
+    url
+      .replace(/\/\/.*@/s, '//***@')
+      .replace(/\?.*$/s, '?***')
+      .slice(0, 300),
+  );
+  if (/^socks/i.test(url)) return `found ${shown}, SOCKS proxies are not supported, expected an http or https one`;
+  try {
+    const { protocol, hostname } = new URL(url);
+    if (/^https?:$/.test(protocol) && hostname !== '' && !/[\s\\?#]/.test(url)) return undefined;
+  } catch {}
+  return `found ${shown}, expected an http or https URL, or host:port`;
+}
+
+/** What of the hosts that are asked without a proxy can be no host, in words. It exempts nothing. */
+export const noProxyWarnings = ({ no = [] }: ProxyConfig): string[] =>
+  no
+    .filter((entry) => !isExemption(entry.trim()))
+    .map((entry) => `proxy.no (NO_PROXY): ${JSON.stringify(entry.slice(0, 300))} exempts nothing: ${exemptions}`);
+
+const exemptions = 'expected a host, .domain, host:port, an address, a CIDR block or "*"';
+
+function isExemption(entry: string): boolean {
+  if (entry === '*' || ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry)) return true;
+  const [, host = '', port = '0'] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  const isName = /^(?:\*?\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i.test(host);
+  return Number(port) <= 65_535 && (isName ? !/^[\d.]+$/.test(host) || ipaddr.isValid(host) : ipaddr.isValid(bare));
+}
+
 function isThisMachine(host: string): boolean {
   if (host === 'localhost' || host.endsWith('.localhost')) return true;
   return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
@@ -52,9 +89,10 @@ export function proxyFromEnvironment(environment: Readonly<Record<string, string
     const value = environment[name.toLowerCase()] ?? environment[name.toUpperCase()];
     return value === undefined || value.trim() === '' ? undefined : value.trim();
   };
-  const withScheme = (value: string | undefined): string | undefined =>
-    value === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`;
-  const [http, https, all] = ['http_proxy', 'https_proxy', 'all_proxy'].map((name) => withScheme(named(name)));
+  const [http, https, all] = ['http_proxy', 'https_proxy', 'all_proxy'].map((name) => {
+    const value = named(name);
+    return value === undefined ? undefined : proxyUrl(value);
+  });
   const no = named('no_proxy')
     ?.split(/[\s,]+/)
     .filter((entry) => entry !== '');

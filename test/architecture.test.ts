@@ -48,12 +48,17 @@ const nodeConfigFiles = [
   'config/load',
   'config/load-config',
   'config/load-hosts-directory',
+  'config/load-registries-conf',
+  'config/load-certificates',
   'config/files',
+  'config/read-file',
   'config/hosts-toml',
   'config/registries-yaml',
   'config/registries-conf',
   'config/docker-config',
   'config/credential-helper',
+  'config/find-program',
+  'config/process-group',
 ];
 
 /** Why a file has more than 150 lines. More than 250 are not allowed at all. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { proxyFor, proxyFromEnvironment } from '../src/proxy.ts';
+import { noProxyWarnings, proxyFault, proxyFor, proxyFromEnvironment, proxyUrl } from '../src/proxy.ts';
 
 const proxies = { http: 'http://plain:1', https: 'http://secure:2' };
 
@@ -62,4 +62,46 @@ test('the environment names proxies in either case, and the lower one wins', () 
     no: ['a.example', '.b.example', '10.0.0.0/8'],
   });
   expect(proxyFromEnvironment({})).toEqual({});
+});
+
+test.each([
+  ['proxy:3128', 'http://proxy:3128'],
+  ['http://proxy:3128', 'http://proxy:3128'],
+  ['https://joe:pass@proxy', 'https://joe:pass@proxy'],
+])('%j is the proxy %s', (written, url) => {
+  expect(proxyFault(written)).toBeUndefined();
+  expect(proxyUrl(written)).toBe(url);
+});
+
+test.each([
+  ['socks5h://joe:hunter2@p:1', 'found "socks5h://***@p:1", SOCKS proxies are not supported'],
+  ['ftp://p', 'found "ftp://p", expected an http or https URL, or host:port'],
+  ['http://p?token=hunter2', 'found "http://p?***", expected'],
+  ['a b', 'found "http://a b", expected'],
+])('%j is no proxy, and its login is not told', (written, fault) => {
+  expect(proxyFault(written)).toContain(fault);
+  expect(proxyFault(written)).not.toContain('hunter2');
+});
+
+test('what exempts nothing from a proxy is told, and nothing else', () => {
+  const right = [
+    '*',
+    'a.example',
+    '.a.example',
+    '*.a.example',
+    'a:5000',
+    '10.0.0.1',
+    '[::1]:80',
+    '::1',
+    '10.0.0.0/8',
+    'fd00::/8',
+  ];
+  expect(noProxyWarnings({ no: right })).toEqual([]);
+  const wrong = ['10.0.0.0/33', 'https://quay.io', 'quay.io.', 'a:70000', '300.1.1.1', 'a b'];
+  expect(noProxyWarnings({ no: [...right, ...wrong] })).toEqual(
+    wrong.map(
+      (entry) =>
+        `proxy.no (NO_PROXY): "${entry}" exempts nothing: expected a host, .domain, host:port, an address, a CIDR block or "*"`,
+    ),
+  );
 });

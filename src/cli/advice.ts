@@ -1,37 +1,7 @@
+import { type Settings, settingsOf } from './advice-settings.ts';
 import type { FileNames } from './config-files.ts';
 import type { Examined } from './examine.ts';
 import type { Step } from './probes.ts';
-
-/** What a setting is called in the file that a host is declared in. */
-interface Settings {
-  readonly ca: string;
-  readonly skip: string;
-  readonly url: string;
-  readonly login: string;
-}
-
-const ownSettings: Settings = {
-  ca: 'tls.ca',
-  skip: 'tls.insecureSkipVerify: true',
-  url: 'url',
-  login: 'credentials',
-};
-
-/** By how the name of the file ends. */
-const settingsOfFiles: readonly (readonly [RegExp, Settings])[] = [
-  [/hosts\.toml$/, { ca: 'ca', skip: 'skip_verify = true', url: '[host."…"]', login: 'docker login' }],
-  [
-    /registries\.ya?ml$/,
-    {
-      ca: 'configs."HOST".tls.ca_file',
-      skip: 'configs."HOST".tls.insecure_skip_verify: true',
-      url: 'endpoint',
-      login: 'configs."HOST".auth',
-    },
-  ],
-  [/\.conf$/, { ca: 'certs.d/HOST/ca.crt', skip: 'insecure = true', url: 'location', login: 'podman login' }],
-  [/\.regctl.*\.json$/, { ca: 'regcert', skip: 'tls: insecure', url: 'hostname', login: 'regctl registry login' }],
-];
 
 const untrusted = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -49,32 +19,9 @@ export function adviceOf(examined: Examined, names: FileNames = new Map()): stri
   const { settings, where } = settingsOf(examined, names);
   return (
     byCertificate(step, settings, where) ??
-    byConnection(step, examined, settings) ??
+    byConnection(step, examined, settings, where) ??
     byAnswer(step, examined, settings, where)
   );
-}
-
-/** What is to be changed, and where; of a host that no file names, what is to be written. */
-function settingsOf({ endpoint: { declaredAt, url } }: Examined, names: FileNames) {
-  const host = new URL(url).host.replace(/^registry-1\.docker\.io$/, 'docker.io');
-  if (declaredAt === undefined) {
-    const tls = `registries["${host}"].origin.tls`;
-    const settings = { ...ownSettings, ca: `${tls}.ca`, skip: `${tls}.insecureSkipVerify: true`, url: 'the reference' };
-    return { settings, where: "in ocifetch's own file" };
-  }
-  const file = declaredAt.replace(/(?::\d+)+$/, '');
-  const found = settingsOfFiles.find(([name]) => name.test(names.get(file) ?? file))?.[1] ?? ownSettings;
-  const where = `at ${declaredAt}`;
-  const named = (setting: string): string => setting.replace('HOST', host);
-  return {
-    settings: {
-      ca: named(found.ca),
-      skip: named(found.skip),
-      url: `${found.url} ${where}`,
-      login: named(found.login),
-    },
-    where,
-  };
 }
 
 /** The step that the verdict hangs on: the manifest, where it was asked for. */
@@ -87,7 +34,7 @@ function decisive(steps: readonly Step[]): Step | undefined {
   return token ?? page ?? last;
 }
 
-function byCertificate({ code = '' }: Step, { ca, skip, url }: Settings, where: string): string | undefined {
+function byCertificate({ code = '' }: Step, { ca, skip, url, client }: Settings, where: string): string | undefined {
   if (untrusted.has(code))
     return `The certificate is signed by nobody this machine trusts: name the CA's file as ${ca} ${where}, or NODE_EXTRA_CA_CERTS; ${skip} trusts anybody`;
   if (code === 'CERT_HAS_EXPIRED')
@@ -98,14 +45,15 @@ function byCertificate({ code = '' }: Step, { ca, skip, url }: Settings, where: 
   if (/^(?:EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/.test(code))
     return `It does not speak TLS: write http:// in ${url}, if that is meant`;
   if (/^ERR_SSL_.*(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA)/.test(code))
-    return `It wants a client certificate, or another: name one beside ${ca} ${where}`;
+    return `It wants a client certificate, or another: name one as ${client} ${where}`;
   return undefined;
 }
 
 function byConnection(
   { name, code = '' }: Step,
-  { endpoint: { proxy } }: Examined,
-  { url }: Settings,
+  { endpoint: { proxy, tls, url: root } }: Examined,
+  { url, client }: Settings,
+  where: string,
 ): string | undefined {
   const what = proxy === undefined ? `${url}` : `the proxy ${proxy}`;
   if (/^(?:ENOTFOUND|EAI_AGAIN|EAI_FAIL|ENODATA)$/.test(code))
@@ -118,8 +66,15 @@ function byConnection(
       ? `It does not answer: a firewall may drop it${proxy === undefined ? ', or it may be reached through a proxy only: set HTTPS_PROXY' : ''}; else correct ${what}`
       : 'It takes too long: look at its load, or give it more time with --timeout';
   }
-  if (code === 'ECONNRESET' || code === 'UND_ERR_SOCKET')
-    return `It hangs up: it may speak another protocol, or not to this machine; look at its log`;
+  if (code === 'ECONNRESET' || code === 'UND_ERR_SOCKET') {
+    const isAfterTls = root.startsWith('https:') && name !== 'tls' && name !== 'tcp';
+    const certificate =
+      tls?.cert === undefined ? `want a client certificate (${client} ${where})` : 'refuse the client certificate';
+    const what = isAfterTls
+      ? `${certificate}, or speak another protocol`
+      : 'speak another protocol, or not to this machine';
+    return `It hangs up: it may ${what}; look at its log`;
+  }
   return undefined;
 }
 
@@ -127,6 +82,8 @@ function byAnswer(step: Step, examined: Examined, { login, url }: Settings, wher
   const { code, status, name } = step;
   const { credentials, repository, rewrite } = examined.endpoint;
   const { host } = new URL(examined.endpoint.url);
+  const after = examined.steps.find(({ retryAfter }) => retryAfter !== undefined)?.retryAfter;
+  const later = after === undefined ? '' : /^\d+$/.test(after) ? ` ${after} s` : ` until ${after}`;
   if (code === 'WEB_PAGE' || code === 'BAD_RESPONSE')
     return `What answers is no registry: a login page, a proxy, or another path; correct ${url}`;
   if (status === 401 || code === 'UNAUTHORIZED')
@@ -137,8 +94,12 @@ function byAnswer(step: Step, examined: Examined, { login, url }: Settings, wher
     const who = credentials === undefined ? 'Nobody without a login' : `The login of ${credentials} is not one that`;
     return `${who} may read "${repository}" there: ask for access${rewrite ? `, or correct the rewrite "${rewrite.pattern}" ${where}` : ''}`;
   }
+  if (code === 'TOO_MANY_REDIRECTS')
+    return `It sends requests on and on: correct ${url}, or ask who runs it about the redirects`;
+  if (code === 'UNSAFE_URL')
+    return `It leads to where it is unsafe to go: ask who runs it about its redirects and its token realm`;
   if (status === 429 || code === 'RATE_LIMITED')
-    return `It has been asked too often: wait${credentials === undefined ? ', log in' : ''}, or put a mirror before it`;
+    return `It has been asked too often: wait${later}${credentials === undefined ? ', log in' : ''}, or put a mirror before it`;
   if (status !== undefined && status >= 500) return 'It fails itself: look at its log, or ask who runs it';
   if (code === 'NOT_FOUND')
     return rewrite

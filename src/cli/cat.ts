@@ -1,7 +1,7 @@
 import { withClient } from './client.ts';
-import type { Command } from './command.ts';
+import { type Command, UsageError } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { writeLines } from './io.ts';
+import { writeJson, writeLines } from './io.ts';
 import { platformOption } from './ls.ts';
 import { openOutput } from './output.ts';
 
@@ -24,11 +24,15 @@ export const catCommand: Command = {
   run: async (given, io) => {
     const [text = '', path = ''] = given.words;
     const { signal } = io;
+    const { output: name } = given.texts;
+    const isJson = given.flags.has('json');
+    if (isJson && (name === undefined || name === '-'))
+      throw new UsageError('Flag "--json" needs -o FILE: stdout has the content');
     await withClient(given, io, async (client) => {
       const files = await client.files(text, { signal, ...platformOption(given.texts.platform) });
       try {
         const file = await files.open(path, { signal, verify: given.flags.has('verify') });
-        const output = await openOutput(given.texts.output, io);
+        const output = await openOutput(name, io);
         try {
           for await (const chunk of file) await output.write(chunk);
           await output.commit();
@@ -38,6 +42,7 @@ export const catCommand: Command = {
         }
         if (!file.verified && !given.flags.has('quiet'))
           writeLines(io.stderr, ['Not verified: a part of the layer was read; --verify reads all of it.']);
+        if (isJson) writeJson(io, { file: name, entry: file.entry, verified: file.verified });
       } finally {
         await files.close();
       }

@@ -1,6 +1,7 @@
 import type { ClientEvent } from '../index.ts';
 import { oneLine } from './io.ts';
-import type { Item, Transfer } from './transfer.ts';
+import type { Item } from './item.ts';
+import type { Transfer } from './transfer.ts';
 import { formatBytes, formatDuration, hostOf, shortDigest } from './units.ts';
 
 /** What becomes of a content that is worth a line. */
@@ -29,20 +30,31 @@ const shortMessage = (message: string | undefined): string | undefined =>
 const usual: ReadonlySet<string> = new Set(['ok', 'NOT_FOUND', 'ABORTED', 'CLOSED']);
 
 /** What a user should know of a host while it happens, each once: that it fails, that it is waited for. */
-export function createHostLines(): (event: ClientEvent) => string | undefined {
+export function createHostLines({ items }: Pick<Transfer, 'items'>): (event: ClientEvent) => string | undefined {
   const told = new Set<string>();
-  return (event) => {
-    if (event.type === 'wait' && event.milliseconds >= 1_000) {
-      return `waiting ${formatDuration(event.milliseconds)} for ${hostOf(event.url)}: ${oneLine(event.reason)}`;
-    }
-    if (event.type !== 'attempt' || usual.has(event.outcome)) return undefined;
-    const text = `${event.host} failed: ${oneLine(shortMessage(event.message) ?? event.outcome)}`;
-    const kind = `${event.host} ${event.outcome}`;
+  const once = (kind: string, text: string): string | undefined => {
     if (told.has(text) || told.has(kind)) return undefined;
     told.add(text).add(kind);
     return text;
   };
+  return (event) => {
+    if (event.type === 'wait' && event.milliseconds >= 1_000) {
+      return `waiting ${formatDuration(event.milliseconds)} for ${hostOf(event.url)}: ${oneLine(event.reason)}`;
+    }
+    const wrong = event.type === 'copy' && event.state === 'begun' ? items.get(event.digest)?.wrong : undefined;
+    if (wrong) return once(`${wrong.host} wrong bytes`, wrongText(wrong));
+    if (event.type !== 'attempt' || usual.has(event.outcome)) return undefined;
+    const text = `${event.host} failed: ${oneLine(shortMessage(event.message) ?? event.outcome)}`;
+    const kind = `${event.host} ${event.outcome}`;
+    return once(kind, text);
+  };
 }
+
+/** Who gave bytes with another digest; where several did, or an earlier time, none of them can be blamed alone. */
+const wrongText = ({ host, isSole }: NonNullable<Item['wrong']>): string =>
+  isSole
+    ? `${host} failed: its bytes have another digest; from the beginning again`
+    : `${host} gave the end of wrong bytes, others their beginning; from the beginning again`;
 
 const line = (digest: string, word: string, text: string): string =>
   `${shortDigest(digest)}  ${word.padEnd(8)}  ${text}`.trimEnd();

@@ -1,11 +1,5 @@
-import {
-  type ClientEvent,
-  type Config,
-  createClient,
-  type Endpoint,
-  type Reference,
-  undiciTransport,
-} from '../index.ts';
+import { type ClientEvent, type Config, createClient, type Endpoint, type Reference } from '../index.ts';
+import { askApi } from './ask-api.ts';
 import { failed } from './failed-step.ts';
 import { type LoginFound, watched } from './login-helpers.ts';
 import { probe, type Step, targetOf } from './probes.ts';
@@ -55,41 +49,6 @@ export async function examine(endpoint: Endpoint, asked: string | undefined, aro
 
 function withLogin({ credentials: _, ...endpoint }: Endpoint, { source }: LoginFound): Endpoint {
   return source === undefined ? endpoint : { ...endpoint, credentials: source };
-}
-
-/** `GET /v2/`, without a login: 200 and 401 are what a registry answers. */
-async function askApi(
-  endpoint: Endpoint,
-  { config, timeout }: Examination,
-): Promise<{ step: Step; skew?: number | undefined }> {
-  const { proxy } = config;
-  const transport = undiciTransport({ timeouts: { connect: timeout, headers: timeout }, proxy });
-  const started = performance.now();
-  const took = (): number => performance.now() - started;
-  try {
-    const headers = { ...endpoint.headers, 'user-agent': 'ocifetch' };
-    const response = await transport({ method: 'GET', url: `${endpoint.url}/`, headers, tls: endpoint.tls });
-    const { status } = response;
-    await response.body.cancel();
-    const type = response.headers['content-type'] ?? '';
-    const isPage = /\bhtml\b/i.test(type);
-    const date = Date.parse(response.headers.date ?? '');
-    return {
-      step: {
-        name: 'api',
-        ok: !isPage && (status === 200 || status === 401),
-        duration: took(),
-        found: isPage ? `${status}, a web page` : String(status),
-        status,
-        ...(isPage && { code: 'WEB_PAGE' }),
-      },
-      ...(!Number.isNaN(date) && { skew: Math.round((Date.now() - date) / 1000) }),
-    };
-  } catch (error) {
-    return { step: failed('api', error, took()) };
-  } finally {
-    await transport.close();
-  }
 }
 
 /** What a run does to learn what a reference names, at this host. */

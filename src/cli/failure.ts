@@ -27,6 +27,8 @@ const hints: Partial<Readonly<Record<ErrorCode, string>>> = {
   STORE_ERROR: 'Mend that, and run the same command again.',
 };
 
+const platformHint = 'Name one with --platform; "--platform all" takes the whole index.';
+
 /** Other advice, by what the message says: beginnings of it, and what is tried next where anything can be. */
 const exceptions: readonly (readonly [RegExp, string?])[] = [
   [/^Cannot write file /],
@@ -34,7 +36,11 @@ const exceptions: readonly (readonly [RegExp, string?])[] = [
   [/^Cannot find /],
   // There is nothing to check in a file that cannot be read, nor in the environment.
   [/^Cannot (?:read config file|use the environment's) /],
-  [/^Cannot choose an image of /, 'Name one with --platform; "--platform all" takes the whole index.'],
+  [/^Cannot choose an image of /, platformHint],
+  // They say what is expected.
+  [/^Cannot (?:parse|use) platform |^Cannot use name /],
+  // A limit, of lists or of files, which no host is to blame for.
+  [/the limit "limits\.pages"|^Cannot list the files of /],
 ];
 
 /**
@@ -46,7 +52,8 @@ export function tellFailure(error: unknown, io: Io, json: 'document' | 'line' | 
   const { code, message, exit } = failureOf(error, io.signal?.aborted ? io.signal.reason : undefined);
   if (json) (json === 'line' ? writeJsonLine : writeJson)(io, { error: { code, message } });
   const hint = hintOf(code, message);
-  const text = manyLines(message);
+  // Said once, in words of the command line.
+  const text = manyLines(hint === platformHint ? message.replace(/; choose one with platform$/, '') : message);
   io.stderr.write(`${paint('red', 'ocifetch:')} ${text}${hint === undefined ? '' : `${ending(text)}${hint}`}\n`);
   if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return exit;
@@ -55,7 +62,7 @@ export function tellFailure(error: unknown, io: Io, json: 'document' | 'line' | 
 const ending = (text: string): string => (text.includes('\n') ? '\n' : /[.?!]$/.test(text) ? ' ' : '. ');
 
 function hintOf(code: string, message: string): string | undefined {
-  if (code === 'USAGE') return 'See "ocifetch --help".';
+  if (code === 'USAGE') return message.includes('--help"') ? undefined : 'See "ocifetch --help".';
   const exception = exceptions.find(([words]) => words.test(message));
   return exception ? exception[1] : hints[code as ErrorCode];
 }

@@ -2,6 +2,7 @@ import { layoutStore } from '../index.ts';
 import type { Command } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { counted, oneLine, writeJson, writeLines } from './io.ts';
+import { mustBeLayout } from './layout-directory.ts';
 import { formatBytes } from './units.ts';
 
 export const gcCommand: Command = {
@@ -19,6 +20,7 @@ export const gcCommand: Command = {
   ],
   run: async (given, io) => {
     const [directory = ''] = given.words;
+    await mustBeLayout(directory);
     const dryRun = given.flags.has('dry-run');
     const garbage = await layoutStore(directory).gc({ dryRun, signal: io.signal });
     if (given.flags.has('json')) writeJson(io, garbage);

@@ -2,7 +2,7 @@ import type { FileEntry } from '../index.ts';
 import { withClient } from './client.ts';
 import type { Command } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type Io, oneLine, send } from './io.ts';
+import { type Io, send } from './io.ts';
 
 export const lsCommand: Command = {
   about:
@@ -73,9 +73,23 @@ function fileLine(entry: FileEntry): string {
     `${uid}/${gid}`.padEnd(7),
     extent.padStart(10),
     modified.toISOString().slice(0, 16).replace('T', ' '),
-    `${oneLine(path) || '.'}${linkPath === undefined ? '' : `${arrow}${oneLine(linkPath)}`}`,
+    `${escaped(path) || '.'}${linkPath === undefined ? '' : `${arrow}${escaped(linkPath)}`}`,
   ].join(' ');
 }
+
+const escapes: ReadonlyMap<string, string> = new Map([
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\\', '\\\\'],
+]);
+
+/** Without what a terminal acts on, and so that different names stay different: `\n`, `\\`, `\u{1b}`. */
+const escaped = (name: string): string =>
+  name.replace(/[\\\p{Cc}\p{Cf}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return escapes.get(character) ?? `\\u{${code.toString(16)}}`;
+  });
 
 /** `rwxr-xr-x`, with setuid, setgid and sticky where they are. */
 function modeText(mode: number): string {

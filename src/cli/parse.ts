@@ -49,6 +49,8 @@ export function checkWords(
   const group = groupOf(name, entries);
   const others = group.length > 0 ? `, or one of: ${group.map((one) => `${name} ${one}`).join(', ')}` : '';
   if (words.length < least) throw new UsageError(`Command "${name}" needs more: ${line}${others}`);
+  if (usage.split(' ').some((word, at) => word === 'DIR' && words[at] === ''))
+    throw new UsageError(`Command "${name}" needs a directory, and its name is empty: ${line}`);
   if (words.length > most) throw new UsageError(`Command "${name}" takes no "${words[most]}": ${line}`);
 }
 

@@ -14,6 +14,8 @@ export interface Step {
   /** The system's, Node's or this package's code of the failure: `ECONNREFUSED`, `DENIED`. */
   readonly code?: string | undefined;
   readonly status?: number | undefined;
+  /** When a host that says "later" wants to be asked again: its Retry-After. */
+  readonly retryAfter?: string | undefined;
   /** The credential helper that failed, `docker-credential-*`, and its failure. */
   readonly helper?: { readonly program: string; readonly found: string; readonly isMissing: boolean } | undefined;
 }

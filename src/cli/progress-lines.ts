@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
+import { type Item, isDone, isRead, isUnderWay, rateOf } from './item.ts';
 import { type Look, layoutOf, marksOf, runningText, signsOf } from './progress-row.ts';
-import { type Item, isDone, isRead, isUnderWay, rateOf, type Transfer } from './transfer.ts';
+import type { Transfer } from './transfer.ts';
 import { formatBytes, formatDuration, formatPart, formatRate, shortDigest } from './units.ts';
 
 /** One frame: a line for each content, or where they do not fit for those that are under way; last the whole. */

@@ -1,5 +1,5 @@
 import type { Paint } from './io.ts';
-import { type Item, rateOf } from './transfer.ts';
+import { type Item, rateOf } from './item.ts';
 import { formatBytes, formatPart, formatRate } from './units.ts';
 
 /** What a terminal shows. */
@@ -73,6 +73,7 @@ export function runningText(item: Item, layout: Layout, look: Look): string {
   const part = item.size === 0 ? 1 : Math.min(1, item.position / item.size);
   const filled = Math.round(part * layout.bar);
   const { host = '' } = item;
+  const marks = marksOf(item, look, layout.isLong).join(' ');
   const shown = host.length <= layout.host ? host : `${host.slice(0, layout.host - cut.length)}${cut}`;
   const drawn = `${paint('cyan', full.repeat(filled))}${paint('dim', empty.repeat(layout.bar - filled))}`;
   const columns = [
@@ -80,7 +81,8 @@ export function runningText(item: Item, layout: Layout, look: Look): string {
     layout.bytes > 0 && formatPart(item.position, item.size).padStart(layout.bytes),
     layout.rate > 0 && (rate === undefined ? '' : formatRate(rate)).padStart(layout.rate),
     layout.host > 0 && shown.padEnd(layout.host),
-    paint('yellow', marksOf(item, look, layout.isLong).join(' ')),
+    // An empty text in a colour would keep the blanks before it.
+    marks !== '' && paint('yellow', marks),
   ];
   return columns
     .filter((column) => column !== false)

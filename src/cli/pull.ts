@@ -4,8 +4,9 @@ import { type Command, type Given, UsageError } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { Interrupted, untilInterrupted } from './interrupted.ts';
 import { type Io, oneLine, painter, writeJsonLine, writeLines } from './io.ts';
+import { isRead } from './item.ts';
 import { summaryLines } from './summary.ts';
-import { isRead, type Transfer } from './transfer.ts';
+import type { Transfer } from './transfer.ts';
 import { formatBytes } from './units.ts';
 import { watch } from './watch.ts';
 
@@ -109,14 +110,17 @@ function tell({ pulled, transfer, directory }: Outcome, given: Given, io: Io): v
   writeLines(io.stdout, [formatReference({ registry, name, digest: descriptor.digest })]);
 }
 
-/** Bytes that the layout has, of contents that are complete or not; a document that is only read is not there yet. */
+/**
+ * Bytes that the layout has, of contents that are complete or not; a document that is only read is not there yet. What a
+ * full disk did not take is counted, too.
+ */
 const keptOf = ({ items }: Transfer): number =>
   [...items.values()]
     .filter((item) => item.mediaType !== '' && !isRead(item))
     .reduce((sum, { position }) => sum + position, 0);
 
 const keptText = (transfer: Transfer, directory: string): string =>
-  `${formatBytes(keptOf(transfer))} are kept in ${oneLine(directory)}, and the same command goes on from there`;
+  `about ${formatBytes(keptOf(transfer))} are kept in ${oneLine(directory)}, and the same command goes on from there`;
 
 /** What a pull that was ended leaves. */
 function interruptedPull(reason: unknown, transfer: Transfer, directory: string): Interrupted {

@@ -19,10 +19,13 @@ export const referrersCommand: Command = {
     const { subject, found } = await withClient(given, io, (client) => ask(client, given, io));
     if (given.flags.has('json')) writeJson(io, found);
     else if (found.length > 0) writeLines(io.stdout, table(found, painter(io, io.stdout)));
-    else writeLines(io.stderr, [`Nothing refers to ${subject}.`]);
+    else writeLines(io.stderr, [`Nothing${ofType(given)} refers to ${subject}.`]);
     return exitCodes.ok;
   },
 };
+
+const ofType = ({ texts: { 'artifact-type': type } }: Given): string =>
+  type === undefined ? '' : ` of type "${oneLine(type)}"`;
 
 async function ask(client: Client, { words: [text = ''], texts }: Given, { signal }: Io) {
   const { reference } = client.plan(text);

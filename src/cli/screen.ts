@@ -23,6 +23,9 @@ export interface Screen {
 export function createScreen(sink: Sink, widthOf: (line: string) => number): Screen {
   let frame: readonly string[] = [];
   let isOpen = false;
+  /** Rows of the terminal when it was last written to, and those of the frame that a shorter one has scrolled away. */
+  let height = 0;
+  let away = 0;
   const restore = (): void => {
     if (isOpen) sink.write(`${wrap}${showCursor}`);
     isOpen = false;
@@ -31,7 +34,12 @@ export function createScreen(sink: Sink, widthOf: (line: string) => number): Scr
     // A terminal that was made narrower has wrapped what was drawn when it was wider.
     const { columns = 80, rows = 24 } = sink;
     const drawn = frame.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0);
-    const back = drawn === 0 ? '\r' : `\r${control}${Math.min(drawn, rows - 1)}A`;
+    // One that was made taller shows again what it had scrolled away.
+    const up = Math.min(drawn + Math.min(away, Math.max(0, rows - height)), rows - 1);
+    // Lines that stay are between them and the frame.
+    away = above.length > 0 ? 0 : drawn + away - up;
+    height = rows;
+    const back = up === 0 ? '\r' : `\r${control}${up}A`;
     // What is above may wrap: it is not drawn again.
     const stays = above.map((line) => `${line}${clearLine}\n`).join('');
     const text = lines.map((line) => `${line}${clearLine}\n`).join('');

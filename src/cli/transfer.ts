@@ -1,27 +1,6 @@
-import { type ClientEvent, isIndexType, isManifestType } from '../index.ts';
+import type { ClientEvent } from '../index.ts';
+import type { Item } from './item.ts';
 import { hostOf } from './units.ts';
-
-/** What is known of one content. */
-export interface Item {
-  readonly digest: string;
-  mediaType: string;
-  readonly size: number;
-  /** `queued` until it is its turn. */
-  stage: 'queued' | 'begun' | 'waiting' | 'present' | 'stored' | 'skipped';
-  position: number;
-  /** Where it went on from an earlier time; 0 where it began at its beginning. */
-  resumedAt: number;
-  /** Who serves it. */
-  host?: string;
-  switches: number;
-  /** All of it was read, and is right; it may have to wait until it is stored. */
-  isVerified: boolean;
-  /** When it was begun, and when it was done. Milliseconds. */
-  begun: number;
-  done?: number;
-  /** Of the last seconds: when, and where it stood. */
-  readonly samples: { readonly time: number; readonly position: number }[];
-}
 
 /** A transfer as its events tell it. */
 export interface Transfer {
@@ -54,6 +33,7 @@ export function createTransfer(now: () => number): Transfer {
       position: 0,
       resumedAt: 0,
       switches: 0,
+      hosts: new Set(),
       isVerified: false,
       begun,
       samples: [],
@@ -87,6 +67,7 @@ export function createTransfer(now: () => number): Transfer {
 type EventOf<Type extends ClientEvent['type']> = Extract<ClientEvent, { readonly type: Type }>;
 
 function takeCopy(item: Item, { state, offset, mediaType }: EventOf<'copy'>, time: number): void {
+  if (state === 'begun') noteWrong(item);
   item.stage = state;
   item.mediaType = mediaType;
   if (state === 'begun' && !item.isVerified) {
@@ -100,18 +81,32 @@ function takeCopy(item: Item, { state, offset, mediaType }: EventOf<'copy'>, tim
   }
 }
 
+/** Before a beginning: whatever begins again after its last byte had wrong ones. */
+function noteWrong(item: Item): void {
+  const { host, stage, position, size, resumedAt, hosts, isVerified } = item;
+  const isAgain = stage === 'begun' && position >= size && !isVerified && host !== undefined;
+  if (isAgain) item.wrong = { host, isSole: resumedAt === 0 && hosts.size === 1 };
+  else delete item.wrong;
+  if (isAgain) delete item.host;
+  hosts.clear();
+}
+
 function takeProgress(item: Item, { position, from }: EventOf<'progress'>, time: number): void {
   if (item.stage === 'queued') item.stage = 'begun';
   item.position = position;
-  item.host = hostOf(from);
+  const host = hostOf(from);
+  if (item.host === undefined && item.wrong && item.wrong.host !== host) item.switches += 1;
+  item.host = host;
+  item.hosts.add(host);
   item.samples.push({ time, position });
   while (item.samples.length > 2 && (item.samples[0]?.time ?? 0) < time - window) item.samples.shift();
 }
 
-function takeSwitch(item: Item | undefined, { to }: EventOf<'switch'>): void {
+function takeSwitch(item: Item | undefined, { from, to }: EventOf<'switch'>): void {
   if (!item) return;
   item.switches += 1;
   item.host = hostOf(to);
+  item.hosts.add(hostOf(from)).add(item.host);
 }
 
 function takeVerified(item: Item | undefined, { from }: EventOf<'verified'>): void {
@@ -120,20 +115,3 @@ function takeVerified(item: Item | undefined, { from }: EventOf<'verified'>): vo
   item.position = item.size;
   if (from !== '') item.host = hostOf(from);
 }
-
-/** Bytes in a second, of late; undefined before that can be told. */
-export function rateOf({ samples, stage, position, size }: Item, time: number): number | undefined {
-  const [first] = samples;
-  const last = samples.at(-1);
-  if (stage !== 'begun' || !first || !last || position === size || time - first.time < 200) return undefined;
-  return Math.max(0, ((last.position - first.position) / (time - first.time)) * 1000);
-}
-
-/** A manifest that is here, and waits for what it lists. */
-export const isRead = ({ stage, isVerified, mediaType }: Item): boolean =>
-  stage === 'begun' && isVerified && (isManifestType(mediaType) || isIndexType(mediaType));
-
-export const isUnderWay = (item: Item): boolean =>
-  (item.stage === 'begun' && !isRead(item)) || item.stage === 'waiting';
-
-export const isDone = ({ stage }: Item): boolean => stage === 'present' || stage === 'stored' || stage === 'skipped';

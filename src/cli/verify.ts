@@ -2,6 +2,7 @@ import { type LayoutReport, type LayoutStore, layoutStore } from '../index.ts';
 import type { Command, Given } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { counted, type Io, oneLine, painter, writeJson, writeLines } from './io.ts';
+import { mustBeLayout } from './layout-directory.ts';
 import { createScreen } from './screen.ts';
 import { formatBytes } from './units.ts';
 import { isDrawnOn } from './watch.ts';
@@ -20,11 +21,13 @@ export const verifyCommand: Command = {
   ],
   run: async (given, io) => {
     const [directory = ''] = given.words;
+    await mustBeLayout(directory);
     const report = await watched(given, io, (onProgress) =>
       layoutStore(directory).verify({ signal: io.signal, onProgress }),
     );
     if (given.flags.has('json')) writeJson(io, report);
     else tell(report, directory, io, given.flags.has('quiet'));
+    if (!given.flags.has('quiet')) writeLines(io.stderr, adviceOf(report));
     return report.wrong.length + report.missing.length > 0 ? exitCodes.wrongBytes : exitCodes.ok;
   },
 };
@@ -50,12 +53,22 @@ async function watched<T>(given: Given, io: Io, work: (onProgress?: Progress) =>
   }
 }
 
+/** What mends a layout: no command overwrites a file that is there. */
+function adviceOf({ wrong, missing }: LayoutReport): string[] {
+  if (wrong.length + missing.length === 0) return [];
+  const what =
+    wrong.length === 0 ? 'Pull' : `Remove ${wrong.length === 1 ? 'the wrong file' : 'the wrong files'}, and pull`;
+  return [`${what} again into the layout: what is right in it is not downloaded again.`];
+}
+
 function tell(report: LayoutReport, directory: string, io: Io, isQuiet: boolean): void {
   const paint = painter(io, io.stdout);
   const { checked, bytes, wrong, missing, notCopied, strangers, partials } = report;
   const isSound = wrong.length + missing.length === 0;
   const notes = [
-    ...(notCopied.length > 0 ? [`${counted(notCopied.length, 'content')} of platforms that were not copied`] : []),
+    ...(notCopied.length > 0
+      ? [`${counted(notCopied.length, 'content')} not copied: of another platform, or not distributable`]
+      : []),
     ...(strangers.length > 0 ? [`${counted(strangers.length, 'file')} that are no content`] : []),
     ...(partials > 0 ? [`${counted(partials, 'download')} that broke off, for the next pull to go on with`] : []),
   ];

@@ -37,7 +37,7 @@ export function watch(given: Given, io: Io, { isShown = true }: { readonly isSho
 export const isDrawnOn = ({ stderr, environment }: Io): boolean => stderr.isTTY === true && environment.TERM !== 'dumb';
 
 function logged(transfer: Transfer, io: Io): Watcher {
-  const hostLine = createHostLines();
+  const hostLine = createHostLines(transfer);
   return {
     transfer,
     onWarning: (text) => tellWarnings([text], io),
@@ -58,7 +58,7 @@ function drawn(transfer: Transfer, io: Io): Watcher {
   const paint = painter(io, stderr);
   const screen = createScreen(stderr, (line) => stripVTControlCharacters(line).length);
   const ascii = isAscii(io);
-  const hostLine = createHostLines();
+  const hostLine = createHostLines(transfer);
   let last = '';
   const draw = (): void => {
     const { columns = 80, rows = 24 } = stderr;

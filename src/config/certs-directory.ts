@@ -1,4 +1,6 @@
+import { quote } from '../oci/quote.ts';
 import { apiOrigin } from '../oci/reference.ts';
+import { hostFault, normalizeRegistry } from '../oci/registry.ts';
 import { below } from './host-parts.ts';
 import type { Read } from './read.ts';
 
@@ -11,6 +13,35 @@ export function certsDirectoryNames(registry: string): string[] {
   // In an IPv6 address without a port it is the last colon of the address.
   const portable = colon > 0 ? [`${registry.slice(0, colon)}_${registry.slice(colon + 1)}_`] : [];
   return [...portable, registry, '_default'];
+}
+
+/** The registry that a directory of a `certs.d` is for, `*` for `_default`; undefined for a name that is none's. */
+export function registryOfDirectory(name: string): string | undefined {
+  if (name === '_default') return '*';
+  // Of an IPv6 address without a port it is the last part of the address: `[:_1]_`.
+  const registry = name.replace(/^(.+)_([^_]*)_$/, '$1:$2');
+  return hostFault(registry) === undefined ? registry : undefined;
+}
+
+/** A directory of a `certs.d`. */
+export interface Directory {
+  readonly name: string;
+  /** Its path. */
+  readonly directory: string;
+  readonly registry: string;
+}
+
+/**
+ * The problem of a directory whose registry another directory in `seen` is for in other words (`Q.IO` and `q.io`,
+ * `docker.io` and `registry-1.docker.io`): nothing says which of them is meant. It is added to `seen`.
+ */
+export function sameRegistryProblem(one: Directory, seen: Map<string, Directory>): string[] {
+  const key = normalizeRegistry(one.registry);
+  const other = seen.get(key);
+  seen.set(key, one);
+  return other === undefined || other.registry === one.registry
+    ? []
+    : [`found ${quote(other.directory)} and ${quote(one.directory)}, expected one directory for ${quote(key)}`];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { RegistryError } from '../errors.ts';
 import { pathText } from '../oci/issue.ts';
 import type { Config, OriginConfig } from './model.ts';
+import type { ConfigKind } from './read-texts.ts';
 import { isWellFormed } from './rewrite.ts';
 import { keyPath, type Written, writtenCredentials } from './written.ts';
 
@@ -29,8 +30,25 @@ export async function convertConfig(
   const { credentials, unwritten } = writtenCredentials(config.credentials);
   const stated = { ...config, credentials };
   const { config: allowed, left } = secrets ? { config: stated, left: [] } : withoutSecrets(stated);
-  const { files, unexpressed } = await write(allowed, to, places);
-  return { files, unexpressed: [...left, ...unexpressed, ...unwritten] };
+  const written = await write(allowed, to, places);
+  const unexpressed = [...written.unexpressed, ...(to === 'ocifetch' ? [] : await lostIn(allowed, written, to))];
+  return { files: written.files, unexpressed: [...left, ...unexpressed, ...unwritten] };
+}
+
+/** What reading it again would not find as it was. */
+async function lostIn(config: Config, { files, unexpressed }: Written, kind: ConfigFormat & ConfigKind) {
+  const [{ readConfigTexts }, { lostHosts }] = await Promise.all([
+    import('./read-texts.ts'),
+    import('./write-check.ts'),
+  ]);
+  const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
+  return lostHosts(config, await readConfigTexts(texts), unexpressed);
+}
+
+/** Whose directory of `certs.d` a file is in. */
+function registryOf(path: string): string {
+  const [directory = ''] = path.split('/');
+  return directory === '_default' ? '*' : directory.replace(/_(\d+)_$/, ':$1');
 }
 
 async function write(config: Config, to: ConfigFormat, places: boolean): Promise<Written> {

@@ -1,9 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { access, constants } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { quote } from '../oci/quote.ts';
+import { findProgram } from './find-program.ts';
+import { hasTerminal, killChild } from './process-group.ts';
 
 /** Bytes of a helper's answer that are read, and of its complaints. */
 const longestOutput = 256 * 1024;
@@ -18,7 +18,7 @@ interface Output {
 
 /**
  * Runs `docker-credential-<name> get`, found on `PATH` and without a shell, and gives its login for a server; undefined
- * where it has none. `INVALID_CONFIG` for a name that is none or is not on `PATH`; `UNAUTHORIZED` for a helper that
+ * where it has none. `INVALID_CONFIG` for a name that is none or of no program on `PATH`; `UNAUTHORIZED` for a helper that
  * fails, with its own words; `TIMEOUT` after `timeout` milliseconds; where `signal` fires it is killed, and what was
  * given as reason is thrown. No login is in any error.
  * https://github.com/docker/docker-credential-helpers
@@ -36,9 +36,10 @@ export async function askHelper(
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
     throw new RegistryError('INVALID_CONFIG', `${doing}: its name is not made of letters, digits, ".", "_" and "-"`);
   }
-  const file = await findProgram(program);
+  const found = await findProgram(program);
   signal?.throwIfAborted();
-  if (file === undefined) throw new RegistryError('INVALID_CONFIG', `${doing}: there is no such program on PATH`);
+  if ('fault' in found) throw new RegistryError('INVALID_CONFIG', `${doing}: ${found.fault}`);
+  const { file } = found;
   const output = await run(file, server, { doing, timeout, signal });
   if (output.status !== 'exit status 0') {
     if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
@@ -51,22 +52,6 @@ export async function askHelper(
   return login;
 }
 
-/** The program's file: in the first absolute folder of PATH that has it. */
-async function findProgram(program: string): Promise<string | undefined> {
-  const isWindows = process.platform === 'win32';
-  const name = isWindows && !/\.exe$/i.test(program) ? `${program}.exe` : program;
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
-  for (const folder of folders) {
-    const file = join(folder, name);
-    const isThere = await access(file, isWindows ? constants.F_OK : constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return file;
-  }
-  return undefined;
-}
-
 interface Run {
   readonly doing: string;
   readonly timeout: number;
@@ -75,7 +60,8 @@ interface Run {
 
 function run(file: string, server: string, { doing, timeout, signal }: Run): Promise<Output> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true });
+    const isGroup = !hasTerminal();
+    const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true, detached: isGroup });
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
@@ -84,7 +70,7 @@ function run(file: string, server: string, { doing, timeout, signal }: Run): Pro
     const stop = (reason: unknown): void => {
       end();
       reject(reason);
-      kill(child);
+      killChild(child, isGroup);
     };
     const abort = (): void => stop(signal?.reason);
     const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void =>
@@ -107,11 +93,6 @@ function run(file: string, server: string, { doing, timeout, signal }: Run): Pro
     child.stdin.on('error', () => {});
     child.stdin.end(server);
   });
-}
-
-function kill(child: ChildProcess): void {
-  child.kill('SIGKILL');
-  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
 }
 
 function collect(stream: NodeJS.ReadableStream, tooLong: () => void): () => string {

@@ -45,3 +45,25 @@ export function credentialsFor(credentials: Credentials, host: string, repositor
   const key = credentials && keyFor(credentials, host, repository);
   return key === undefined ? undefined : `credentials[${JSON.stringify(key)}]`;
 }
+
+/**
+ * Several credentials as one: each is asked in turn until one has a login. A function of your own goes with what files say:
+ * `{ ...config, credentials: credentialsInTurn(mine, config.credentials) }`. What one of them throws is not passed over.
+ */
+export function credentialsInTurn(...given: readonly Credentials[]): CredentialProvider {
+  const providers = given.map(loginFrom);
+  const ask: CredentialProvider = async (host, context) => {
+    for (const provider of providers) {
+      const login = await provider(host, context);
+      if (login) return login;
+    }
+    return undefined;
+  };
+  const describe = (host: string, repository: string): string | undefined => {
+    const told = given.map((credentials) => credentialsFor(credentials, host, repository));
+    return told.filter((text) => text !== undefined).join(', else ') || undefined;
+  };
+  const logins = given.map((each) => (typeof each === 'function' ? each.logins : each)).reverse();
+  const helpers = given.flatMap((each) => (typeof each === 'function' ? (each.helpers ?? []) : []));
+  return Object.assign(ask, { describe, logins: Object.assign(Object.create(null), ...logins), helpers });
+}

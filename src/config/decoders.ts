@@ -1,5 +1,6 @@
 import { quote } from '../oci/quote.ts';
 import type { DocumentNode } from './document.ts';
+import { kindOf } from './kind-of.ts';
 import { nearest } from './nearest.ts';
 import type { Place, Reading } from './reading.ts';
 
@@ -34,6 +35,8 @@ const scalar =
 const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 export const text = scalar('a text', asText);
+/** A text, of which an example is told where something else stands. */
+export const textLike = (example: string): typeof text => scalar(`a text such as ${quote(example)}`, asText);
 /** A text that is not told, nor what stands in its place. */
 export const secret = scalar('a text', asText, true);
 export const flag = scalar('true or false', (value) => (typeof value === 'boolean' ? value : undefined));
@@ -93,7 +96,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 
 function wrong(found: Found<DocumentNode>, reading: Reading, expected: string, isSecret = false): undefined {
   const { kind, at } = found.value;
-  const told = isSecret ? 'a value that is not shown' : kind === 'scalar' ? quote(found.value.value) : `a ${kind}`;
+  const told = isSecret ? 'a value that is not shown' : kind === 'scalar' ? kindOf(found.value.value) : `a ${kind}`;
   reading.problem({ at, path: found.path }, `found ${told}, expected ${expected}`);
   return undefined;
 }

@@ -1,15 +1,14 @@
 import type { CredentialHelpers } from '../login.ts';
 import { quote } from '../oci/quote.ts';
-import type { ProxyConfig } from '../proxy.ts';
+import { type ProxyConfig, proxyFault, proxyUrl } from '../proxy.ts';
 import { anything, type Decoded, type Found, type Named, namesOf, secret, tableOf, text } from './decoders.ts';
 import { dockerAuth, readLogins } from './docker-logins.ts';
 import type { TableNode } from './document.ts';
-import { urlFault } from './host.ts';
 import { parseJson } from './json.ts';
 import { parseLoginKey } from './login-keys.ts';
 import { nearest } from './nearest.ts';
 import type { Read } from './read.ts';
-import { type Reading, startReading } from './reading.ts';
+import { again, type Reading, startReading } from './reading.ts';
 
 /** What a file that holds logins was understood to say. */
 export interface LoginsRead extends Read {
@@ -44,7 +43,7 @@ const used = {
 export function readDockerConfig(json: string, { file }: { readonly file: string }): LoginsRead {
   const reading = startReading(file);
   if (json.trim() === '') return { ...reading.end({}), helpers: {} };
-  const root = onRegistries(parseJson(json, file), reading);
+  const root = onRegistries(parseJson(json, file, again(reading)), reading);
   const read = tableOf(used)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
   if (read.HttpHeaders) {
     reading.warn(
@@ -112,14 +111,14 @@ function readProxy(entry: Named<Decoded<typeof proxy>>, reading: Reading): Proxy
   }
   if (ftpProxy) reading.warn(ftpProxy, 'not used, registries do not speak ftp');
   for (const url of [httpProxy, httpsProxy, allProxy]) {
-    const fault = url?.value ? urlFault(url.value, { login: true }) : undefined;
-    if (url && fault !== undefined) reading.problem(url, `found a URL that is not shown, ${fault}`);
+    const fault = url?.value ? proxyFault(url.value) : undefined;
+    if (url && fault !== undefined) reading.problem(url, fault);
   }
   const no = noProxy?.value.split(',').flatMap((host) => host.trim() || []) ?? [];
   const read = {
-    ...(httpProxy?.value && { http: httpProxy.value }),
-    ...(httpsProxy?.value && { https: httpsProxy.value }),
-    ...(allProxy?.value && { all: allProxy.value }),
+    ...(httpProxy?.value && { http: proxyUrl(httpProxy.value) }),
+    ...(httpsProxy?.value && { https: proxyUrl(httpsProxy.value) }),
+    ...(allProxy?.value && { all: proxyUrl(allProxy.value) }),
     ...(no.length > 0 && { no }),
   };
   return Object.keys(read).length > 0 ? [read] : [];

@@ -1,3 +1,5 @@
+import { quote } from '../oci/quote.ts';
+
 /** Where something stands in a file; both count from 1, columns in UTF-16 code units. */
 export interface Position {
   readonly line: number;
@@ -27,6 +29,8 @@ export interface ScalarNode {
   readonly value: unknown;
   /** As it is written, where the format lets a text be written like another value: YAML's `password: 0123`. */
   readonly source?: string;
+  /** It stands in quotes, where the format has texts without them. */
+  readonly quoted?: true;
 }
 
 export interface DocumentEntry {
@@ -34,6 +38,16 @@ export interface DocumentEntry {
   readonly at: Position;
   readonly value: DocumentNode;
 }
+
+/** Takes a fault that leaves the rest of a document legible, such as a key that comes again. */
+export type TellFault = (at: Position, words: string) => void;
+
+/** What is said of a key that comes again; the first counts. */
+export const keyAgain = (key: string, first: Position): string =>
+  `found the key ${quote(key)} again after ${first.line}:${first.column}, expected once`;
+
+/** In the file's order. */
+export const byPosition = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
 
 /** Characters of the longest text that is read: 4 Mi. */
 export const longestText = 4 * 1024 * 1024;

@@ -1,19 +1,37 @@
 import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
-import type { Position } from './document.ts';
+import type { Position, TellFault } from './document.ts';
 import { longestText } from './document.ts';
 
 /** `hosts.toml:3:1`. */
 export const placeText = (file: string, { line, column }: Position): string => `${file}:${line}:${column}`;
 
 /** `INVALID_CONFIG` with every problem of a file, each beginning with its place. */
-export function fileError(file: string, problems: readonly string[], cause?: unknown): RegistryError {
+export const fileError = (file: string, problems: readonly string[], cause?: unknown): RegistryError =>
+  problemsError('file', file, problems, cause);
+
+/** As `fileError`, of what is in a directory; each problem names its paths. */
+export const directoryError = (directory: string, problems: readonly string[]): RegistryError =>
+  problemsError('directory', directory, problems);
+
+function problemsError(kind: string, path: string, problems: readonly string[], cause?: unknown): RegistryError {
   const told =
     problems.length === 1
       ? problems[0]
       : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-  return new RegistryError('INVALID_CONFIG', `Cannot use config file ${quote(file)}: ${told}`, { cause });
+  return new RegistryError('INVALID_CONFIG', `Cannot use config ${kind} ${quote(path)}: ${told}`, { cause });
 }
+
+/** `INVALID_CONFIG` for a file or directory that cannot be read at all. */
+export const unreadable = (path: string, found: string, kind = 'file', cause?: unknown): RegistryError =>
+  new RegistryError('INVALID_CONFIG', `Cannot read config ${kind} ${quote(path)}: ${found}`, { cause });
+
+/** For readers that tell of no other fault beside it. */
+export const refuse =
+  (file: string): TellFault =>
+  (at, words) => {
+    throw fileError(file, [`${placeText(file, at)}: ${words}`]);
+  };
 
 /** The results of reading several files; where some are refused, one `INVALID_CONFIG` with the problems of them all. */
 export async function allFiles<Result>(reads: readonly Promise<Result>[]): Promise<Result[]> {

@@ -36,6 +36,7 @@ export const tls = z
       cert: text.optional(),
       key: text.optional(),
       insecureSkipVerify: flag.optional(),
+      declaredAt: z.record(text, text, 'expected an object of texts').optional(),
     },
     'expected an object',
   )
@@ -62,9 +63,13 @@ const reserved = new Set([
   'upgrade',
 ]);
 
-const headerName = text
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected a header name')
-  .refine((name) => !reserved.has(name.toLowerCase()), 'expected a header that the client does not set itself');
+/** What is wrong with the name of a header, in words. */
+export function headerNameFault(name: string): string | undefined {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return 'expected a header name';
+  return reserved.has(name.toLowerCase()) ? 'expected a header that the client does not set itself' : undefined;
+}
+
+const headerName = checked(headerNameFault);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
 const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
 

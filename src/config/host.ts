@@ -22,12 +22,12 @@ export function normalizeKey(key: string): string {
   return slash === -1 ? normalizeRegistry(key) : normalizeRegistry(key.slice(0, slash)) + key.slice(slash);
 }
 
-/** What is wrong with a URL of a host or a proxy, in words. Without `login` it may have no user information. */
-export function urlFault(text: string, { login = false } = {}): string | undefined {
+/** What is wrong with a URL of a host, in words. It may have no user information. */
+export function urlFault(text: string): string | undefined {
   const parsed = /^https?:\/\/[^\s\\]+$/i.test(text) ? parseUrl(text) : undefined;
   if (!parsed) return 'expected an absolute http or https URL';
   if (/[?#]/.test(text)) return 'expected a URL without query and fragment';
-  if (!login && /^[^/]*\/\/[^/]*@/.test(text)) return 'expected a URL without user name and password';
+  if (/^[^/]*\/\/[^/]*@/.test(text)) return 'expected a URL without user name and password';
   return undefined;
 }
 

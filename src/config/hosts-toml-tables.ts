@@ -10,11 +10,14 @@ import {
   namesOf,
   tableOf,
   text,
+  textLike,
 } from './decoders.ts';
 import type { DocumentNode, TableNode } from './document.ts';
 import { parseGoDuration } from './go-duration.ts';
-import { below, readRules, shownUrl } from './host-parts.ts';
-import type { HostConfig, TlsConfig } from './model.ts';
+import { readRules, shownUrl } from './host-parts.ts';
+import { headerNameFault } from './host-schema.ts';
+import { readTls } from './hosts-toml-tls.ts';
+import type { HostConfig } from './model.ts';
 import { nearest } from './nearest.ts';
 import type { Reading } from './reading.ts';
 
@@ -58,7 +61,7 @@ const hostKeys = {
   skip_verify: flag,
   header: namesOf(headerValue),
   override_path: flag,
-  dial_timeout: text,
+  dial_timeout: textLike('5s'),
   rewrite: namesOf(text),
 };
 
@@ -113,7 +116,8 @@ function readHeaders(written: readonly Named<string>[], reading: Reading): Recor
   const names = new Set<string>();
   for (const header of written) {
     const name = header.key.toLowerCase();
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) reading.problem(header, 'expected a header name');
+    const fault = headerNameFault(header.key);
+    if (fault !== undefined) reading.problem(header, `found ${quote(header.key)}, ${fault}`);
     if (names.has(name)) reading.problem(header, 'found the same header again, expected once');
     names.add(name);
   }
@@ -129,21 +133,4 @@ function readTimeout(written: Found<string> | undefined, reading: Reading): numb
   else
     reading.problem(written, `found ${quote(written.value)}, expected a duration above 0 such as "500ms" or "1m30s"`);
   return undefined;
-}
-
-function readTls({ ca, client, skip_verify }: HostTable, directory: string, reading: Reading): TlsConfig | undefined {
-  const [first, ...others] = client?.value ?? [];
-  for (const pair of [first, ...others]) {
-    if (pair && (pair.value.length === 0 || pair.value.length > 2))
-      reading.problem(pair, 'expected a file or a pair of files');
-  }
-  if (client && others.length > 0) reading.warn(client, 'only the first client certificate is used');
-  const [cert, key] = first?.value ?? [];
-  const tls = {
-    ...(ca && ca.value.length > 0 && { ca: ca.value.map(({ value }) => below(directory, value)) }),
-    // One file may hold both.
-    ...(cert && { cert: below(directory, cert.value), key: below(directory, key?.value || cert.value) }),
-    ...(skip_verify?.value && { insecureSkipVerify: true }),
-  };
-  return Object.keys(tls).length > 0 ? tls : undefined;
 }

@@ -5,7 +5,7 @@ import { apiHost, rootOf, shownUrl } from './host-parts.ts';
 import { everything, type HostTable, readRoot, readSettings } from './hosts-toml-tables.ts';
 import type { HostConfig, OriginConfig } from './model.ts';
 import type { Read } from './read.ts';
-import { type Place, type Reading, startReading } from './reading.ts';
+import { again, type Place, type Reading, startReading } from './reading.ts';
 import { parseToml } from './toml.ts';
 
 /** Where a `hosts.toml` was found. */
@@ -30,7 +30,7 @@ interface Context extends HostsTomlPlace {
  */
 export function readHostsToml(toml: string, place: HostsTomlPlace): Read {
   const context = { ...place, reading: startReading(place.file) };
-  const { server, host, ...table } = readRoot(parseToml(toml, place.file), context.reading);
+  const { server, host, ...table } = readRoot(parseToml(toml, place.file, again(context.reading)), context.reading);
   const mirrors = (host?.value ?? []).flatMap((entry) => readHost(entry.key, entry, entry.value, context) ?? []);
   const origin =
     server === undefined || server.value === ''

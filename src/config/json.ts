@@ -2,17 +2,20 @@ import {
   type DocumentEntry,
   type DocumentNode,
   deepest,
+  keyAgain,
   type Position,
   positions,
   type TableNode,
+  type TellFault,
 } from './document.ts';
-import { checkLength, fileError, placeText, standsAt } from './file-problems.ts';
+import { checkLength, fileError, placeText, refuse, standsAt } from './file-problems.ts';
 
 /** A text being read; `position` is where an offset of it stands. */
 interface Scan {
   readonly text: string;
   readonly file: string;
   readonly position: (offset: number) => Position;
+  readonly tell: TellFault;
   offset: number;
   depth: number;
 }
@@ -30,11 +33,12 @@ const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 /**
  * Reads a JSON object to its values and where they stand, in the file's order. `INVALID_CONFIG` with
  * `file:line:column` for a text that is not RFC 8259's JSON, has a key twice, is nested deeper than 64 levels or longer
- * than 4 Mi characters. The text itself, which may hold secrets, is not told.
+ * than 4 Mi characters. The text itself, which may hold secrets, is not told. A key that comes again is told to `tell`,
+ * where there is one, and the first counts.
  */
-export function parseJson(text: string, file: string): TableNode {
+export function parseJson(text: string, file: string, tell?: TellFault): TableNode {
   checkLength(text, file);
-  const scan: Scan = { text, file, position: positions(text), offset: 0, depth: 0 };
+  const scan: Scan = { text, file, position: positions(text), tell: tell ?? refuse(file), offset: 0, depth: 0 };
   skip(scan, space);
   if (scan.text[scan.offset] !== '{') throw fault(scan, 'an object, "{"');
   const root = readTable(scan);
@@ -67,12 +71,14 @@ function readTable(scan: Scan): TableNode {
     const keyAt = scan.position(scan.offset);
     if (scan.text[scan.offset] !== '"') throw fault(scan, 'a key in double quotes');
     const key = readText(scan);
-    if (entries.has(key)) throw fileError(scan.file, [`${placeText(scan.file, keyAt)}: found the same key again`]);
+    const known = entries.get(key);
+    if (known) scan.tell(keyAt, keyAgain(key, known.at));
     skip(scan, space);
     if (scan.text[scan.offset] !== ':') throw fault(scan, '":" after a key');
     scan.offset++;
     skip(scan, space);
-    entries.set(key, { at: keyAt, value: readNode(scan) });
+    const value = readNode(scan);
+    if (!known) entries.set(key, { at: keyAt, value });
   });
   return { kind: 'table', at, entries };
 }

@@ -1,11 +1,12 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { RegistryError } from '../errors.ts';
-import { proxyFromEnvironment } from '../proxy.ts';
+import { proxyFault, proxyFromEnvironment } from '../proxy.ts';
+import { checkLoadOptions } from './check-load-options.ts';
 import { allFiles } from './file-problems.ts';
-import { type Found, namesIn, textOf } from './files.ts';
-import { urlFault } from './host.ts';
+import { type Found, textOf } from './files.ts';
 import { readHostsDirectory } from './load-hosts-directory.ts';
 import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
+import { readRegistriesConfFiles } from './load-registries-conf.ts';
 import { type FileRead, mergeReads } from './merge.ts';
 import { type Environment, type Kind, type Place, usualPlaces } from './usual-places.ts';
 
@@ -14,6 +15,7 @@ export async function loadFiles(
   options: LoadConfigOptions,
   environment: Environment = process.env,
 ): Promise<ConfigFiles> {
+  checkLoadOptions(options);
   const { discover: wanted, defaultEndpoint, ...named } = options;
   const discover = wanted ?? Object.values(named).every((value) => value === undefined);
   const usual = discover ? usualPlaces(environment) : undefined;
@@ -34,12 +36,14 @@ export async function loadFiles(
 /** The environment's proxies: also beside files that are named, as every program is expected to heed them. */
 function proxiesOf(environment: Environment): FileRead {
   const { http, https, all, ...rest } = proxyFromEnvironment(environment);
-  for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: all })) {
-    const fault = url === undefined ? undefined : urlFault(url, { login: true });
+  // Of no use where each scheme has its own, and then whatever it is.
+  const others = http && https ? undefined : all;
+  for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
+    const fault = url === undefined ? undefined : proxyFault(url);
     if (fault === undefined) continue;
     throw new RegistryError('INVALID_CONFIG', `Cannot use the environment's ${name}: ${fault}`);
   }
-  const proxy = { ...(http && { http }), ...(https && { https }), ...(all && { all }), ...rest };
+  const proxy = { ...(http && { http }), ...(https && { https }), ...(others && { all: others }), ...rest };
   return { config: { proxy }, warnings: [] };
 }
 
@@ -80,27 +84,6 @@ async function first(places: readonly Place[], read: (place: Place) => Promise<F
 async function readOne(place: Place, read: (text: string) => Promise<FileRead>): Promise<Found | undefined> {
   const text = await textOf(place);
   return text === undefined ? undefined : { files: [place.path], reads: [await read(text)] };
-}
-
-async function readRegistriesConfFiles(place: Place): Promise<Found | undefined> {
-  const dropIns: string[] = [];
-  for (const directory of place.directories ?? [`${place.path}.d`]) {
-    const names = (await namesIn({ path: directory, named: false })) ?? [];
-    dropIns.push(...names.filter((name) => name.endsWith('.conf')).map((name) => join(directory, name)));
-  }
-  const main = await textOf({ ...place, named: place.named && dropIns.length === 0 });
-  if (main === undefined && place.needsFile) return undefined;
-  const files = [...(main === undefined ? [] : [place.path]), ...dropIns];
-  if (files.length === 0) return undefined;
-  const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
-  const reads = files.map(async (file) => {
-    const text = file === place.path ? main : await textOf({ path: file, named: true });
-    return readRegistriesConf(text ?? '', { file });
-  });
-  const merged = mergeRegistriesConf(await allFiles(reads));
-  // The file of that name is read anyway; the others are programs.
-  const programs = (merged.credentialHelpers ?? []).filter((name) => name !== 'containers-auth.json');
-  return { files, reads: [{ ...merged, helpers: programs.map((credsStore) => ({ credsStore })) }] };
 }
 
 function formatOf(path: string): 'json' | 'yaml' | 'toml' {

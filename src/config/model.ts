@@ -70,4 +70,6 @@ export interface TlsConfig {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly insecureSkipVerify?: boolean | undefined;
+  /** `file:line:column: key path in that file` of each setting: `ca[0]`, `cert`, `key`, `insecureSkipVerify`; for people. */
+  readonly declaredAt?: Readonly<Record<string, string>> | undefined;
 }

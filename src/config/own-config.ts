@@ -1,11 +1,12 @@
+import type { RegistryError } from '../errors.ts';
 import { pathText } from '../oci/issue.ts';
 import { quote } from '../oci/quote.ts';
 import { parseConfig } from './config.ts';
-import type { DocumentNode, Position } from './document.ts';
+import { byPosition, type DocumentNode, type Position, type TellFault } from './document.ts';
 import { fileError, placeText } from './file-problems.ts';
-import { below, directoryOf } from './host-parts.ts';
 import { parseJson } from './json.ts';
-import type { Config, OriginConfig, RegistryConfig, TlsConfig } from './model.ts';
+import type { Config } from './model.ts';
+import { pemProblems, withPlaces } from './own-places.ts';
 import { problemsOf } from './problems.ts';
 import type { Read } from './read.ts';
 import { configSchema } from './schema.ts';
@@ -25,27 +26,42 @@ export interface OwnConfigPlace {
  * expected.
  */
 export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): Read {
-  const root = parseText(text, file, format);
+  const repeats: Told[] = [];
+  const root = parseText(text, { file, format }, (at, problem) => void repeats.push({ at, problem }));
   // A YAML file of comments alone is null.
   const value = plainValue(root) ?? {};
   // The name of the schema says nothing of registries.
   if (typeof value === 'object' && value !== null && '$schema' in value) delete value.$schema;
   const problems = problemsOf(value, configSchema.safeParse(value).error);
-  if (problems.length > 0) {
+  if (problems.length > 0 || repeats.length > 0) {
     const place = placer(root);
-    const told = problems.map((problem) => ({ problem, at: place(problem) })).sort((a, b) => order(a.at, b.at));
-    throw fileError(
-      file,
-      told.map(({ problem, at }) => `${placeText(file, at)}: ${problem.replace(/^it: /, '')}`),
-    );
+    const told = [...problems, ...pemProblems(value, file)].map((problem) => ({ problem, at: place(problem) }));
+    throw refused(file, [...repeats, ...told]);
   }
   const config = withPlaces(value as Config, root, file);
   return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [] };
 }
 
-function parseText(text: string, file: string, format: OwnConfigPlace['format']): DocumentNode {
-  if (format === 'toml') return parseToml(text, file);
-  return format === 'yaml' ? parseYaml(text, file) : parseJson(text, file);
+/** A problem and its place. */
+interface Told {
+  readonly at: Position;
+  readonly problem: string;
+}
+
+/** Problems that are told; more of them tell no more. */
+const mostProblems = 100;
+
+function refused(file: string, problems: readonly Told[]): RegistryError {
+  const lines = [...problems]
+    .sort((a, b) => byPosition(a.at, b.at))
+    .map(({ problem, at }) => `${placeText(file, at)}: ${problem.replace(/^it: /, '')}`);
+  const left = lines.length - mostProblems;
+  return fileError(file, left > 0 ? [...lines.slice(0, mostProblems), `and ${left} more`] : lines);
+}
+
+function parseText(text: string, { file, format }: OwnConfigPlace, tell: TellFault): DocumentNode {
+  if (format === 'toml') return parseToml(text, file, tell);
+  return format === 'yaml' ? parseYaml(text, file, tell) : parseJson(text, file, tell);
 }
 
 /** The plain value. Every key is a key, `__proto__` too, which the check then refuses. */
@@ -64,8 +80,6 @@ function plainValue(node: DocumentNode): unknown {
   return table;
 }
 
-const order = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
-
 /** Where the key path stands that a problem begins with, or the nearest that there is above it. */
 function placer(root: DocumentNode): (problem: string) => Position {
   const places = new Map<string, Position>();
@@ -81,49 +95,5 @@ function placer(root: DocumentNode): (problem: string) => Position {
       if (':.['.includes(problem[end] ?? '')) found = places.get(problem.slice(0, end)) ?? found;
     }
     return found;
-  };
-}
-
-/** What stands at a key or index, and where. */
-function inside(
-  node: DocumentNode | undefined,
-  key: string | number,
-): { at: Position; value: DocumentNode } | undefined {
-  if (node?.kind === 'table') return node.entries.get(String(key));
-  const item = node?.kind === 'list' ? node.items[Number(key)] : undefined;
-  return item && { at: item.at, value: item };
-}
-
-/** With the lines that say what is said, and with paths that do not depend on where the program was started. */
-function withPlaces(config: Config, root: DocumentNode, file: string): Config {
-  if (!config.registries) return config;
-  const tables = inside(root, 'registries')?.value;
-  const line = (at: Position | undefined): object => (at ? { declaredAt: `${file}:${at.line}` } : {});
-  const placed = <Host extends OriginConfig>(host: Host, found: ReturnType<typeof inside>): Host => ({
-    ...line(found?.at),
-    ...host,
-    ...(host.tls && { tls: withPaths(host.tls, directoryOf(file)) }),
-  });
-  const registries = Object.entries(config.registries).map(([key, registry]): [string, RegistryConfig] => {
-    const table = inside(tables, key);
-    const list = inside(table?.value, 'mirrors')?.value;
-    const mirrors = registry.mirrors?.map((mirror, index) => placed(mirror, inside(list, index)));
-    const { origin } = registry;
-    const placedOrigin = typeof origin === 'object' ? placed(origin, inside(table?.value, 'origin')) : origin;
-    return [
-      key,
-      { ...line(table?.at), ...registry, ...(mirrors && { mirrors }), ...(origin && { origin: placedOrigin }) },
-    ];
-  });
-  return { ...config, registries: Object.fromEntries(registries) };
-}
-
-function withPaths({ ca, cert, key, ...rest }: TlsConfig, directory: string): TlsConfig {
-  const resolved = (text: string): string => (text.includes('-----BEGIN ') ? text : below(directory, text));
-  return {
-    ...rest,
-    ...(ca && { ca: ca.map(resolved) }),
-    ...(cert !== undefined && { cert: resolved(cert) }),
-    ...(key !== undefined && { key: resolved(key) }),
   };
 }

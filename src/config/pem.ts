@@ -19,6 +19,10 @@ export function readPem(textOrPath: string): Pem {
   const files = builtin('node:fs');
   if (!files) return { found: 'this runtime has no files' };
   try {
+    const stat = files.statSync(textOrPath);
+    // Reading a pipe or a device may never end.
+    if (!stat.isFile() && !stat.isDirectory()) return { found: 'it is no regular file' };
+    if (stat.size > mostBytes) return { found: `it has ${stat.size} bytes, expected at most ${mostBytes}` };
     const text = files.readFileSync(textOrPath, 'utf8');
     return isPem(text) ? { text } : { found: 'not PEM' };
   } catch (error) {
@@ -27,7 +31,27 @@ export function readPem(textOrPath: string): Pem {
   }
 }
 
+/** What is wrong with a PEM text, or with the file of that name, as far as reading tells. */
+export function pemFault(textOrPath: string): string | undefined {
+  if (!builtin('node:fs')) return undefined;
+  const pem = readPem(textOrPath);
+  return 'text' in pem ? undefined : `${pemName(textOrPath)}: ${pem.found}`;
+}
+
+/** The PEM texts and files of TLS settings, whatever else is wrong with them, each with its key path. */
+export function pemsOf(tls: unknown): [path: PropertyKey[], textOrPath: string][] {
+  if (typeof tls !== 'object' || tls === null) return [];
+  const { ca, cert, key } = tls as Record<string, unknown>;
+  const authorities = (Array.isArray(ca) ? ca : []).map((text, index) => [['ca', index], text] as const);
+  return [...authorities, [['cert'], cert] as const, [['key'], key] as const].flatMap(([path, text]) =>
+    typeof text === 'string' ? [[[...path], text]] : [],
+  );
+}
+
 const isPem = (text: string): boolean => text.includes('-----BEGIN ');
+
+/** 4 MiB: all authorities that are commonly trusted take a quarter of one. */
+const mostBytes = 4 * 1024 * 1024;
 
 /** Of most systems. */
 const longestPath = 4096;

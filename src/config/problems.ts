@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { pathText, valueAt } from '../oci/issue.ts';
 import { quote } from '../oci/quote.ts';
 import { normalizeKey } from './host.ts';
+import { kindOf } from './kind-of.ts';
 import { nearest } from './nearest.ts';
 import { knownKeys } from './schema.ts';
 
@@ -23,7 +24,11 @@ function linesOf(issue: Issue, config: unknown, path: Path): string[] {
     // The other form is no object, and what is wrong with it tells nothing.
     return issue.errors.at(-1)?.flatMap((inner) => linesOf(inner, config, [...path, ...inner.path])) ?? [];
   }
-  return [`${path.length === 0 ? 'it' : pathText(path)}: ${found(value, path)}, ${issue.message}`];
+  // It has its own words, without its login.
+  if (path[0] === 'proxy' && issue.code === 'custom') return [`${pathText(path)}: ${issue.message}`];
+  return [
+    `${path.length === 0 ? 'it' : pathText(path)}: ${found(value, path, issue.code === 'invalid_type')}, ${issue.message}`,
+  ];
 }
 
 function unknownKey(path: Path, key: string): string {
@@ -33,13 +38,14 @@ function unknownKey(path: Path, key: string): string {
   return `${pathText([...path, key])}: unknown key ${quote(key)}, ${hint}`;
 }
 
-function found(value: unknown, path: Path): string {
+function found(value: unknown, path: Path, isKind: boolean): string {
   if (value === undefined) return 'nothing found';
   if (isSecret(path))
     return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
   // A URL that is wrong may still have a login before its host, or a token in its query.
   const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
-  return `found ${quote(typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***') : value)}`;
+  const shown = typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***') : value;
+  return `found ${typeof shown === 'string' && !isKind ? quote(shown) : kindOf(shown)}`;
 }
 
 /** Where passwords, tokens, keys and headers stand, or what was meant to hold them; a whole file given as a text, too. */

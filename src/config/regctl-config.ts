@@ -5,7 +5,7 @@ import type { LoginsRead } from './docker-config.ts';
 import { parseJson } from './json.ts';
 import { hubServer } from './login-keys.ts';
 import type { RegistryConfig } from './model.ts';
-import { type Reading, startReading } from './reading.ts';
+import { again, type Reading, startReading } from './reading.ts';
 import { hostOf, type NamedHost, type RegctlHost, regctlHost, regctlName, registryOf } from './regctl-hosts.ts';
 import { helperOf, readLogins } from './regctl-logins.ts';
 
@@ -38,7 +38,7 @@ const unused = {
 export function readRegctlConfig(json: string, { file }: { readonly file: string }): LoginsRead {
   const reading = startReading(file);
   if (json.trim() === '') return { ...reading.end({}), helpers: {} };
-  const table = parseJson(json, file);
+  const table = parseJson(json, file, again(reading));
   const read = tableOf(root)({ value: table, at: table.at, path: [] }, reading)?.value ?? {};
   warnUnused(read, reading);
   const defaults = defaultsOf(read, reading);

@@ -14,7 +14,7 @@ import {
   text,
 } from './decoders.ts';
 import type { HostConfig, RegistryConfig, TlsConfig } from './model.ts';
-import type { Reading } from './reading.ts';
+import { type Reading, spotsOf } from './reading.ts';
 
 /** A host as regctl writes it; certificates and keys are PEM texts. */
 export const regctlHost = {
@@ -76,7 +76,7 @@ export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], reading
   const pathPrefix = own.pathPrefix?.value.replace(/^\/+/, '').replace(/(?<!\/)\/+$/, '') ?? '';
   if (own.pathPrefix && pathPrefix !== '') checkPrefix(own.pathPrefix, pathPrefix, reading);
   const isHttp = mode === 'disabled' || (mode === '' && entry.key.startsWith('http://'));
-  const tls = tlsOf(own, mode === 'insecure');
+  const tls = tlsOf(own, mode === 'insecure', reading);
   const rate = positive(own.reqPerSec, reading);
   const concurrency = positive(own.reqConcurrent, reading);
   return {
@@ -111,13 +111,20 @@ function positive(found: Found<number> | undefined, reading: Reading): number | 
   return undefined;
 }
 
-function tlsOf({ regcert, clientCert, clientKey }: RegctlHost['value'], isInsecure: boolean): TlsConfig | undefined {
-  const tls = {
+function tlsOf(own: RegctlHost['value'], isInsecure: boolean, reading: Reading): TlsConfig | undefined {
+  const { regcert, clientCert, clientKey } = own;
+  const tls: TlsConfig = {
     ...(regcert?.value && { ca: [regcert.value] }),
     ...(clientCert?.value && clientKey?.value && { cert: clientCert.value, key: clientKey.value }),
     ...(isInsecure && { insecureSkipVerify: true }),
   };
-  return Object.keys(tls).length > 0 ? tls : undefined;
+  const places = {
+    'ca[0]': tls.ca ? regcert : undefined,
+    cert: tls.cert ? clientCert : undefined,
+    key: tls.key ? clientKey : undefined,
+    insecureSkipVerify: isInsecure ? own.tls : undefined,
+  };
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: spotsOf(places, reading) } : undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import { containersRegistry, readRegistries } from './containers-registry.ts';
 import { anything, type Decoded, type Found, listOf, namesOf, tableOf, text } from './decoders.ts';
 import type { Config, ShortNames } from './model.ts';
 import type { Read } from './read.ts';
-import { type Reading, startReading } from './reading.ts';
+import { again, type Reading, startReading } from './reading.ts';
 import { parseToml } from './toml.ts';
 
 /** What a registries.conf, or a file of its `.d` folder, was understood to say. */
@@ -34,7 +34,7 @@ const root = {
  */
 export function readRegistriesConf(toml: string, { file }: { readonly file: string }): RegistriesConfRead {
   const reading = startReading(file);
-  const table = parseToml(toml, file);
+  const table = parseToml(toml, file, again(reading));
   const read = tableOf(root)({ value: table, at: table.at, path: [] }, reading)?.value ?? {};
   if (read.registries) {
     reading.problem(read.registries, 'found version 1 of the format, expected version 2, [[registry]] tables');

@@ -1,12 +1,12 @@
 import type { Login } from '../login.ts';
-import { quote } from '../oci/quote.ts';
 import { hostFault, normalizeRegistry } from '../oci/registry.ts';
 import { anything, type Decoded, type Decoder, type Found, listOf, type Named, namesOf, tableOf } from './decoders.ts';
 import type { DocumentNode } from './document.ts';
 import { below, directoryOf } from './host-parts.ts';
+import { kindOf } from './kind-of.ts';
 import { decodeAuth } from './login-keys.ts';
 import type { TlsConfig } from './model.ts';
-import type { Place, Reading } from './reading.ts';
+import { type Place, type Reading, spotsOf } from './reading.ts';
 
 /** What `configs` says of a host. */
 export interface HostSettings {
@@ -30,14 +30,18 @@ const yamlText =
 const text = yamlText(false);
 const secret = yamlText(true);
 
-/** As YAML 1.1 writes it, which k3s reads. */
+/** As YAML 1.1 writes it, which k3s reads: in quotes it is a text, and no boolean. */
 const yamlFlag: Decoder<Found<boolean>> = (found, reading) => {
   const { value: node } = found;
-  const written = node.kind === 'scalar' ? (node.source ?? String(node.value)) : `a ${node.kind}`;
-  const word = written.toLowerCase();
+  const isText = node.kind === 'scalar' && node.quoted;
+  const word = node.kind === 'scalar' && !isText ? (node.source ?? String(node.value)).toLowerCase() : '';
   if (/^(?:y|yes|true|on)$/.test(word)) return { ...found, value: true };
   if (/^(?:n|no|false|off)$/.test(word)) return { ...found, value: false };
-  reading.problem({ ...found, at: node.at }, `found ${quote(written)}, expected true or false`);
+  const told = node.kind === 'scalar' ? kindOf(node.value) : `a ${node.kind}`;
+  reading.problem(
+    { ...found, at: node.at },
+    `found ${told}, expected true or false${isText ? ', without quotes' : ''}`,
+  );
   return undefined;
 };
 
@@ -121,5 +125,7 @@ function readTls(table: ConfigTable['tls'], file: string, reading: Reading): Tls
     ...(key?.value && { key: path(key.value) }),
     ...(skip?.value && { insecureSkipVerify: true }),
   };
-  return Object.keys(tls).length > 0 ? tls : undefined;
+  const used = (found: Found<string | boolean> | undefined) => (found?.value ? found : undefined);
+  const places = { 'ca[0]': used(ca), cert: used(cert), key: used(key), insecureSkipVerify: used(skip) };
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: spotsOf(places, reading) } : undefined;
 }

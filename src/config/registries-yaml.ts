@@ -4,7 +4,7 @@ import type { Named } from './decoders.ts';
 import { readRules } from './host-parts.ts';
 import type { Config, HostConfig, RegistryConfig, TlsConfig } from './model.ts';
 import type { Read } from './read.ts';
-import { type Reading, startReading } from './reading.ts';
+import { again, type Reading, startReading } from './reading.ts';
 import { defaultEndpoint, type EndpointUrl, parseEndpoint } from './registries-yaml-endpoint.ts';
 import { type HostSettings, type MirrorTable, readRoot, readSettings } from './registries-yaml-tables.ts';
 import { parseYaml } from './yaml.ts';
@@ -31,7 +31,7 @@ interface Context {
  */
 export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Read {
   const reading = startReading(place.file);
-  const { mirrors = [], configs = [] } = readRoot(parseYaml(yaml, place.file), reading);
+  const { mirrors = [], configs = [] } = readRoot(parseYaml(yaml, place.file, again(reading)), reading);
   const hosts = readSettings(configs, place.file, reading);
   const context = { reading, hosts, hasDefault: place.defaultEndpoint ?? true };
   const registries = new Map<string, RegistryConfig>();

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
-import { credentialKeyFault, registryKeyFault, urlFault } from './host.ts';
+import { proxyFault, proxyUrl } from '../proxy.ts';
+import { credentialKeyFault, registryKeyFault } from './host.ts';
 import { checked, flag, host, list, origin, rewrite, text, tls } from './host-schema.ts';
 
 // A proxy's login has no other place.
-const proxyUrl = checked((value) => urlFault(value, { login: true }));
+const proxyText = checked(proxyFault).transform(proxyUrl);
 
 const registry = z.strictObject(
   {
@@ -41,9 +42,9 @@ const provider = z.custom<CredentialProvider>((value) => typeof value === 'funct
 
 const proxy = z.strictObject(
   {
-    http: proxyUrl.optional(),
-    https: proxyUrl.optional(),
-    all: proxyUrl.optional(),
+    http: proxyText.optional(),
+    https: proxyText.optional(),
+    all: proxyText.optional(),
     no: list(text.min(1, 'expected a host'), 'hosts').optional(),
   },
   'expected an object',

@@ -1,31 +1,41 @@
-import { parse, TomlError } from 'smol-toml';
 import {
+  byPosition,
   type DocumentEntry,
   type DocumentNode,
   deepest,
+  keyAgain,
   type Position,
   positions,
   type TableNode,
+  type TellFault,
 } from './document.ts';
 import { checkLength, fileError, placeText } from './file-problems.ts';
+import { readToml } from './toml-faults.ts';
 import { type Outline, outlineToml } from './toml-outline.ts';
 
 /**
  * Reads TOML 1.0 to its values and where they stand, tables in the file's order. `INVALID_CONFIG` with
- * `file:line:column` for a text that is no TOML, is nested deeper than 64 levels or longer than 4 Mi characters.
+ * `file:line:column` for a text that is no TOML, is nested deeper than 64 levels or longer than 4 Mi characters. A key
+ * that comes again is told to `tell`, where there is one, and the first counts.
  */
-export function parseToml(text: string, file: string): TableNode {
-  checkLength(text, file);
-  let value: unknown;
-  try {
-    value = parse(text, { maxDepth: deepest });
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    // The message's other lines quote the file, which may hold secrets.
-    const [message = ''] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
-    throw fileError(file, [`${placeText(file, error)}: no TOML, ${message}`]);
+export function parseToml(written: string, file: string, tell?: TellFault): TableNode {
+  checkLength(written, file);
+  const { text, value, faults } = readToml(written);
+  const position = positions(written);
+  const isLegible = value !== undefined && faults.every(({ repeat }) => repeat);
+  const problems = faults.map(({ offset, words, repeat }) => {
+    const at = position(offset);
+    const told = repeat ? keyAgain(repeat.key, position(repeat.first)) : `no TOML, ${words}`;
+    if (repeat && isLegible) tell?.(at, told);
+    return { at, line: `${placeText(file, at)}: ${told}` };
+  });
+  if (problems.length > 0 && !(tell && isLegible)) {
+    const sorted = problems.sort((a, b) => byPosition(a.at, b.at));
+    throw fileError(
+      file,
+      sorted.map(({ line }) => line),
+    );
   }
-  const position = positions(text);
   const outline = outlineToml(text);
   if (outline.tooDeep !== undefined) {
     const place = placeText(file, position(outline.tooDeep));

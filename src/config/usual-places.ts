@@ -13,6 +13,8 @@ export interface Place {
   /** Of `registries.conf`: directories of drop-ins, `path` and `.d` when left out; and whether they count without the file. */
   readonly directories?: readonly string[];
   readonly needsFile?: boolean;
+  /** Of `registries.conf`: directories of certificates by host, the first that has one; `certs.d` beside it when left out. */
+  readonly certificates?: readonly string[];
 }
 
 /** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
@@ -29,8 +31,6 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
     variable ? [{ path: resolve(variable), named: true }] : paths.map((path) => ({ path, named: false }));
   const runtime = folder('XDG_RUNTIME_DIR');
   const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : undefined;
-  const system = '/etc/containers/registries.conf';
-  const user = join(config, 'containers/registries.conf');
   return {
     file: places(
       environment.OCIFETCH_CONFIG,
@@ -39,13 +39,7 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
     ),
     hostsDirectory: places(undefined, '/etc/containerd/certs.d', '/etc/docker/certs.d'),
     registriesYaml: places(undefined, '/etc/rancher/k3s/registries.yaml', '/etc/rancher/rke2/registries.yaml'),
-    // As containers' tools have it: the user's file with the user's drop-ins; without one, the system's with both.
-    registriesConf: environment.CONTAINERS_REGISTRIES_CONF
-      ? places(environment.CONTAINERS_REGISTRIES_CONF)
-      : [
-          { path: user, named: false, needsFile: true },
-          { path: system, named: false, directories: [`${system}.d`, `${user}.d`] },
-        ],
+    registriesConf: containersPlaces(config, environment.CONTAINERS_REGISTRIES_CONF),
     regctlConfig: places(
       environment.REGCTL_CONFIG,
       join(config, 'regctl/config.json'),
@@ -59,4 +53,16 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
     // DOCKER_CONFIG names a directory, which need not have a file in it.
     dockerConfig: places(undefined, join(docker ?? join(home, '.docker'), 'config.json')),
   };
+}
+
+/** As containers' tools have it: the user's file with the user's drop-ins; without one, the system's with both. */
+function containersPlaces(config: string, named: string | undefined): Place[] {
+  const system = '/etc/containers/registries.conf';
+  const user = join(config, 'containers/registries.conf');
+  const certificates = [join(config, 'containers/certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d'];
+  if (named) return [{ path: resolve(named), named: true, certificates }];
+  return [
+    { path: user, named: false, needsFile: true, certificates },
+    { path: system, named: false, directories: [`${system}.d`, `${user}.d`], certificates },
+  ];
 }

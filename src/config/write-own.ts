@@ -1,14 +1,21 @@
-import type { Config } from './model.ts';
+import type { Config, TlsConfig } from './model.ts';
 import { asYaml, yamlLines } from './write-yaml.ts';
 import type { Written } from './written.ts';
+
+/** A part of the model that may tell where it was declared. */
+interface Placed {
+  readonly declaredAt?: string | undefined;
+  readonly tls?: TlsConfig | undefined;
+}
 
 /** Writes a configuration as ocifetch's own YAML file: the model itself; where its parts came from only if it is asked for. */
 export function writeOwnConfig(
   { warnings: _, registries = {}, credentials, ...rest }: Config,
   { places = false }: { readonly places?: boolean | undefined } = {},
 ): Written {
-  const placed = <Part extends { readonly declaredAt?: string | undefined }>({ declaredAt, ...part }: Part) => ({
+  const placed = <Part extends Placed>({ declaredAt, tls, ...part }: Part) => ({
     ...part,
+    ...(tls && { tls: { ...tls, declaredAt: places ? tls.declaredAt : undefined } }),
     ...(places && declaredAt !== undefined && { declaredAt }),
   });
   const kept = Object.entries(registries).map(([key, { mirrors, origin, ...registry }]) => [

@@ -22,7 +22,7 @@ export function writeRegistriesYaml(config: Config): Written {
     if (key !== '*' && /[*/]/.test(key)) tell(path, 'it has entries for hosts, not for paths or domains');
     else if (registry.blocked) tell(path, 'nothing blocks a registry there; it would be asked');
     else {
-      const entry = mirrorOf(registry, path, hosts, tell);
+      const entry = mirrorOf(registry, { key, path }, hosts, tell);
       tellOrigin(registry, key, path, hosts, tell);
       if (entry) mirrors.push([key, entry]);
       else if (hasDefault && key !== '*') tell(path, 'without mirrors it has no entry, and those of "*" are asked');
@@ -43,7 +43,7 @@ export function writeRegistriesYaml(config: Config): Written {
 
 function mirrorOf(
   { mirrors = [] }: RegistryConfig,
-  path: string,
+  { key, path }: { readonly key: string; readonly path: string },
   hosts: Map<string, HostEntry>,
   tell: Tell,
 ): Yaml | undefined {
@@ -62,7 +62,7 @@ function mirrorOf(
   if (written.length === 0) return undefined;
   const rewrite: [string, string][] = JSON.parse(rules);
   return new Map<string, Yaml>([
-    ['endpoint', written.map(endpointOf)],
+    ['endpoint', written.map((host) => endpointOf(host, key))],
     ...(rewrite.length > 0 ? [['rewrite', new Map(rewrite)] as const] : []),
   ]);
 }
@@ -79,10 +79,15 @@ function faultOf(host: HostConfig, rules: string): string | undefined {
   return new URL(rootOf(host)).pathname === '/' ? 'an API at the root of a host cannot be told' : undefined;
 }
 
-/** `/v2` is left out; every other path is the whole API root. */
-function endpointOf(host: HostConfig): string {
+/**
+ * `/v2` is left out; every other path is the whole API root. What would be taken for the registry itself, which is asked
+ * last and without rewrites, is told from it by its port, as k3s' documents do it.
+ */
+function endpointOf(host: HostConfig, key: string): string {
   const { origin, pathname } = new URL(rootOf({ ...host, url: host.url.replace(/\/+$/, '') }));
-  return pathname === '/v2' ? origin : origin + pathname;
+  const isItself = pathname === '/v2' && key !== '*' && origin === apiOrigin(key);
+  const base = isItself && new URL(origin).port === '' ? `${origin}:${origin.startsWith('http:') ? 80 : 443}` : origin;
+  return pathname === '/v2' ? base : base + pathname;
 }
 
 function tellSettings(host: OriginConfig, path: string, tell: Tell): void {

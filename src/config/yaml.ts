@@ -1,6 +1,7 @@
 import { Composer, type CST, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, Parser } from 'yaml';
-import { type DocumentEntry, type DocumentNode, deepest, type Position } from './document.ts';
+import { type DocumentEntry, type DocumentNode, deepest, keyAgain, type Position, type TellFault } from './document.ts';
 import { checkLength, fileError, placeText } from './file-problems.ts';
+import { yamlFaults } from './yaml-faults.ts';
 
 /** Characters: each may take a kilobyte of memory while they are parsed. */
 const longestYaml = 512 * 1024;
@@ -16,6 +17,7 @@ interface Reading {
   /** By the name of their anchor, the latest of that name. */
   readonly anchors: Map<string, Anchored>;
   values: number;
+  readonly tell: TellFault;
   /** Throws what is wrong at an offset. */
   fail(offset: number, message: string): never;
 }
@@ -28,9 +30,10 @@ interface Anchored {
 /**
  * Reads one document of YAML 1.2, or JSON, to its values and where they stand, tables in the file's order; `<<` merges.
  * `INVALID_CONFIG` with `file:line:column` for a text that is no YAML, has a key twice, a key that is no text, an
- * unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null.
+ * unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null. A key
+ * that comes again is told to `tell`, where there is one, and the first counts.
  */
-export function parseYaml(text: string, file: string): DocumentNode {
+export function parseYaml(text: string, file: string, tell?: TellFault): DocumentNode {
   checkLength(text, file, longestYaml);
   const lines = new LineCounter();
   const position = (offset: number): Position => {
@@ -43,10 +46,16 @@ export function parseYaml(text: string, file: string): DocumentNode {
   };
   const [first, second] = composed(text, lines, fail);
   const faults = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
-  const problems = faults.map(({ pos, message }) => problem(pos[0], `no YAML, ${withoutSource(message)}`));
+  const told = yamlFaults(faults, position);
+  const problems = told.map(({ at, words }) => `${placeText(file, at)}: ${words}`);
   if (second) problems.push(problem(second.range[0], 'found a second document, expected one'));
   if (problems.length > 0) throw fileError(file, problems.slice(0, mostProblems));
-  return nodeOf(first?.contents ?? null, 0, { position, anchors: new Map(), values: 0, fail }, 0);
+  const again: string[] = [];
+  const collect: TellFault = (at, words) => void again.push(`${placeText(file, at)}: ${words}`);
+  const reading = { position, anchors: new Map(), values: 0, tell: tell ?? collect, fail };
+  const root = nodeOf(first?.contents ?? null, 0, reading, 0);
+  if (again.length > 0) throw fileError(file, again.slice(0, mostProblems));
+  return root;
 }
 
 function composed(text: string, lines: LineCounter, fail: Reading['fail']) {
@@ -73,9 +82,6 @@ function tooDeep(tokens: readonly CST.Token[]): number | undefined {
   }
   return undefined;
 }
-
-/** What a message quotes of the file may be secret. */
-const withoutSource = (message: string): string => message.replace(/(?:: |(?<=escape sequence) ).*$/s, '');
 
 function nodeOf(node: Node | null, offset: number, reading: Reading, level: number): DocumentNode {
   const start = node?.range?.[0] ?? offset;
@@ -105,7 +111,9 @@ function withoutAlias(node: Node | null, offset: number, reading: Reading, level
     return { kind: 'table', at, entries: entriesOf(node.items, offset, reading, level) };
   }
   if (!isScalar(node)) return { kind: 'scalar', at, value: null };
-  return { kind: 'scalar', at, value: node.value, ...(node.source !== undefined && { source: node.source }) };
+  const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+  const source = node.source === undefined ? {} : { source: node.source };
+  return { kind: 'scalar', at, value: node.value, ...source, ...(isQuoted && { quoted: true }) };
 }
 
 function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, reading: Reading, level: number) {
@@ -115,12 +123,13 @@ function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, re
     const start = key?.range?.[0] ?? offset;
     if (!isScalar(key)) return reading.fail(start, 'found a key that is no text, expected a text');
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
-    if (entries.has(name)) return reading.fail(start, `found the key ${JSON.stringify(name)} twice, expected once`);
+    const known = entries.get(name);
+    if (known) reading.tell(reading.position(start), keyAgain(name, known.at));
     if (key.anchor !== undefined) return reading.fail(start, 'found an anchor of a key, expected one of a value');
     const inner = nodeOf(value, key.range?.[1] ?? start, reading, level + 1);
     // Quoted it is a key like others.
     if (name === '<<' && key.type === 'PLAIN') merged.push(...mergedBy(inner, start, reading));
-    else entries.set(name, { at: reading.position(start), value: inner });
+    else if (!known) entries.set(name, { at: reading.position(start), value: inner });
   }
   for (const { entries: more } of merged as { entries: ReadonlyMap<string, DocumentEntry> }[]) {
     for (const [name, entry] of more) if (!entries.has(name)) entries.set(name, entry);

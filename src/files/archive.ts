@@ -2,7 +2,7 @@ import type { Content } from '../content/content.ts';
 import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { findTable } from './find-table.ts';
-import { storedBytes, unpacked } from './layer-bytes.ts';
+import { noArchive, storedBytes, unpacked } from './layer-bytes.ts';
 import type { FilesOptions } from './options.ts';
 import type { Table } from './table.ts';
 import { UnusableTable } from './table-rows.ts';
@@ -10,9 +10,7 @@ import { readTar, type TarFile } from './tar.ts';
 
 /** The entries of a layer, out of the layer itself, from its beginning on. It ends only when the digest was right. */
 export const archiveOf = (layer: Content, signal: AbortSignal): AsyncGenerator<TarFile, void> =>
-  readTar(unpacked(layer, storedBytes(layer, signal)), (found, code) => {
-    return new RegistryError(code ?? 'DECODE_ERROR', `Cannot read layer ${quote(layer.descriptor.digest)}: ${found}`);
-  });
+  readTar(unpacked(layer, storedBytes(layer, signal)), (found, code) => noArchive(layer, found, code));
 
 /** Tables that were read, as long as their layer is open; none for a layer whose table cannot be used. */
 const tables = new WeakMap<Content, { readonly table: Table | undefined }>();

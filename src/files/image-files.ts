@@ -4,7 +4,7 @@ import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
-import { findInLayers, lookIn } from './find-in-layers.ts';
+import { findInLayers, leave, lookIn, type Stand } from './find-in-layers.ts';
 import { noFile, openLocated } from './layer.ts';
 import type { LayerFile } from './layer-file.ts';
 import { Layers } from './layers.ts';
@@ -57,10 +57,12 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   const layers = new Layers(contents, mostEntries);
   const closing = new AbortController();
   const where = `image ${quote(descriptor.digest)}`;
-  const missing = (path: string): RegistryError => {
+  const missing = (path: string, link?: FileEntry): RegistryError => {
+    const doing = `Cannot find ${quote(path)} in ${where}`;
+    if (link) return new RegistryError('NOT_FOUND', `${doing}: ${leadsNowhere(link, cleanPath(path))}`);
     const nearest = createNearestPath(cleanPath(path));
     for (const tree of layers.known) for (const entry of listTree(tree, [])) nearest.see(entry.path);
-    return new RegistryError('NOT_FOUND', `Cannot find ${quote(path)} in ${where}: not there${nearest.hint}`);
+    return new RegistryError('NOT_FOUND', `${doing}: not there${nearest.hint}`);
   };
   const close = async (): Promise<void> => {
     closing.abort(new RegistryError('CLOSED', `Cannot read the files of ${where}: they were closed`));
@@ -72,7 +74,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       limit.signal.throwIfAborted();
       const merged = await layers.merged({ ...options, signal: limit.signal });
       const place = await resolvePath(path, async (names) => lookIn(merged, names));
-      if (place.kind === 'nothing') throw missing(path);
+      if (place.kind === 'nothing') throw missing(path, place.link);
       yield* listTree(merged, place.kind === 'directory' ? place.names : place.entry.path.split('/'));
     } finally {
       limit.end();
@@ -81,10 +83,11 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
     const limit = deadline(options.signal, signal, closing.signal);
     const context: LocateContext = { ...options, verify, limit };
+    const stand: Stand = {};
     try {
       limit.signal.throwIfAborted();
-      const place = await resolvePath(path, (names) => findInLayers(layers, names, context));
-      if (place.kind === 'nothing') throw missing(path);
+      const place = await resolvePath(path, (names) => findInLayers(layers, names, { ...context, stand }));
+      if (place.kind === 'nothing') throw missing(path, place.link);
       if (place.kind === 'directory') throw noFile({ path: place.names.join('/'), type: 'directory' }, where);
       const { layer, located } = place.more;
       const found = located ?? (await locate(layer, place.entry.path, context));
@@ -93,7 +96,15 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
     } catch (error) {
       limit.end();
       throw error;
+    } finally {
+      await leave(stand);
     }
   };
   return { descriptor, list, open, close, [Symbol.asyncDispose]: close };
+}
+
+/** What the path of a file comes to that is not there: a link is, and what it leads to is not. */
+function leadsNowhere({ path, linkPath }: FileEntry, wanted: string): string {
+  const link = `a symbolic link to ${quote(linkPath)}`;
+  return path === wanted ? `it is ${link}, which is not there` : `not there; ${quote(path)} on its way is ${link}`;
 }

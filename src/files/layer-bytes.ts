@@ -20,6 +20,17 @@ const beginnings: readonly (readonly [packing: string, beginning: readonly (numb
 export const damagedLayer = (layer: Content, found: string, cause?: unknown): RegistryError =>
   new RegistryError('DECODE_ERROR', `Cannot read layer ${quote(layer.descriptor.digest)}: ${found}`, { cause });
 
+/** Media types of archives; those of artifacts may be anything. */
+const isOfArchive = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
+
+/** The error of a layer whose bytes are no archive: `UNSUPPORTED` where its media type does not say that it is one. */
+export function noArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {
+  const { digest, mediaType } = descriptor;
+  const doing = `Cannot read layer ${quote(digest)}`;
+  if (code || isOfArchive(mediaType)) return new RegistryError(code ?? 'DECODE_ERROR', `${doing}: ${found}`);
+  return new RegistryError('UNSUPPORTED', `${doing}, ${quote(mediaType)}: it is no archive of files (${found})`);
+}
+
 /** Refuses content that cannot be an archive of files: `UNSUPPORTED`. */
 export function mustBeLayer({ descriptor: { digest, mediaType } }: Content): void {
   const type = bareMediaType(mediaType);

@@ -17,6 +17,8 @@ export interface Glance {
   readonly tree: Node;
   /** The path, where the reading stands. Whoever has it releases it, or reads it. */
   readonly located?: Located | undefined;
+  /** Reads on from there to another path. */
+  readonly goOn?: ((path: string) => Promise<Glance>) | undefined;
 }
 
 /** The layers of an image, the lowest first, and what was learnt of them. */
@@ -45,9 +47,8 @@ export class Layers {
     mustBeLayer(layer);
     if (await tableOf(layer, context, context.limit.signal))
       return { tree: await this.#read(layer, { ...context, signal: context.limit.signal }) };
-    const { tree, add, keep } = this.#begin(layer);
-    const located = await locate(layer, path, { ...context, see: add });
-    return located ? { tree, located } : { tree: keep() };
+    const growing = this.#begin(layer);
+    return glanceOf(growing, await locate(layer, path, { ...context, see: growing.add }));
   }
 
   /** All layers together. */
@@ -95,4 +96,14 @@ interface Growing {
   readonly tree: Node;
   add(entry: BareEntry): void;
   keep(): Node;
+}
+
+function glanceOf(growing: Growing, located: Located | undefined): Glance {
+  if (!located) return { tree: growing.keep() };
+  const { goOn } = located;
+  return {
+    tree: growing.tree,
+    located,
+    goOn: goOn && (async (path) => glanceOf(growing, await goOn(path))),
+  };
 }

@@ -15,6 +15,8 @@ export interface Located {
   release(): Promise<void>;
   /** Whether what was read to the end is verified. */
   isVerified(): boolean;
+  /** Looks for another path behind this entry instead, as `locate`. Absent where nothing was read on the way. */
+  readonly goOn?: ((path: string) => Promise<Located | undefined>) | undefined;
 }
 
 export interface LocateContext extends OpenFileOptions {
@@ -40,13 +42,19 @@ function inTable(layer: Content, table: Table, path: string, { limit, see }: Loc
 }
 
 async function inArchive(layer: Content, path: string, context: LocateContext): Promise<Located | undefined> {
-  const archive = archiveOf(layer, context.limit.signal);
+  return seek(archiveOf(layer, context.limit.signal), path, context);
+}
+
+type Archive = AsyncGenerator<TarFile, void>;
+
+/** Reads on up to a path, or to the end. */
+async function seek(archive: Archive, path: string, context: LocateContext): Promise<Located | undefined> {
   try {
     for (;;) {
       const { value, done } = await archive.next();
       if (done) return undefined;
       context.see?.(value.entry);
-      if (value.entry.path === path) return inPassing(value, archive, context.verify ?? false);
+      if (value.entry.path === path) return inPassing(value, archive, context);
     }
   } catch (error) {
     await archive.return().catch(() => {});
@@ -55,18 +63,19 @@ async function inArchive(layer: Content, path: string, context: LocateContext): 
 }
 
 /** An entry whose archive stands at it. */
-function inPassing({ entry, data }: TarFile, archive: AsyncGenerator<TarFile, void>, reads: boolean): Located {
+function inPassing({ entry, data }: TarFile, archive: Archive, context: LocateContext): Located {
   let verified = false;
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     yield* data;
-    if (!reads) return;
+    if (!context.verify) return;
     for (let ended = false; !ended; ) ended = (await archive.next()).done === true;
     verified = true;
   }
   const release = async (): Promise<void> => {
     await archive.return();
   };
-  return { entry, chunks: chunks(), release, isVerified: () => verified };
+  const goOn = (path: string): Promise<Located | undefined> => seek(archive, path, context);
+  return { entry, chunks: chunks(), release, isVerified: () => verified, goOn };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

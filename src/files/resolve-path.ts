@@ -2,11 +2,14 @@ import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { FileEntry } from './entry.ts';
 
-/** What is at a path, or, `depth` names deep, in the way to it. `more` is whatever the asked adds. */
+/**
+ * What is at a path, or, `depth` names deep, in the way to it. `more` is whatever the asked adds, `link` the symbolic link
+ * that was followed last.
+ */
 export type Place<More> =
   | { readonly kind: 'entry'; readonly entry: FileEntry; readonly depth: number; readonly more: More }
   | { readonly kind: 'directory'; readonly names: readonly string[] }
-  | { readonly kind: 'nothing' };
+  | { readonly kind: 'nothing'; readonly link?: FileEntry | undefined };
 
 /** As Linux has it. */
 const mostLinks = 40;
@@ -23,6 +26,7 @@ export async function resolvePath<More>(
 ): Promise<Place<More>> {
   let reached: readonly string[] = [];
   let pending = namesOf(path);
+  let link: FileEntry | undefined;
   for (let links = 0; ; ) {
     const back = pending.indexOf('..');
     const names = [...reached, ...(back === -1 ? pending : pending.slice(0, back))];
@@ -33,7 +37,8 @@ export async function resolvePath<More>(
       if (links > mostLinks) {
         throw new RegistryError('UNSUPPORTED', `Cannot open ${quote(path)}: more than ${mostLinks} symbolic links`);
       }
-      const { linkPath = '' } = place.entry;
+      link = place.entry;
+      const { linkPath = '' } = link;
       const rest = [...names.slice(place.depth), ...(back === -1 ? [] : pending.slice(back))];
       reached = linkPath.startsWith('/') ? [] : names.slice(0, place.depth - 1);
       pending = [...namesOf(linkPath), ...rest];
@@ -42,7 +47,8 @@ export async function resolvePath<More>(
       pending = pending.slice(back + 1);
     } else {
       const isAt = place.kind !== 'entry' || (back === -1 && place.depth === names.length);
-      return isAt && !(back !== -1 && place.kind !== 'directory') ? place : { kind: 'nothing' };
+      const isFound = isAt && place.kind !== 'nothing' && !(back !== -1 && place.kind !== 'directory');
+      return isFound ? place : { kind: 'nothing', link };
     }
   }
 }

@@ -2,6 +2,7 @@ import { discard, readAll } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
+import { refusalOf } from './refusal.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 export interface TokenRequest {
@@ -97,9 +98,10 @@ async function readToken(response: HttpResponse, { realm, limit, more }: TokenRe
   const doing = `Cannot get a token from "${redactUrl(realm)}"`;
   const received = Date.now();
   if (response.status !== 200) {
-    await discard(response.body);
-    const code = codeOf(response.status);
-    throw new RegistryError(code, `${doing}: status ${response.status}`, { status: response.status, host: realm.host });
+    const { status } = response;
+    const { words, codes: registryErrors } = await refusalOf(response);
+    const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
+    throw new RegistryError(codeOf(status), `${doing}: ${found}`, { status, registryErrors, host: realm.host });
   }
   const what = `the token of "${redactUrl(realm)}"`;
   const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {

@@ -53,10 +53,10 @@ interface TlsPlace {
 
 /** TLS settings as texts; a line for each file that cannot be used, with its place, key path and what was found. */
 function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: string[]): TlsOptions {
-  const { ca, cert, key, insecureSkipVerify } = config;
+  const { ca, cert, key, insecureSkipVerify, declaredAt: spots = {} } = config;
   const place = declaredAt === undefined ? path : `${declaredAt}: ${path}`;
   const tell = (setting: string, written: string, found: string): void =>
-    void problems.push(`${place}.${setting}: ${pemName(written)}: ${found}`);
+    void problems.push(`${spots[setting] ?? `${place}.${setting}`}: ${pemName(written)}: ${found}`);
   const read = (setting: string, written: string): string | undefined => {
     const pem = readPem(written);
     if ('text' in pem) return pem.text;
@@ -92,8 +92,10 @@ export function hostWarnings(registries: ReadonlyMap<string, readonly Host[]>): 
     for (const { root, config, rewriter, tls } of hosts) {
       rewrites.push(...rewriter.warnings);
       const subject = root ?? `every registry that ${quote(key)} is for`;
-      if (tls?.insecureSkipVerify && !subject.startsWith('http:'))
-        lenient.set(subject, [...(lenient.get(subject) ?? []), config.declaredAt]);
+      if (tls?.insecureSkipVerify && !subject.startsWith('http:')) {
+        const place = config.tls?.declaredAt?.insecureSkipVerify ?? config.declaredAt;
+        lenient.set(subject, [...(lenient.get(subject) ?? []), place]);
+      }
     }
   }
   const told = [...lenient].map(([subject, places]) => {

@@ -1,8 +1,8 @@
-import { discard, readAll } from '../body.ts';
 import { recordOf, withAttempt } from '../content/attempt.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { codeOfStatus, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { refusalOf } from '../http/refusal.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
 import { parseWarnings } from '../http/warning.ts';
 import { quote } from '../oci/quote.ts';
@@ -92,45 +92,15 @@ export async function ask<T>(
   }
 }
 
-/** Most bytes of an error's body that are read. */
-const refusalBytes = 65_536;
-
-/** What a bad status says, with the codes of the body: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec. */
+/** What a bad status says, with the codes of the body. */
 async function refusal(response: HttpResponse, { endpoint, method, url, reference }: Question): Promise<RegistryError> {
-  const { status, headers } = response;
-  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
-  const bytes = isJson
-    ? await readAll(response.body, refusalBytes, 'an error', 1_000).catch(() => undefined)
-    : undefined;
-  if (!bytes) await discard(response.body);
-  const told = bytes ? registryErrorsOf(bytes) : [];
-  const words = told.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
+  const { status } = response;
+  const { words, codes } = await refusalOf(response);
   const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
   const code = codeOfStatus(status);
   const message =
     reference !== undefined && code === 'NOT_FOUND'
       ? `Cannot resolve ${quote(reference)}: it is not at ${new URL(endpoint.url).host} (${found})`
       : `Cannot ${method.toLowerCase()} "${redactUrl(url)}": ${found}`;
-  return new RegistryError(code, message, { status, registryErrors: told.map((each) => each.code) });
-}
-
-function registryErrorsOf(bytes: Uint8Array): { code: string; message: string }[] {
-  let body: unknown;
-  try {
-    body = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return [];
-  }
-  const errors = (body as { errors?: unknown } | null)?.errors;
-  if (!Array.isArray(errors)) return [];
-  return errors.slice(0, 8).flatMap((error: unknown) => {
-    const { code, message } = (error ?? {}) as Record<string, unknown>;
-    if (typeof code !== 'string' || !/^[\w-]{1,64}$/.test(code)) return [];
-    return [{ code, message: typeof message === 'string' ? printableText(message) : '' }];
-  });
-}
-
-/** A message of a stranger, fit for one line of a log. */
-function printableText(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}"]+/gu, ' ').slice(0, 200);
+  return new RegistryError(code, message, { status, registryErrors: codes });
 }

@@ -117,13 +117,17 @@ function tellingSource(source: Source, tell: () => void): Source {
 
 /** What is left where no host may be asked: an answer that says why. */
 function nowhere(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): EndpointSource {
-  const codes = new Set(skipped.map(({ code }) => code));
+  // What is left out because the configuration says so has no code.
+  const codes = new Set(skipped.flatMap((host) => host.code ?? []));
   const [only] = codes;
   const code = codes.size === 1 && only !== undefined ? (only as ErrorCode) : 'NO_HOSTS';
-  const left = skipped.map(({ url, reason }) => `${url} (${reason})`).join(', ');
-  const none = endpoints.length > 0 ? `none has the capability "${capability}"` : 'no host is configured';
-  const found = skipped.length > 0 ? `left out: ${left}` : none;
-  const message = `No host to ask for "${formatReference(repository)}": ${found}`;
+  const left = skipped.map(({ url, reason }) => `${url} (${reason})`);
+  const found = [
+    ...(endpoints.length > 0 ? [`none has the capability "${capability}"`] : []),
+    ...(left.length > 0 ? [`left out: ${left.join(', ')}`] : []),
+  ];
+  const told = found.length > 0 ? found.join('; ') : 'no host is configured';
+  const message = `No host to ask for "${formatReference(repository)}": ${told}`;
   const refuse = (): Promise<never> => Promise.reject(new RegistryError(code, message));
   return { resolve: refuse, fetch: refuse, tags: refuse, referrers: refuse };
 }

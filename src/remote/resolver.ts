@@ -8,7 +8,7 @@ import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
-import { proxyFor } from '../proxy.ts';
+import { noProxyWarnings, proxyFor } from '../proxy.ts';
 import { compileRegistry, defaultOrigin, type Host, hostWarnings, ownRoot } from './compiled-host.ts';
 
 /** Where to ask for a repository, in order. No I/O. */
@@ -25,6 +25,9 @@ export interface HostPlanner {
   /** What the configuration says that cannot have been meant. */
   readonly warnings: readonly string[];
 }
+
+/** For `origin: never`, k3s' switch, and whatever else says that mirrors stand in for a registry. */
+const neverReason = 'the registry itself is never asked: the configuration has its mirrors alone';
 
 const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
 
@@ -71,12 +74,28 @@ export function planHosts({ registries = {}, credentials, proxy = {} }: Config):
       if ('reason' in placed) skipped.push(placed);
       else endpoints.push(placed);
     }
+    const own = ownRoot(repository.registry);
+    // Listed as a mirror, it has its place there.
+    if (found?.origin === 'never' && !rooted.some(({ root }) => root === own)) {
+      skipped.push({ url: own, reason: neverReason, ...placeOf(found) });
+    }
     return { endpoints, skipped };
   };
-  return { hosts, warnings: hostWarnings(compiled) };
+  return { hosts, warnings: [...hostWarnings(compiled), ...hostless(registries), ...noProxyWarnings(proxy)] };
 }
 
-function problemsError(problems: readonly string[]): RegistryError {
+/** Registries that no host is left for, which `blocked` would say in as many words. */
+function hostless(registries: NonNullable<Config['registries']>): string[] {
+  return Object.entries(registries).flatMap(([key, { mirrors = [], origin, blocked = false, declaredAt }]) => {
+    if (blocked || origin !== 'never' || mirrors.length > 0) return [];
+    const place = declaredAt === undefined ? '' : ` (${declaredAt})`;
+    return [`no host is asked for ${quote(key)}: it has no mirrors, and its origin is "never"${place}`];
+  });
+}
+
+/** Endpoints may have one certificate; it is told once. */
+function problemsError(found: readonly string[]): RegistryError {
+  const problems = [...new Set(found)];
   const [first, ...others] = problems;
   const told =
     others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;

@@ -74,7 +74,7 @@ const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
   [
     step('manifest', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'),
     toml,
-    'It wants a client certificate, or another: name one beside ca at /etc/certs.d/docker.io/hosts.toml:3',
+    'It wants a client certificate, or another: name one as client at /etc/certs.d/docker.io/hosts.toml:3',
   ],
   [
     step('manifest', 'UNAUTHORIZED', 401),
@@ -101,12 +101,32 @@ const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
   [
     step('manifest', 'ECONNRESET'),
     toml,
+    'It hangs up: it may want a client certificate (client at /etc/certs.d/docker.io/hosts.toml:3), or speak another protocol; look at its log',
+  ],
+  [
+    step('manifest', 'ECONNRESET'),
+    { ...toml, tls: { cert: 'x', key: 'y' } },
+    'It hangs up: it may refuse the client certificate, or speak another protocol; look at its log',
+  ],
+  [
+    step('manifest', 'ECONNRESET'),
+    { ...undeclared, url: 'http://localhost:5000/v2' },
     'It hangs up: it may speak another protocol, or not to this machine; look at its log',
+  ],
+  [
+    step('manifest', 'TOO_MANY_REDIRECTS'),
+    toml,
+    'It sends requests on and on: correct [host."…"] at /etc/certs.d/docker.io/hosts.toml:3, or ask who runs it about the redirects',
+  ],
+  [
+    { ...step('manifest', 'RATE_LIMITED', 429), retryAfter: '120' },
+    known,
+    'It has been asked too often: wait 120 s, or put a mirror before it',
   ],
   [
     step('manifest', 'UNSAFE_URL'),
     toml,
-    "What failed is told before this: it may be the host's, or what is set at /etc/certs.d/docker.io/hosts.toml:3",
+    'It leads to where it is unsafe to go: ask who runs it about its redirects and its token realm',
   ],
 ];
 

@@ -20,7 +20,7 @@ test('every problem of every file is told with its line and column, and the exit
   const file = '/dir/certs.d/registry.test/hosts.toml';
   expect(plain(out)).toEqual([
     `error: ${file}:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?`,
-    `error: ${file}:5:15: host["https://mirror.test"].skip_verify: found "yes", expected true or false`,
+    `error: ${file}:5:15: host["https://mirror.test"].skip_verify: found the text "yes", expected true or false`,
     `wrong: ${file} (hosts.toml): 2 problems, 0 warnings`,
     'ok: /dir/registries.yaml (registries.yaml): 0 problems, 0 warnings',
   ]);
@@ -39,7 +39,7 @@ test('the problems of all files are told, also where flags name them, and by oth
   const args = [...files, '--regctl-config', path('regctl.json')];
   const problems = [
     '/dir/certs.d/a.test/hosts.toml:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?',
-    '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found "yes", expected true or false',
+    '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found the text "yes", expected true or false',
     '/dir/certs.d/b.test/hosts.toml:1:1: servr: unknown key "servr", did you mean "server"?',
     '/dir/regctl.json:1:44: no JSON, found a comma before "}", expected none there',
     '/dir/config.json:2:1: credStore: unknown key "credStore", did you mean "credsStore"?',
@@ -120,7 +120,7 @@ test('a certificate that is not there is a problem, also of the files that flags
     'config.yaml': 'registries:\n  r.test:\n    mirrors: [{ url: "https://m.test", tls: { ca: [none.pem] } }]',
   });
   const { code, out } = await run(['config', 'check', '--config', path('config.yaml')]);
-  expect(plain(out)[0]).toMatch(/^error: \/dir\/config\.yaml:3: .*none\.pem": no such file$/);
+  expect(plain(out)[0]).toMatch(/^error: \/dir\/config\.yaml:3:52: .*none\.pem": no such file$/);
   expect(plain(out)[1]).toBe('wrong: /dir/config.yaml: 1 problem, 0 warnings');
   expect(code).toBe(1);
 });

@@ -26,8 +26,8 @@ test('certificates that cannot be read are problems of a check, all with their l
   expect(code).toBe(1);
   const errors = plain(out).filter((line) => line.startsWith('error: '));
   expect(errors.map((line) => line.replace('error: ', ''))).toEqual([
-    '/dir/certs.d/r.test/hosts.toml:1: registries["r.test"].mirrors[0].tls.cert: file "/dir/certs.d/r.test/words.pem": not PEM',
-    '/dir/certs.d/r.test/hosts.toml:1: registries["r.test"].mirrors[0].tls.key: file "/dir/certs.d/r.test/no-key.pem": no such file',
-    '/dir/certs.d/_default/hosts.toml:1: registries["*"].origin.tls.ca[0]: file "/dir/certs.d/_default/no-ca.pem": no such file',
+    '/dir/certs.d/r.test/hosts.toml:2:12: host["https://m.test"].client[0][0]: file "/dir/certs.d/r.test/words.pem": not PEM',
+    '/dir/certs.d/r.test/hosts.toml:2:25: host["https://m.test"].client[0][1]: file "/dir/certs.d/r.test/no-key.pem": no such file',
+    '/dir/certs.d/_default/hosts.toml:1:1: ca: file "/dir/certs.d/_default/no-ca.pem": no such file',
   ]);
 });

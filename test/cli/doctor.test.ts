@@ -14,12 +14,17 @@ const errors = (code: string): string => JSON.stringify({ errors: [{ code, messa
 const mirrored = (mirrors: readonly object[], more: object = {}): string =>
   JSON.stringify({ registries: { 'registry.test': { mirrors, origin: 'never' } }, ...more });
 
+/** What is told of the registry itself then. */
+const itself =
+  'left out   https://registry.test/v2  the registry itself is never asked: the configuration has its mirrors alone (/dir/config.json:1).';
+
 test('a host that serves is told with every step, and the exit code is 0', async () => {
   const { url, requests } = await registry();
   const { path, plain } = await folder({ 'config.json': mirrored([{ url }]) });
   const { code, out, err } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
   expect(plain(out)).toEqual([
     'ok         http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200), manifest N ms (DIGEST).',
+    itself,
     'registry.test/a:latest would be served by http://127.0.0.1:PORT/v2.',
   ]);
   expect({ code, err }).toEqual({ code: 0, err: [] });
@@ -40,21 +45,21 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
     403,
     errors('DENIED'),
     'application/json',
-    '/v2/ failed after N ms (403), manifest failed after N ms (status 403, DENIED "no"). Nobody without a login may read "a" there: ask for access.',
+    '/v2/ failed after N ms (403, DENIED "no"), manifest failed after N ms (status 403, DENIED "no"). Nobody without a login may read "a" there: ask for access.',
   ],
   [
     '429',
     429,
     errors('TOOMANYREQUESTS'),
     'application/json',
-    '/v2/ failed after N ms (429), manifest failed after N ms (status 429). It has been asked too often: wait, log in, or put a mirror before it.',
+    '/v2/ failed after N ms (429, TOOMANYREQUESTS "no"), manifest failed after N ms (status 429). It has been asked too often: wait, log in, or put a mirror before it.',
   ],
   [
     '500',
     500,
     errors('UNKNOWN'),
     'application/json',
-    '/v2/ failed after N ms (500), manifest failed after N ms (status 500). It fails itself: look at its log, or ask who runs it.',
+    '/v2/ failed after N ms (500, UNKNOWN "no"), manifest failed after N ms (status 500). It fails itself: look at its log, or ask who runs it.',
   ],
   [
     'a web page',
@@ -68,7 +73,7 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
     404,
     errors('MANIFEST_UNKNOWN'),
     'application/json',
-    '/v2/ failed after N ms (404), manifest failed after N ms (it is not at 127.0.0.1:PORT (status 404)). It has no such thing in "a": push it there, or correct the reference, if it should.',
+    '/v2/ failed after N ms (404, MANIFEST_UNKNOWN "no"), manifest failed after N ms (it is not at 127.0.0.1:PORT (status 404)). It has no such thing in "a": push it there, or correct the reference, if it should.',
   ],
 ];
 
@@ -78,9 +83,10 @@ test.each(refusals)('what to do about a mirror that answers %s is told, and the 
   const good = await registry();
   const { path, plain } = await folder({ 'config.json': mirrored([{ url: bad.url }, { url: good.url }]) });
   const { code, out } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
-  const [first = '', second = '', last = ''] = plain(out);
+  const [first = '', second = '', third = '', last = ''] = plain(out);
   expect(first).toBe(`failed     http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), ${told}`);
   expect(second).toMatch(/^ok {9}http:/);
+  expect(third).toBe(itself);
   expect(last).toBe('registry.test/a:latest would be served by http://127.0.0.1:PORT/v2.');
   expect(code).toBe(0);
 });
@@ -266,6 +272,39 @@ test('a mirror whose rewrite gives no name is left out with the line that did it
   expect(code).toBe(0);
 });
 
+test('a redirect loop, a "later" and a token that is refused are told in words of the host', async () => {
+  const loop = await registry({
+    gate:
+      () =>
+      async ({ url }) =>
+        new Response(null, { status: 302, headers: { location: url } }),
+  });
+  const later = await registry({
+    gate: answers(429, errors('TOOMANYREQUESTS'), 'application/json', { 'retry-after': '120' }),
+  });
+  const barred: Awaited<ReturnType<typeof registry>> = await registry({
+    gate: () => async (request) =>
+      new URL(request.url).pathname === '/token'
+        ? new Response('{"details":"no access for you"}', {
+            status: 403,
+            headers: { 'content-type': 'application/json' },
+          })
+        : new Response('', {
+            status: 401,
+            headers: { 'www-authenticate': `Bearer realm="${new URL('/token', request.url)}",service="s"` },
+          }),
+  });
+  const { path, plain } = await folder({
+    'config.json': mirrored([{ url: loop.url }, { url: later.url }, { url: barred.url }]),
+  });
+  const { out } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
+  const [first = '', second = '', third = ''] = plain(out);
+  expect(first).toContain('It sends requests on and on: correct url at');
+  expect(second).toContain('/v2/ failed after N ms (429, TOOMANYREQUESTS "no"), manifest failed');
+  expect(second).toContain('It has been asked too often: wait 120 s, log in,');
+  expect(third).toContain('manifest failed after N ms (status 403, "no access for you")');
+});
+
 test('--json gives the steps', async () => {
   const { url } = await registry();
   const { path } = await folder({ 'config.json': mirrored([{ url }]) });
@@ -284,7 +323,7 @@ test('--json gives the steps', async () => {
         ],
       },
     ],
-    skipped: [],
+    skipped: [{ url: 'https://registry.test/v2', declaredAt: `${path('config.json')}:1` }],
   });
 });
 

@@ -22,6 +22,7 @@ const upper = Buffer.concat([
   part({ name: 'etc/deep/file', data: '1' }),
   end,
 ]);
+const tarType = 'application/vnd.oci.image.layer.v1.tar';
 const gzipped = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const app = image('a', { layers: [sampleOf(gzipSync(lower), gzipped), sampleOf(gzipSync(upper), gzipped)] });
 
@@ -76,6 +77,50 @@ test('cat writes a file, and keeps what is no text from a terminal', async () =>
   expect(await run(['cat', '-q', '--no-discover', name, 'bin/su'], {}, true)).toMatchObject({ code: 2, out: [] });
   expect((await run(['cat', '-q', '--no-discover', name, 'bin/su', '-o', path('su')])).code).toBe(0);
   expect([...(await readFile(path('su')))]).toEqual([0, 1, 2]);
+});
+
+test('cat --json tells of the file that it wrote', async () => {
+  const name = await host();
+  const { path } = await folder({});
+  const line = ['cat', '-q', '--json', '--no-discover', name, 'release', '-o', path('os')];
+  const { code, out } = await run(line);
+  expect(JSON.parse(out.join('\n'))).toMatchObject({
+    file: path('os'),
+    entry: { path: 'etc/os-release', size: 8 },
+    verified: false,
+  });
+  expect([code, await readFile(path('os'), 'utf8')]).toEqual([0, 'ID=test\n']);
+});
+
+test('names that differ are listed as different ones, without what a terminal acts on', async () => {
+  const names = ['a\nb', 'a b', 'a\\nb', ' a', '\u001b[31m', '\u202e'];
+  const bytes = Buffer.concat([...names.map((name) => part({ name, data: '' })), end]);
+  const { port } = await registry({ content: tagged(image('n', { layers: [sampleOf(bytes, tarType)] })) });
+  const { out } = await run(['ls', '--no-discover', `127.0.0.1:${port}/team/names`]);
+  expect(out.map((line) => line.slice(line.indexOf(dated) + dated.length + 1)).sort()).toEqual(
+    [String.raw`a\nb`, 'a b', String.raw`a\\nb`, ' a', String.raw`\u{1b}[31m`, String.raw`\u{202e}`].sort(),
+  );
+});
+
+test('an artifact whose layer is no archive is told by its type', async () => {
+  const { port } = await registry({
+    content: tagged(image('t', { layers: [sampleOf(Buffer.from('hi'), 'text/plain')] })),
+  });
+  for (const line of [['ls'], ['cat']]) {
+    const { code, err } = await run([...line, '--no-discover', `127.0.0.1:${port}/team/text`, 'hi']);
+    expect(code).toBe(8);
+    expect(err[0]).toMatch(/Cannot read layer "sha256:[0-9a-f]{64}", "text\/plain": it is no archive of files/);
+  }
+});
+
+test('a link that leads nowhere is told as one', async () => {
+  const bytes = Buffer.concat([part({ name: 'dangling', flag: '2', link: 'nowhere' }), end]);
+  const { port } = await registry({ content: tagged(image('d', { layers: [sampleOf(bytes, tarType)] })) });
+  for (const command of ['ls', 'cat']) {
+    const { code, err } = await run([command, '--no-discover', `127.0.0.1:${port}/team/link`, '/dangling']);
+    expect(code).toBe(4);
+    expect(err[0]).toMatch(/it is a symbolic link to "nowhere", which is not there$/);
+  }
 });
 
 test('a path that is not there is told with the nearest one', async () => {

@@ -2,7 +2,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { layoutStore } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { fill } from '../contract/store.ts';
-import { image } from '../copy/support.ts';
+import { image, layer } from '../copy/support.ts';
 import { folder, run, tagged } from './support.ts';
 
 const one = image('a');
@@ -29,8 +29,11 @@ test('wrong and missing content is told, and ends with 7', async () => {
   const [layer, second] = one.parts.map(({ descriptor }) => descriptor);
   await writeFile(fileOf(layer?.digest ?? ''), 'layer X 1');
   await rm(fileOf(second?.digest ?? ''));
-  const { code, out } = await run(['verify', path('layout')]);
+  const { code, out, err } = await run(['verify', path('layout')]);
   expect(code).toBe(7);
+  expect(err).toEqual([
+    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+  ]);
   expect(plain(out)).toEqual([
     expect.stringMatching(/^wrong: \/dir\/layout\/blobs\/sha256\/[0-9a-f]{64}: .*sha256:/),
     `missing: ${second?.digest} (9 B), needed by ${one.root.descriptor.digest}`,
@@ -38,6 +41,31 @@ test('wrong and missing content is told, and ends with 7', async () => {
   ]);
   const json = await run(['verify', '--json', path('layout')]);
   expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
+});
+
+test.each(['verify', 'gc'])('%s of a directory that is mistyped, a file or no layout is a failure', async (command) => {
+  const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
+  for (const [name, found] of [
+    ['nothere', 'there is no such directory'],
+    ['file', 'it is no directory'],
+    ['other', 'it has no index.json, so it is no OCI image layout'],
+  ] as const) {
+    const { code, out, err } = await run([command, path(name)]);
+    expect({ code, out }).toEqual({ code: 9, out: [] });
+    expect(plain(err)[0]).toContain(`Cannot look into layout "/dir/${name}": ${found}`);
+  }
+  expect(await readdir(path('other'))).toEqual(['readme.md']);
+});
+
+test('a layer that may not be handed on is told as one that was not copied', async () => {
+  const { path, plain } = await folder({});
+  const foreign = layer('w', 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip');
+  const built = image('w', { layers: [foreign] });
+  const content = tagged(built).filter(({ descriptor }) => descriptor.digest !== foreign.descriptor.digest);
+  await fill(layoutStore(path('layout')), content);
+  const { code, out } = await run(['verify', path('layout')]);
+  expect(plain(out)[0]).toBe('note: 1 content not copied: of another platform, or not distributable');
+  expect(code).toBe(0);
 });
 
 test('what is no layout is a failure', async () => {

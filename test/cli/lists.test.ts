@@ -70,6 +70,28 @@ test('--artifact-type chooses, --json prints descriptors', async () => {
   ]);
 });
 
+test('that nothing of the wished type refers to it says the type', async () => {
+  const { name } = await host();
+  const { code, err } = await run(['referrers', '--no-discover', '--artifact-type', 'no/such', `${name}:v2`]);
+  expect(code).toBe(0);
+  expect(err).toEqual([expect.stringMatching(/^Nothing of type "no\/such" refers to 127\..*:v2@sha256:/)]);
+});
+
+test('more pages of tags than are read blame no cache', async () => {
+  const page = 'https://r.test/v2/a/tags/list?last=';
+  const { port } = await registry({
+    gate: () => async (request) => {
+      const last = Number(new URL(request.url).searchParams.get('last') ?? 0);
+      const headers = { 'content-type': 'application/json', link: `<${page.slice(14)}${last + 1}>; rel="next"` };
+      return new Response(JSON.stringify({ name: 'a', tags: [`t${last}`] }), { headers });
+    },
+  });
+  const { code, err } = await run(['tags', '--no-discover', `127.0.0.1:${port}/a`]);
+  expect(code).toBe(7);
+  expect(err[0]).toContain('limits.pages');
+  expect(err[0]).not.toContain('cache');
+});
+
 test('that nothing refers to it is no failure', async () => {
   const { name } = await host();
   const { code, out, err } = await run(['referrers', '--no-discover', `${name}@${sbom.descriptor.digest}`]);

@@ -135,7 +135,7 @@ test.each([
   expect(performance.now() - before).toBeLessThan(1_000);
   expect(ended).toMatchObject({ code, stdout: '' });
   expect(ended.stderr.trimEnd().split('\n').at(-1)).toMatch(
-    /^ocifetch: interrupted: \d\.\d MB are kept in .*layout, and the same command goes on from there\.$/,
+    /^ocifetch: interrupted: about \d\.\d MB are kept in .*layout, and the same command goes on from there\.$/,
   );
   state.isSlow = false;
   state.sent = 0;
@@ -144,6 +144,24 @@ test.each([
   expect(second.stderr).toMatch(/ begun .* resumed at \d\.\d MB\n/);
   expect(state.sent).toBeLessThan(4_500_000);
   expect(await start('verify', path('layout')).ended).toMatchObject({ code: 0 });
+});
+
+test.each([
+  ['a configuration', ['config', 'check', '--registries-yaml']],
+  ['a file to be checked', ['config', 'check']],
+])('SIGTERM ends it where a pipe that nobody writes to is given as %s', async (_, line) => {
+  const { path } = await folder({});
+  await promisify(execFile)('mkfifo', [path('pipe.yaml')]);
+  const { child, ended } = start(...line, path('pipe.yaml'));
+  const exited = once(child, 'exit');
+  await wait(700);
+  const before = performance.now();
+  child.kill('SIGTERM');
+  const [code, signal] = await exited;
+  expect(performance.now() - before).toBeLessThan(2_000);
+  // By itself, or by the signal where the system does not let go of it.
+  expect(code ?? signal).toSatisfy((end: unknown) => end === 143 || end === 'SIGTERM');
+  expect((await ended).stderr).toContain('interrupted');
 });
 
 test('a second Ctrl-C ends it where it stands, without a word', async () => {

@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import fc from 'fast-check';
 import type { ClientEvent } from 'ocifetch';
 import { expect, test } from 'vitest';
@@ -92,6 +92,30 @@ test('100 columns say what the marks mean, 60 have no bar, 40 keep percent, byte
   expect(line(40)).toBe('000000000004   55%  ⇄ ↻ 1.5 MB');
 });
 
+test('in colour a row has the same text as without', () => {
+  const { frame } = mixed();
+  const paint: Look['paint'] = (style, text) => styleText(style, text, { validateStream: false });
+  for (const columns of [30, 40, 60, 79, 80, 81, 110]) {
+    expect(frame({ columns, paint }).map(stripVTControlCharacters)).toEqual(frame({ columns }));
+  }
+});
+
+test('bytes that begin again after their last one were wrong: a change of host where another gives them then', () => {
+  const { transfer, at } = transferOf();
+  const wrongOf = (index: number) => transfer.items.get(digestOf(index))?.wrong;
+  at(0, copied(1, 'begun', 10), progressed(1, 10, 10, 'https://liar.test/v2'), copied(1, 'begun', 10));
+  expect(wrongOf(1)).toEqual({ host: 'liar.test', isSole: true });
+  at(1, progressed(1, 10, 10, 'https://other.test/v2'), copied(1, 'stored', 10));
+  at(2, copied(2, 'begun', 10, 4), progressed(2, 10, 10), copied(2, 'begun', 10));
+  expect(wrongOf(2)).toEqual({ host: 'mirror.test', isSole: false });
+  at(3, progressed(2, 10, 10), copied(2, 'stored', 10));
+  // Not so where another process was waited for, or it broke off before.
+  at(4, copied(3, 'begun', 10), progressed(3, 10, 10), copied(3, 'waiting', 10), copied(3, 'begun', 10));
+  at(5, copied(4, 'begun', 10), progressed(4, 9, 10), copied(4, 'begun', 10, 9));
+  expect([wrongOf(3), wrongOf(4)]).toEqual([undefined, undefined]);
+  expect(summaryLines(transfer, 1).filter((line) => line.includes('change'))).toEqual(['  1 change of host']);
+});
+
 test('a terminal without other characters gets ASCII', () => {
   const text = mixed().frame({ ascii: true, columns: 100 }).join('\n');
   expect(text).toMatch(/^000000000003 {2}=+-+ {2}45% /m);
@@ -175,6 +199,8 @@ function terminalOf(columns: number) {
   const code = new RegExp(`${begins}\\[\\??(\\d*)([A-Za-z])`, 'y');
   let rows: string[] = [''];
   let row = 0;
+  /** The first row that is shown; those above it have been scrolled away. */
+  let top = 0;
   const terminal = {
     columns,
     rows: 24,
@@ -199,12 +225,18 @@ function terminalOf(columns: number) {
       rows = wrapped(rows);
       terminal.columns = wide;
     },
+    /** Rows that are scrolled away by a shorter one are shown again by a taller one. */
+    resizeRows: (high: number) => {
+      top = high > terminal.rows ? Math.max(0, top - (high - terminal.rows)) : Math.max(top, row - high + 1);
+      terminal.rows = high;
+    },
     shown: () => rows.filter((line) => line !== ''),
   };
   const put = (character: string): void => {
     if (character === '\n') {
       row += 1;
       rows[row] ??= '';
+      top = Math.max(top, row - terminal.rows + 1);
       // What is written next begins the row.
       fresh = true;
     } else if (character === '\r') fresh = true;
@@ -215,7 +247,7 @@ function terminalOf(columns: number) {
   };
   let fresh = true;
   const control = (letter: string | undefined, count: number): void => {
-    if (letter === 'A') row = Math.max(0, row - count);
+    if (letter === 'A') row = Math.max(top, row - count);
     if (letter === 'K' && fresh) rows[row] = '';
     if (letter === 'J') rows = fresh ? [...rows.slice(0, row), ''] : rows.slice(0, row + 1);
     if (count === 25) terminal.isCursorShown = letter === 'h';
@@ -252,4 +284,37 @@ test('a terminal that is made narrower or wider between two frames shows the sec
     expect(terminal.shown()).toEqual(['$ run', 'short', 'lines']);
     screen.end();
   }
+});
+
+test.each([[[6, 20]], [[6, 10, 20]], [[6, 4, 12, 20]]])(
+  'a terminal that is made shorter and taller again (%j) shows the last frame alone',
+  (heights) => {
+    const terminal = terminalOf(40);
+    terminal.rows = 20;
+    terminal.write('$ run\n');
+    const screen = createScreen(terminal, (line) => line.length);
+    const draw = (name: string): void =>
+      screen.draw(Array.from({ length: Math.min(18, terminal.rows - 2) }, (_, index) => `${name} ${index}`));
+    draw('first');
+    for (const [index, rows] of heights.entries()) {
+      terminal.resizeRows(rows);
+      for (const time of ['a', 'b']) draw(`${index}${time}`);
+    }
+    screen.end(['the end']);
+    expect(terminal.shown()).toEqual(['$ run', 'the end']);
+  },
+);
+
+test('lines that stay are kept where rows come back that were scrolled away', () => {
+  const terminal = terminalOf(40);
+  terminal.rows = 20;
+  const screen = createScreen(terminal, (line) => line.length);
+  screen.draw(Array.from({ length: 18 }, (_, index) => `row ${index}`));
+  terminal.resizeRows(6);
+  screen.draw(['one', 'two']);
+  screen.print(['a warning']);
+  terminal.resizeRows(20);
+  screen.draw(['three']);
+  screen.end();
+  expect(terminal.shown().at(-1)).toBe('a warning');
 });

@@ -82,7 +82,7 @@ test('--json prints a line for each event, last the result, or the failure', asy
   });
   const failed = await pull('--platform', 'linux/s390x', '--json');
   expect(JSON.parse(failed.out.at(-1) ?? '')).toMatchObject({ error: { code: 'NOT_FOUND' } });
-  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64; .*Name one with --platform/);
+  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64\. Name one with --platform; "--platform all" /);
   expect(failed.code).toBe(4);
 });
 
@@ -109,6 +109,32 @@ test('the failure of a host is told when it happens, and the next one serves', a
     expect.stringMatching(/^127\.0\.0\.1:PORT failed: status 500/),
   ]);
   expect(plain(err).filter((line) => line.includes(' failed: '))).toHaveLength(2);
+});
+
+test('a mirror that gives wrong bytes is told, once, and counted as a change of host', async () => {
+  const full = await registry({ content: tagged(both) });
+  const liar = await registry({
+    content: tagged(both),
+    gate: (next) => async (request) => {
+      const response = await next(request);
+      if (request.method !== 'GET' || !request.url.includes('/blobs/')) return response;
+      const bytes = new Uint8Array(await response.arrayBuffer()).fill(33);
+      return new Response(bytes, { status: response.status, headers: response.headers });
+    },
+  });
+  const { path, plain } = await folder({
+    'config.json': JSON.stringify({
+      registries: { 'r.test': { mirrors: [{ url: liar.url }, { url: full.url }], origin: 'never' } },
+    }),
+  });
+  const line = ['pull', '--config', path('config.json'), 'r.test/a', path('out'), '--platform', 'linux/amd64'];
+  const { code, err } = await run([...line, '--concurrency', '1']);
+  expect(code).toBe(0);
+  const host = new URL(liar.url).host;
+  expect(err.filter((one) => one.includes(' failed: '))).toEqual([
+    `${host} failed: its bytes have another digest; from the beginning again`,
+  ]);
+  expect(plain(err).at(-1)).toMatch(/^ {2}[23] changes of host$/);
 });
 
 test('a failure tells what each host said, and what to try', async () => {

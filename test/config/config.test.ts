@@ -91,7 +91,7 @@ describe('one problem', () => {
     [null, 'it: found'],
     [[], 'it: found'],
     [{ registry: {} }, 'registry: unknown key "registry", did you mean "registries"?'],
-    [{ registries: [] }, 'registries: found "a list", expected an object of registries'],
+    [{ registries: [] }, 'registries: found a list, expected an object of registries'],
     [
       { registries: { 'docker.io': { mirors: [] } } },
       'registries["docker.io"].mirors: unknown key "mirors", did you mean "mirrors"?',
@@ -99,11 +99,11 @@ describe('one problem', () => {
     [{ registries: { 'docker.io': { zzz: 1 } } }, 'expected one of mirrors, origin, blocked'],
     [
       { registries: { 'docker.io': { mirrors: mirror } } },
-      'registries["docker.io"].mirrors: found "an object", expected a list of mirrors',
+      'registries["docker.io"].mirrors: found an object, expected a list of mirrors',
     ],
     [
       { registries: { 'docker.io': { mirrors: ['https://x'] } } },
-      `${at}: found "https://x", expected an object with a url`,
+      `${at}: found the text "https://x", expected an object with a url`,
     ],
     [{ registries: { 'docker.io': { mirrors: [{}] } } }, `${at}.url: nothing found, expected a text`],
     [
@@ -116,11 +116,11 @@ describe('one problem', () => {
     ],
     [
       { registries: { 'docker.io': { blocked: 'yes' } } },
-      'registries["docker.io"].blocked: found "yes", expected true or false',
+      'registries["docker.io"].blocked: found the text "yes", expected true or false',
     ],
     [
       { registries: { 'docker.io': { origin: { overridePath: true } } } },
-      'registries["docker.io"].origin.overridePath: found "true", expected a url beside it',
+      'registries["docker.io"].origin.overridePath: found true, expected a url beside it',
     ],
     [
       withMirror({ url: 'https://m', headers: { 'X-Key': 'secret', other: 'x', 'x-key': 'secret' } }),
@@ -158,8 +158,8 @@ describe('one problem', () => {
       withMirror({ overridepath: true }),
       `${at}.overridepath: unknown key "overridepath", did you mean "overridePath"?`,
     ],
-    [withMirror({ connectTimeout: 0 }), `${at}.connectTimeout: found "0", expected milliseconds above 0`],
-    [withMirror({ connectTimeout: '3s' }), `${at}.connectTimeout: found "3s", expected milliseconds`],
+    [withMirror({ connectTimeout: 0 }), `${at}.connectTimeout: found the number 0, expected milliseconds above 0`],
+    [withMirror({ connectTimeout: '3s' }), `${at}.connectTimeout: found the text "3s", expected milliseconds`],
     [
       withMirror({ rewrites: [{ pattern: '(', replacement: '' }] }),
       `${at}.rewrites[0].pattern: found "(", expected an RE2 pattern`,
@@ -189,8 +189,12 @@ describe('one problem', () => {
       'credentials["a.io"].user: unknown key "user", did you mean "username"?',
     ],
     [{ credentials: { 'https://a.io/v1/': { identityToken: 't' } } }, 'expected host, host:port or host/path'],
-    [{ proxy: { http: 'proxy:3128' } }, 'proxy.http: found "proxy:3128", expected an absolute http or https URL'],
-    [{ proxy: { no: 'a,b' } }, 'proxy.no: found "a,b", expected a list of hosts'],
+    [
+      { proxy: { http: 'ftp://u:hunter2@p' } },
+      'proxy.http: found "ftp://***@p", expected an http or https URL, or host:port',
+    ],
+    [{ proxy: { all: 'socks5://p:1' } }, 'proxy.all: found "socks5://p:1", SOCKS proxies are not supported'],
+    [{ proxy: { no: 'a,b' } }, 'proxy.no: found the text "a,b", expected a list of hosts'],
     [{ proxy: { https_proxy: '' } }, 'proxy.https_proxy: unknown key'],
     [JSON.parse('{"registries":{"__proto__":{"blocked":true}}}'), 'registries.__proto__: unknown key "__proto__"'],
     [JSON.parse('{"__proto__":{"registries":{}}}'), '__proto__: unknown key "__proto__"'],

@@ -128,6 +128,56 @@ test('a configuration written as registries.yaml and read again asks the same ho
   );
 });
 
+/** Hosts with whatever can be said of them, among them the registries themselves by their names and ports. */
+const anyHost = fc
+  .record({
+    url: fc.oneof(
+      url,
+      fc.constantFrom(
+        'https://r.test',
+        'https://r.test:443',
+        'https://r.test:5000/v2',
+        'http://[::1]:5000',
+        'http://5000',
+      ),
+      fc.constantFrom('https://registry-1.docker.io', 'https://docker.io:443/', 'https://r.test:443/prefix/'),
+    ),
+    more: host,
+  })
+  .map(({ url: at, more }) => ({ ...more, url: at }));
+const anyRegistry = fc.record(
+  {
+    mirrors: fc.array(
+      fc.oneof(
+        anyHost,
+        anyHost.map(({ url: at }) => ({ url: at })),
+      ),
+      { maxLength: 3 },
+    ),
+    origin: fc.oneof(fc.constant('never' as const), anyHost, itself),
+    blocked: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
+
+test.each(['hosts.toml', 'registries.yaml'] as const)(
+  'what is written as %s is asked for as it was, or it is told what is not',
+  async (to) => {
+    const some = fc.dictionary(fc.constantFrom(...keys, 'r.test/library', '*.test'), anyRegistry, {
+      noNullPrototype: true,
+      maxKeys: 2,
+    });
+    await fc.assert(
+      fc.asyncProperty(some, async (given) => {
+        const config = { registries: given };
+        const { back, unexpressed } = await there(config, to);
+        if (unexpressed.length === 0) expect(asked(back)).toEqual(asked(config));
+      }),
+      { numRuns: 1000 },
+    );
+  },
+);
+
 test('a configuration written as ocifetch reads it is the same model', async () => {
   const login = fc.oneof(
     fc.record({ username: odd, password: odd }),
@@ -413,5 +463,49 @@ test('registries.yaml is written as people write it', async () => {
       "      ca_file: '/etc/ca.pem'",
       '',
     ],
+  ]);
+});
+
+test("k3s' own example of rewrites at the registry itself keeps its port and its rewrites", async () => {
+  const text = [
+    'mirrors:',
+    '  registry.example.com:',
+    '    endpoint:',
+    '      - "https://registry.example.com:443"',
+    '    rewrite:',
+    '      "^rancher/(.*)": "mirror/$1"',
+  ].join('\n');
+  const config = await readConfigTexts([{ text, file: '/etc/k3s/registries.yaml', kind: 'registries.yaml' }]);
+  const { files, unexpressed } = await convertConfig(config, 'registries.yaml');
+  expect(unexpressed).toEqual([]);
+  expect(files[0]?.text).toContain("'https://registry.example.com:443'");
+  const back = await readConfigTexts([
+    { text: files[0]?.text ?? '', file: '/etc/k3s/registries.yaml', kind: 'registries.yaml' },
+  ]);
+  const urls = (read: Config) =>
+    createResolver(read)({ registry: 'registry.example.com', name: 'rancher/a' }).map(
+      ({ url, repository }) => `${url} ${repository}`,
+    );
+  expect(urls(back)).toEqual(urls(config));
+  expect(urls(back)).toEqual(['https://registry.example.com/v2 mirror/a', 'https://registry.example.com/v2 rancher/a']);
+});
+
+test('a mirror that a format takes for the registry itself is told', async () => {
+  const config: Config = {
+    registries: {
+      'r.test:5000': {
+        mirrors: [
+          {
+            url: 'https://r.test:5000',
+            capabilities: ['pull', 'resolve'],
+            rewrites: [{ pattern: '^a/', replacement: 'b/' }],
+          },
+        ],
+      },
+    },
+  };
+  expect((await convertConfig(config, 'registries.yaml')).unexpressed).toEqual([
+    'registries["r.test:5000"].mirrors[0]: other settings count for this host there',
+    'registries["r.test:5000"].origin: this host is not asked in this place there',
   ]);
 });

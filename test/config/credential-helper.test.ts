@@ -1,7 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { askHelper } from '../../src/config/credential-helper.ts';
+import { compileSource } from '../support/compiled.ts';
 import { helperPrograms, isRunning, until } from './helper-programs.ts';
 
 const programs = helperPrograms();
@@ -55,10 +58,14 @@ describe('a failure is told in words, without secrets', () => {
   });
 
   test('a helper that is not there, or not to be run', async () => {
-    for (const name of ['missing', 'plain']) {
+    const words = {
+      missing: 'there is no such program on PATH',
+      plain: `"${join(programs.folder, 'docker-credential-plain')}" may not be executed`,
+    };
+    for (const [name, found] of Object.entries(words)) {
       const error = await failure(askHelper(name, 'a.example'));
       expect(error.code).toBe('INVALID_CONFIG');
-      expect(error.message).toContain(`"docker-credential-${name}": there is no such program on PATH`);
+      expect(error.message).toContain(`"docker-credential-${name}": ${found}`);
     }
   });
 });
@@ -84,6 +91,27 @@ test('a helper that takes too long is killed', async () => {
   expect(error.message).toContain('no answer in 400 ms');
   for (const { pid } of await programs.asked()) await until(() => !isRunning(pid));
 });
+
+test('where there is no terminal, what a helper has started is killed with it', async () => {
+  const { folder, remove } = await compileSource();
+  try {
+    const started = join(programs.folder, 'started');
+    const script = `#!/bin/sh\nsleep 100 &\necho $! > '${started}'\nwait\n`;
+    await writeFile(join(programs.folder, 'docker-credential-parent'), script, { mode: 0o755 });
+    const module = JSON.stringify(join(folder, 'config/credential-helper.js'));
+    const code = `import { askHelper } from ${module};
+      await askHelper('parent', 'a.example', { timeout: 1000 }).catch(({ code }) => console.log(code));`;
+    // A session of its own has no terminal.
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { detached: true });
+    const told = await text(child.stdout);
+    expect(told).toBe('TIMEOUT\n');
+    const pid = Number(await readFile(started, 'utf8'));
+    expect(pid).toBeGreaterThan(0);
+    await until(() => !isRunning(pid));
+  } finally {
+    await remove();
+  }
+}, 30_000);
 
 test('a helper is killed when the signal fires', async () => {
   await programs.asked();

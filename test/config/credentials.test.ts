@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { credentialsFor, loginFrom } from '../../src/config/credentials.ts';
+import { credentialsFor, credentialsInTurn, loginFrom } from '../../src/config/credentials.ts';
 
 const login = (username: string) => ({ username, password: 'secret' });
 const credentials = {
@@ -51,4 +51,21 @@ test('a provider is asked itself, and named only as one', () => {
 test('without credentials there is no login', () => {
   expect(loginFrom(undefined)('a.test', {})).toBeUndefined();
   expect(credentialsFor(undefined, 'a.test', 'app')).toBeUndefined();
+});
+
+test('credentials in turn are those of the first that has a login, and say where they look', async () => {
+  const mine = (host: string) => (host === 'mine.test' ? login('mine') : undefined);
+  const all = credentialsInTurn(mine, credentials, undefined);
+  expect(await all('mine.test', {})).toEqual(login('mine'));
+  expect(await all('a.test', { repository: 'team/app' })).toEqual(login('app'));
+  expect(await all('c.test', {})).toBeUndefined();
+  expect(credentialsFor(all, 'a.test', 'team')).toBe('credentials provider, else credentials["a.test/team"]');
+  expect(all.logins).toEqual(credentials);
+});
+
+test('what the first of them throws is not passed over', async () => {
+  const failing = (): never => {
+    throw new Error('the vault is sealed');
+  };
+  await expect(credentialsInTurn(failing, credentials)('a.test', {})).rejects.toThrow('the vault is sealed');
 });

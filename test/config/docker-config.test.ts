@@ -130,10 +130,10 @@ describe('all that is wrong is told with its place', () => {
     ['{"auths": {"https://u:hunter2@h/": {}}}', 'auths["https://***@h/"]: found "https://***@h/"'],
     ['{"credsStore": "../evil"}', ':1:2: credsStore: found "../evil", expected the end of a name'],
     ['{"credHelpers": {"a.example": "a b"}}', 'credHelpers["a.example"]: found "a b", expected the end of a name'],
-    ['{"credHelpers": {"a.example": 1}}', ':1:31: credHelpers["a.example"]: found "1", expected a text'],
+    ['{"credHelpers": {"a.example": 1}}', ':1:31: credHelpers["a.example"]: found the number 1, expected a text'],
     [
-      '{"proxies": {"default": {"httpProxy": "u:hunter2@proxy"}}}',
-      'found a URL that is not shown, expected an absolute',
+      '{"proxies": {"default": {"httpProxy": "ftp://u:hunter2@proxy"}}}',
+      'found "ftp://***@proxy", expected an http or https URL',
     ],
     ['{"__proto__": {"polluted": 1}}', 'unknown key "__proto__"'],
     ['{"auths": {"__proto__": {"auth": ""}}}', 'auths.__proto__: found "__proto__", expected host'],
@@ -148,7 +148,7 @@ describe('all that is wrong is told with its place', () => {
     const message = problem('{"auths": 1,\n"credsStore": "/x",\n"typo": 2}');
     expect(message?.split('\n').map((line) => line.replace(/^ +\/home\/me\/.docker\//, ''))).toEqual([
       'Cannot use config file "/home/me/.docker/config.json": 3 problems',
-      'config.json:1:11: auths: found "1", expected a table',
+      'config.json:1:11: auths: found the number 1, expected a table',
       'config.json:2:1: credsStore: found "/x", expected the end of a name, docker-credential-*, without a path',
       'config.json:3:1: typo: unknown key "typo", expected auths, credHelpers, credsStore, HttpHeaders, proxies, or another of Docker\'s',
     ]);

@@ -6,11 +6,13 @@ import { readHostsToml } from '../../src/config/hosts-toml.ts';
 import type { HostConfig, RegistryConfig } from '../../src/config/model.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { planHosts } from '../../src/remote/resolver.ts';
+import { withoutSpots } from './problem.ts';
 
 const place = { file: 'hosts.toml', directory: '/certs.d/docker.io', registry: 'docker.io' };
 
 function read(toml: string, registry = 'docker.io') {
-  const { config, warnings } = readHostsToml(toml, { ...place, registry });
+  const { config: whole, warnings } = readHostsToml(toml, { ...place, registry });
+  const config = withoutSpots(whole);
   const found: RegistryConfig = config.registries?.[registry] ?? {};
   return { ...found, mirrors: found.mirrors ?? [], warnings, config };
 }
@@ -285,7 +287,7 @@ test('rewrites are those of a host, in the order of the file', () => {
 });
 
 test.each([
-  ['server = 1', 'hosts.toml:1:10: server: found "1", expected a text'],
+  ['server = 1', 'hosts.toml:1:10: server: found the number 1, expected a text'],
   ['server = "ftp://x"', 'hosts.toml:1:1: server: found "ftp://x", expected an absolute http or https URL'],
   ['servre = "x"', 'hosts.toml:1:1: servre: unknown key "servre", did you mean "server"?'],
   [
@@ -298,16 +300,16 @@ test.each([
   ],
   [
     '[host."https://m"]\ncapabilities = "pull"',
-    'hosts.toml:2:16: host["https://m"].capabilities: found "pull", expected a list',
+    'hosts.toml:2:16: host["https://m"].capabilities: found the text "pull", expected a list',
   ],
-  ['[host."https://m"]\nca = [1]', 'hosts.toml:2:7: host["https://m"].ca[0]: found "1", expected a text'],
+  ['[host."https://m"]\nca = [1]', 'hosts.toml:2:7: host["https://m"].ca[0]: found the number 1, expected a text'],
   [
     '[host."https://m"]\nclient = [["a", "b", "c"]]',
     'hosts.toml:2:11: host["https://m"].client[0]: expected a file or a pair of files',
   ],
   [
     '[host."https://m"]\nskip_verify = "yes"',
-    'hosts.toml:2:15: host["https://m"].skip_verify: found "yes", expected true or false',
+    'hosts.toml:2:15: host["https://m"].skip_verify: found the text "yes", expected true or false',
   ],
   ['dial_timeout = "10"', 'hosts.toml:1:1: dial_timeout: found "10", expected a duration above 0'],
   ['dial_timeout = "-1s"', 'found "-1s", expected a duration above 0'],
@@ -315,11 +317,17 @@ test.each([
     '[host."https://m".rewrite]\n"(" = "x"',
     'hosts.toml:2:1: host["https://m"].rewrite["("]: found "(", expected an RE2 pattern',
   ],
-  ['[host."https://m".header]\n"a b" = "x"', 'hosts.toml:2:1: host["https://m"].header["a b"]: expected a header name'],
+  [
+    '[host."https://m".header]\n"a b" = "x"',
+    'hosts.toml:2:1: host["https://m"].header["a b"]: found "a b", expected a header name',
+  ],
   ['[header]\na = "x"\nA = "y"', 'hosts.toml:3:1: header.A: found the same header again'],
   ['host = ["https://m"]', 'hosts.toml:1:8: host: found a list, expected a table'],
   ['[host."https://m"', 'hosts.toml:1:2: no TOML'],
-  ['[host."https://m"]\n[host."https://m"]', 'hosts.toml:2:2: no TOML'],
+  [
+    '[host."https://m"]\n[host."https://m"]',
+    'hosts.toml:2:2: found the key "host.https://m" again after 1:7, expected once',
+  ],
 ])('%s is refused', (toml, expected) => {
   expect(messageOf(toml)).toContain(expected);
 });
@@ -328,7 +336,7 @@ test('all problems are told at once', () => {
   expect(messageOf('servre = "x"\nskip_verify = 1\n[host."m m"]')).toBe(
     'Cannot use config file "hosts.toml": 3 problems\n' +
       '  hosts.toml:1:1: servre: unknown key "servre", did you mean "server"?\n' +
-      '  hosts.toml:2:15: skip_verify: found "1", expected true or false\n' +
+      '  hosts.toml:2:15: skip_verify: found the number 1, expected true or false\n' +
       '  hosts.toml:3:7: host["m m"]: found "m m", expected an absolute http or https URL',
   );
 });

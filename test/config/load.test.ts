@@ -131,12 +131,17 @@ test('the environment has proxies also beside a file that is named, each scheme 
   expect(alone.proxy).toEqual({ http: 'http://docker.example:1' });
 });
 
-test('a proxy of the environment that cannot be used is told by its variable, without its value', async () => {
+test('a proxy of the environment that cannot be used is told by its variable, without its login', async () => {
   const loading = loadFiles({ discover: true }, { HOME: home, HTTPS_PROXY: 'socks5://joe:pass@corp:1' });
   await expect(loading).rejects.toMatchObject({
     code: 'INVALID_CONFIG',
-    message: "Cannot use the environment's HTTPS_PROXY: expected an absolute http or https URL",
+    message:
+      'Cannot use the environment\'s HTTPS_PROXY: found "socks5://***@corp:1", SOCKS proxies are not supported, expected an http or https one',
   });
+  // Of no use where each scheme has its own.
+  const both = { HOME: home, HTTPS_PROXY: 'a:1', HTTP_PROXY: 'b:2', ALL_PROXY: 'socks5://corp:1' };
+  const { config } = await loadFiles({ discover: true }, both);
+  expect(config.proxy).toEqual({ https: 'http://a:1', http: 'http://b:2' });
 });
 
 test('variables that are empty or relative name no place', async () => {
@@ -156,9 +161,10 @@ test('drop-ins of the user stand beside the system, not in its place', () => {
   const { registriesConf } = usualPlaces({ HOME: home });
   const user = join(home, '.config/containers/registries.conf');
   const system = '/etc/containers/registries.conf';
+  const certificates = [join(home, '.config/containers/certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d'];
   expect(registriesConf).toEqual([
-    { path: user, named: false, needsFile: true },
-    { path: system, named: false, directories: [`${system}.d`, `${user}.d`] },
+    { path: user, named: false, needsFile: true, certificates },
+    { path: system, named: false, directories: [`${system}.d`, `${user}.d`], certificates },
   ]);
 });
 

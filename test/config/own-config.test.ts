@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type OwnConfigPlace, readOwnConfig } from '../../src/config/own-config.ts';
-import { expectCleanPrototype, problemOf } from './problem.ts';
+import { expectCleanPrototype, problemOf, withoutSpots } from './problem.ts';
 
 type Format = OwnConfigPlace['format'];
 
@@ -50,7 +50,8 @@ origin = "never"
 
 const formats = Object.keys(texts) as Format[];
 const fileOf = (format: Format): string => `/etc/ocifetch/config.${format}`;
-const read = (format: Format, text = texts[format]) => readOwnConfig(text, { file: fileOf(format), format });
+const read = (format: Format, text = texts[format]) =>
+  withoutSpots(readOwnConfig(text, { file: fileOf(format), format }));
 const problem = (format: Format, text: string): string | undefined => problemOf(() => read(format, text));
 
 /** Lines of docker.io, its mirror, its origin, and of the other registry. */
@@ -137,7 +138,7 @@ describe('what is wrong is told with its place', () => {
   });
 
   test('all of it at once, in the order of the file', () => {
-    const message = problem('yaml', 'registries:\n  a.b: { blocked: 1 }\nproxy: { all: proxy }\ntypo: 1\n');
+    const message = problem('yaml', 'registries:\n  a.b: { blocked: 1 }\nproxy: { all: ftp://proxy }\ntypo: 1\n');
     expect(message?.match(/config\.yaml:\d+/g)).toEqual(['config.yaml:2', 'config.yaml:3', 'config.yaml:4']);
   });
 });

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readRegctlConfig } from '../../src/config/regctl-config.ts';
-import { expectCleanPrototype, problemOf } from './problem.ts';
+import { expectCleanPrototype, problemOf, withoutSpots } from './problem.ts';
 
 const place = { file: '/home/me/.regctl/config.json' };
-const read = (value: unknown) => readRegctlConfig(JSON.stringify(value, null, 2), place);
+const read = (value: unknown) => withoutSpots(readRegctlConfig(JSON.stringify(value, null, 2), place));
 const problem = (text: string): string | undefined => problemOf(() => readRegctlConfig(text, place));
 const at = (line: number): string => `/home/me/.regctl/config.json:${line}`;
 

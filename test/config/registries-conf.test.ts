@@ -163,7 +163,10 @@ location = "mirrors.example"`,
     'https://b.example/v2',
     'not https://mirrors.example/v2: the registry "mirrors.example/old" is blocked',
   ]);
-  expect(asked('c.example', 'x')).toEqual(['https://mirrors.example/v2']);
+  expect(asked('c.example', 'x')).toEqual([
+    'https://mirrors.example/v2',
+    'not https://c.example/v2: the registry itself is never asked: the configuration has its mirrors alone',
+  ]);
 });
 
 test('only this machine is asked over http, and only where it is insecure', () => {
@@ -247,7 +250,7 @@ describe('all that is wrong is told with its place', () => {
     ],
     [
       '[[registry]]\nlocation = "a.b"\ninsecure = "yes"',
-      ':3:12: registry[0].insecure: found "yes", expected true or false',
+      ':3:12: registry[0].insecure: found the text "yes", expected true or false',
     ],
     [
       '[[registry]]\nlocation="a.b"\n[[registry]]\nprefix="c.d"\nlocation="a.b"\nblocked=true',

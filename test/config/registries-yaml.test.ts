@@ -4,12 +4,14 @@ import { readRegistriesYaml } from '../../src/config/registries-yaml.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { planHosts } from '../../src/remote/resolver.ts';
+import { withoutSpots } from './problem.ts';
 
 const file = '/etc/rancher/k3s/registries.yaml';
 const short = (text: string): string => text.replaceAll(file, 'registries.yaml');
 
 function read(yaml: string, defaultEndpoint?: boolean) {
-  const { config, warnings } = readRegistriesYaml(yaml, { file, defaultEndpoint });
+  const { config: whole, warnings } = readRegistriesYaml(yaml, { file, defaultEndpoint });
+  const config = withoutSpots(whole);
   return { ...config, registries: config.registries ?? {}, config, warnings: warnings.map(short) };
 }
 
@@ -346,7 +348,7 @@ test.each([
   ],
   [
     'mirrors:\n  r.example:\n    endpoint: m.example',
-    'registries.yaml:3:15: mirrors["r.example"].endpoint: found "m.example", expected a list',
+    'registries.yaml:3:15: mirrors["r.example"].endpoint: found the text "m.example", expected a list',
   ],
   [
     'mirrors: { r.example: { endpoint: [[]] } }',
@@ -370,7 +372,7 @@ test.each([
   ['configs: { r.example/p: {} }', 'configs["r.example/p"]: expected a registry, host or host:port, or "*"'],
   [
     'configs: { r.example: { tls: { insecure_skip_verify: 1 } } }',
-    'registries.yaml:1:54: configs["r.example"].tls.insecure_skip_verify: found "1", expected true or false',
+    'registries.yaml:1:54: configs["r.example"].tls.insecure_skip_verify: found the number 1, expected true or false',
   ],
   [
     'configs: { r.example: { tls: { cert_file: /c } } }',

@@ -81,7 +81,7 @@ test.each(
   [
     ['a: b: c', 'a.yaml:1:4: no YAML, Nested mappings'],
     ['a: 1\nb: [1', 'a.yaml:2:'],
-    ['a: 1\na: 2', 'a.yaml:2:1: found the key "a" twice, expected once'],
+    ['a: 1\na: 2', 'a.yaml:2:1: found the key "a" again after 1:1, expected once'],
     ['a: *x', 'a.yaml:1:4: found an alias of nothing before it'],
     ['a: &x [*x]', 'a.yaml:1:8: found an alias of nothing before it'],
     ['a: !!js/function x', 'a.yaml:1:4: no YAML, Unresolved tag'],

@@ -155,6 +155,19 @@ test.each([
   expect(await read(files, path)).toBe(content);
 });
 
+test('a link and what it leads to behind it in its layer are one reading; what came before it is read again', async () => {
+  const { files, asked } = await image(
+    ['low=1'],
+    ['b=before', 'etc/link->../usr/file', 'usr/file=x', 'z->b', 'y->low'],
+    [],
+  );
+  expect([await read(files, 'etc/link'), asked()]).toEqual(['x', [0, 1, 1]]);
+  expect([await read(files, 'z'), asked()]).toEqual(['before', [0, 3, 1]]);
+  // Read to its end for what is not in it.
+  expect([await read(files, 'y'), asked()]).toEqual(['1', [1, 4, 1]]);
+  expect([await read(files, 'y'), asked()]).toEqual(['1', [2, 4, 1]]);
+});
+
 test('links in a circle end, and never lead out of the image', async () => {
   const { files } = await image([
     'a->b',
@@ -167,6 +180,24 @@ test('links in a circle end, and never lead out of the image', async () => {
   expect((await errorOf(files.open('a'))).message).toContain('more than 40 symbolic links');
   for (const path of ['out', 'nowhere', 'through', 'file/..', 'file/../file']) {
     expect([path, (await errorOf(files.open(path))).code]).toEqual([path, 'NOT_FOUND']);
+  }
+});
+
+test('what a link leads to that is not there is told, with the link', async () => {
+  const { files } = await image(['lib->usr/lib', 'usr/lib/libc=x', 'dangling->nowhere', 'far->dangling']);
+  const told = async (path: string): Promise<[string, string]> => [
+    (await errorOf(files.open(path))).message,
+    (await errorOf(listed(files, path))).message,
+  ];
+  for (const [path, found] of [
+    ['dangling', 'it is a symbolic link to "nowhere", which is not there'],
+    ['lib/libd', 'not there; "lib" on its way is a symbolic link to "usr/lib"'],
+    ['far', 'not there; "dangling" on its way is a symbolic link to "nowhere"'],
+  ] as const) {
+    for (const message of await told(path)) {
+      expect(message.endsWith(found)).toBe(true);
+      expect(message).not.toContain('did you mean');
+    }
   }
 });
 

@@ -247,6 +247,20 @@ test.each([
   }
 });
 
+test.each(['text/plain', 'application/vnd.example.blob', 'application/octet-stream'])(
+  'what %s has is read where it is an archive, and else refused by its type',
+  async (type) => {
+    const { content } = await contentOf(layerOf(long, type));
+    expect(await pathsOf(content)).toContain('first');
+    const other = await contentOf(layerOf(Buffer.from('some text'), type));
+    const error = await errorOf(pathsOf(other.content));
+    expect([error.code, error.message]).toEqual([
+      'UNSUPPORTED',
+      expect.stringContaining(`"${type}": it is no archive`),
+    ]);
+  },
+);
+
 test('on a socket, too: the server is left when the file was read, or the loop', async () => {
   const size = 2 ** 30;
   const left: Promise<void>[] = [];

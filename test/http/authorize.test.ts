@@ -203,6 +203,18 @@ test.each(refusals)('a realm that answers %o is %s, told with its host', async (
   expect(open()).toBe(0);
 });
 
+test.each([
+  ['{"errors":[{"code":"DENIED","message":"not\\nyours"}]}', 'status 403, DENIED "not yours"'],
+  ['{"error":"invalid_grant","error_description":"expired"}', 'status 403, invalid_grant "expired"'],
+  ['{"details":"incorrect username or password"}', 'status 403, "incorrect username or password"'],
+  ['{"message":7}', 'status 403'],
+  ['[', 'status 403'],
+])('what a realm says of a refusal is told: %s', async (body, told) => {
+  const given = { status: 403, body, headers: { 'content-type': 'application/json' } };
+  const { send } = world({ token: () => given, login: password });
+  expect(String(await failureOf(send(asked()))).endsWith(`: ${told}`)).toBe(true);
+});
+
 test('a failure is not kept: the next request asks again', async () => {
   const { send, log } = world({ token: (_request, count) => (count === 1 ? { status: 503 } : json({ token: 'x' })) });
   expect(await failureOf(send(asked()))).toEqual(failsWith('UNAVAILABLE'));
@@ -481,6 +493,25 @@ test('Basic is sent where it is asked for and there is a password, at once from 
     `GET registry.test/v2/a ${basic}`,
     `GET registry.test/v2/b ${basic}`,
   ]);
+});
+
+test('a provider is asked for each request, so that what it gives may expire', async () => {
+  let turn = 0;
+  const loginFor = () => ({ username: 'user', password: `p${++turn}` });
+  const { send, log } = world({
+    loginFor,
+    challenge: ({ headers }) => (headers?.authorization ? '' : 'Basic realm="x"'),
+  });
+  await send(asked());
+  await send(asked('/v2/b'));
+  await send(asked('/v2/c'));
+  const sent = log.map((each) => Buffer.from(/Basic (.*)$/.exec(each)?.[1] ?? '', 'base64').toString());
+  expect(sent).toEqual(['', 'user:p1', 'user:p2', 'user:p3']);
+  let given = 0;
+  const tokens = world({ loginFor: () => ({ username: 'user', password: `q${++given}` }) });
+  await tokens.send(asked());
+  await tokens.send(asked('/v2/b'));
+  expect(given).toBe(2);
 });
 
 test('a password is tried once', async () => {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Endpoint } from '../../src/endpoint.ts';
 import type { Config, HostConfig } from '../../src/index.ts';
 import { createClient } from '../../src/remote/client.ts';
-import { createResolver } from '../../src/remote/resolver.ts';
+import { createResolver, planHosts } from '../../src/remote/resolver.ts';
 import { certificate } from '../server/certificate.ts';
 import { atEnd } from '../support/http.ts';
 
@@ -299,4 +299,28 @@ test('a rule that names a group which its pattern has not is warned of', () => {
   const config = withMirrors(mirror({ rewrites: [{ pattern: '^(.*)$', replacement: '$1_x' }] }));
   createClient({ config, onEvent: (event) => texts.push(event.type === 'warning' ? event.text : event.type) });
   expect(texts).toEqual([expect.stringContaining('$1_x')]);
+});
+
+test('a registry that its mirrors stand in for is told among those left out, with the line that says so', () => {
+  const of = (mirrors: readonly HostConfig[]) =>
+    plan({ registries: { 'origin.test': { mirrors, origin: 'never', declaredAt: '/etc/x.yaml:3' } } });
+  expect(of([mirror()]).skipped).toEqual([
+    {
+      url: 'https://origin.test/v2',
+      reason: 'the registry itself is never asked: the configuration has its mirrors alone',
+      declaredAt: '/etc/x.yaml:3',
+    },
+  ]);
+  // As a mirror of itself it is asked.
+  expect(of([{ url: 'https://origin.test', rewrites: [{ pattern: '^', replacement: 'x/' }] }]).skipped).toEqual([]);
+});
+
+test('a registry that no host is left for is a warning, unless it is blocked', () => {
+  const warnings = (registry: object) =>
+    planHosts({ registries: { 'origin.test': { ...registry, declaredAt: '/etc/x.yaml:3' } } }).warnings;
+  expect(warnings({ origin: 'never', mirrors: [] })).toEqual([
+    'no host is asked for "origin.test": it has no mirrors, and its origin is "never" (/etc/x.yaml:3)',
+  ]);
+  expect(warnings({ origin: 'never', blocked: true })).toEqual([]);
+  expect(warnings({ origin: 'never', mirrors: [mirror()] })).toEqual([]);
 });
