@@ -16,7 +16,7 @@ export interface ConfigText {
 
 /**
  * Reads the texts of configuration files, whatever their names, as `loadConfig` does with files; what comes first wins.
- * No I/O. `INVALID_CONFIG` with all problems of all files.
+ * No I/O, but for the certificate files that a text names. `INVALID_CONFIG` with all problems of all files.
  */
 export async function readConfigTexts(texts: readonly ConfigText[]): Promise<Config> {
   // Loaded when they are needed: they bring their parsers.
