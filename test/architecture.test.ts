@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, posix } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
+import { compileSource } from './support/compiled.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -340,24 +341,11 @@ test('every public name has a doc comment', { timeout: 60_000 }, () => {
 
 /** Compiles src to a folder where its dependencies resolve; types are not checked. */
 async function compiled(use: (folder: string) => Promise<void>): Promise<void> {
-  await mkdir(join(root, '.build'), { recursive: true });
-  const folder = await mkdtemp(join(root, '.build', 'architecture-'));
+  const { folder, remove } = await compileSource();
   try {
-    for (const { name, text } of sources) {
-      const { outputText } = ts.transpileModule(text, {
-        compilerOptions: {
-          module: ts.ModuleKind.ESNext,
-          target: ts.ScriptTarget.ES2022,
-          verbatimModuleSyntax: true,
-          rewriteRelativeImportExtensions: true,
-        },
-      });
-      await mkdir(dirname(join(folder, name)), { recursive: true });
-      await writeFile(join(folder, `${name}.js`), outputText);
-    }
     await use(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }
 

@@ -16,7 +16,7 @@ export async function readRegistriesConfFiles(place: Place): Promise<Found | und
   const main = await textOf({ ...place, named: place.named && dropIns.length === 0 });
   if (main === undefined && place.needsFile) return undefined;
   const files = [...(main === undefined ? [] : [path]), ...dropIns];
-  const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
+  const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
   const readings = files.map(async (file) => {
     const text = file === path ? main : await textOf({ path: file, named: true });
     return readRegistriesConf(text ?? '', { file });
@@ -25,12 +25,10 @@ export async function readRegistriesConfFiles(place: Place): Promise<Found | und
   await allFiles<unknown>(both);
   const [merged, tls] = await Promise.all(both);
   if (files.length === 0 && tls.hosts.size === 0 && tls.warnings.length === 0) return undefined;
-  // The file of that name is read anyway; the others are programs.
-  const programs = (merged.credentialHelpers ?? []).filter((name) => name !== 'containers-auth.json');
   const read = {
     config: withCertificates(merged.config, tls.hosts),
     warnings: [...merged.warnings, ...tls.warnings],
-    helpers: programs.map((credsStore) => ({ credsStore })),
+    helpers: helpersOf(merged),
   };
   return { files: [...files, ...[...tls.hosts.values()].map(({ directory }) => directory)], reads: [read] };
 }

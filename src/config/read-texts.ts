@@ -33,11 +33,9 @@ async function read({ text, file, kind, registry = '*' }: ConfigText): Promise<F
   if (kind === 'docker') return (await import('./docker-config.ts')).readDockerConfig(text, { file });
   if (kind === 'regctl') return (await import('./regctl-config.ts')).readRegctlConfig(text, { file });
   if (kind === 'registries.conf') {
-    const { mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
+    const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
     const conf = mergeRegistriesConf([readRegistriesConf(text, { file })]);
-    // A name that is a file's: of logins, which is read where it is named.
-    const programs = (conf.credentialHelpers ?? []).filter((name) => name !== 'containers-auth.json');
-    return { ...conf, helpers: programs.map((credsStore) => ({ credsStore })) };
+    return { ...conf, helpers: helpersOf(conf) };
   }
   const format = /\.ya?ml$/i.test(file) ? 'yaml' : /\.toml$/i.test(file) ? 'toml' : 'json';
   return (await import('./own-config.ts')).readOwnConfig(text, { file, format });

@@ -118,3 +118,7 @@ function readHelpers(found: Found<readonly Found<string>[]> | undefined, reading
     return helper.value;
   });
 }
+
+/** The programs that are asked for logins. The file of that name is read where logins are; the others are programs. */
+export const helpersOf = ({ credentialHelpers = [] }: RegistriesConfRead) =>
+  credentialHelpers.filter((name) => name !== 'containers-auth.json').map((credsStore) => ({ credsStore }));

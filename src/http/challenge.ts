@@ -1,3 +1,5 @@
+import { type Scanner, scan, token, unescaped } from '../oci/scan.ts';
+
 /** One way to authenticate that a server offers. RFC 9110 section 11.6.1 */
 export interface Challenge {
   /** Lower case. */
@@ -7,7 +9,6 @@ export interface Challenge {
   readonly token68?: string | undefined;
 }
 
-const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const patterns = {
   separators: /[\s,]*/y,
   scheme: new RegExp(`(${token})(?=[ \\t]|,|$)`, 'y'),
@@ -24,48 +25,29 @@ const patterns = {
  */
 export function parseChallenges(field: string): { challenges: Challenge[]; malformed?: string } {
   const challenges: Challenge[] = [];
-  let at = 0;
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
-    pattern.lastIndex = at;
-    const match = pattern.exec(field);
-    if (match) at += match[0].length;
-    return match ?? undefined;
-  };
+  const scanner = scan(field);
   for (;;) {
-    take(patterns.separators);
-    if (at === field.length) return { challenges };
-    const scheme = take(patterns.scheme)?.[1]?.toLowerCase();
-    if (scheme === undefined) return { challenges, malformed: field.slice(at) };
-    const alone = take(patterns.token68)?.[1];
-    const parameters =
-      alone === undefined
-        ? takeParameters(
-            take,
-            () => at,
-            (back) => {
-              at = back;
-            },
-          )
-        : {};
+    scanner.take(patterns.separators);
+    if (scanner.at === field.length) return { challenges };
+    const scheme = scanner.take(patterns.scheme)?.[1]?.toLowerCase();
+    if (scheme === undefined) return { challenges, malformed: field.slice(scanner.at) };
+    const alone = scanner.take(patterns.token68)?.[1];
+    const parameters = alone === undefined ? takeParameters(scanner) : {};
     challenges.push({ scheme, parameters, ...(alone !== undefined && { token68: alone }) });
   }
 }
 
-function takeParameters(
-  take: (pattern: RegExp) => RegExpExecArray | undefined,
-  where: () => number,
-  back: (at: number) => void,
-): Record<string, string> {
+function takeParameters(scanner: Scanner): Record<string, string> {
   const parameters: Record<string, string> = Object.create(null);
   for (let count = 0; ; count += 1) {
-    const before = where();
-    if (count > 0 && !take(patterns.comma)) return parameters;
-    const match = take(patterns.parameter);
+    const before = scanner.at;
+    if (count > 0 && !scanner.take(patterns.comma)) return parameters;
+    const match = scanner.take(patterns.parameter);
     if (!match) {
-      back(before);
+      scanner.at = before;
       return parameters;
     }
     const [, name = '', quoted, bare = ''] = match;
-    parameters[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, '$1') ?? bare;
+    parameters[name.toLowerCase()] ??= quoted === undefined ? bare : unescaped(quoted);
   }
 }

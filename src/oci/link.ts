@@ -1,3 +1,5 @@
+import { scan, token, unescaped } from './scan.ts';
+
 /** A reference to something else. https://www.rfc-editor.org/rfc/rfc8288#section-3 */
 export interface Link {
   /** As it was sent: absolute, or relative to the URL that answered. */
@@ -6,7 +8,6 @@ export interface Link {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const patterns = {
   separators: /[\s,;]*/y,
   // Servers leave the brackets out; then the target goes up to the next separator.
@@ -22,27 +23,21 @@ const patterns = {
 /** The links of a `Link` field; several lines are one, joined by commas. What is malformed is passed over. */
 export function parseLinks(field: string): Link[] {
   const links: Link[] = [];
-  let at = 0;
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
-    pattern.lastIndex = at;
-    const match = pattern.exec(field);
-    if (match) at += match[0].length;
-    return match ?? undefined;
-  };
+  const scanner = scan(field);
   for (;;) {
-    take(patterns.separators);
-    if (at >= field.length) return links;
-    const match = take(patterns.target);
+    scanner.take(patterns.separators);
+    if (scanner.at >= field.length) return links;
+    const match = scanner.take(patterns.target);
     const parameters: Record<string, string> = Object.create(null);
-    for (let found = match && take(patterns.parameter); found; found = take(patterns.parameter)) {
+    for (let found = match && scanner.take(patterns.parameter); found; found = scanner.take(patterns.parameter)) {
       const [, name = '', quoted, single, bare = ''] = found;
-      parameters[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, '$1') ?? single ?? bare;
+      parameters[name.toLowerCase()] ??= quoted === undefined ? (single ?? bare) : unescaped(quoted);
     }
     if (match) links.push({ target: (match[1] ?? match[2] ?? '').trim(), parameters });
-    const before = at;
-    take(patterns.rest);
+    const before = scanner.at;
+    scanner.take(patterns.rest);
     // What no pattern takes is passed over, one character at a time.
-    if (!match && at === before) at += 1;
+    if (!match && scanner.at === before) scanner.at += 1;
   }
 }
 

@@ -6,6 +6,7 @@ import { readHostsToml } from '../../src/config/hosts-toml.ts';
 import type { HostConfig, RegistryConfig } from '../../src/config/model.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { planHosts } from '../../src/remote/resolver.ts';
+import { mutationsOf } from './mutations.ts';
 import { withoutSpots } from './problem.ts';
 
 const place = { file: 'hosts.toml', directory: '/certs.d/docker.io', registry: 'docker.io' };
@@ -459,11 +460,7 @@ test('any text is refused or read', () => {
     'constructor',
     '"https://m"',
   );
-  const mutated = fc
-    .array(fc.tuple(fc.nat(valid.length), fc.nat(6), fc.oneof(pieces, fc.constant(''))), { minLength: 1, maxLength: 3 })
-    .map((edits) =>
-      edits.reduce((text, [start, length, piece]) => text.slice(0, start) + piece + text.slice(start + length), valid),
-    );
+  const mutated = mutationsOf(valid, pieces);
   expect(messageOf(valid)).toBe('accepted');
   fc.assert(fc.property(mutated, check), { numRuns: 1500 });
   fc.assert(fc.property(fc.string({ unit: 'binary' }), check), { numRuns: 300 });

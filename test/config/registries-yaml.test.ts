@@ -4,6 +4,7 @@ import { readRegistriesYaml } from '../../src/config/registries-yaml.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { planHosts } from '../../src/remote/resolver.ts';
+import { mutationsOf } from './mutations.ts';
 import { withoutSpots } from './problem.ts';
 
 const file = '/etc/rancher/k3s/registries.yaml';
@@ -440,11 +441,7 @@ test('any text is refused or read', () => {
     'null',
     '1',
   );
-  const mutated = fc
-    .array(fc.tuple(fc.nat(valid.length), fc.nat(6), fc.oneof(pieces, fc.constant(''))), { minLength: 1, maxLength: 3 })
-    .map((edits) =>
-      edits.reduce((text, [start, length, piece]) => text.slice(0, start) + piece + text.slice(start + length), valid),
-    );
+  const mutated = mutationsOf(valid, pieces);
   expect(messageOf(valid)).toBe('accepted');
   fc.assert(fc.property(mutated, check), { numRuns: 1500 });
   fc.assert(fc.property(fc.string({ unit: 'binary' }), check), { numRuns: 300 });

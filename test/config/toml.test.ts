@@ -4,14 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { DocumentNode } from '../../src/config/document.ts';
 import { parseToml } from '../../src/config/toml.ts';
 import { RegistryError } from '../../src/errors.ts';
-
-/** Every key and value, as `path = value @line:column`, in the order they are found. */
-function told(node: DocumentNode, path = ''): string[] {
-  const place = `@${node.at.line}:${node.at.column}`;
-  if (node.kind === 'scalar') return [`${path} = ${String(node.value)} ${place}`];
-  if (node.kind === 'list') return node.items.flatMap((item, index) => told(item, `${path}[${index}]`));
-  return [...node.entries].flatMap(([key, { at, value }]) => told(value, `${path}/${key}(${at.line}:${at.column})`));
-}
+import { told } from './told.ts';
 
 /** The values alone, as the TOML parser gives them. */
 function values(node: DocumentNode): unknown {
