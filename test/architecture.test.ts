@@ -48,6 +48,8 @@ const nodeConfigFiles = [
   'config/usual-places',
   'config/load',
   'config/load-config',
+  'config/load-text',
+  'config/config-kind',
   'config/load-hosts-directory',
   'config/load-registries-conf',
   'config/load-certificates',

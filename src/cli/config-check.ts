@@ -1,6 +1,7 @@
-import { type Config, type ConfigText, createClient, RegistryError, readConfigTexts } from '../index.ts';
+import { resolve } from 'node:path';
+import { type Config, createClient, RegistryError, readConfigTexts } from '../index.ts';
 import type { Command, Given } from './command.ts';
-import { fileOptions, readNamedFiles } from './config-files.ts';
+import { fileOptions, readNamed } from './config-files.ts';
 import { readConfiguration } from './configuration.ts';
 import { exitCodes } from './exit-codes.ts';
 import { counted, manyLines, type Paint, painter, writeJson, writeLines } from './io.ts';
@@ -37,14 +38,18 @@ export const configCheckCommand: Command = {
   },
 };
 
-async function checkNamed(given: Given): Promise<Finding[]> {
-  const texts = await readNamedFiles(given);
+function checkNamed(given: Given): Promise<Finding[]> {
+  const load = readNamed(given);
   return Promise.all(
-    texts.map(async (text: ConfigText) => ({
-      file: text.file,
-      kind: text.kind,
-      ...(await checked(() => readConfigTexts([text]))),
-    })),
+    given.words.map(async (word) => {
+      let told: Pick<Finding, 'file' | 'kind'> = { file: resolve(word) };
+      const found = await checked(async () => {
+        const text = await load(word);
+        told = { file: text.file, kind: text.kind };
+        return readConfigTexts([text]);
+      });
+      return { ...told, ...found };
+    }),
   );
 }
 

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ConfigFormat, convertConfig, readConfigTexts, type Written } from '../index.ts';
 import { type Command, type Given, UsageError } from './command.ts';
-import { fileOptions, readNamedFiles } from './config-files.ts';
+import { fileOptions, readNamed } from './config-files.ts';
 import { readConfiguration, tellWarnings } from './configuration.ts';
 import { exitCodes } from './exit-codes.ts';
 import { manyLines, painter, writeJson, writeLines } from './io.ts';
@@ -32,7 +32,7 @@ export const configConvertCommand: Command = {
     const to = formatOf(given);
     const config =
       given.words.length > 0
-        ? await readConfigTexts(await readNamedFiles(given))
+        ? await readConfigTexts(await Promise.all(given.words.map(readNamed(given))))
         : (await readConfiguration(given)).config;
     const written = await convertConfig(config, to, { secrets: given.flags.has('with-secrets') });
     const paint = painter(io, io.stderr);

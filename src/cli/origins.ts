@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { type Config, readConfigTexts } from '../index.ts';
-import { kindOf } from './config-files.ts';
+import { type Config, loadConfigText, readConfigTexts } from '../index.ts';
 import { helperName, helpersOf, loginsOf } from './login-helpers.ts';
 
 /**
@@ -26,13 +24,9 @@ export const environmentOrigins = (proxy: Config['proxy'], origins: ReadonlyMap<
     .map((part) => [part, `${part.replace('proxy.', '').toUpperCase()}_PROXY of the environment`]);
 
 async function partsOf(file: string): Promise<string[]> {
-  // One that was named as a directory has certificates alone.
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const kind = text === undefined ? undefined : kindOf(file, text);
-  if (text === undefined || !kind) return [];
-  // Its kind may have been told wrong: then its parts go without their file.
-  const read = readConfigTexts([{ text, file, kind }]).catch((): Config => ({}));
-  const { credentials, proxy, shortNames } = await read;
+  // One that was named as a directory has certificates alone; of one whose kind is told wrong, parts go without their file.
+  const read = loadConfigText(file).then((text) => readConfigTexts([text]));
+  const { credentials, proxy, shortNames } = await read.catch((): Config => ({}));
   return [
     ...Object.keys(loginsOf(credentials) ?? {}).map((key) => `credentials["${key}"]`),
     ...helpersOf(credentials).map(helperName),

@@ -1,4 +1,5 @@
 import type { Config } from './model.ts';
+import type { ConfigKind } from './read-texts.ts';
 
 /** Files to read. With none of them, and `discover` left out, the usual places are looked at. */
 export interface LoadConfigOptions {
@@ -32,4 +33,12 @@ export interface ConfigFiles {
   readonly warnings: readonly string[];
   /** The files that were read, those that win first. */
   readonly files: readonly string[];
+}
+
+/** What is known of a file beside its path. */
+export interface LoadConfigTextOptions {
+  /** By default told by the file's name, or by what is in it. */
+  readonly kind?: ConfigKind | undefined;
+  /** Of a `hosts.toml`: by default the registry its directory is named after, `*` where that names none. */
+  readonly registry?: string | undefined;
 }

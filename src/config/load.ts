@@ -1,5 +1,6 @@
-import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
+import type { ConfigFiles, LoadConfigOptions, LoadConfigTextOptions } from './load-options.ts';
 import type { Config } from './model.ts';
+import type { ConfigText } from './read-texts.ts';
 
 /**
  * The configuration people already have, as the one model. Of several files that name a registry the first has it
@@ -17,4 +18,13 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
 export async function readConfigFiles(options: LoadConfigOptions = {}): Promise<ConfigFiles> {
   const { loadFiles } = await import('./load-config.ts');
   return loadFiles(options);
+}
+
+/**
+ * One file's text, its kind and, of a `hosts.toml`, its registry: what `readConfigTexts` takes. At most 4 MiB; a pipe has
+ * 10 s to come to its end. `INVALID_CONFIG` where the file cannot be read, is not UTF-8, or nothing tells its kind.
+ */
+export async function loadConfigText(path: string, options: LoadConfigTextOptions = {}): Promise<ConfigText> {
+  const { loadText } = await import('./load-text.ts');
+  return loadText(path, options);
 }

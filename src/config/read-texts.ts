@@ -1,8 +1,18 @@
 import type { FileRead } from './merge.ts';
 import type { Config } from './model.ts';
 
-/** Kinds of configuration files, by the name that each usually has or the tool that it is of. */
-export type ConfigKind = 'hosts.toml' | 'registries.yaml' | 'registries.conf' | 'docker' | 'regctl' | 'ocifetch';
+/** The kinds of configuration files, by the name that each usually has or the tool that it is of. */
+export const configKinds = [
+  'hosts.toml',
+  'registries.yaml',
+  'registries.conf',
+  'docker',
+  'regctl',
+  'ocifetch',
+] as const;
+
+/** A kind of configuration file. */
+export type ConfigKind = (typeof configKinds)[number];
 
 /** A configuration file that was read. */
 export interface ConfigText {

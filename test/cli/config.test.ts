@@ -91,28 +91,39 @@ test.each(kinds)('the kind of %s with %j is %s', async (name, text, kind) => {
   expect(JSON.parse(out.join(''))).toMatchObject({ files: [{ kind, problems: [] }] });
 });
 
-test('a file whose kind cannot be told, or that is not there, is a mistake of the command line', async () => {
-  const { path, plain } = await folder({ 'file.txt': 'text' });
-  const unknown = await run(['config', 'check', path('file.txt')]);
-  expect(plain(unknown.err)).toEqual([
-    'ocifetch: Cannot tell what file "/dir/file.txt" is: say --as hosts.toml|registries.yaml|registries.conf|docker|regctl|ocifetch. See "ocifetch --help".',
+test('a file that is not there, or whose kind cannot be told, is a problem beside those of the others', async () => {
+  const { path, plain } = await folder({
+    'file.txt': 'text',
+    'registries.yaml': '{}',
+    'certs.d/r.test/hosts.toml': '',
+  });
+  const names = ['file.txt', 'none.yaml', 'certs.d', 'registries.yaml'];
+  const { code, out } = await run(['config', 'check', ...names.map(path)]);
+  const unknown =
+    'expected its kind to be named: hosts.toml, registries.yaml, registries.conf, docker, regctl, ocifetch';
+  expect(plain(out)).toEqual([
+    `error: Cannot read config file "/dir/file.txt": neither its name nor what is in it tells what it is, ${unknown}`,
+    'wrong: /dir/file.txt: 1 problem, 0 warnings',
+    'error: Cannot read config file "/dir/none.yaml": no such file',
+    'wrong: /dir/none.yaml: 1 problem, 0 warnings',
+    'error: Cannot read config file "/dir/certs.d": it is a directory',
+    'wrong: /dir/certs.d: 1 problem, 0 warnings',
+    'ok: /dir/registries.yaml (registries.yaml): 0 problems, 0 warnings',
   ]);
-  const missing = await run(['config', 'check', path('none.yaml')]);
-  expect(plain(missing.err)).toEqual([
-    'ocifetch: Cannot read file "/dir/none.yaml": no such file. See "ocifetch --help".',
-  ]);
-  const kind = await run(['config', 'check', '--as', 'host.toml', path('file.txt')]);
-  expect(kind.err).toEqual(['ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch --help".']);
-  expect([unknown.code, missing.code, kind.code]).toEqual([2, 2, 2]);
+  expect(code).toBe(1);
 });
 
-test('a directory in place of a file is told with the flag that takes directories', async () => {
-  const { path, plain } = await folder({ 'certs.d/r.test/hosts.toml': '' });
-  const { code, err } = await run(['config', 'check', path('certs.d')]);
-  expect(plain(err)).toEqual([
-    'ocifetch: Cannot read file "/dir/certs.d": it is a directory; name a certs.d with --hosts-dir. See "ocifetch --help".',
-  ]);
+test('a kind that does not exist is a mistake of the command line', async () => {
+  const { code, err } = await run(['config', 'check', '--as', 'host.toml', 'file.txt']);
+  expect(err).toEqual(['ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch --help".']);
   expect(code).toBe(2);
+});
+
+test('a file that cannot be read is not converted', async () => {
+  const { path, plain } = await folder({});
+  const { code, out, err } = await run(['config', 'convert', '--to', 'ocifetch', path('none.yaml')]);
+  expect(plain(err)).toEqual(['ocifetch: Cannot read config file "/dir/none.yaml": no such file']);
+  expect([code, out]).toEqual([3, []]);
 });
 
 test('a certificate that is not there is a problem, also of the files that flags name', async () => {
