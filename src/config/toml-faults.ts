@@ -44,7 +44,9 @@ function faultOf(error: TomlError, text: string): TomlFault {
   if (/redefine/.test(error.message)) {
     const { repeat } = outlineToml(text);
     const isIt = repeat && lineEnd(text, repeat.offset) === lineEnd(text, offset);
-    if (isIt) return { offset: repeat.offset, words: '', repeat };
+    // Where it ends cannot be told of a value that is no TOML either.
+    if (isIt && (repeat.isTable || isTomlAlone(text.slice(repeat.offset, repeat.end))))
+      return { offset: repeat.offset, words: '', repeat };
   }
   // The message's other lines quote the file, which may hold secrets.
   const [message = ''] = error.message.replace(/^Invalid TOML document: /, '').split('\n');

@@ -1,3 +1,4 @@
+import { deepest } from './document.ts';
 import { type KeyPart, type Scanner, scanKey, skipBlank, skipText } from './toml-scan.ts';
 
 /** Where a value and its key begin. */
@@ -24,6 +25,8 @@ interface Scan extends Scanner {
   repeat?: Repeat;
   /** Tables that have a header of their own. */
   readonly headed: Set<Outline>;
+  /** Lists and tables around the value that is read. */
+  depth: number;
 }
 
 const outline = (kind: Outline['kind'], offset: number, keyOffset = offset): Outline => ({
@@ -36,12 +39,12 @@ const outline = (kind: Outline['kind'], offset: number, keyOffset = offset): Out
 
 /**
  * Where the keys and values of a text stand, which its parser does not tell; in the file's order, which objects do not
- * keep for keys that look like numbers. The text is TOML already, up to the first `repeat`: no other fault is looked for.
- * `tooDeep` is the offset of a dotted key of more parts than anyone writes.
+ * keep for keys that look like numbers. The text is TOML already, up to the first `repeat`, whose value may be anything:
+ * no other fault is looked for. `tooDeep` is the offset of what has more levels than anyone writes.
  */
 export function outlineToml(text: string): Pick<Scan, 'tooDeep' | 'repeat'> & { readonly root: Outline } {
   const root = outline('table', 0);
-  const scan: Scan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, headed: new Set() };
+  const scan: Scan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, headed: new Set(), depth: 0 };
   let table = root;
   for (skipBlank(scan); scan.offset < text.length; skipBlank(scan)) {
     if (text[scan.offset] === '[') table = scanHeader(scan, root);
@@ -116,6 +119,10 @@ function scanValue(scan: Scan, keyOffset?: number): Outline {
   const letter = text[offset];
   if (letter === '[' || letter === '{') {
     const found = outline(letter === '[' ? 'list' : 'table', offset, keyOffset);
+    if (++scan.depth > deepest) {
+      scan.tooDeep ??= offset;
+      scan.offset = text.length;
+    }
     scan.offset++;
     for (skipBlank(scan); !/[\]}]/.test(text[scan.offset] ?? ']'); skipBlank(scan)) {
       if (letter === '{') scanPair(scan, found);
@@ -124,6 +131,7 @@ function scanValue(scan: Scan, keyOffset?: number): Outline {
       if (text[scan.offset] === ',') scan.offset++;
     }
     scan.offset++;
+    scan.depth--;
     return found;
   }
   if (letter === '"' || letter === "'") skipText(scan, letter);

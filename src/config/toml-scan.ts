@@ -5,7 +5,7 @@ import { deepest } from './document.ts';
 export interface Scanner {
   readonly text: string;
   offset: number;
-  /** Where a key of more parts begins than anyone writes. */
+  /** Where a key of more parts, or a value of more levels, begins than anyone writes. */
   tooDeep?: number;
 }
 
@@ -34,11 +34,20 @@ export function scanKey(scan: Scanner): KeyPart[] {
     else while (/[A-Za-z0-9_-]/.test(scan.text[scan.offset] ?? '')) scan.offset++;
     const written = scan.text.slice(offset, scan.offset);
     // Only a quoted key in double quotes has escapes.
-    parts.push({ name: letter === '"' ? String(parse(`key=${written}`).key) : unquoted(written), offset });
+    parts.push({ name: letter === '"' ? unescaped(written) : unquoted(written), offset });
     if (parts.length > deepest) scan.tooDeep ??= offset;
     skipBlank(scan);
     if (scan.text[scan.offset] !== '.') return parts;
     scan.offset++;
+  }
+}
+
+/** A key in double quotes; what is none, behind a fault, stays as it is written. */
+function unescaped(written: string): string {
+  try {
+    return String(parse(`key=${written}`).key);
+  } catch {
+    return written;
   }
 }
 

@@ -69,11 +69,16 @@ const pieces = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),
 );
 
-/** A sample in which pieces were put in place of a few stretches. */
-const mutated = (sample: string): fc.Arbitrary<string> =>
-  fc
-    .array(fc.tuple(fc.nat(sample.length), fc.nat(12), pieces), { minLength: 1, maxLength: 6 })
+/** A sample in which pieces, or stretches of its own, were put in place of a few stretches. */
+const mutated = (sample: string): fc.Arbitrary<string> => {
+  const stretch = fc
+    .tuple(fc.nat(sample.length), fc.nat(80))
+    .map(([start, length]) => sample.slice(start, start + length));
+  const edit = fc.tuple(fc.nat(sample.length), fc.nat(12), fc.oneof({ weight: 3, arbitrary: pieces }, stretch));
+  return fc
+    .array(edit, { minLength: 1, maxLength: 6 })
     .map((edits) => edits.reduce((text, [at, cut, piece]) => text.slice(0, at) + piece + text.slice(at + cut), sample));
+};
 
 test.each(parsers)(
   '%s, whatever is in it, is read or INVALID_CONFIG',

@@ -80,6 +80,12 @@ test.each(
     ['a = 1\n[b\nc = 1', 'a.toml:2:'],
     ['a = 1\na = 2', 'a.toml:2:1: found the key "a" again after 1:1, expected once'],
     ['[a]\n[a]', 'a.toml:2:2: found the key "a" again after 1:2, expected once'],
+    ['a = 1\na = { "x\nb = 1', 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
+    [`a = 1\na = ${'['.repeat(100_000)}`, 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
+    [
+      `a = 1\na = ${'{b='.repeat(100_000)}`,
+      'a.toml:2:1: no TOML, trying to redefine an already defined table or value',
+    ],
     ['a = "x\ny"', 'a.toml:1:'],
     [`a = ${'['.repeat(100)}`, 'excessively nested'],
     [`${'a.'.repeat(100)}b = 1`, 'a.toml:1:129: found more than 64 levels'],
