@@ -13,6 +13,8 @@ export interface Feed {
   /** The next chunk, at once where one is there; `undefined` at the end. Asked one at a time. */
   next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   cancel(reason?: unknown): void | Promise<void>;
+  /** As `Chunks` has it. */
+  readonly recycle?: (chunk: Uint8Array) => void;
 }
 
 export interface BodyOptions {
@@ -97,5 +99,7 @@ export function createBody(
   };
   if (signal?.aborted) abort();
   else signal?.addEventListener('abort', abort, { once: true });
-  return { body: { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }) }, ended };
+  const { recycle } = feed;
+  const body = { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }), ...(recycle && { recycle }) };
+  return { body, ended };
 }

@@ -67,6 +67,7 @@ export { createResolver, type Resolver } from './remote/resolver.ts';
 export type {
   Body,
   CallOptions,
+  Chunks,
   Fetched,
   FetchOptions,
   Keeper,

@@ -4,22 +4,23 @@ import { resume } from '../content/resume.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { abortError, type Deadline } from '../deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Source } from '../source.ts';
+import type { Body, Chunks, Source } from '../source.ts';
 import { tell, type Work } from './work.ts';
 
 /** What is known of a reading by whoever is given its bytes. */
 interface State {
   /** Why the bytes ended before their time. */
   failed?: { readonly error: unknown };
-  /** What was asked last. */
+  /** What was asked last, and what came. */
   asked?: Asked;
+  body?: Body;
   /** Offset of the last opening; none: nobody asked for a byte. */
   begunAt?: number;
 }
 
 /** Bytes for a store that verifies them itself, so that they are hashed once. */
 export interface StoreReading {
-  open(offset: number): AsyncIterable<Uint8Array>;
+  open(offset: number): Chunks;
   /** Frees the connection, whatever the store left undone. */
   stop(): void;
   readonly state: Readonly<State>;
@@ -39,7 +40,7 @@ export function openReading(
   const begin = (): void => {
     if (operation !== undefined) limit.limit(operation, `Cannot read "${digest}"`);
   };
-  const open = (offset: number): AsyncIterable<Uint8Array> => {
+  const open = (offset: number): Chunks => {
     const served = new Set<string>();
     const take = ({ length }: Uint8Array, from: string): void => {
       served.delete(from);
@@ -72,12 +73,16 @@ const noting = (from: Source, state: State): Source => ({
     const started = performance.now();
     const fetched = await from.fetch(target, options);
     state.asked = askedOf(fetched, started);
+    state.body = fetched.body;
     return fetched;
   },
 });
 
-/** The chunks, with the failure noted that they end in: a store may tell it in its own words. */
-function noted(chunks: AsyncGenerator<Uint8Array, void, undefined>, state: State): AsyncIterable<Uint8Array> {
+/**
+ * The chunks, with the failure noted that they end in: a store may tell it in its own words. Nothing of them is kept here,
+ * so a store may give them back.
+ */
+function noted(chunks: AsyncGenerator<Uint8Array, void, undefined>, state: State): Chunks {
   const note = (error: unknown): void => {
     state.failed ??= { error };
   };
@@ -86,5 +91,8 @@ function noted(chunks: AsyncGenerator<Uint8Array, void, undefined>, state: State
     coming.catch(note);
     return coming;
   };
-  return { [Symbol.asyncIterator]: () => ({ next, return: () => chunks.return() }) };
+  return {
+    [Symbol.asyncIterator]: () => ({ next, return: () => chunks.return() }),
+    recycle: (chunk) => state.body?.recycle?.(chunk),
+  };
 }

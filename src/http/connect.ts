@@ -3,8 +3,11 @@ import type { buildConnector, Dispatcher } from 'undici';
 import { longestTimer } from '../deadline.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
+import { builtin } from '../runtime.ts';
+import { trustedAuthorities } from './authorities.ts';
 import type { Undici } from './load-undici.ts';
 import { type AddressRules, addressFault, ruledLookup } from './lookup.ts';
+import { onread, receive } from './receive.ts';
 import { remember } from './remember.ts';
 
 type Connect = buildConnector.connector;
@@ -13,9 +16,6 @@ type Connect = buildConnector.connector;
 export interface Modules {
   readonly undici: Undici;
   readonly dns: typeof import('node:dns');
-  readonly tls: typeof import('node:tls');
-  /** Certificates of the authorities that are trusted everywhere. */
-  readonly trusted: () => readonly string[];
 }
 
 /** A response's head may take this many bytes: signed Locations are long. */
@@ -51,7 +51,7 @@ export function createAgent(modules: Modules, group: Omit<Group, 'agent'>, conne
     uri: proxy,
     // Plain http is asked of the proxy itself, as proxies expect; only https goes through a tunnel.
     proxyTunnel: false,
-    requestTls: tlsOptions(modules, tls),
+    requestTls: tlsOptions(tls),
     ...(lookup && { proxyTls: { lookup } }),
   });
 }
@@ -64,13 +64,13 @@ function connector(
   const { undici, dns } = modules;
   const rules = { policy, family };
   const lookup = ruledLookup(dns.lookup, rules);
-  const guard = lookup ? { lookup } : {};
+  const guard = { ...(lookup && { lookup }), onread };
   // undici's own timer is coarse (half a second) and needs an answer of its own; ours is exact.
   const plain = undici.buildConnector({ ...guard, timeout: 0 });
   let secure: Connect | undefined;
   const open: Connect = (options, callback) => {
     if (options.protocol !== 'https:') return plain(options, callback);
-    secure ??= undici.buildConnector({ ...tlsOptions(modules, tls), ...guard, timeout: 0 });
+    secure ??= undici.buildConnector({ ...tlsOptions(tls), ...guard, timeout: 0 });
     return secure(options, callback);
   };
   return (options, callback) => {
@@ -97,6 +97,7 @@ function connector(
         return;
       }
       if (error === null && made.remoteAddress !== undefined) remember(addresses, origin, made.remoteAddress);
+      if (made) receive(made as Socket);
       callback(...result);
     };
     try {
@@ -109,12 +110,14 @@ function connector(
 }
 
 /** Made once for a group: to read a hundred authorities for each connection would cost more than the connection. */
-function tlsOptions({ tls, trusted }: Modules, { ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}) {
+function tlsOptions({ ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}) {
+  // Loaded with the first https alone.
+  const tls = builtin('node:tls');
   const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   // Those given are trusted beside the usual ones, not instead of them. Where Node's own are all, it has read them already.
-  const all = ca.length > 0 || 'getCACertificates' in tls ? { ca: [...trusted(), ...ca] } : {};
+  const all = ca.length > 0 || (tls && 'getCACertificates' in tls) ? { ca: [...trustedAuthorities(), ...ca] } : {};
   return {
-    secureContext: tls.createSecureContext({ ...all, ...own }),
+    secureContext: tls?.createSecureContext({ ...all, ...own }),
     rejectUnauthorized: !insecureSkipVerify,
   };
 }

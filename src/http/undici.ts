@@ -64,34 +64,8 @@ export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: Und
 let loading: Promise<Modules> | undefined;
 
 function loadModules(): Promise<Modules> {
-  loading ??= (async () => {
-    const undici = await loadUndici();
-    const [dns, tls, fs] = await Promise.all([import('node:dns'), import('node:tls'), import('node:fs')]);
-    let trusted: readonly string[] | undefined;
-    return { undici, dns, tls, trusted: () => (trusted ??= authorities(tls, fs)) };
-  })();
+  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(([undici, dns]) => ({ undici, dns }));
   return loading;
-}
-
-/**
- * The authorities that Node trusts by itself, with those of NODE_EXTRA_CA_CERTS, and the system's where Node can read
- * them (from 22.15 on).
- */
-function authorities(tls: typeof import('node:tls'), { readFileSync }: typeof import('node:fs')): readonly string[] {
-  const newer = tls as { getCACertificates?: (type: 'default' | 'system') => string[] };
-  if (newer.getCACertificates) {
-    return [...new Set([...newer.getCACertificates('default'), ...newer.getCACertificates('system')])];
-  }
-  const extra = process.env.NODE_EXTRA_CA_CERTS;
-  // Node itself only warns of a file that it cannot read.
-  const read = (file: string): string[] => {
-    try {
-      return [readFileSync(file, 'utf8')];
-    } catch {
-      return [];
-    }
-  };
-  return [...tls.rootCertificates, ...(extra ? read(extra) : [])];
 }
 
 async function exchange(

@@ -2,11 +2,12 @@ import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
+import type { Chunks } from '../source.ts';
 import type { Files } from './files.ts';
 import { openWriter, type Writer } from './writer.ts';
 
 /** The bytes of a content from an offset on. */
-export type Open = (offset: number) => AsyncIterable<Uint8Array>;
+export type Open = (offset: number) => Chunks;
 
 /** A content, and where its bytes come from. */
 export interface Filling {
@@ -41,7 +42,9 @@ export async function fill(
 /** Takes what is missing after `at` from the source: exactly that, or an error. */
 async function pour({ target, open, signal }: Filling, writer: Writer, at: number): Promise<void> {
   const doing = `Cannot push "${target.digest}"`;
-  const chunks = open(at)[Symbol.asyncIterator]();
+  const source = open(at);
+  const chunks = source[Symbol.asyncIterator]();
+  const recycle = source.recycle?.bind(source);
   let stop = (_error: unknown): void => {};
   const abort = (): void => stop(abortError(signal?.reason));
   signal?.addEventListener('abort', abort, { once: true });
@@ -59,7 +62,7 @@ async function pour({ target, open, signal }: Filling, writer: Writer, at: numbe
       if (done) break;
       count += value.length;
       if (count > target.size) throw new RegistryError('TOO_LARGE', `${doing}: more than its ${target.size} bytes`);
-      const full = writer.write(value);
+      const full = writer.write(value, recycle);
       if (full) await full;
     }
     isEnded = true;

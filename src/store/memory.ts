@@ -5,7 +5,7 @@ import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
 import { type Referrer, referrerOf } from '../oci/referrer.ts';
-import type { Body, CallOptions, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
+import type { Body, CallOptions, Chunks, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
 
 /** Bytes of one chunk that is handed out. */
 const chunkBytes = 65_536;
@@ -79,11 +79,7 @@ const cut = (bytes: Uint8Array, range?: Range): Uint8Array =>
   range ? bytes.subarray(range.start, Math.max(range.start, range.end ?? bytes.length)) : bytes;
 
 /** The whole of `body`, once its size and digest are what `target` says. */
-async function collect(
-  target: Descriptor,
-  body: AsyncIterable<Uint8Array>,
-  { signal }: CallOptions,
-): Promise<Uint8Array> {
+async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions): Promise<Uint8Array> {
   const doing = `Cannot push "${target.digest}"`;
   refuseAborted(signal, doing);
   const hasher = createHasher(target.digest);

@@ -6,8 +6,11 @@ import type { Files, OpenFile } from './files.ts';
 
 /** Puts bytes into a file and counts them into a digest. Whoever opened it closes it. */
 export interface Writer {
-  /** Adds a chunk, which belongs to the writer from now on. Where there is something to wait for, a promise of it. */
-  write(chunk: Uint8Array): Promise<void> | undefined;
+  /**
+   * Adds a chunk, which belongs to the writer from now on; `recycle` is called with each one that is written. Where there is
+   * something to wait for, a promise of it.
+   */
+  write(chunk: Uint8Array, recycle?: (chunk: Uint8Array) => void): Promise<void> | undefined;
   /** The digest of the whole file, once the disk has it. Nothing is written after it. */
   finish(): Promise<Digest>;
   /** Puts down what was added, unless that failed, and closes the file. Safe to call again. */
@@ -45,6 +48,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
   let writing: Promise<void> | undefined;
   let failure: { readonly error: unknown } | undefined;
   let isClosed = false;
+  let recycleEach: ((chunk: Uint8Array) => void) | undefined;
   /** Begins to write what is gathered. One write is under way at a time; it begins the next one. */
   const put = (): void => {
     const from = position;
@@ -55,6 +59,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
     writing = file.write(chunks, from).then(
       () => {
         writing = undefined;
+        if (recycleEach) for (const chunk of chunks) recycleEach(chunk);
         if (size > 0) put();
       },
       (error: unknown) => {
@@ -73,7 +78,8 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
   };
   return {
     // What comes is written at once, so that a process that is killed loses little; gathered is what comes meanwhile.
-    write: (chunk) => {
+    write: (chunk, recycle) => {
+      recycleEach = recycle;
       hasher.update(chunk);
       if (failure) return settled();
       gathered.push(chunk);

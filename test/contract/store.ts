@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
-import type { Store } from '../../src/source.ts';
+import type { Chunks, Store } from '../../src/source.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples, sourceContract } from './source.ts';
 
 /** An empty store, and how to be rid of it. */
@@ -13,6 +13,15 @@ export interface MadeStore {
 export async function* pieces(bytes: Uint8Array, length = 10_000): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < bytes.length; offset += length) yield bytes.slice(offset, offset + length);
 }
+
+/** In pieces whose memory has other bytes as soon as they are given back; `onRecycle` hears of it. */
+export const reused = (bytes: Uint8Array, onRecycle = (): void => {}): Chunks => ({
+  [Symbol.asyncIterator]: () => pieces(bytes),
+  recycle: (chunk) => {
+    chunk.fill(0xee);
+    onRecycle();
+  },
+});
 
 /** Pushes every sample, and gives those their tag that have one. */
 export async function fill(store: Store, content: readonly Sample[] = Object.values(samples)): Promise<void> {
@@ -59,6 +68,12 @@ export function storeContract(name: string, make: () => Promise<MadeStore>): voi
       expect(Buffer.compare(await bytesOf(await store.fetch(descriptor)), large.bytes)).toBe(0);
     });
   }
+
+  using('a chunk that was given back is not looked at again', async (store) => {
+    const { descriptor, bytes } = large;
+    await store.push(descriptor, reused(bytes));
+    expect(Buffer.compare(await bytesOf(await store.fetch(descriptor)), bytes)).toBe(0);
+  });
 
   using('a push of other bytes for what is kept changes nothing: it fails, or is not looked at', async (store) => {
     await store.push(wide.descriptor, pieces(wide.bytes));

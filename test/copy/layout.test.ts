@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { cached } from '../../src/cached.ts';
 import { copy } from '../../src/copy/copy.ts';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
@@ -9,10 +10,11 @@ import { mediaTypes } from '../../src/oci/media-type.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/serve.ts';
+import type { Source } from '../../src/source.ts';
 import { layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { sampleOf } from '../contract/source.ts';
-import { fill } from '../contract/store.ts';
+import { bytesOf, sampleOf } from '../contract/source.ts';
+import { fill, reused } from '../contract/store.ts';
 import { errorOf } from '../support/hosts.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, record, statesOf, watched } from './support.ts';
 
@@ -167,4 +169,31 @@ test('a liar is found out by the layout, too, and its bytes are not kept', async
   expect(error.code).toBe('DIGEST_MISMATCH');
   expect(statesOf(events, victim?.descriptor.digest ?? '')).toEqual(['queued', 'begun', 'begun']);
   expect(await heldBy(layoutStore(directory), victim ? [victim] : [])).toEqual([]);
+});
+
+/** A source whose chunks have other bytes as soon as they are given back, and how many were. */
+function reusing(source: Source) {
+  const given = { back: 0 };
+  const fetch: Source['fetch'] = async (target, options) => {
+    const fetched = await source.fetch(target, options);
+    const bytes = await bytesOf(fetched);
+    const body = { ...reused(bytes, () => given.back++), cancel: async () => {} };
+    return { ...fetched, body };
+  };
+  return { given, source: { resolve: source.resolve, fetch } satisfies Source };
+}
+
+test('what a layout has written is given back to the source, but for what others still read', async () => {
+  const large = sampleOf(new Uint8Array(100_000).fill(7), mediaTypes.octets);
+  const built = image('app', { layers: [large] });
+  const { source, given } = reusing(await filled(built));
+  const to = layoutStore(join(directory, 'copied'));
+  await copy(source, to, 'latest');
+  expect(given.back).toBeGreaterThanOrEqual(10);
+  expect(await to.verify()).toMatchObject({ wrong: [], missing: [] });
+  const { back } = given;
+  const through = cached(source, layoutStore(join(directory, 'cached')));
+  expect(await bytesOf(await through.fetch(large.descriptor))).toEqual(Buffer.from(large.bytes));
+  await copy(source, memoryStore(), 'latest');
+  expect(given.back).toBe(back);
 });

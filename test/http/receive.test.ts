@@ -1,0 +1,193 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { undiciTransport } from '../../src/http/undici.ts';
+import type { Body } from '../../src/source.ts';
+import { certificate } from '../server/certificate.ts';
+import { atEnd, bytesOf, httpServer, httpsServer, rawServer } from '../support/http.ts';
+
+const noise = randomBytes(3_000_000);
+
+function connected() {
+  const transport = undiciTransport();
+  atEnd(() => transport.close());
+  return async (url: string, ca?: string): Promise<Body> => {
+    const { body } = await transport({ method: 'GET', url, ...(ca !== undefined && { tls: { ca: [ca] } }) });
+    return body;
+  };
+}
+
+const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** How one body is sent and read. */
+interface Exchange {
+  readonly start: number;
+  readonly size: number;
+  readonly isChunked: boolean;
+  /** Sizes of what the server writes at a time, over and over. */
+  readonly writes: readonly number[];
+  /** Whether the server waits after each of them. */
+  readonly isSlow: boolean;
+  /** Chunks after which the reader waits. */
+  readonly rests: number;
+  readonly recycles: boolean;
+  /** Chunks after which the reader leaves. */
+  readonly leaves: number;
+}
+
+const exchanges: fc.Arbitrary<Exchange[]> = fc.array(
+  fc.record({
+    start: fc.nat(1_000_000),
+    size: fc.oneof(fc.nat(2_000), fc.nat(2_000_000)),
+    isChunked: fc.boolean(),
+    writes: fc.array(fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 3_000, max: 900_000 })), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+    isSlow: fc.boolean(),
+    rests: fc.integer({ min: 1, max: 8 }),
+    recycles: fc.boolean(),
+    leaves: fc.oneof({ weight: 5, arbitrary: fc.constant(Infinity) }, fc.integer({ min: 1, max: 5 })),
+  }),
+  { minLength: 2, maxLength: 6 },
+);
+
+const sentBy = ({ start, size }: Exchange): Uint8Array => noise.subarray(start, start + size);
+
+async function send(exchange: Exchange, response: ServerResponse): Promise<void> {
+  const bytes = sentBy(exchange);
+  if (!exchange.isChunked) response.setHeader('content-length', bytes.length);
+  response.flushHeaders();
+  let writes = 0;
+  for (let at = 0; at < bytes.length && !response.destroyed; writes++) {
+    // Hundreds of tiny writes tell no more than some.
+    const size = writes > 50 ? bytes.length : (exchange.writes[writes % exchange.writes.length] ?? 1);
+    response.write(bytes.subarray(at, at + size));
+    at += size;
+    if (exchange.isSlow) await wait(0);
+  }
+  response.end();
+}
+
+/** Reads as the exchange says, and gives what was wrong. Chunks that are not given back must stay as they came. */
+async function readAs(exchange: Exchange, body: Body): Promise<string[]> {
+  const hash = createHash('sha256');
+  const kept: Uint8Array[] = [];
+  let count = 0;
+  let size = 0;
+  for await (const chunk of body) {
+    count += 1;
+    size += chunk.length;
+    hash.update(chunk);
+    if (exchange.recycles) body.recycle?.(chunk);
+    else kept.push(chunk);
+    if (count === exchange.leaves) break;
+    if (count % exchange.rests === 0) await wait(1);
+  }
+  const expected = digestOf(sentBy(exchange).subarray(0, size));
+  const isWhole = size === sentBy(exchange).length || count === exchange.leaves;
+  return [
+    ...(isWhole ? [] : [`${size} bytes came`]),
+    ...(hash.digest('hex') === expected ? [] : ['other bytes came']),
+    ...(exchange.recycles || digestOf(Buffer.concat(kept)) === expected ? [] : ['bytes changed after they came']),
+  ];
+}
+
+test.each(['http', 'https'] as const)(
+  'over %s every body has its own bytes, however it is sent, read, kept or given back beside others',
+  async (scheme) => {
+    let drawn: readonly Exchange[] = [];
+    const listener: RequestListener = (request, response) => {
+      const exchange = drawn[Number(request.url?.slice(1))];
+      if (exchange) void send(exchange, response);
+    };
+    const { cert, key } = certificate;
+    const { url } = scheme === 'http' ? await httpServer(listener) : await httpsServer({ cert, key }, listener);
+    const get = connected();
+    await fc.assert(
+      fc.asyncProperty(exchanges, async (list) => {
+        drawn = list;
+        const read = async (exchange: Exchange, index: number) =>
+          readAs(exchange, await get(`${url}/${index}`, scheme === 'https' ? cert : undefined));
+        expect(await Promise.all(list.map(read))).toEqual(list.map(() => []));
+      }),
+      { numRuns: 60, interruptAfterTimeLimit: 10_000 },
+    );
+  },
+  30_000,
+);
+
+test('a head that comes in pieces, each behind others, is read whole', async () => {
+  const body = noise.subarray(0, 600_000);
+  const head = `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(9_000)}\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const { url } = await rawServer((socket: Socket) => {
+    socket.on('data', async () => {
+      for (let at = 0; at < head.length; at += 1_000) {
+        socket.write(head.slice(at, at + 1_000));
+        await wait(2);
+      }
+      socket.write(body);
+    });
+  });
+  const get = connected();
+  for (const _ of [1, 2]) {
+    const all = await Promise.all([get(`${url}/a`), get(`${url}/b`)]);
+    for (const one of all) expect(digestOf(await bytesOf({ body: one }))).toBe(digestOf(body));
+  }
+});
+
+test('where the connection breaks a slow reader has the beginning of what was sent, and then the failure', async () => {
+  const body = noise.subarray(0, 500_000);
+  const { url } = await rawServer((socket) => {
+    socket.once('data', () =>
+      socket.end(Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n'), body])),
+    );
+  });
+  const came: Uint8Array[] = [];
+  const reading = (async () => {
+    for await (const chunk of await connected()(url)) {
+      came.push(chunk);
+      await wait(5);
+    }
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'UNEXPECTED_END' });
+  const got = Buffer.concat(came);
+  expect(got.length).toBeGreaterThan(100_000);
+  expect(digestOf(got)).toBe(digestOf(body.subarray(0, got.length)));
+});
+
+test('a chunk that is kept holds no more than twice its bytes, or a little', async () => {
+  const { url } = await httpServer(async (_request, response) => {
+    response.writeHead(200, { 'content-length': 1_010_000 });
+    response.write(noise.subarray(0, 10_000));
+    await wait(30);
+    response.end(noise.subarray(0, 1_000_000));
+  });
+  for await (const chunk of await connected()(url)) {
+    expect(chunk.buffer.byteLength).toBeLessThanOrEqual(2 * chunk.length + 65_536);
+  }
+});
+
+test('memory that is given back is used for what comes next; anything else is left alone', async () => {
+  const { url } = await httpServer((_request, response) => {
+    response.writeHead(200, { 'content-length': noise.length }).end(noise);
+  });
+  const get = connected();
+  const body = await get(url);
+  const memory = new Set<ArrayBufferLike>();
+  let chunks = 0;
+  for await (const chunk of body) {
+    chunks += 1;
+    memory.add(chunk.buffer);
+    body.recycle?.(chunk.subarray(1));
+    body.recycle?.(chunk);
+    body.recycle?.(chunk);
+    body.recycle?.(Buffer.alloc(262_144));
+  }
+  expect(chunks).toBeGreaterThan(8);
+  expect(memory.size).toBeLessThan(chunks);
+  expect(digestOf(await bytesOf({ body: await get(url) }))).toBe(digestOf(noise));
+});
