@@ -1,7 +1,7 @@
 import { withClient } from './client.ts';
 import { type Command, UsageError } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { readImage, readNamed } from './image-manifest.ts';
+import { readNamed } from './image-manifest.ts';
 import { writeJson, writeLines } from './io.ts';
 import { openOutput } from './output.ts';
 
@@ -26,15 +26,13 @@ export const manifestCommand: Command = {
     const asks = given.flags.has('digest');
     if (asks && given.flags.has('json')) throw new UsageError('Flags "--digest" and "--json" exclude each other');
     await withClient(given, io, async (client) => {
-      if (asks && platform === undefined) {
-        const { descriptor } = await client.resolve(text, { signal });
+      if (asks) {
+        const { descriptor } = await client.resolve(text, { platform, signal });
         writeLines(io.stdout, [descriptor.digest]);
         return;
       }
-      const reading = { client, text, signal };
-      const { bytes, descriptor } = await (platform === undefined ? readNamed(reading) : readImage(reading, platform));
-      if (asks) writeLines(io.stdout, [descriptor.digest]);
-      else if (given.flags.has('json')) writeJson(io, JSON.parse(new TextDecoder().decode(bytes)));
+      const { bytes } = await readNamed({ client, text, signal }, platform);
+      if (given.flags.has('json')) writeJson(io, JSON.parse(new TextDecoder().decode(bytes)));
       else {
         const output = await openOutput(undefined, io);
         await output.write(bytes);

@@ -1,6 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
-import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
+import { formatPlatform, normalizePlatform, type Platform, parsePlatform, platformSchema } from './platform.ts';
 import { compareFits, fitOf, matchesPlatform } from './platform-match.ts';
 import { quote } from './quote.ts';
 
@@ -23,6 +23,14 @@ export function selectPlatform(manifests: readonly Descriptor[], wanted: Platfor
     return fit ? [{ descriptor, fit }] : [];
   });
   return fits.sort((a, b) => compareFits(a.fit, b.fit))[0]?.descriptor;
+}
+
+/** A platform as a caller gives it, text or record, normalised; `INVALID_REFERENCE` for what is none. */
+export function platformOf(given: unknown): Platform {
+  if (typeof given === 'string') return parsePlatform(given);
+  const parsed = platformSchema.safeParse(given);
+  if (parsed.success) return normalizePlatform(parsed.data);
+  throw new RegistryError('INVALID_REFERENCE', `Cannot use platform ${quote(given)}: no os and architecture`);
 }
 
 /** Most platforms that a message lists. */

@@ -22,11 +22,12 @@ import { endedBy } from './closing.ts';
 import { createEncodings } from './decode.ts';
 import type { Context } from './exchange.ts';
 import { listedOf } from './external.ts';
-import { createFetcher, type Fetcher, type Resolved, type ResolveOptions } from './fetcher.ts';
+import { createFetcher, type Fetcher } from './fetcher.ts';
 import { createKept } from './kept.ts';
 import { ownHosts } from './own-resolver.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './remote.ts';
+import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 import { type Hosts, planHosts } from './resolver.ts';
 import { usableConfig } from './usable-config.ts';
 
@@ -42,7 +43,7 @@ export interface Plan {
 export interface Client extends AsyncDisposable {
   /** Where a reference would be looked for. No I/O. `INVALID_REFERENCE`. */
   plan(reference: string): Plan;
-  /** What a reference names: `docker.io/library/alpine:3.20`, `alpine`, `host:5000/name@sha256:…`. */
+  /** What `alpine:3.20` or `host:5000/name@sha256:…` names, or its image for `platform`. Errors as `Fetcher.resolve`. */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved & { readonly reference: Reference }>;
   /**
    * Copies a whole image or artifact into a store, or into a directory as an OCI image layout, for this machine's platform
@@ -72,16 +73,14 @@ const boundsOf = ({ limits = {} }: ClientOptions): Pick<Context, 'manifestBytes'
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);
   const config = parseConfig(options.config === undefined ? {} : options.config);
-  const { timeouts, externalUrls = 'allow' } = options;
+  const { timeouts, externalUrls = 'allow', resolver, network } = options;
   const emit = createEmit(options.onEvent);
   const usable = usableConfig(config, options);
   const planner = planHosts(usable.config);
   const warnings = [...(config.warnings ?? []), ...planner.warnings, ...usable.warnings];
   for (const text of warnings) emit({ type: 'warning', text });
-  const { resolver } = options;
   const hostsOf = (repository: Repository): Hosts =>
     resolver ? ownHosts(resolver, repository) : planner.hosts(repository);
-  const { network } = options;
   const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: usable.config.proxy, network });
   const transport = options.transport ?? pool;
   if (!transport) throw new RegistryError('UNSUPPORTED', 'Cannot create a client: there is no transport');
@@ -94,9 +93,11 @@ export function createClient(options: ClientOptions = {}): Client {
     kept: createKept(),
     ...boundsOf(options),
   };
-  const shared = { emit, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
+  const shared = { ...context, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
   const fetcherOf = (repository: Repository): Fetcher =>
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
+  const using = { ...shared, fetcherOf };
+  const resolve = (reference: Reference, call?: ResolveOptions) => resolveReference(reference, call, using);
   // What is no text is refused where references are read.
   const expand = (text: string): string => (typeof text === 'string' ? expandShortName(text, config.shortNames) : text);
   const parse = (text: string): Reference => parseReference(expand(text));
@@ -112,11 +113,10 @@ export function createClient(options: ClientOptions = {}): Client {
     },
     resolve: async (text, call) => {
       const reference = parse(text);
-      const { registry, name, tag, digest } = reference;
-      return { reference, ...(await fetcherOf({ registry, name }).resolve(digest ?? tag ?? 'latest', call)) };
+      return { reference, ...(await resolve(reference, call)) };
     },
-    pull: async (text, pulling) => pull(parse(text), pulling, { ...context, ...shared, fetcherOf }),
-    files: async (text, choice) => openImage(parse(text), choice, { emit, fetcherOf }),
+    pull: async (text, pulling) => pull(parse(text), pulling, using),
+    files: async (text, choice) => openImage(parse(text), choice, { ...using, resolve }),
     fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
     [Symbol.asyncDispose]: close,

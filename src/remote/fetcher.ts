@@ -1,26 +1,20 @@
 import { Content } from '../content/content.ts';
-import type { Liars } from '../content/liars.ts';
 import { tellSwitch } from '../content/switch.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { abortError } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
-import type { Emit } from '../events.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { quote } from '../oci/quote.ts';
-import { formatReference, isTag, type Repository } from '../oci/reference.ts';
+import { isTag, type Reference, type Repository } from '../oci/reference.ts';
 import type { Lister, Referrers, Source } from '../source.ts';
 import { during } from './during.ts';
 import type { RemoteRepository } from './remote.ts';
 import { type RepositoryLists, repositoryLists } from './repository-lists.ts';
+import { type ResolveContext, type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 
-/** How to resolve. */
-export interface ResolveOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** The content is wanted next: it is read at once, and the `fetch` that follows makes no request. */
-  readonly content?: boolean | undefined;
-}
+export type { Resolved, ResolveOptions } from './resolve-reference.ts';
 
 /** How to fetch. */
 export interface FetcherOptions {
@@ -34,19 +28,15 @@ export interface FetchByDigestOptions extends FetcherOptions {
   readonly mediaType?: string | undefined;
 }
 
-/** What a tag or digest names. */
-export interface Resolved {
-  readonly descriptor: Descriptor;
-  /** What hosts wished their users to be told, each once. */
-  readonly warnings: readonly string[];
-}
-
 /** What can be done with one repository. Errors: RegistryError, by the codes of `ErrorCode`. */
 export interface Fetcher extends RepositoryLists {
   readonly repository: Repository;
   /** The Source under it, for `copy`, `cached` and `serve`. */
   readonly source: Source & Lister & Referrers;
-  /** What a tag or digest names. */
+  /**
+   * What a tag or digest names, or with `platform` the image for it. `INVALID_REFERENCE`, `INVALID_DIGEST`; `NOT_FOUND` also
+   * where an index has no image for the platform, `BAD_RESPONSE` for indexes nested more than 16 deep.
+   */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved>;
   /** The content of a descriptor: asked for when it is read. `INVALID_DIGEST` or `INVALID_REFERENCE` for a bad descriptor. */
   fetch(descriptor: Descriptor, options?: FetcherOptions): Promise<Content>;
@@ -55,20 +45,14 @@ export interface Fetcher extends RepositoryLists {
 }
 
 /** What the fetchers of one client share. */
-export interface FetcherContext {
-  readonly emit: Emit;
-  readonly liars: Liars;
-  /** Fires when the client is closed. */
-  readonly closing: AbortSignal;
-  /** Milliseconds. */
-  readonly operation?: number | undefined;
-}
+export type FetcherContext = ResolveContext;
 
 export function createFetcher(
   repository: Repository,
   { source, byDigest }: RemoteRepository,
   context: FetcherContext,
 ): Fetcher {
+  const { registry, name } = repository;
   const { closing, operation, emit, liars } = context;
   const contentOf = (from: Source, signal: AbortSignal | undefined) => ({
     source: from,
@@ -81,15 +65,11 @@ export function createFetcher(
     repository,
     source,
     ...repositoryLists(repository, source, context),
-    resolve: async (reference, { signal, content } = {}) => {
-      checkTagOrDigest(reference);
-      const doing = `Cannot resolve ${quote(formatReference(repository))}`;
-      return during(doing, [signal, closing], operation, async (call) => {
-        const warned = collectWarnings(emit);
-        const descriptor = await source.resolve(reference, { ...call, content, onWarning: warned.add });
-        return { descriptor, warnings: warned.texts() };
-      });
-    },
+    resolve: async (text, options) =>
+      resolveReference({ registry, name, ...tagOrDigest(text) }, options, {
+        ...context,
+        fetcherOf: () => ({ source }),
+      }),
     fetch: async (given, { signal } = {}) => {
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(given);
@@ -118,9 +98,8 @@ function refuseSchema1(digest: string, mediaType = ''): void {
   throw new RegistryError('UNSUPPORTED', `Cannot fetch ${quote(digest)}: ${found}`);
 }
 
-function checkTagOrDigest(reference: unknown): void {
-  if (typeof reference === 'string' && reference.includes(':')) parseDigest(reference);
-  else if (typeof reference !== 'string' || !isTag(reference)) {
-    throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(reference)}: neither a tag nor a digest`);
-  }
+function tagOrDigest(text: unknown): Pick<Reference, 'tag' | 'digest'> {
+  if (typeof text === 'string' && text.includes(':')) return { digest: parseDigest(text) };
+  if (typeof text === 'string' && isTag(text)) return { tag: text };
+  throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(text)}: neither a tag nor a digest`);
 }

@@ -37,8 +37,21 @@ test('--digest asks for nothing but the digest', async () => {
     err: [],
   });
   expect(requests).toEqual(['HEAD /v2/team/app/manifests/latest']);
+  requests.length = 0;
   const line = ['manifest', '--no-discover', '--digest', '--platform', 'linux/arm64/v8', name];
   expect(await run(line)).toEqual({ code: 0, out: [digestOf(arm64)], err: [] });
+  expect(requests).toEqual(['GET /v2/team/app/manifests/latest']);
+});
+
+test('nothing is asked for twice: index, manifest, configuration', async () => {
+  const { name, requests } = await host();
+  const documents = ['latest', digestOf(arm64)].map((reference) => `GET /v2/team/app/manifests/${reference}`);
+  expect((await run(['manifest', '--no-discover', '--platform', 'linux/arm64', name])).code).toBe(0);
+  expect(requests.splice(0)).toEqual(documents);
+  expect((await run(['config', '--no-discover', '--platform', 'linux/arm64', name])).code).toBe(0);
+  expect(requests.splice(0)).toEqual([...documents, expect.stringMatching(/^GET .*\/blobs\/sha256:/)]);
+  expect((await run(['manifest', '--no-discover', name])).code).toBe(0);
+  expect(requests).toEqual(documents.slice(0, 1));
 });
 
 test('where there is none for a platform, the message lists those that there are', async () => {
@@ -57,6 +70,22 @@ test('an index in an index is looked into', async () => {
   const { port } = await registry({ content: tagged(nested) });
   const line = ['manifest', '--no-discover', '--platform', 'linux/arm64', `127.0.0.1:${port}/team/app`];
   expect((await run(line)).out.join('\n')).toBe(textOf(arm64));
+});
+
+test('an image that does not say what it is for is taken where there is no other', async () => {
+  const plain = image('plain');
+  const only = await registry({ content: tagged(index(plain, attestation('c'))) });
+  for (const [command, printed] of [
+    ['manifest', textOf(plain)],
+    ['config', '{"name":"plain"'],
+  ] as const) {
+    const line = [command, '--no-discover', '--platform', 'linux/riscv64', `127.0.0.1:${only.port}/team/app`];
+    expect((await run(line)).out.join('\n')).toContain(printed);
+  }
+  const several = await registry({ content: tagged(index(plain, image('other'))) });
+  const { err, code } = await run(['config', '--no-discover', `127.0.0.1:${several.port}/team/app`]);
+  expect(err.join('\n')).toMatch(/Cannot choose an image of "[^"]*\/team\/app:latest" for .*: there is none\./);
+  expect(code).toBe(4);
 });
 
 test("an image's configuration is printed beside the commands that begin with the same word", async () => {

@@ -93,6 +93,21 @@ test('an index for a platform is chosen from again', async () => {
   expect((await copied(built, ['linux/arm/v7', 'linux/amd64'])).held).toEqual(digestsOf(built.parts));
 });
 
+test('indexes for a platform, each in the other, are looked into sixteen deep', async () => {
+  let built = index(armv7);
+  for (let level = 1; level < 16; level++) built = index(entry(built, { on: 'linux/arm/v7' }));
+  expect((await copied(built, 'linux/arm/v7')).descriptor).toEqual(armv7.root.descriptor);
+  const deeper = copied(index(entry(built, { on: 'linux/arm/v7' })), 'linux/arm/v7');
+  await expect(deeper).rejects.toEqual(failsWith('BAD_RESPONSE'));
+});
+
+test('an index of one image that does not say what it is for is copied whole', async () => {
+  const built = index(entry(image('plain')), provenance);
+  const { descriptor, held } = await copied(built, 'linux/riscv64');
+  expect(descriptor).toEqual(built.root.descriptor);
+  expect(held).toEqual(digestsOf(built.parts));
+});
+
 test('an index that is of no platforms is copied whole', async () => {
   const chart = (name: string): Built =>
     image(name, { config: sampleOf(text(`{"name":"${name}"}`), 'application/vnd.cncf.helm.config.v1+json') });

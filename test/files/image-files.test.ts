@@ -409,6 +409,31 @@ test('client.files names the platforms there are, and takes a manifest by its di
   expect(await read(files, 'bin/sh')).toBe('shell');
 });
 
+test('client.files looks into indexes in the index, and takes the only image there is where it says nothing', async () => {
+  const layer = layerOf(archive({ name: 'a', data: '1' }), 'application/vnd.oci.image.layer.v1.tar');
+  const config = jsonSample({}, 'application/vnd.oci.image.config.v1+json');
+  const fields = { config: config.descriptor, layers: [layer.descriptor] };
+  const manifest = jsonSample({ schemaVersion: 2, mediaType: manifestType, ...fields }, manifestType);
+  const content = [{ bytes: new Uint8Array(layer.bytes), descriptor: layer.descriptor }, config, manifest];
+  const indexOf = (...manifests: Descriptor[]) =>
+    jsonSample({ schemaVersion: 2, mediaType: indexType, manifests }, indexType);
+  const s390x = { ...manifest.descriptor, platform: { os: 'linux', architecture: 's390x' } };
+  for (const [inner, platform] of [
+    [indexOf(manifest.descriptor), 'linux/amd64'],
+    [indexOf(s390x), 'linux/s390x'],
+    [indexOf({ ...indexOf(s390x).descriptor, platform: s390x.platform }), 'linux/s390x'],
+  ] as const) {
+    const outer = { ...indexOf(inner.descriptor), tag: 'latest' };
+    const host = await sampleHost([...content, indexOf(s390x), inner, outer]);
+    const client = createClient({ transport: createHosts({ 'origin.test': host }).transport });
+    await using files = await client.files('origin.test/app', { platform });
+    expect(await read(files, 'a')).toBe('1');
+    if (platform === 'linux/amd64') continue;
+    const other = await errorOf(client.files('origin.test/app', { platform: 'linux/amd64' }));
+    expect([other.code, other.message]).toEqual(['NOT_FOUND', expect.stringContaining('there is linux/s390x')]);
+  }
+});
+
 test('a table of contents that cannot be used is a warning of the client', async () => {
   const layer = layerOf(archive({ name: 'a', data: '1' }), 'application/vnd.oci.image.layer.v1.tar', {
     'containerd.io/snapshot/stargz/toc.digest': `sha256:${'0'.repeat(64)}`,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
-import { isAttestation, noPlatformError, selectPlatform } from '../../src/oci/select-platform.ts';
+import { isAttestation, noPlatformError, platformOf, selectPlatform } from '../../src/oci/select-platform.ts';
 
 const entry = (platform: string | undefined, more: Partial<Descriptor> = {}): Descriptor => ({
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -62,4 +62,14 @@ test('one image says what it is for; a long list is cut; an empty one is told', 
   expect(errorFor('linux/arm64', []).message).toMatch(/: there is none$/);
   const many = Array.from({ length: 30 }, (_, index) => `linux/cpu${index}`);
   expect(errorFor('linux/arm64', many).message).toContain('and 10 more');
+});
+
+test('a platform is given as text or as a record, and normalised', () => {
+  const arm = { os: 'linux', architecture: 'arm', variant: 'v7' };
+  expect(platformOf('linux/armhf')).toEqual(arm);
+  expect(platformOf({ os: 'Linux', architecture: 'armhf' })).toEqual(arm);
+  expect(() => platformOf('a/b/c/d')).toThrow('Cannot parse platform "a/b/c/d"');
+  for (const given of [{ os: 'linux' }, { os: 1, architecture: 'arm' }, ['linux/arm'], 7, null, undefined]) {
+    expect(() => platformOf(given)).toThrow(expect.objectContaining({ code: 'INVALID_REFERENCE' }));
+  }
 });
