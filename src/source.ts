@@ -8,8 +8,9 @@ import type { Repository } from './oci/reference.ts';
 export interface Chunks extends AsyncIterable<Uint8Array> {
   /**
    * Gives back a chunk that nobody needs any more: not the receiver, and nobody whom the receiver let have it or a part of
-   * it. Its memory may be filled with other bytes. What is no chunk of these is left alone. It saves a fast network much
-   * time; not to give back is always safe, and so is a wrapper that leaves this out.
+   * it. Its memory may be filled with other bytes. Each chunk once; what is no chunk of these is left alone. It saves a fast
+   * network much time; not to give back is always safe, and so is a wrapper that leaves this out, as one must that keeps
+   * chunks or hands them to others, too.
    */
   recycle?(chunk: Uint8Array): void;
 }

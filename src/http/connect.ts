@@ -64,9 +64,10 @@ function connector(
   const { undici, dns } = modules;
   const rules = { policy, family };
   const lookup = ruledLookup(dns.lookup, rules);
-  const guard = { ...(lookup && { lookup }), onread };
+  const guard = lookup ? { lookup } : {};
   // undici's own timer is coarse (half a second) and needs an answer of its own; ours is exact.
-  const plain = undici.buildConnector({ ...guard, timeout: 0 });
+  // Over TLS no more than 16 KiB come at a time, whatever there is room for.
+  const plain = undici.buildConnector({ ...guard, onread, timeout: 0 });
   let secure: Connect | undefined;
   const open: Connect = (options, callback) => {
     if (options.protocol !== 'https:') return plain(options, callback);
@@ -113,11 +114,12 @@ function connector(
 function tlsOptions({ ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}) {
   // Loaded with the first https alone.
   const tls = builtin('node:tls');
+  if (!tls) throw new RegistryError('UNSUPPORTED', 'Cannot connect by TLS: this runtime has no node:tls');
   const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   // Those given are trusted beside the usual ones, not instead of them. Where Node's own are all, it has read them already.
-  const all = ca.length > 0 || (tls && 'getCACertificates' in tls) ? { ca: [...trustedAuthorities(), ...ca] } : {};
+  const all = ca.length > 0 || 'getCACertificates' in tls ? { ca: [...trustedAuthorities(), ...ca] } : {};
   return {
-    secureContext: tls?.createSecureContext({ ...all, ...own }),
+    secureContext: tls.createSecureContext({ ...all, ...own }),
     rejectUnauthorized: !insecureSkipVerify,
   };
 }

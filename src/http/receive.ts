@@ -13,51 +13,79 @@ const mostIdle = 32;
 /** Bytes that came into a slab, which is whoever's has them until it is given back. */
 const lent = new WeakMap<ArrayBufferLike, number>();
 
-/** Sockets whose reader wants no more for now. */
+/** Sockets whose reader wants no more for now: it put back what it had left, and has not read since. */
 const held = new WeakSet<Socket>();
 
 /** What the socket's reader takes next, at once. */
 const ready = new WeakMap<Socket, Uint8Array>();
 
 /**
- * Options for connecting: what comes is put where it is going to be used, instead of into new memory for each 64 KiB,
- * which their reader has to join again. Half of the time that a fast network leaves to a reader goes into that.
+ * Options for connecting without TLS: what comes is put where it is going to be used and shown at once, instead of into new
+ * memory for each 64 KiB, queued and joined. `receive` belongs to it.
  */
 export const onread: OnReadOpts = {
   buffer: () => idle.pop() ?? Buffer.allocUnsafeSlow(slabBytes),
   callback(this: Socket, length: number, slab: Uint8Array): boolean {
     const isLent = length > leastLent;
-    const chunk = isLent ? Buffer.from(slab.buffer, 0, length) : Buffer.from(slab.subarray(0, length));
+    const chunk = Buffer.from(slab.buffer, 0, length);
     if (isLent) lent.set(slab.buffer, length);
-    else putBack(slab);
-    ready.set(this, chunk);
-    this.emit('readable');
-    // Its reader did not take it: it waits as it would on any socket.
-    if (ready.delete(this)) this.push(chunk);
+    // A copy of its own, not of Node's pool: its receiver may hand its memory on.
+    const shown = isLent ? chunk : Buffer.allocUnsafeSlow(length).fill(chunk);
+    ready.set(this, shown);
+    try {
+      this.emit('readable');
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+    if (!isLent) putBack(slab);
+    // Its reader did not take it: it waits, as whoever sends does, as on any socket.
+    if (ready.delete(this) && !this.push(shown)) return false;
     return !held.has(this);
   },
 };
 
-/** Lets the reader of a socket that was connected with `onread` have what comes at once. */
+/**
+ * Lets undici have what comes to a socket at once, and its end not before it wants more: over TLS an end comes also while
+ * nothing is read, and undici's parser then loses what it has not seen, or ends the process by an assertion.
+ */
 export function receive(socket: Socket): void {
-  const { read, unshift } = socket;
-  socket.read = (size) => {
-    held.delete(socket);
-    const chunk = size === undefined ? ready.get(socket) : undefined;
-    if (!chunk) return read.call(socket, size);
-    ready.delete(socket);
-    return chunk;
+  const { read, unshift, push } = socket;
+  let isOver = false;
+  const end = (): void => {
+    if (!isOver || held.has(socket) || socket.destroyed) return;
+    isOver = false;
+    push.call(socket, null);
+    read.call(socket, 0);
   };
-  // What undici does with the rest when the reader of a body wants no more.
+  socket.read = (size) => {
+    // Node's own `read(0)` is no wish for more.
+    if (size !== undefined) return read.call(socket, size);
+    held.delete(socket);
+    const chunk = ready.get(socket);
+    if (chunk) {
+      ready.delete(socket);
+      return chunk;
+    }
+    const rest = read.call(socket);
+    // Later, as its reader may stop again at what it has left.
+    if (rest === null && isOver) queueMicrotask(end);
+    return rest;
+  };
   socket.unshift = (chunk: Uint8Array) => {
     held.add(socket);
     unshift.call(socket, chunk);
   };
+  socket.push = (chunk: unknown, encoding) => {
+    if (chunk !== null || !held.has(socket)) return push.call(socket, chunk, encoding);
+    isOver = true;
+    return false;
+  };
 }
 
 /**
- * Gives back the memory of a chunk, if it is a socket's: it is filled anew. Only for whoever knows that nobody has a part
- * of the chunk any more.
+ * Gives back the memory of a chunk, if it is a socket's: it is filled anew. Only for whoever was handed the chunk, once, and
+ * when nobody has a part of it any more.
  */
 export function recycle({ buffer, length }: Uint8Array): void {
   if (lent.get(buffer) !== length || !lent.delete(buffer)) return;

@@ -39,12 +39,23 @@ export async function fill(
   await fill(filling, path, { at: 0, size });
 }
 
+/** What its giver makes of a chunk that it gets back does not concern the file. */
+function givingBack(source: Chunks): (chunk: Uint8Array) => void {
+  return (chunk) => {
+    try {
+      source.recycle?.(chunk);
+    } catch {
+      // It has its chunk, or not: nothing here depends on it.
+    }
+  };
+}
+
 /** Takes what is missing after `at` from the source: exactly that, or an error. */
 async function pour({ target, open, signal }: Filling, writer: Writer, at: number): Promise<void> {
   const doing = `Cannot push "${target.digest}"`;
   const source = open(at);
   const chunks = source[Symbol.asyncIterator]();
-  const recycle = source.recycle?.bind(source);
+  const recycle = source.recycle && givingBack(source);
   let stop = (_error: unknown): void => {};
   const abort = (): void => stop(abortError(signal?.reason));
   signal?.addEventListener('abort', abort, { once: true });

@@ -7,8 +7,8 @@ import type { Files, OpenFile } from './files.ts';
 /** Puts bytes into a file and counts them into a digest. Whoever opened it closes it. */
 export interface Writer {
   /**
-   * Adds a chunk, which belongs to the writer from now on; `recycle` is called with each one that is written. Where there is
-   * something to wait for, a promise of it.
+   * Adds a chunk, which belongs to the writer from now on; `recycle`, the same for all, which must not throw, is called with
+   * each one that is written. Where there is something to wait for, a promise of it.
    */
   write(chunk: Uint8Array, recycle?: (chunk: Uint8Array) => void): Promise<void> | undefined;
   /** The digest of the whole file, once the disk has it. Nothing is written after it. */
@@ -59,8 +59,8 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
     writing = file.write(chunks, from).then(
       () => {
         writing = undefined;
-        if (recycleEach) for (const chunk of chunks) recycleEach(chunk);
         if (size > 0) put();
+        if (recycleEach) for (const chunk of chunks) recycleEach(chunk);
       },
       (error: unknown) => {
         writing = undefined;

@@ -14,7 +14,7 @@ import type { Source } from '../../src/source.ts';
 import { layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { bytesOf, sampleOf } from '../contract/source.ts';
-import { fill, reused } from '../contract/store.ts';
+import { fill, pieces, reused } from '../contract/store.ts';
 import { errorOf } from '../support/hosts.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, record, statesOf, watched } from './support.ts';
 
@@ -196,4 +196,12 @@ test('what a layout has written is given back to the source, but for what others
   expect(await bytesOf(await through.fetch(large.descriptor))).toEqual(Buffer.from(large.bytes));
   await copy(source, memoryStore(), 'latest');
   expect(given.back).toBe(back);
+});
+
+test('a source that fails when it is given a chunk back does the content no harm', async () => {
+  const large = sampleOf(new Uint8Array(100_000).fill(7), mediaTypes.octets);
+  const to = layoutStore(join(directory, 'pushed'));
+  const body = { [Symbol.asyncIterator]: () => pieces(large.bytes), recycle: () => expect.fail('not mine') };
+  await to.push(large.descriptor, body);
+  expect(await bytesOf(await to.fetch(large.descriptor))).toEqual(Buffer.from(large.bytes));
 });

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -7,7 +8,7 @@ import { expect, test } from 'vitest';
 import { undiciTransport } from '../../src/http/undici.ts';
 import type { Body } from '../../src/source.ts';
 import { certificate } from '../server/certificate.ts';
-import { atEnd, bytesOf, httpServer, httpsServer, rawServer } from '../support/http.ts';
+import { atEnd, bytesOf, httpServer, httpsServer, rawServer, rawTlsServer } from '../support/http.ts';
 
 const noise = randomBytes(3_000_000);
 
@@ -159,6 +160,79 @@ test('where the connection breaks a slow reader has the beginning of what was se
   expect(digestOf(got)).toBe(digestOf(body.subarray(0, got.length)));
 });
 
+test.each([
+  ['http', 'a length', 'Content-Length: 700000\r\n'],
+  ['http', 'a length, and the end of the connection', 'Connection: close\r\nContent-Length: 700000\r\n'],
+  ['http', 'the end of the connection', 'Connection: close\r\n'],
+  ['https', 'a length', 'Content-Length: 700000\r\n'],
+  ['https', 'a length, and the end of the connection', 'Connection: close\r\nContent-Length: 700000\r\n'],
+  ['https', 'the end of the connection', 'Connection: close\r\n'],
+])(
+  'over %s a body by %s comes whole to a slow reader, though the server ends the connection behind it',
+  async (scheme, _by, fields) => {
+    const sent = noise.subarray(0, 700_000);
+    const serve = (socket: Socket): void => {
+      socket.once('data', async () => {
+        socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\n`);
+        for (const [at, end] of [
+          [0, 500],
+          [500, 263_000],
+          [263_000, 700_000],
+        ]) {
+          socket.write(sent.subarray(at, end));
+          await wait(0);
+        }
+        socket.end();
+      });
+    };
+    const { cert } = certificate;
+    const { url } = scheme === 'http' ? await rawServer(serve) : await rawTlsServer(certificate, serve);
+    const get = connected();
+    for (const rest of [1, 1, 2, 2, 5, 5]) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of await get(url, scheme === 'https' ? cert : undefined)) {
+        chunks.push(chunk);
+        await wait(rest);
+      }
+      expect(digestOf(Buffer.concat(chunks))).toBe(digestOf(sent));
+    }
+  },
+);
+
+test.each([
+  ['http', 'in chunks'],
+  ['https', 'in chunks'],
+  ['http', 'by length'],
+  ['https', 'by length'],
+])('over %s what comes %s stays with the sender while its reader rests', async (scheme, how) => {
+  const total = 150_000_000;
+  let sent = 0;
+  const listener: RequestListener = async (_request, response) => {
+    if (how === 'by length') response.setHeader('content-length', total);
+    const send = async (count: number, size: number, pause?: number): Promise<void> => {
+      for (; count > 0 && sent < total && !response.destroyed; count--) {
+        sent += size;
+        if (!response.write(noise.subarray(0, size))) await once(response, 'drain').catch(() => {});
+        if (pause !== undefined) await wait(pause);
+      }
+    };
+    // Small pieces, a trickle that finds the reader resting, and a flood.
+    await send(1_000, 100);
+    await wait(150);
+    await send(60, 1_000, 3);
+    await send(Infinity, 10_000);
+  };
+  const { url } = scheme === 'http' ? await httpServer(listener) : await httpsServer(certificate, listener);
+  const body = await connected()(url, scheme === 'https' ? certificate.cert : undefined);
+  const chunks = body[Symbol.asyncIterator]();
+  for (let count = 0; count < 6; count++) await chunks.next();
+  await wait(100);
+  for (let count = 0; count < 6; count++) await chunks.next();
+  await wait(800);
+  await body.cancel();
+  expect(sent).toBeLessThan(40_000_000);
+});
+
 test('a chunk that is kept holds no more than twice its bytes, or a little', async () => {
   const { url } = await httpServer(async (_request, response) => {
     response.writeHead(200, { 'content-length': 1_010_000 });
@@ -190,4 +264,28 @@ test('memory that is given back is used for what comes next; anything else is le
   expect(chunks).toBeGreaterThan(8);
   expect(memory.size).toBeLessThan(chunks);
   expect(digestOf(await bytesOf({ body: await get(url) }))).toBe(digestOf(noise));
+});
+
+test("a chunk that is given back late, and a second time, is nobody else's", async () => {
+  const { url } = await httpServer((_request, response) => {
+    response.writeHead(200, { 'content-length': noise.length }).end(noise);
+  });
+  const get = connected();
+  const first = await get(url);
+  const stale: Uint8Array[] = [];
+  for await (const chunk of first) {
+    stale.push(chunk);
+    first.recycle?.(chunk);
+  }
+  const second = await get(url);
+  const kept: Uint8Array[] = [];
+  for await (const chunk of second) kept.push(chunk);
+  for (const chunk of [...stale, ...kept]) first.recycle?.(chunk);
+  await bytesOf({ body: await get(url) });
+  expect(digestOf(Buffer.concat(kept))).toBe(digestOf(noise));
+});
+
+test('the memory of a small chunk is its own', async () => {
+  const { url } = await httpServer((_request, response) => response.end('small'));
+  for await (const chunk of await connected()(url)) expect(chunk.buffer.byteLength).toBeLessThan(1_000);
 });

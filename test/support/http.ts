@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { afterEach, expect } from 'vitest';
 import type { Endpoint } from '../../src/endpoint.ts';
 import type { ErrorCode } from '../../src/errors.ts';
@@ -62,6 +63,13 @@ export const httpsServer = (options: ServerOptions, listener: RequestListener): 
 /** For answers that no HTTP server would send. */
 export const rawServer = (onConnection: (socket: Socket) => void): Promise<Loopback> =>
   started(createNetServer(onConnection), 'http');
+
+/** As `rawServer`, over TLS. */
+export const rawTlsServer = (options: TlsOptions, onConnection: (socket: Socket) => void): Promise<Loopback> => {
+  const server = createTlsServer(options, onConnection);
+  server.on('secureConnection', (socket) => socket.on('error', () => undefined));
+  return started(server, 'https');
+};
 
 /** A port where nobody listens. */
 export async function deadPort(): Promise<number> {
