@@ -21,7 +21,10 @@ export interface FileEntry {
   readonly groupName?: string | undefined;
   /** To the millisecond. Times before 1970 in the GNU format are a second late. */
   readonly modified: Date;
-  /** Of a symbolic link its target as written; of a hard link the path, in the same layer, of what it is another name of. */
+  /**
+   * Of a symbolic link its target as written; of a hard link the path of what it is another name of, in the same layer or,
+   * as some runtimes allow, one below.
+   */
   readonly linkPath?: string | undefined;
   /** Of devices. */
   readonly deviceMajor?: number | undefined;

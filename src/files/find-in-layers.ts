@@ -1,13 +1,17 @@
 import type { Content } from '../content/content.ts';
+import { nothingAsked } from './again.ts';
+import type { FileEntry } from './entry.ts';
+import { lostLink, mostLinks } from './layer.ts';
 import type { Node } from './layer-tree.ts';
 import type { Glance, Layers } from './layers.ts';
 import type { LocateContext, Located } from './locate.ts';
-import { createLookup, type Finding } from './lookup.ts';
-import type { Place } from './resolve-path.ts';
+import { createLookup } from './lookup.ts';
+import { type Place, resolvePath } from './resolve-path.ts';
 
-/** The layer that has an entry, and the entry itself where the reading stands at it. */
+/** The layer that has an entry, what it calls it, and the entry itself where the reading stands at it. */
 export interface InLayer {
   readonly layer: Content;
+  readonly entry: FileEntry;
   readonly located?: Located | undefined;
 }
 
@@ -23,14 +27,71 @@ export async function leave(stand: Stand): Promise<void> {
   await at?.glance.located?.release();
 }
 
-/** Looks for a path from the upper layer down, and reads of each only what it must. */
-export async function findInLayers(
+/** How to look for a path, and where the reading stands in the meantime. */
+export interface FindContext extends LocateContext {
+  readonly stand: Stand;
+}
+
+/** What a path leads to. Once it turns out that what was gone by was replaced in its layer, that one is known whole. */
+export async function findPath(
+  layers: Layers,
+  path: string,
+  context: Omit<FindContext, 'asked'>,
+): Promise<Place<InLayer>> {
+  for (;;) {
+    const asked = nothingAsked();
+    const found = resolvePath(path, (names) => findInLayers(layers, names, { ...context, asked }));
+    const place = await found.catch((error: unknown) => {
+      if (!asked.isWrong) throw error;
+    });
+    if (place && !asked.isWrong) return place;
+    if (place?.kind === 'entry') await place.more.located?.release();
+    await leave(context.stand);
+  }
+}
+
+/** What is at a path in all layers together; a hard link is what it links to, under its own path. */
+async function findInLayers(layers: Layers, names: readonly string[], context: FindContext): Promise<Place<InLayer>> {
+  const place = await findAsIs(layers, names, context);
+  if (place.kind !== 'entry') return place;
+  let { more } = place;
+  for (let links = 0; more.entry.type === 'hardlink'; links++) {
+    await more.located?.release();
+    const linked = links < mostLinks ? await linkedBy(layers, more, context) : undefined;
+    if (!linked) throw lostLink(more.layer, more.entry);
+    more = linked;
+  }
+  return { ...place, entry: { ...more.entry, path: place.entry.path }, more };
+}
+
+/**
+ * What a hard link is another name of. That is in its own layer, as most runtimes unpack each for itself. Some unpack a
+ * layer into those below, where it can be anything that these have, also before the layer hides it.
+ */
+async function linkedBy(layers: Layers, { layer, entry }: InLayer, context: FindContext): Promise<InLayer | undefined> {
+  const { linkPath = '' } = entry;
+  const { tree, located } = await layers.glance(layer, linkPath, context);
+  const own = nodeAt(tree, linkPath)?.entry;
+  if (own) return { layer, entry: own, located };
+  await located?.release();
+  const at = layers.contents.indexOf(layer);
+  for (const count of [at + 1, at]) {
+    const look = (names: readonly string[]) => findAsIs(layers, names, context, count);
+    const place = await resolvePath(linkPath, look, { keepsLast: true });
+    if (place.kind === 'entry') return place.more;
+  }
+  return undefined;
+}
+
+/** Looks for a path from the upper one of `count` layers down, and reads of each only what it must. */
+async function findAsIs(
   layers: Layers,
   names: readonly string[],
-  { stand, ...context }: LocateContext & { readonly stand: Stand },
+  { stand, ...context }: FindContext,
+  count: number = layers.contents.length,
 ): Promise<Place<InLayer>> {
   const lookup = createLookup(names);
-  for (const layer of [...layers.contents].reverse()) {
+  for (const layer of layers.contents.slice(0, count).reverse()) {
     const path = names.join('/');
     const glance = (await readOn(stand, layer, path)) ?? (await layers.glance(layer, path, context));
     const { tree, located } = glance;
@@ -42,7 +103,9 @@ export async function findInLayers(
       stand.at = { layer, glance };
     } else if (!isFile) await located?.release();
     if (finding.kind === 'unknown' && !finding.isEnd) continue;
-    return placeOf(finding, names, { layer, ...(isFile && { located }) });
+    if (finding.kind === 'entry')
+      return { ...finding, more: { layer, entry: finding.entry, located: isFile ? located : undefined } };
+    return finding.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
   }
   return { kind: 'nothing' };
 }
@@ -52,7 +115,7 @@ async function readOn(stand: Stand, layer: Content, path: string): Promise<Glanc
   const { at } = stand;
   if (at?.layer !== layer) return undefined;
   const { tree, goOn } = at.glance;
-  const known = path.split('/').reduce<Node | undefined>((node, name) => node?.children?.get(name), tree);
+  const known = nodeAt(tree, path);
   // That it is a directory is known, and nothing else is asked of one.
   if (known?.children) return { tree };
   if (known?.entry || !goOn) {
@@ -64,10 +127,11 @@ async function readOn(stand: Stand, layer: Content, path: string): Promise<Glanc
 }
 
 /** The same in what all layers make together. */
-export const lookIn = (merged: Node, names: readonly string[]): Place<undefined> =>
-  placeOf(createLookup(names).next(merged), names, undefined);
-
-function placeOf<More>(finding: Finding, names: readonly string[], more: More): Place<More> {
-  if (finding.kind === 'entry') return { ...finding, more };
+export function lookIn(merged: Node, names: readonly string[]): Place<undefined> {
+  const finding = createLookup(names).next(merged);
+  if (finding.kind === 'entry') return { ...finding, more: undefined };
   return finding.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
 }
+
+const nodeAt = (tree: Node, path: string): Node | undefined =>
+  path.split('/').reduce<Node | undefined>((node, name) => node?.children?.get(name), tree);

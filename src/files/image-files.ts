@@ -3,13 +3,13 @@ import { deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
+import { nothingAsked } from './again.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
-import { findInLayers, leave, lookIn, type Stand } from './find-in-layers.ts';
-import { noFile, openLocated } from './layer.ts';
+import { type FindContext, findPath, leave, lookIn } from './find-in-layers.ts';
+import { fileOf, noFile } from './layer.ts';
 import type { LayerFile } from './layer-file.ts';
 import { Layers } from './layers.ts';
 import { listTree } from './list-tree.ts';
-import { type LocateContext, locate } from './locate.ts';
 import { createNearestPath } from './nearest-path.ts';
 import type { FilesOptions } from './options.ts';
 import { resolvePath } from './resolve-path.ts';
@@ -22,8 +22,10 @@ export interface OpenImageFileOptions {
 }
 
 /**
- * The files of an image, all its layers together as a container sees them. Nothing of a layer is read before it is
- * needed, and no layer twice to learn what is in it. Whoever has it closes it (`await using`), which ends every reading.
+ * The files of an image, all its layers together as a container sees them: as on overlay file systems a layer's file below
+ * what is a symbolic link in a lower one has a directory of its own there, in the link's place. Nothing of a layer is read
+ * before it is needed, and no layer twice to learn what is in it. Whoever has it closes it (`await using`), which ends
+ * every reading.
  */
 export interface ImageFiles extends AsyncDisposable {
   /** The image that was chosen. */
@@ -37,8 +39,9 @@ export interface ImageFiles extends AsyncDisposable {
   list(path?: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<FileEntry>;
   /**
    * A file. Layers are read from the top down, up to the one that has it, and there up to the file. Symbolic links are
-   * followed, forty at most, within the image: `/` is its root. Errors as those of `openFile`. Of a path that is twice in
-   * one layer the first is read, where `list` tells the last.
+   * followed, forty at most, within the image: `/` is its root. Hard links are what they link to, also in lower layers.
+   * Errors as those of `openFile`. Of a path that is twice in one layer the last is read where that is known, as after
+   * `list`, and else the first: with `verify` its bytes then end with `BAD_RESPONSE`.
    */
   open(path: string, options?: OpenImageFileOptions): Promise<LayerFile>;
   close(): Promise<void>;
@@ -61,7 +64,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
     const doing = `Cannot find ${quote(path)} in ${where}`;
     if (link) return new RegistryError('NOT_FOUND', `${doing}: ${leadsNowhere(link, cleanPath(path))}`);
     const nearest = createNearestPath(cleanPath(path));
-    for (const tree of layers.known) for (const entry of listTree(tree, [])) nearest.see(entry.path);
+    for (const entry of listTree(layers.known, [])) nearest.see(entry.path);
     return new RegistryError('NOT_FOUND', `${doing}: not there${nearest.hint}`);
   };
   const close = async (): Promise<void> => {
@@ -82,22 +85,21 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   }
   const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
     const limit = deadline(options.signal, signal, closing.signal);
-    const context: LocateContext = { ...options, verify, limit };
-    const stand: Stand = {};
+    const context: FindContext = { ...options, verify, limit, asked: nothingAsked(), stand: {} };
     try {
       limit.signal.throwIfAborted();
-      const place = await resolvePath(path, (names) => findInLayers(layers, names, { ...context, stand }));
+      const place = await findPath(layers, path, context);
       if (place.kind === 'nothing') throw missing(path, place.link);
       if (place.kind === 'directory') throw noFile({ path: place.names.join('/'), type: 'directory' }, where);
-      const { layer, located } = place.more;
-      const found = located ?? (await locate(layer, place.entry.path, context));
-      if (!found) throw missing(path);
-      return await openLocated(layer, found, context);
+      const { layer, entry, located } = place.more;
+      const found = located ?? (await layers.locate(layer, entry, context));
+      const { path: name } = place.entry;
+      return await fileOf({ ...found, entry: { ...entry, path: name } }, context, where);
     } catch (error) {
       limit.end();
       throw error;
     } finally {
-      await leave(stand);
+      await leave(context.stand);
     }
   };
   return { descriptor, list, open, close, [Symbol.asyncDispose]: close };

@@ -20,6 +20,18 @@ const beginnings: readonly (readonly [packing: string, beginning: readonly (numb
 export const damagedLayer = (layer: Content, found: string, cause?: unknown): RegistryError =>
   new RegistryError('DECODE_ERROR', `Cannot read layer ${quote(layer.descriptor.digest)}: ${found}`, { cause });
 
+/** Media types of layers that registries need not have, as their licence does not allow everybody to hand them on. */
+const nonDistributable = /\.(?:foreign|nondistributable)\./;
+
+/** The error of a layer that is not there, which says so where that is no fault of the registry. */
+function missingLayer(error: unknown, { descriptor: { mediaType } }: Content): unknown {
+  const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
+  if (!isMissing || !nonDistributable.test(bareMediaType(mediaType))) return error;
+  const { code, message, status, registryErrors, host, attempts } = error;
+  const found = `${message}; it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
+  return new RegistryError(code, found, { status, registryErrors, host, attempts, cause: error });
+}
+
 /** Media types of archives; those of artifacts may be anything. */
 const isOfArchive = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
 
@@ -61,6 +73,8 @@ export async function* storedBytes(
       if (!value) return;
       yield value;
     }
+  } catch (error) {
+    throw missingLayer(error, content);
   } finally {
     signal.removeEventListener('abort', cancel);
     await reader.cancel(abortError('the reader left')).catch(() => {});

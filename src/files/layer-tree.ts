@@ -1,4 +1,6 @@
+import { RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { quote } from '../oci/quote.ts';
 import type { FileEntry } from './entry.ts';
 
 /**
@@ -21,6 +23,11 @@ const whiteoutPrefix = '.wh.';
 const opaqueName = '.wh..wh..opq';
 const reservedPrefix = '.wh..wh.';
 
+/** Most names of a path, with those of the symbolic links in it; Linux takes 4,096 bytes. */
+const deepest = 2048;
+/** As Linux has it. */
+const mostLinks = 40;
+
 /** Whether a layer has something of that name, and not only against it. */
 export const isThere = ({ entry, children }: Node): boolean => entry !== undefined || children !== undefined;
 
@@ -28,22 +35,56 @@ export const createTree = (): Node => ({ children: new Map() });
 
 /**
  * Adds an entry as unpacking it would: it takes the place of what has its path, but for directories, which keep what is
- * in them; and what is no directory makes room for a path through it. Whiteouts stand for themselves, in any order.
+ * in them. A path goes through symbolic links that the layer had before; whatever else is no directory makes room for it.
+ * Whiteouts stand for themselves, in any order. Gives the entry as it was added: with the path that it came to.
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
  */
-export function addEntry(root: Node, entry: FileEntry): void {
-  const names = entry.path.split('/');
+export function addEntry(root: Node, told: FileEntry): FileEntry {
+  const names = told.path.split('/');
   const name = names.pop() ?? '';
-  if (names.some((one) => one.startsWith(reservedPrefix))) return;
-  const parent = names.reduce((node, one) => directoryIn(node, one, entry.layer), root);
+  if (names.some((one) => one.startsWith(reservedPrefix))) return told;
+  const { parent, path } = parentOf(root, names, told);
+  const entry = path === told.path ? told : { ...told, path };
   parent.children ??= new Map();
   const { children } = parent;
   if (name === opaqueName) parent.opaque = true;
-  else if (name.startsWith(reservedPrefix) || name === whiteoutPrefix) return;
+  else if (name.startsWith(reservedPrefix) || name === whiteoutPrefix) return entry;
   else if (name.startsWith(whiteoutPrefix)) hide(children, name.slice(whiteoutPrefix.length));
-  else if (entry.path === '') root.entry = entry;
+  else if (told.path === '') root.entry = entry;
   else put(children, name, entry);
+  return entry;
 }
+
+/** The directory at these names, made where there is none, and the path of the entry in it. */
+function parentOf(root: Node, names: readonly string[], { path, layer }: FileEntry) {
+  const nodes = [root];
+  const reached: string[] = [];
+  let pending = names;
+  for (let at = 0, steps = 0, links = 0; at < pending.length; at++, steps++) {
+    if (pending.length > deepest || steps > deepest) throw damaged(layer, path, `more than ${deepest} names`);
+    const [name = '', parent = root] = [pending[at], nodes.at(-1)];
+    const { entry } = parent.children?.get(name) ?? {};
+    if (entry?.type === 'symlink') {
+      links += 1;
+      const { linkPath = '' } = entry;
+      if (links > mostLinks) throw damaged(layer, path, `more than ${mostLinks} symbolic links`);
+      if (linkPath.length > 2 * deepest) throw damaged(layer, path, `a symbolic link of ${linkPath.length} letters`);
+      if (linkPath.startsWith('/')) nodes.length = 1;
+      pending = [...linkPath.split('/'), ...pending.slice(at + 1)];
+      at = -1;
+    } else if (name === '..') nodes.length = Math.max(1, nodes.length - 1);
+    else if (name !== '' && name !== '.') {
+      nodes.push(directoryIn(parent, name, layer));
+      reached.length = nodes.length - 2;
+      reached.push(name);
+    }
+  }
+  reached.length = nodes.length - 1;
+  return { parent: nodes.at(-1) ?? root, path: [...reached, path.slice(path.lastIndexOf('/') + 1)].join('/') };
+}
+
+const damaged = (layer: Digest, path: string, found: string): RegistryError =>
+  new RegistryError('DECODE_ERROR', `Cannot read layer ${quote(layer)}: ${quote(path)} is a path of ${found}`);
 
 function put(children: Map<string, Node>, name: string, entry: FileEntry): void {
   const known = children.get(name);

@@ -2,6 +2,7 @@ import type { Content } from '../content/content.ts';
 import { deadline } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
+import { nothingAsked } from './again.ts';
 import { archiveOf, tableOf } from './archive.ts';
 import { type BareEntry, cleanPath, type FileEntry } from './entry.ts';
 import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
@@ -11,12 +12,12 @@ import { createNearestPath } from './nearest-path.ts';
 import type { FilesOptions, OpenFileOptions } from './options.ts';
 
 /** Most hard links to hard links. */
-const mostLinks = 40;
+export const mostLinks = 40;
 
 /**
  * What is in a layer: tar, also packed with gzip or zstd, in the order of the archive, whiteouts (`.wh.`) as they are.
  * Leaving the loop frees the connection. Of a layer with a table of contents only that is read (`unindexed`).
- * A path that is there twice is told twice: unpacking keeps the last, `openFile` reads the first.
+ * A path that is there twice is told twice: unpacking keeps the last, `openFile` reads the first it comes to.
  *
  * `DECODE_ERROR` for what is no whole archive, `UNSUPPORTED` for other packings, encrypted layers and sparse files of the
  * old GNU format, and `DIGEST_MISMATCH` at the end of a layer, or for a table of contents, whose bytes are wrong.
@@ -40,8 +41,10 @@ export async function* listFiles(
 
 /**
  * A file of a layer, by its path from the root. The layer is read up to the file and, when it was read, no further. With
- * a table of contents only the file's own bytes are. A hard link is what it links to; symbolic links are not followed, as
- * what they lead to may be in another layer (`client.files` does). Of a path that is there twice the first one is read.
+ * a table of contents only the file's own bytes are. A hard link is what it links to in the same layer; symbolic links are
+ * not followed, as what they lead to may be in another layer (`client.files` does). Of a path that is there twice the
+ * first one is read, where unpacking keeps the last: with `verify` the bytes then end with `BAD_RESPONSE`. A table of
+ * contents tells the last.
  *
  * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is no file, and when a sparse file is read; further
  * errors as `listFiles`.
@@ -51,14 +54,17 @@ export async function openFile(layer: Content, path: string, options: OpenFileOp
   const limit = deadline(options.signal);
   try {
     const nearest = createNearestPath(cleanPath(path));
-    const see = ({ path: seen }: BareEntry): void => nearest.see(seen);
-    const first = await locate(layer, cleanPath(path), { ...options, limit, see });
+    const see = ({ path: seen }: BareEntry): undefined => {
+      nearest.see(seen);
+    };
+    const context: LocateContext = { ...options, limit, asked: nothingAsked() };
+    const first = await locate(layer, cleanPath(path), { ...context, see });
     if (!first)
       throw new RegistryError(
         'NOT_FOUND',
         `Cannot open ${quote(path)} in layer ${shown(layer)}: not there${nearest.hint}`,
       );
-    return await openLocated(layer, first, { ...options, limit });
+    return await openLocated(layer, first, context);
   } catch (error) {
     limit.end();
     throw error;
@@ -66,26 +72,32 @@ export async function openFile(layer: Content, path: string, options: OpenFileOp
 }
 
 /** What was located, as a file; a hard link as what it links to. Ends it otherwise. */
-export async function openLocated(
-  layer: Content,
-  located: Located,
-  context: Omit<LocateContext, 'see'>,
-): Promise<LayerFile> {
+async function openLocated(layer: Content, located: Located, context: LocateContext): Promise<LayerFile> {
   const { path } = located.entry;
   let found: Located | undefined = located;
   for (let links = 0; found.entry.type === 'hardlink'; links++) {
     const linkPath: string = found.entry.linkPath ?? '';
     await found.release();
     found = links < mostLinks ? await locate(layer, linkPath, context) : undefined;
-    if (!found) throw damagedLayer(layer, `${quote(path)} is a hard link to ${quote(linkPath)}, which is not there`);
+    if (!found) throw lostLink(layer, { path, linkPath });
   }
-  const { entry, ...reading } = found;
-  if (entry.type === 'file') {
-    const { digest } = layer.descriptor;
-    return createLayerFile({ ...reading, entry: { ...entry, path, layer: digest }, limit: context.limit });
-  }
-  await found.release();
-  throw noFile(entry, `layer ${shown(layer)}`);
+  const { digest } = layer.descriptor;
+  return fileOf({ ...found, entry: { ...found.entry, path, layer: digest } }, context, `layer ${shown(layer)}`);
+}
+
+/** The error of a hard link that leads nowhere. */
+export const lostLink = (layer: Content, { path, linkPath }: Pick<BareEntry, 'path' | 'linkPath'>): RegistryError =>
+  damagedLayer(layer, `${quote(path)} is a hard link to ${quote(linkPath)}, which is not there`);
+
+/** What was located, under the name that `entry` has, where it is a file. Ends it otherwise. */
+export async function fileOf(
+  { entry, ...reading }: Located & { readonly entry: FileEntry },
+  { limit }: LocateContext,
+  where: string,
+): Promise<LayerFile> {
+  if (entry.type === 'file') return createLayerFile({ ...reading, entry, limit });
+  await reading.release();
+  throw noFile(entry, where);
 }
 
 /** `UNSUPPORTED`: only files have content. */

@@ -1,11 +1,12 @@
 import type { Content } from '../content/content.ts';
 import { RegistryError } from '../errors.ts';
+import { quote } from '../oci/quote.ts';
 import { tableOf } from './archive.ts';
-import type { BareEntry } from './entry.ts';
+import type { BareEntry, FileEntry } from './entry.ts';
 import { listFiles } from './layer.ts';
 import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
 import { addEntry, createTree, type Node, overlay } from './layer-tree.ts';
-import { type LocateContext, type Located, locate } from './locate.ts';
+import { type LocateContext, type Located, locate, locateAt } from './locate.ts';
 import type { FilesOptions } from './options.ts';
 
 /** Most names of a path; Linux takes 4,096 bytes. */
@@ -26,6 +27,8 @@ export class Layers {
   readonly contents: readonly Content[];
   readonly #mostEntries: number;
   readonly #trees = new Map<Content, Node>();
+  /** Entries by what they are in the order of their layer. */
+  readonly #numbers = new WeakMap<FileEntry, number>();
   #merged: Node | undefined;
   #count = 0;
 
@@ -35,9 +38,20 @@ export class Layers {
     this.#mostEntries = mostEntries;
   }
 
-  /** What is known of layers that were read to their end. */
-  get known(): readonly Node[] {
-    return [...this.#trees.values()];
+  /** The upper layers together, as far as all of them were read to their end. */
+  get known(): Node {
+    const first = this.contents.findLastIndex((layer) => !this.#trees.has(layer)) + 1;
+    let known: Node | undefined;
+    for (const layer of this.contents.slice(first)) known = overlay(known, this.#trees.get(layer) ?? createTree());
+    return known ?? createTree();
+  }
+
+  /** An entry of a layer that is known. */
+  async locate(layer: Content, entry: FileEntry, context: LocateContext): Promise<Located> {
+    const number = this.#numbers.get(entry);
+    const located = number === undefined ? undefined : await locateAt(layer, number, context);
+    if (!located) throw damagedLayer(layer, `${quote(entry.path)} is not there when it is read again`);
+    return located;
   }
 
   /** Reads a layer as far as the path. */
@@ -74,14 +88,16 @@ export class Layers {
     const mostEntries = this.#mostEntries;
     const tree = createTree();
     let count = 0;
-    const add = (entry: BareEntry): void => {
+    const add = (entry: BareEntry): string => {
       count += 1;
       if (this.#count + count > mostEntries) {
         throw new RegistryError('TOO_LARGE', `Cannot list the files of an image: more than ${mostEntries} entries`);
       }
       const depth = entry.path.split('/').length;
       if (depth > deepest) throw damagedLayer(layer, `a path of ${depth} names, more than ${deepest}`);
-      addEntry(tree, { ...entry, layer: layer.descriptor.digest });
+      const added = addEntry(tree, { ...entry, layer: layer.descriptor.digest });
+      this.#numbers.set(added, count - 1);
+      return added.path;
     };
     const keep = (): Node => {
       if (!this.#trees.has(layer)) this.#count += count;
@@ -94,7 +110,7 @@ export class Layers {
 
 interface Growing {
   readonly tree: Node;
-  add(entry: BareEntry): void;
+  add(entry: BareEntry): string;
   keep(): Node;
 }
 

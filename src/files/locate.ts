@@ -1,5 +1,6 @@
 import type { Content } from '../content/content.ts';
 import type { Deadline } from '../deadline.ts';
+import { type Asked, comesAgain, createRepeats, nothingAsked, puts, type Repeats } from './again.ts';
 import { archiveOf, tableOf } from './archive.ts';
 import type { BareEntry } from './entry.ts';
 import type { OpenFileOptions } from './options.ts';
@@ -22,59 +23,104 @@ export interface Located {
 export interface LocateContext extends OpenFileOptions {
   /** Ends the reading. */
   readonly limit: Deadline;
-  /** Called with the entries up to the one that is looked for; with all of them, where there is a table. */
-  readonly see?: ((entry: BareEntry) => void) | undefined;
+  /** To be shared by all that is looked for on the way to one file, so that what comes again is seen. */
+  readonly asked: Asked;
+  /**
+   * Called with the entries up to the one that is looked for, or all of them, where there is a table or `verify`. Gives the
+   * path that unpacking would put the entry at, where that may be another.
+   */
+  readonly see?: ((entry: BareEntry) => string | undefined) | undefined;
 }
 
-/** The first entry of that path; undefined where there is none, when all of the layer was seen. */
+/**
+ * An entry of that path; undefined where there is none, when all of the layer was seen. It is the last one where there is
+ * a table, and else the first; with `verify` its bytes end with `BAD_RESPONSE` where the path comes again.
+ */
 export async function locate(layer: Content, path: string, context: LocateContext): Promise<Located | undefined> {
   const table = await tableOf(layer, context, context.limit.signal);
-  return table ? inTable(layer, table, path, context) : inArchive(layer, path, context);
+  if (!table) return seek(begin(layer, context), path);
+  for (const entry of table.entries) context.see?.(entry);
+  const at = table.entries.findLastIndex((one) => one.path === path);
+  if (table.entries.slice(at + 1).some((later) => at !== -1 && puts(later, path))) throw comesAgain(layer, path);
+  return inTable(layer, table, at, context);
 }
 
-function inTable(layer: Content, table: Table, path: string, { limit, see }: LocateContext): Located | undefined {
-  for (const entry of table.entries) see?.(entry);
-  const entry = table.entries.find((one) => one.path === path);
+/** The entry of that number in the layer, from 0 on, as `listFiles` tells them. */
+export async function locateAt(layer: Content, number: number, context: LocateContext): Promise<Located | undefined> {
+  const table = await tableOf(layer, context, context.limit.signal);
+  if (table) return inTable(layer, table, number, context);
+  return seek(begin(layer, { ...context, asked: nothingAsked() }), number);
+}
+
+function inTable(layer: Content, table: Table, at: number, { limit }: LocateContext): Located | undefined {
+  const entry = table.entries[at];
   if (!entry) return undefined;
   const extract = table.extractOf(entry);
   const chunks = extract ? extractedBytes(layer, table, extract, limit.signal) : nothing();
   return { entry, chunks, release: async () => {}, isVerified: () => true };
 }
 
-async function inArchive(layer: Content, path: string, context: LocateContext): Promise<Located | undefined> {
-  return seek(archiveOf(layer, context.limit.signal), path, context);
+/** A layer on the way through its archive. */
+interface Reading {
+  readonly layer: Content;
+  readonly archive: AsyncGenerator<TarFile, void>;
+  readonly context: LocateContext;
+  readonly paths: Set<string>;
+  readonly repeats: Repeats;
+  /** Entries that came. */
+  count: number;
 }
 
-type Archive = AsyncGenerator<TarFile, void>;
+function begin(layer: Content, context: LocateContext): Reading {
+  const { limit, asked } = context;
+  const paths = asked.paths.get(layer) ?? new Set();
+  asked.paths.set(layer, paths);
+  return { layer, archive: archiveOf(layer, limit.signal), context, paths, repeats: createRepeats(paths), count: 0 };
+}
 
-/** Reads on up to a path, or to the end. */
-async function seek(archive: Archive, path: string, context: LocateContext): Promise<Located | undefined> {
+/** The next entry, and the path it came to. */
+async function advance(reading: Reading): Promise<{ readonly file: TarFile; readonly path: string } | undefined> {
+  const { value: file, done } = await reading.archive.next();
+  if (done) return undefined;
+  const path = reading.context.see?.(file.entry) ?? file.entry.path;
+  reading.repeats.see({ ...file.entry, path });
+  reading.count += 1;
+  return { file, path };
+}
+
+/** Reads on up to a path or the entry of a number, or to the end. */
+async function seek(reading: Reading, sought: string | number): Promise<Located | undefined> {
+  if (typeof sought === 'string') reading.paths.add(sought);
   try {
     for (;;) {
-      const { value, done } = await archive.next();
-      if (done) return undefined;
-      context.see?.(value.entry);
-      if (value.entry.path === path) return inPassing(value, archive, context);
+      const next = await advance(reading);
+      if (!next) {
+        if (reading.repeats.found !== undefined) reading.context.asked.isWrong = true;
+        return undefined;
+      }
+      if (sought === next.path || sought === reading.count - 1) return inPassing(next.file, reading);
     }
   } catch (error) {
-    await archive.return().catch(() => {});
+    await reading.archive.return().catch(() => {});
     throw error;
   }
 }
 
 /** An entry whose archive stands at it. */
-function inPassing({ entry, data }: TarFile, archive: Archive, context: LocateContext): Located {
+function inPassing({ entry, data }: TarFile, reading: Reading): Located {
+  const { layer, archive, context, repeats } = reading;
   let verified = false;
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     yield* data;
     if (!context.verify) return;
-    for (let ended = false; !ended; ) ended = (await archive.next()).done === true;
+    while (await advance(reading));
+    if (repeats.found !== undefined) throw comesAgain(layer, repeats.found);
     verified = true;
   }
   const release = async (): Promise<void> => {
     await archive.return();
   };
-  const goOn = (path: string): Promise<Located | undefined> => seek(archive, path, context);
+  const goOn = (path: string): Promise<Located | undefined> => seek(reading, path);
   return { entry, chunks: chunks(), release, isVerified: () => verified, goOn };
 }
 

@@ -14,7 +14,8 @@ export interface FilesOptions {
 export interface OpenFileOptions extends FilesOptions {
   /**
    * Reads on to the end of the layer after the file's last byte, so that the digest is known to be right: otherwise the end
-   * is `DIGEST_MISMATCH`. Where a table of contents has the file's checksum, that is enough.
+   * is `DIGEST_MISMATCH`, or `BAD_RESPONSE` where the path came again, which only then can be seen. Where a table of
+   * contents has the file's checksum, that is enough.
    */
   readonly verify?: boolean | undefined;
 }

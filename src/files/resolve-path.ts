@@ -18,11 +18,13 @@ const namesOf = (path: string): readonly string[] => path.split('/').filter((nam
 
 /**
  * Follows a path and the symbolic links in it, its last name too, never out of the root. `look` says what is at names
- * that stand for directories as they are, but for the last ones. `UNSUPPORTED` for more than forty links.
+ * that stand for directories as they are, but for the last ones. With `keepsLast` a link at the path itself is what is
+ * there. `UNSUPPORTED` for more than forty links.
  */
 export async function resolvePath<More>(
   path: string,
   look: (names: readonly string[]) => Promise<Place<More>>,
+  { keepsLast = false }: { readonly keepsLast?: boolean } = {},
 ): Promise<Place<More>> {
   let reached: readonly string[] = [];
   let pending = namesOf(path);
@@ -31,8 +33,8 @@ export async function resolvePath<More>(
     const back = pending.indexOf('..');
     const names = [...reached, ...(back === -1 ? pending : pending.slice(0, back))];
     const place: Place<More> = names.length === 0 ? { kind: 'directory', names } : await look(names);
-    const isLink = place.kind === 'entry' && place.entry.type === 'symlink';
-    if (isLink) {
+    const isLast = place.kind === 'entry' && back === -1 && place.depth === names.length;
+    if (place.kind === 'entry' && place.entry.type === 'symlink' && !(isLast && keepsLast)) {
       links += 1;
       if (links > mostLinks) {
         throw new RegistryError('UNSUPPORTED', `Cannot open ${quote(path)}: more than ${mostLinks} symbolic links`);
@@ -46,7 +48,7 @@ export async function resolvePath<More>(
       reached = names.slice(0, -1);
       pending = pending.slice(back + 1);
     } else {
-      const isAt = place.kind !== 'entry' || (back === -1 && place.depth === names.length);
+      const isAt = place.kind !== 'entry' || isLast;
       const isFound = isAt && place.kind !== 'nothing' && !(back !== -1 && place.kind !== 'directory');
       return isFound ? place : { kind: 'nothing', link };
     }

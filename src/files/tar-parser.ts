@@ -1,13 +1,6 @@
 import type { Extract, ExtractEvents } from 'tar-stream';
-import { type Cursor, createCursor } from '../codec/cursor.ts';
 import type { Refuse } from './tar-entry.ts';
-
-/** Bytes of a block; headers are one, contents are filled up to whole ones. */
-const blockBytes = 512;
-/** Most bytes handed to the parser at once. */
-const mostPiece = 65_536;
-/** Most bytes, but for zeros, that are neither of a header nor of a content: of extended headers and long names. */
-const mostMetadata = 1_048_576;
+import { blockBytes, createTarFeed, type TarFeed } from './tar-feed.ts';
 
 type Header = ExtractEvents['entry'][0];
 type Entry = { readonly header: Header; readonly stream: ExtractEvents['entry'][1]; readonly next: () => void };
@@ -18,13 +11,13 @@ type Entry = { readonly header: Header; readonly stream: ExtractEvents['entry'][
  */
 export class TarParser {
   readonly #parser: Extract;
-  readonly #bytes: Cursor;
+  readonly #feed: TarFeed;
   readonly #refuse: Refuse;
   #entry: Entry | undefined;
   #isNew = false;
   #left = 0;
-  #fed = 0;
-  #idle = 0;
+  /** Where the header after the entry begins, or the end of the archive is marked. */
+  #after = 0;
   #isHungry = true;
   #isClosed = false;
   #failure: Error | undefined;
@@ -35,7 +28,7 @@ export class TarParser {
     const options = { allowUnknownFormat: true, highWaterMark: 1 };
     const parser = extract(options);
     this.#parser = parser;
-    this.#bytes = createCursor(bytes);
+    this.#feed = createTarFeed(bytes, refuse);
     this.#refuse = refuse;
     parser.on('entry', (header, stream, next) => {
       this.#entry = { header, stream, next };
@@ -59,17 +52,23 @@ export class TarParser {
 
   /** The next entry, when the content of the one before was read; undefined at the end. */
   async next(): Promise<Header | undefined> {
+    if (await this.#feed.isEndAt(this.#after)) {
+      // Whatever follows is no part of the archive.
+      await this.#feed.passRest();
+      return undefined;
+    }
     this.#entry?.next();
     while (!this.#isNew) {
       if (this.#isClosed) return this.#end();
       await this.#step();
     }
     this.#isNew = false;
-    this.#idle = 0;
+    this.#feed.gotOn();
     const { header, stream } = this.#entry ?? {};
     // An extended header of no bytes makes the parser pass over some.
     if ((stream?.offset ?? 0) % blockBytes !== 0) throw this.#refuse('a header that is not where a block begins');
     this.#left = header?.size ?? 0;
+    this.#after = (stream?.offset ?? 0) + blockBytes * (1 + Math.ceil(this.#left / blockBytes));
     return header;
   }
 
@@ -80,7 +79,7 @@ export class TarParser {
       const chunk = this.#entry?.stream.read();
       if (chunk instanceof Uint8Array) {
         this.#left -= chunk.length;
-        this.#idle = 0;
+        this.#feed.gotOn();
         yield chunk;
       } else if (this.#isClosed) this.#end();
       else await this.#step();
@@ -89,18 +88,18 @@ export class TarParser {
 
   async leave(): Promise<void> {
     this.#parser.destroy();
-    await this.#bytes.leave();
+    await this.#feed.leave();
   }
 
   #end(): undefined {
-    const isCut = this.#left > 0 || this.#fed % blockBytes !== 0;
+    const isCut = this.#left > 0 || this.#feed.fed % blockBytes !== 0;
     if (this.#failure || isCut) throw this.#refuse(`no whole tar archive: ${this.#failure?.message ?? 'cut off'}`);
   }
 
   /** Waits until the parser has something new, after giving it more where it needs that. */
   async #step(): Promise<void> {
     const isHungry = this.#isHungry;
-    const piece = isHungry ? await this.#piece() : undefined;
+    const piece = isHungry ? await this.#feed.piece() : undefined;
     if (this.#isClosed) return;
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -109,16 +108,5 @@ export class TarParser {
     if (piece) this.#parser.write(piece);
     else if (isHungry) this.#parser.end(null);
     await woken;
-  }
-
-  async #piece(): Promise<Uint8Array | undefined> {
-    if (!(await this.#bytes.have(1))) return undefined;
-    const piece = this.#bytes.pass(Math.min(mostPiece, this.#bytes.ahead));
-    this.#bytes.cut();
-    this.#fed += piece.length;
-    this.#idle += piece.length;
-    const isTooMuch = this.#idle > mostMetadata + mostPiece && piece.some((byte) => byte !== 0);
-    if (isTooMuch) throw this.#refuse(`more than ${mostMetadata} bytes of extended headers before an entry`);
-    return piece;
   }
 }

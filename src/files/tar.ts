@@ -11,8 +11,8 @@ export interface TarFile {
 
 /**
  * The entries of a tar archive in its order, or an error of `refuse`. Content that is not read is passed over; that of
- * sparse files is refused. After the last entry the rest of `bytes` is read, so that its digest is looked at: what comes
- * after the end that the archive marks are entries, too. Leaving early leaves `bytes`.
+ * sparse files is refused. The archive ends where two blocks of zeros mark it, or with `bytes`; what follows the mark is
+ * no part of it, and read to its end for the faults and the digest alone. Leaving early leaves `bytes`.
  */
 export async function* readTar(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): AsyncGenerator<TarFile, void> {
   const { extract } = await import('tar-stream');

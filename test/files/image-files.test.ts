@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { RegistryError } from '../../src/errors.ts';
 import type { FileEntry } from '../../src/files/entry.ts';
 import { createImageFiles, type ImageFiles } from '../../src/files/image-files.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
@@ -8,7 +9,7 @@ import { createClient } from '../../src/remote/client.ts';
 import { type Sample, sampleOf } from '../contract/source.ts';
 import { createHosts, errorOf, sampleHost, text } from '../support/hosts.ts';
 import { contentOf, type Layer, layerOf, stargz } from '../support/layers.ts';
-import { archive, type TarPart } from '../support/tar.ts';
+import { archive, pax, type TarPart } from '../support/tar.ts';
 
 type Line = string | TarPart;
 
@@ -166,6 +167,136 @@ test('a link and what it leads to behind it in its layer are one reading; what c
   // Read to its end for what is not in it.
   expect([await read(files, 'y'), asked()]).toEqual(['1', [1, 4, 1]]);
   expect([await read(files, 'y'), asked()]).toEqual(['1', [2, 4, 1]]);
+});
+
+test('a path goes through symbolic links that its own layer had before, and replaces those of lower layers', async () => {
+  const own = ['usr/lib/b=b', 'lib->usr/lib', 'lib/c=c', 'lib/up->..', 'lib/up/d=d', 'root->/', 'root/../e=e'];
+  for (const layers of [[own], [['lib/low=low', 'usr/lib/e=e'], own]]) {
+    const { files } = await image(...layers);
+    expect(await read(files, 'lib/c')).toBe('c');
+    for (const [path, content] of [
+      ['usr/lib/c', 'c'],
+      ['usr/d', 'd'],
+      ['e', 'e'],
+      ['lib/b', 'b'],
+    ] as const) {
+      expect([path, await read(files, path)]).toEqual([path, content]);
+    }
+    expect((await listed(files, 'lib')).find(({ path }) => path.endsWith('/c'))?.path).toBe('usr/lib/c');
+    expect(await read(files, 'lib/c')).toBe('c');
+  }
+  // As containerd, Docker and Podman have it, which unpack each layer into a directory of its own.
+  const { files } = await image(['lib->usr/lib', 'usr/lib/b=b'], ['lib/c=c']);
+  expect(await read(files, 'lib/c')).toBe('c');
+  expect((await errorOf(files.open('lib/b'))).code).toBe('NOT_FOUND');
+  expect(await pathsOf(files)).toEqual(['lib/', 'lib/c', 'usr/', 'usr/lib/', 'usr/lib/b']);
+  // A link that comes behind takes the place of the directory, and a directory that of the link.
+  expect(await pathsOf((await image(['lib/c=c', 'lib->usr'])).files)).toEqual(['lib']);
+  expect(await pathsOf((await image(['lib->usr', 'lib/', 'lib/c=c'])).files)).toEqual(['lib/', 'lib/c']);
+});
+
+test('whiteouts go through the links of their layer, too', async () => {
+  const { files } = await image(['usr/lib/b=b', 'usr/lib/c=c'], ['lib->usr/lib', 'lib/.wh.b']);
+  expect(await pathsOf(files)).toEqual(['lib', 'usr/', 'usr/lib/', 'usr/lib/c']);
+});
+
+test.each([
+  ['links in a circle', ['a->b', 'b->a', 'a/c=x'], 'more than 40 symbolic links'],
+  ['a long link', [pax({ linkpath: '../'.repeat(2000) }), 'a->b', 'a/c=x'], 'a symbolic link of 6000 letters'],
+  [
+    'long links',
+    [pax({ linkpath: 'd/'.repeat(1500) }), 'a->b', pax({ path: `a/${'e/'.repeat(600)}f` }), 'x=1'],
+    'more than 2048 names',
+  ],
+])('a path through %s is refused', async (_, lines, found) => {
+  const parts = lines.map((line) => (Buffer.isBuffer(line) ? line : partOf(line)));
+  const { files } = await imageOf([layerOf(archive(...parts))]);
+  const error = await errorOf(listed(files));
+  expect([error.code, error.message]).toEqual(['DECODE_ERROR', expect.stringContaining(found)]);
+});
+
+test('a hard link is what it links to when its layer is unpacked into those below', async () => {
+  const layers = [
+    ['a=A', 'usr/lib/x=X', 'lib->usr/lib', 'dir/soft->../far', 'dir/far=wrong', 'far=low', 'gone=G', 'chain=>a'],
+    ['b=>a', 'y=>lib/x', 'other/deep/soft=>dir/soft', 'other/far=right', '.wh.gone', 'kept=>gone', 'c=>chain'],
+    ['a=A2', 'z=>b', 'usr/lib/x=X2', 'into=>dir'],
+  ];
+  const expected = [
+    ['b', 'A'],
+    ['y', 'X'],
+    ['other/deep/soft', 'right'],
+    ['kept', 'G'],
+    ['c', 'A'],
+    ['z', 'A'],
+    ['a', 'A2'],
+    ['lib/x', 'X2'],
+  ] as const;
+  for (const [path, content] of expected) {
+    const { files } = await image(...layers);
+    expect([path, await read(files, path)]).toEqual([path, content]);
+  }
+  const { files } = await image(...layers);
+  expect((await listed(files)).find(({ path }) => path === 'b')).toMatchObject({ type: 'hardlink', linkPath: 'a' });
+  for (const [path, content] of expected) expect([path, await read(files, path)]).toEqual([path, content]);
+  const file = await files.open('z', { verify: true });
+  expect(file.entry).toMatchObject({
+    path: 'z',
+    type: 'file',
+    size: 1,
+    layer: tarLayer(...(layers[0] ?? [])).descriptor.digest,
+  });
+  expect([await file.text(), file.verified]).toEqual(['A', true]);
+  expect((await errorOf(files.open('into'))).code).toBe('DECODE_ERROR');
+});
+
+test('hard links that lead nowhere, up, or back to themselves are DECODE_ERROR', async () => {
+  const { files } = await image(['x=1'], ['a=>b', 'b=>a', 'c=>d', 'e=>above'], ['above=1']);
+  expect((await errorOf(files.open('a'))).code).toBe('DECODE_ERROR');
+  expect((await errorOf(files.open('c'))).message).toContain('"c" is a hard link to "d", which is not there');
+  expect((await errorOf(files.open('e'))).code).toBe('DECODE_ERROR');
+});
+
+test.each([
+  ['a file', ['a=1', 'b=2', 'a=3'], 'a', '3'],
+  ['a hard link', ['a=1', 'b=2', 'a=>b'], 'a', '2'],
+  ['a symbolic link', ['a=1', 'b=2', 'a->b'], 'a', '2'],
+  ['a file for a link', ['b=1', 'a->b', 'c=2', 'a=3'], 'a', '3'],
+  ['a file between a link and what it leads to', ['a->b', 'a=3', 'b=1'], 'a', '3'],
+  ['a file for a hard link', ['b=1', 'a=>b', 'a=3'], 'a', '3'],
+  ['a path through a link', ['usr/a=1', 'lib->usr', 'lib/a=3'], 'usr/a', '3'],
+  ['nothing but a directory', ['a=1', 'a/b=2'], 'a', undefined],
+  ['a file for the directory', ['d/a=1', 'd=2'], 'd/a', undefined],
+])('a path that comes again in its layer, as %s, does not go unnoticed with verify', async (_, lines, path, last) => {
+  const { files } = await image(['low=1'], lines, []);
+  const reading = async (verify: boolean) => (await files.open(path, { verify })).text();
+  const error = await errorOf(reading(true));
+  expect([error.code, error.message]).toEqual(['BAD_RESPONSE', expect.stringContaining('comes again in it')]);
+  await reading(false);
+  // All is known now.
+  await listed(files);
+  for (const verify of [true, false]) {
+    if (last === undefined) expect(['NOT_FOUND', 'UNSUPPORTED']).toContain((await errorOf(reading(verify))).code);
+    else expect(await reading(verify)).toBe(last);
+  }
+});
+
+test('with verify a directory may come again, and so may all that was not asked for', async () => {
+  const { files } = await image(['d/', 'd/a=1', 'b->d/a', 'd/', 'c=1', 'c=2', 'd/.wh.a', 'd/ab=1']);
+  for (const path of ['d/a', 'b']) {
+    const file = await files.open(path, { verify: true });
+    expect([await file.text(), file.verified]).toEqual(['1', true]);
+  }
+});
+
+test('what is suggested is there', async () => {
+  const { files } = await image(['etc/gone=1', 'opq/a/b=1', 'etc/kept=1'], ['etc/.wh.gone', 'opq/.wh..wh..opq']);
+  for (const known of [false, true]) {
+    if (known) await listed(files);
+    for (const path of ['etc/gone', 'opq/a/c', 'opq/a']) {
+      expect((await errorOf(files.open(path))).message).toMatch(/: not there$/);
+    }
+    expect((await errorOf(files.open('etc/kep'))).message).toContain('did you mean "etc/kept"?');
+  }
 });
 
 test('links in a circle end, and never lead out of the image', async () => {
@@ -346,6 +477,48 @@ test('whatever the layers, list and open agree with unpacking one after the othe
   );
 }, 60_000);
 
+const somePart = fc
+  .record({
+    path: somePath,
+    kind: fc.constantFrom('=', '=', '->', '->/', '->../', '=>', '/', 'whiteout', 'opaque'),
+    other: somePath,
+  })
+  .map(({ path, kind, other }) => {
+    if (kind === 'whiteout') return whiteoutOf(path);
+    if (kind === 'opaque') return `${path}/.wh..wh..opq`;
+    return kind === '/' ? `${path}/` : `${path}${kind}${other}`;
+  });
+
+test('whatever links, whiteouts and repeats there are, verify finds what is found when all is known, or refuses', async () => {
+  const layers = fc.array(fc.array(somePart, { maxLength: 6 }), { minLength: 1, maxLength: 3 });
+  const seen = { files: 0, refused: 0 };
+  await fc.assert(
+    fc.asyncProperty(layers, async (raw) => {
+      // A link that leads up ends the reading of its layer, which nothing verifies then.
+      const lines = raw.map((layer, number) =>
+        layer.map((line) => (number === raw.length - 1 ? line : line.replace('->', '='))),
+      );
+      const { files: known } = await image(...lines);
+      if ((await listed(known).catch(() => undefined)) === undefined) return;
+      for (const path of universe) {
+        const { files: fresh } = await image(...lines);
+        const found = async (files: ImageFiles) => (await files.open(path, { verify: true })).text();
+        const outcome = (files: ImageFiles) => found(files).catch((error: RegistryError) => error.code);
+        const [before, after] = [await outcome(fresh), await outcome(known)];
+        const isFile = (told: string) => /^[abc]/.test(told);
+        if (isFile(before)) expect([path, before]).toEqual([path, after]);
+        // What is no file and links in circles are refused as soon as they come, with no look at what comes behind.
+        else if (before === 'NOT_FOUND') expect([path, isFile(after)]).toEqual([path, false]);
+        if (isFile(before)) seen.files += 1;
+        if (before === 'BAD_RESPONSE') seen.refused += 1;
+      }
+    }),
+    { numRuns: 150 },
+  );
+  expect(seen.files).toBeGreaterThan(10);
+  expect(seen.refused).toBeGreaterThan(5);
+}, 60_000);
+
 const indexType = 'application/vnd.oci.image.index.v1+json';
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const jsonSample = (value: unknown, mediaType: string): Sample => sampleOf(text(JSON.stringify(value)), mediaType);
@@ -431,6 +604,25 @@ test('client.files looks into indexes in the index, and takes the only image the
     if (platform === 'linux/amd64') continue;
     const other = await errorOf(client.files('origin.test/app', { platform: 'linux/amd64' }));
     expect([other.code, other.message]).toEqual(['NOT_FOUND', expect.stringContaining('there is linux/s390x')]);
+  }
+});
+
+test.each([
+  ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', true],
+  ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', true],
+  ['application/vnd.oci.image.layer.v1.tar+gzip', false],
+])('a layer that is missing at the registry is told, with its kind: %s', async (mediaType, isTold) => {
+  const layer = layerOf(gzipSync(archive({ name: 'a', data: '1' })), mediaType);
+  const config = jsonSample({}, 'application/vnd.oci.image.config.v1+json');
+  const manifest = { schemaVersion: 2, mediaType: manifestType, config: config.descriptor, layers: [layer.descriptor] };
+  const host = await sampleHost([config, { ...jsonSample(manifest, manifestType), tag: 'latest' }]);
+  await using files = await createClient({ transport: createHosts({ 'origin.test': host }).transport }).files(
+    'origin.test/app',
+  );
+  for (const reading of [files.open('a'), listed(files)]) {
+    const error = await errorOf(reading);
+    expect([error.code, error.status, error.attempts.length]).toEqual(['NOT_FOUND', 404, 1]);
+    expect(error.message.includes(`it is a layer that is not distributable, "${mediaType}"`)).toBe(isTold);
   }
 });
 

@@ -200,6 +200,44 @@ test('hard links that lead nowhere or back to themselves are DECODE_ERROR', asyn
 });
 
 test.each([
+  ['the same path', [{ name: 'd/a', data: '2' }]],
+  ['a hard link', [{ name: './d//a', flag: '1', link: 'b' }]],
+  ['what makes a directory of it', [{ name: 'd/a/b', data: '2' }]],
+  ['what takes the place of its directory', [{ name: 'd', data: '2' }]],
+])('of a path that comes again the first is read, which verify does not let pass: %s', async (_, parts) => {
+  const { content } = await contentOf(
+    layerOf(archive({ name: 'd/', flag: '5' }, { name: 'd/a', data: '1' }, ...parts)),
+  );
+  expect(await (await openFile(content, 'd/a')).text()).toBe('1');
+  const file = await openFile(content, 'd/a', { verify: true });
+  const chunks: string[] = [];
+  const reading = (async () => {
+    for await (const chunk of file) chunks.push(Buffer.from(chunk).toString());
+  })();
+  const error = await errorOf(reading);
+  expect([error.code, error.message]).toEqual(['BAD_RESPONSE', expect.stringContaining('"d/a"')]);
+  expect([chunks, file.verified]).toEqual([['1'], false]);
+});
+
+test('what follows the end of the archive is hashed, unpacked and ignored', async () => {
+  const trailing = Buffer.concat([plain, Buffer.alloc(400, 'junk')]);
+  for (const [bytes, mediaType] of [
+    [trailing, types.tar],
+    [gzipSync(trailing), types.gzip],
+  ] as const) {
+    const { content } = await contentOf(layerOf(bytes, mediaType));
+    expect(await pathsOf(content)).toContain('usr/last');
+    const file = await openFile(content, 'etc/hostname', { verify: true });
+    expect([await file.text(), file.verified, content.verified]).toEqual(['host\n', true, true]);
+  }
+  const damaged = await contentOf(layerOf(Buffer.concat([gzip, Buffer.from('junk')]), types.gzip));
+  expect((await errorOf(pathsOf(damaged.content))).code).toBe('DECODE_ERROR');
+  const wrong = layerOf(trailing);
+  const { source } = sourceOf(Buffer.concat([plain, Buffer.alloc(400, 'evil')]));
+  expect((await errorOf(pathsOf(contentOver(source, wrong.descriptor).content))).code).toBe('DIGEST_MISMATCH');
+});
+
+test.each([
   ['etc/hostnam', 'etc/hostname'],
   ['ETC/Hostname', 'etc/hostname'],
   ['usr/bin/large', 'bin/large'],

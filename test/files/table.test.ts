@@ -200,6 +200,22 @@ test.each([
   expect([next.bytes.toString(), log().length]).toEqual(['the last', most + 1]);
 });
 
+test('of a path that is twice in a table the last one is read', async () => {
+  const [first, last] = [Buffer.from('first'), Buffer.from('LAST')];
+  const files = [
+    { path: 'a', content: first },
+    { path: 'b', content: Buffer.from('b') },
+    { path: 'a', content: last },
+  ];
+  for (const make of [stargz, zstdChunked]) {
+    const { content } = await contentOf(make(files));
+    const file = await openFile(content, 'a', { verify: true });
+    expect([await file.text(), file.verified]).toEqual(['LAST', true]);
+    const through = await contentOf(make([...files, { path: 'a/b', content: first }]));
+    expect((await errorOf(openFile(through.content, 'a'))).code).toBe('BAD_RESPONSE');
+  }
+});
+
 test('of a host that gives no ranges the layer is read, with a warning', async () => {
   const layer = stargz(files);
   const host = await sampleHost([{ bytes: new Uint8Array(layer.bytes), descriptor: layer.descriptor }]);

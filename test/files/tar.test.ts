@@ -132,14 +132,56 @@ test.each([
   expect((await one({ name })).entry.path).toBe(path);
 });
 
-test('the archive ends with any number of blocks of zeros; what follows them are entries, too', async () => {
+test('the archive ends with two blocks of zeros or its bytes; what follows them is no part of it', async () => {
   const paths = async (bytes: Buffer) => (await read(bytes)).map(({ entry }) => entry.path);
   const whole = part({ name: 'a', data: 'x' });
   expect(await paths(whole)).toEqual(['a']);
   expect(await paths(Buffer.concat([whole, Buffer.alloc(block)]))).toEqual(['a']);
   expect(await paths(Buffer.concat([whole, Buffer.alloc(2 ** 21)]))).toEqual(['a']);
-  expect(await paths(Buffer.concat([whole, end, part({ name: 'b' })]))).toEqual(['a', 'b']);
+  expect(await paths(Buffer.concat([whole, Buffer.alloc(block), part({ name: 'b' })]))).toEqual(['a', 'b']);
   expect(await paths(Buffer.alloc(0))).toEqual([]);
+  expect(await paths(Buffer.concat([end, part({ name: 'b' })]))).toEqual([]);
+  for (const rest of [part({ name: 'b' }), Buffer.from('junk'), Buffer.alloc(2 ** 21, 'junk'), Buffer.alloc(1, 1)]) {
+    expect(await paths(Buffer.concat([whole, end, rest]))).toEqual(['a']);
+  }
+});
+
+test('the end is found however the bytes are cut, and zeros in contents and extended headers are none', async () => {
+  const parts = [
+    part({ name: 'd/', flag: '5' }),
+    part({ name: 'zeros', data: Buffer.alloc(5 * block) }),
+    pax({ path: `long/${'\u0001'.repeat(40)}`, comment: 'x\0'.repeat(900) }),
+    part({ name: 'short', data: Buffer.alloc(700) }),
+    part({ magic: 'ustar  \0', flag: 'L', data: Buffer.concat([Buffer.from('name'), Buffer.alloc(3 * block)]) }),
+    part({ data: 'x' }),
+    Buffer.alloc(block),
+    part({ name: 'last', data: Buffer.alloc(3 * block) }),
+  ];
+  const bytes = Buffer.concat([archive(...parts), part({ name: 'hidden' }), Buffer.from('junk')]);
+  const lengths = fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(lengths, async (cuts) => {
+      const found = (await read(bytes, cuts)).map(({ entry, content }) => [entry.path.slice(0, 5), content.length]);
+      expect(found).toEqual([
+        ['d', 0],
+        ['zeros', 2560],
+        ['long/', 700],
+        ['name', 1],
+        ['last', 1536],
+      ]);
+    }),
+  );
+});
+
+test('what follows the end is read for its faults', async () => {
+  async function* failing(): AsyncGenerator<Uint8Array, void> {
+    yield archive({ name: 'a' });
+    yield Buffer.from('junk');
+    throw new Error('a wrong digest');
+  }
+  const found = readTar(failing(), (what) => new Error(what));
+  expect((await found.next()).value?.entry.path).toBe('a');
+  await expect(found.next()).rejects.toThrow('a wrong digest');
 });
 
 const sizes = { 'GNU.sparse.size': '9000', 'GNU.sparse.numblocks': '1' };
