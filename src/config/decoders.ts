@@ -1,7 +1,7 @@
+import { nearest } from '../oci/nearest.ts';
 import { quote } from '../oci/quote.ts';
 import type { DocumentNode } from './document.ts';
 import { kindOf } from './kind-of.ts';
-import { nearest } from './nearest.ts';
 import type { Place, Reading } from './reading.ts';
 
 /** A value and its place. */

@@ -1,4 +1,5 @@
 import type { CredentialHelpers } from '../login.ts';
+import { nearest } from '../oci/nearest.ts';
 import { quote } from '../oci/quote.ts';
 import { type ProxyConfig, proxyFault, proxyUrl } from '../proxy.ts';
 import { anything, type Decoded, type Found, type Named, namesOf, secret, tableOf, text } from './decoders.ts';
@@ -6,7 +7,6 @@ import { dockerAuth, readLogins } from './docker-logins.ts';
 import type { TableNode } from './document.ts';
 import { parseJson } from './json.ts';
 import { parseLoginKey } from './login-keys.ts';
-import { nearest } from './nearest.ts';
 import type { Read } from './read.ts';
 import { again, type Reading, startReading } from './reading.ts';
 

@@ -1,4 +1,5 @@
 import type { Capability } from '../endpoint.ts';
+import { nearest } from '../oci/nearest.ts';
 import { quote } from '../oci/quote.ts';
 import {
   type Decoded,
@@ -18,7 +19,6 @@ import { readRules, shownUrl } from './host-parts.ts';
 import { headerNameFault } from './host-schema.ts';
 import { readTls } from './hosts-toml-tls.ts';
 import type { HostConfig } from './model.ts';
-import { nearest } from './nearest.ts';
 import type { Reading } from './reading.ts';
 
 export const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { pathText, valueAt } from '../oci/issue.ts';
+import { nearest } from '../oci/nearest.ts';
 import { quote } from '../oci/quote.ts';
 import { normalizeKey } from './host.ts';
 import { kindOf } from './kind-of.ts';
-import { nearest } from './nearest.ts';
 import { knownKeys } from './schema.ts';
 
 type Path = readonly PropertyKey[];

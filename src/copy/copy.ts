@@ -7,17 +7,17 @@ import { checkName } from '../oci/content-name.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { isIndexType, kindOf } from '../oci/media-type.ts';
-import type { Platform } from '../oci/platform.ts';
 import { quote } from '../oci/quote.ts';
 import { hasSessions, isKeeper, type Source, type Store } from '../source.ts';
-import { type Choice, choose } from './choose.ts';
-import { createDocuments, type Documents, readSmall } from './documents.ts';
+import { checkCopyOptions } from './check-copy-options.ts';
+import { choose } from './choose.ts';
+import { createDocuments } from './documents.ts';
 import { ending } from './ending.ts';
 import type { Copied, CopyOptions } from './options.ts';
-import { checkConfig, isImage, wantedPlatforms } from './platforms.ts';
+import { wantedPlatforms } from './platforms.ts';
 import { createQueue } from './queue.ts';
 import { walk } from './walk.ts';
-import { type CopyContext, tell, type Work } from './work.ts';
+import type { CopyContext, Work } from './work.ts';
 
 /** Most bytes of a manifest. */
 const manifestBytes = 4_194_304;
@@ -27,11 +27,13 @@ const manifestBytes = 4_194_304;
  * lists, then the manifest, last the name. What the store has is not asked for, and every byte is verified. Of an index
  * the image for this machine is taken, or what `platform` says. The first failure ends the rest.
  *
- * `NOT_FOUND` also where there is no image for the platform; `STORE_ERROR` for a failure of the store; `INVALID_REFERENCE`
- * for a bad `platform`, `INVALID_CONFIG` for other bad options; else as reading fails. The error says which content of
+ * `NOT_FOUND` also where there is no image for the platform; `BAD_RESPONSE` where two descriptors differ in the size of one
+ * content; `STORE_ERROR` for a failure of the store; `INVALID_REFERENCE` for a bad `platform` or `name`, `INVALID_CONFIG`
+ * for other bad options, and for unknown ones; else as reading fails. The error says which content of
  * what failed, and has all attempts at it. What was copied by then stays in the store.
  */
-export function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
+export async function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
+  checkCopyOptions(options);
   const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal], manifestBytes };
   return copyWith(context, { from, to, reference, label: reference, options });
 }
@@ -55,7 +57,8 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const name = nameOf(options) ?? (isDigest(reference) ? false : reference);
   const limit = deadline(...signals);
   const queue = createQueue(concurrency, limit.signal);
-  const work: Work = { ...context, from, to, signal: limit.signal, tally: { copied: 0, present: 0 }, held: new Map() };
+  const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
+  const work: Work = { ...context, ...known, from, to, signal: limit.signal };
   const documents = createDocuments(work);
   const failures: RegistryError[] = [];
   const during = ending(limit, { label, signals, failures });
@@ -63,14 +66,13 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   try {
     const resolved = await during(undefined, () => resolveRoot(reference, work));
     const root = { descriptor: resolved, role: roleOf(resolved) };
-    const { target, entries } = await during(root, () =>
-      chooseFrom(root.descriptor, { ...job, wanted, work, documents }),
-    );
+    const isAsked = options.platform !== undefined;
+    const { target, entries } = await during(root, () => choose(resolved, { label, wanted, isAsked, work, documents }));
     const part = { descriptor: target, role: roleOf(target) };
     const { nonDistributable = false } = options;
     const skipped = await walk(part, { work, queue, documents, entries, nonDistributable, during });
-    await during(undefined, () => giveName(work, target, name));
-    return { descriptor: target, resolved, ...work.tally, skipped };
+    const replaced = await during(undefined, () => giveName(work, target, name));
+    return { descriptor: target, resolved, ...work.tally, skipped, ...(replaced && { replaced }) };
   } catch (error) {
     limit.cancel(error);
     await queue.idle();
@@ -112,39 +114,22 @@ async function resolveRoot(reference: string, { from, to, signal, emit }: Work):
   return from.resolve(reference, { signal, content: true, onWarning: add });
 }
 
-interface Choosing {
-  readonly label: string;
-  readonly options: CopyOptions;
-  readonly wanted: 'all' | readonly Platform[];
-  readonly work: Work;
-  readonly documents: Documents;
+/** The last step. What has no name is held without one, where the store knows how. Gives what the name stood for. */
+async function giveName(
+  { to, signal }: Work,
+  target: Descriptor,
+  name: string | false,
+): Promise<Descriptor | undefined> {
+  if (name === false) {
+    if (isKeeper(to)) await to.keep(target, { signal });
+    return undefined;
+  }
+  const before = await to.resolve(name, { signal }).catch((thrown: unknown) => {
+    // Of what cannot be found or read nothing can be told.
+    if (!(thrown instanceof RegistryError && unknown.has(thrown.code))) throw thrown;
+  });
+  await to.tag(target, name, { signal });
+  return before && before.digest !== target.digest ? before : undefined;
 }
 
-/** What of the root is to be copied. An image is checked against a platform that was asked for. */
-async function chooseFrom(root: Descriptor, { label, options, wanted, work, documents }: Choosing): Promise<Choice> {
-  const everything = { target: root, entries: new Map() };
-  if (kindOf(root.mediaType) !== 'manifests' || wanted === 'all') return everything;
-  const { document } = await documents.read(root);
-  if ('manifests' in document) {
-    const read = async (descriptor: Descriptor) => {
-      const found = await documents.read(descriptor);
-      return 'manifests' in found.document ? found.document : document;
-    };
-    return choose(root, { label, wanted, read });
-  }
-  if (options.platform !== undefined && isImage(document)) {
-    const { config } = document;
-    const { bytes, stored, asked } = await readSmall(config, work);
-    checkConfig(bytes, { config, label, wanted });
-    if (asked > 0) tell(work, config, 'begun');
-    if (stored !== 'yes') work.held.set(config.digest, bytes);
-    work.tally.copied += asked;
-  }
-  return everything;
-}
-
-/** The last step. What has no name is held without one, where the store knows how. */
-async function giveName({ to, signal }: Work, target: Descriptor, name: string | false): Promise<void> {
-  if (name !== false) await to.tag(target, name, { signal });
-  else if (isKeeper(to)) await to.keep(target, { signal });
-}
+const unknown: ReadonlySet<string> = new Set(['NOT_FOUND', 'BAD_RESPONSE']);

@@ -11,7 +11,10 @@ export type PlatformChoice = 'all' | string | Platform | readonly (string | Plat
 /** How to copy. */
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Default: the platform of this machine. */
+  /**
+   * Default: the platform of this machine. An index of which no entry is for a platform is then copied whole; with a
+   * platform that is named its only image is, and more than one are `NOT_FOUND`.
+   */
   readonly platform?: PlatformChoice | undefined;
   /** Contents copied at a time. Default 6. */
   readonly concurrency?: number | undefined;
@@ -34,4 +37,9 @@ export interface Copied {
   readonly present: number;
   /** What was left out, as it is not distributable. */
   readonly skipped: readonly Descriptor[];
+  /**
+   * What the name stood for in the store before, where that was something else. Without another name a layout gives it up
+   * at the next `gc`.
+   */
+  readonly replaced?: Descriptor;
 }

@@ -3,10 +3,9 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { machinePlatform } from '../oci/machine.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
-import { normalizePlatform, type Platform, parsePlatform, platformSchema } from '../oci/platform.ts';
+import { type Platform, platformSchema } from '../oci/platform.ts';
 import { matchesPlatform } from '../oci/platform-match.ts';
-import { quote } from '../oci/quote.ts';
-import { noPlatformError } from '../oci/select-platform.ts';
+import { noPlatformError, platformOf } from '../oci/select-platform.ts';
 import type { PlatformChoice } from './options.ts';
 
 /** The platforms that are meant, or all; `INVALID_REFERENCE` for what is no platform. */
@@ -14,13 +13,7 @@ export function wantedPlatforms(choice: PlatformChoice = machinePlatform()): 'al
   if (choice === 'all') return choice;
   const list: readonly unknown[] = Array.isArray(choice) ? choice : [choice];
   if (list.length === 0) throw new RegistryError('INVALID_REFERENCE', 'Cannot choose a platform: the list is empty');
-  return list.map((each) => {
-    if (typeof each === 'string') return parsePlatform(each);
-    const parsed = platformSchema.safeParse(each);
-    if (!parsed.success)
-      throw new RegistryError('INVALID_REFERENCE', `Cannot use platform ${quote(each)}: no os and architecture`);
-    return normalizePlatform(parsed.data);
-  });
+  return list.map(platformOf);
 }
 
 const configTypes: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTypes.dockerConfig]);

@@ -1,10 +1,11 @@
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { mostDepth } from '../oci/find-image.ts';
 import { kindOf } from '../oci/media-type.ts';
 import { copyBlob } from './blob.ts';
-import { mostDepth } from './choose.ts';
 import type { Documents, Read } from './documents.ts';
 import type { Queue } from './queue.ts';
+import { contentsOf, noteSizes } from './sizes.ts';
 import { tell, type Work } from './work.ts';
 
 /** A content of what is copied, as its user knows it. */
@@ -100,12 +101,14 @@ function refuseEndless(here: Above, children: readonly Part[], visited: number):
 function partsOf({ document, descriptor }: Read, options: WalkOptions, skipped: Map<string, Descriptor>): Part[] {
   if ('manifests' in document) {
     const entries = options.entries.get(descriptor.digest) ?? document.manifests;
+    noteSizes(options.work, descriptor, entries);
     return entries.map((entry, place) => ({
       descriptor: entry,
       role: `manifest ${place + 1} of ${entries.length}`,
     }));
   }
   const { config, layers } = document;
+  noteSizes(options.work, descriptor, contentsOf(document));
   const parts = [{ descriptor: config, role: 'config' }];
   for (const [place, layer] of layers.entries()) {
     if (options.nonDistributable || !nonDistributableLayer.test(layer.mediaType)) {

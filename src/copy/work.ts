@@ -27,6 +27,8 @@ export interface Work extends Omit<CopyContext, 'signals'> {
   readonly tally: { copied: number; present: number };
   /** Contents that were read before their turn, by digest. */
   readonly held: Map<string, Uint8Array>;
+  /** Bytes of each content, as documents say, by digest. */
+  readonly sizes: Map<string, number>;
 }
 
 type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];

@@ -3,6 +3,7 @@ import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { codeOfStatus, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { refusalOf } from '../http/refusal.ts';
+import { parseRetryAfter } from '../http/retry.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
 import { parseWarnings } from '../http/warning.ts';
 import { quote } from '../oci/quote.ts';
@@ -96,7 +97,9 @@ export async function ask<T>(
 async function refusal(response: HttpResponse, { endpoint, method, url, reference }: Question): Promise<RegistryError> {
   const { status } = response;
   const { words, codes } = await refusalOf(response);
-  const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
+  const wait = parseRetryAfter(response.headers['retry-after']);
+  const later = wait === undefined ? '' : `asks to wait ${Math.ceil(wait / 1000)} s`;
+  const found = [`status ${status}`, words, later].filter((part) => part !== '').join(', ');
   const code = codeOfStatus(status);
   const message =
     reference !== undefined && code === 'NOT_FOUND'

@@ -1,3 +1,4 @@
+import { checkPullOptions } from '../copy/check-copy-options.ts';
 import { copyWith } from '../copy/copy.ts';
 import type { Copied, CopyOptions } from '../copy/options.ts';
 import { RegistryError } from '../errors.ts';
@@ -8,7 +9,10 @@ import type { Fetcher, FetcherContext } from './fetcher.ts';
 
 /** How to pull, and where to. Events go to the client's `onEvent`. */
 export interface PullOptions extends Omit<CopyOptions, 'onEvent'> {
-  /** A store, or the directory of an OCI image layout, which is made if it is not there. */
+  /**
+   * A store, or the directory of an OCI image layout, which is made if it is not there. `STORE_ERROR` before any request
+   * for a directory that is something else, or that cannot be made or written.
+   */
   readonly to: Store | string;
 }
 
@@ -27,6 +31,7 @@ export interface PullContext extends FetcherContext {
 export async function pull(reference: Reference, options: PullOptions, context: PullContext): Promise<Pulled> {
   const { fetcherOf, closing, emit, liars, operation, manifestBytes } = context;
   const { registry, name: repository, tag, digest } = reference;
+  checkPullOptions(options);
   const store = await storeOf(options.to);
   const pulled = await copyWith(
     { emit, liars, operation, manifestBytes, signals: [options.signal, closing] },
@@ -44,11 +49,8 @@ export async function pull(reference: Reference, options: PullOptions, context: 
 async function storeOf(to: Store | string): Promise<Store> {
   if (typeof to === 'string' && to !== '') {
     // Loaded when it is needed, as it needs a file system.
-    const { layoutStore } = await import('../store/layout.ts');
-    const store = layoutStore(to);
-    // What is no layout is told before anything is asked for.
-    await store.tags();
-    return store;
+    const { openLayout } = await import('../store/open-layout.ts');
+    return openLayout(to);
   }
   if (typeof to === 'object' && to !== null && isStore(to)) return to;
   throw new RegistryError('INVALID_CONFIG', `Cannot pull to ${quote(to)}: neither a store nor a directory`);

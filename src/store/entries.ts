@@ -71,11 +71,19 @@ export function plainDescriptor(descriptor: Descriptor): Descriptor {
   return Object.keys(annotations).length === 0 ? rest : { ...rest, annotations };
 }
 
+/** The entries, with the size of `target` in all that are of it. */
+const sized = (entries: readonly Entry[], { digest, size }: Descriptor): readonly Entry[] =>
+  entries.some(({ descriptor }) => descriptor?.digest === digest && descriptor.size !== size)
+    ? entries.map((entry) => (entry.descriptor?.digest === digest ? entryOf({ ...entry.raw, size }) : entry))
+    : entries;
+
 /** The index in which `name` stands for `target`, and for nothing else. Undefined where it does already. */
 export function withName(index: LayoutIndex, target: Descriptor, name: string): LayoutIndex | undefined {
-  const { entries } = index;
+  const entries = sized(index.entries, target);
   const had = entries.findIndex((entry) => nameOf(entry) === name);
-  if (had !== -1 && entries[had]?.descriptor?.digest === target.digest) return undefined;
+  if (had !== -1 && entries[had]?.descriptor?.digest === target.digest) {
+    return entries === index.entries ? undefined : { ...index, entries };
+  }
   const unnamed = entries.findIndex(
     (entry) => entry.descriptor?.digest === target.digest && nameOf(entry) === undefined,
   );
@@ -88,8 +96,11 @@ export function withName(index: LayoutIndex, target: Descriptor, name: string): 
 }
 
 /** The index that has an entry for `target`, with or without a name. Undefined where it has one already. */
-export const withKept = (index: LayoutIndex, target: Descriptor): LayoutIndex | undefined =>
-  findDigest(index, target.digest) ? undefined : { ...index, entries: [...index.entries, entryOf(describe(target))] };
+export function withKept(index: LayoutIndex, target: Descriptor): LayoutIndex | undefined {
+  const entries = sized(index.entries, target);
+  if (entries !== index.entries) return { ...index, entries };
+  return findDigest(index, target.digest) ? undefined : { ...index, entries: [...entries, entryOf(describe(target))] };
+}
 
 /** The index without the entries of a name. Undefined where it has none. */
 export function withoutName(index: LayoutIndex, name: string): LayoutIndex | undefined {

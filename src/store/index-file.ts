@@ -2,7 +2,7 @@ import { emptyIndex, type LayoutIndex, toDocument } from './entries.ts';
 import type { Files } from './files.ts';
 import type { Held } from './held.ts';
 import { hold } from './hold.ts';
-import { checkLayout, mostBytes, parseIndex, version } from './index-text.ts';
+import { checkLayout, mostBytes, parseIndex, refuseLost, version } from './index-text.ts';
 import type { Holding } from './others.ts';
 import { readFile, writeFile } from './small-files.ts';
 import { inTurn } from './turns.ts';
@@ -43,6 +43,7 @@ export function createIndexFile(directory: string, holding: Holding): IndexFile 
     held: Held | undefined,
   ): Promise<LayoutIndex | undefined> => {
     try {
+      await refuseLost(holding, directory);
       const index = await change(await read());
       if (!index) await held?.drop();
       return index;

@@ -13,7 +13,9 @@ export const version = '1.0.0';
 
 /** What is wrong with a directory that is to be looked after. */
 export const noLayout = 'there is no image layout, neither "oci-layout" nor "index.json"';
-export const noIndex = '"index.json" is missing, which tells what belongs here; pull again, or bring it back';
+export const noIndex =
+  '"index.json" is missing, which gives the contents their names; bring it back, or begin another with ' +
+  `the text {"schemaVersion":2,"manifests":[]} in it, and pull again what is to have a name`;
 
 /** Refuses what is neither a layout of a known version, or being made one, nor empty; hidden files are nobody's content. */
 export async function checkLayout({ files, join }: Holding, directory: string, hasIndex: boolean): Promise<void> {
@@ -28,6 +30,19 @@ export async function checkLayout({ files, join }: Holding, directory: string, h
   const [stranger] = names.filter((name) => !name.startsWith('.') && name !== 'lost+found');
   if (stranger === undefined || (await files.facts(path))) return;
   throw storeError('use directory', directory, `no image layout, as there is ${quote(stranger)} but no "oci-layout"`);
+}
+
+/** Refuses a layout that has lost its index: in another one its contents had no names, and `gc` would remove them. */
+export async function refuseLost({ files, join }: Pick<Holding, 'files' | 'join'>, directory: string): Promise<void> {
+  const hasIndex = async (): Promise<boolean> => (await files.facts(join(directory, 'index.json'))) !== undefined;
+  if (await hasIndex()) return;
+  const root = join(directory, 'blobs');
+  for (const algorithm of (await files.list(root)) ?? []) {
+    const folder = join(root, algorithm);
+    if ((await files.facts(folder)) || ((await files.list(folder)) ?? []).length === 0) continue;
+    // Somebody may have made both meanwhile, the index first.
+    if (!(await hasIndex())) throw storeError('use directory', directory, noIndex);
+  }
 }
 
 /** What `index.json` says, as far as it can be told from its form. */

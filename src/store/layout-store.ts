@@ -10,8 +10,9 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
   /** Takes a name away, with what `index.json` says under it. `NOT_FOUND` where there is no such name. */
   untag(name: string, options?: CallOptions): Promise<void>;
   /**
-   * Reads all content again and compares it with its digests; looks whether what `index.json` names is here as a whole.
-   * Changes nothing. `STORE_ERROR` where there is no layout.
+   * Reads all content again and compares it with its digests, and with the sizes that manifests and `index.json` say;
+   * looks whether what `index.json` names is here as a whole. Changes nothing. `STORE_ERROR` where there is no layout, or
+   * one that has lost its `index.json`.
    */
   verify(options?: VerifyOptions): Promise<LayoutReport>;
   /**

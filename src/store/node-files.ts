@@ -3,6 +3,7 @@ import { RegistryError } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { storeFault, systemCode } from './fault.ts';
 import type { Files, OpenFile } from './files.ts';
+import { makeDirectory } from './make-directory.ts';
 
 /** Milliseconds that are waited, all in all, for other files to be closed. */
 const mostPatience = 5_000;
@@ -71,28 +72,6 @@ export function nodeFiles(): Files {
       await handle?.close();
     },
   };
-}
-
-/** Not by the option of `mkdir`, which never ends where a file system says that a directory below it is not there. */
-async function makeDirectory(fs: typeof import('node:fs/promises'), path: string): Promise<void> {
-  const once = async (): Promise<string | undefined> => {
-    try {
-      await fs.mkdir(path);
-    } catch (error) {
-      const isThere = await fs.stat(path).then(
-        (facts) => facts.isDirectory(),
-        () => false,
-      );
-      if (isThere) return undefined;
-      if (systemCode(error) === 'ENOENT') return builtin('node:path')?.dirname(path);
-      throw error;
-    }
-    return undefined;
-  };
-  const parent = await once();
-  if (parent === undefined || parent === path) return;
-  await makeDirectory(fs, parent);
-  if ((await once()) !== undefined) throw Object.assign(new Error('no directory can be made here'), { code: 'ENOENT' });
 }
 
 const modes = {

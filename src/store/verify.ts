@@ -1,64 +1,16 @@
 import { abortError } from '../deadline.ts';
-import type { Digest } from '../oci/digest.ts';
-import { algorithmOf } from '../oci/digest.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
 import { storeError, systemCode } from './fault.ts';
 import type { IndexFile } from './index-file.ts';
 import { noIndex, noLayout } from './index-text.ts';
 import type { Holding } from './others.ts';
+import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
+import { wrongSizes } from './sizes.ts';
 import { type Reached, walk } from './walk.ts';
 import { hashFile } from './writer.ts';
 
-/** A content that is not as it should be. */
-export interface WrongContent {
-  /** Undefined where it is `index.json` that is missing. */
-  readonly digest: Digest | undefined;
-  /**
-   * Absolute path of its file. Nothing puts other bytes at a name that is taken: remove the file, and the next pull
-   * brings it again.
-   */
-  readonly path: string;
-  /** The digest of what is there, or what is wrong with the document. */
-  readonly found: string;
-}
-
-/** A content that something names and that is not here. */
-export interface MissingContent {
-  readonly digest: Digest;
-  readonly size: number;
-  /** Digest of the manifest or index that names it, or `index.json`. */
-  readonly neededBy: string;
-}
-
-/** What `verify` found. The layout is sound where `wrong` and `missing` are empty. */
-export interface LayoutReport {
-  /** Contents that were read, and their bytes. */
-  readonly checked: number;
-  readonly bytes: number;
-  readonly wrong: readonly WrongContent[];
-  readonly missing: readonly MissingContent[];
-  /** Images of an index of which another image is here as a whole, and layers that may not be handed on. */
-  readonly notCopied: readonly MissingContent[];
-  /** Files that are no content: left by other programs in `blobs`. */
-  readonly strangers: readonly string[];
-  /** Downloads that broke off, or are under way. */
-  readonly partials: number;
-}
-
-/** How to verify. */
-export interface VerifyOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Called after each content, with the sums so far. */
-  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
-}
-
-/** How far a `verify` is. */
-export interface VerifyProgress {
-  readonly digest: Digest;
-  readonly checked: number;
-  readonly contents: number;
-  readonly bytes: number;
-}
+export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './report.ts';
 
 /** The parts of a layout that are looked at. */
 export interface Layout {
@@ -71,10 +23,11 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
   const { holding, blobs, index } = layout;
   const entries = await index.read();
   const wrong: WrongContent[] = [];
+  const sizes = new Map<string, number>();
   const directory = holding.join(holding.folder, '..');
   const state = await index.state();
   if (state === 'none') throw storeError('verify', directory, noLayout);
-  if (state === 'lost') wrong.push({ digest: undefined, path: holding.join(directory, 'index.json'), found: noIndex });
+  if (state === 'lost') throw storeError('verify', directory, noIndex);
   const { digests, strangers } = await blobs.list();
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
@@ -83,18 +36,20 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
     const hashed = await hashFile(holding.files, path, { algorithm: algorithmOf(digest), signal }).catch(unreadable);
     // Removed by somebody since it was listed.
     if (!hashed) continue;
-    if (hashed.digest !== digest) wrong.push({ digest, path, found: hashed.digest });
+    if (hashed.digest === digest) sizes.set(digest, hashed.size);
+    else wrong.push({ digest, path, found: hashed.digest });
     checked += 1;
     bytes += hashed.size;
     onProgress?.({ digest, checked, contents: digests.length, bytes });
   }
-  const isWrong = new Set<string>(wrong.map(({ digest }) => digest ?? ''));
+  const isWrong = new Set(wrong.map(({ digest }) => `${digest}`));
   const reached: Reached[] = [];
   const onFault = (digest: string, error: Error): void => {
     if (!isWrong.has(digest))
       wrong.push({ digest: digest as Digest, path: blobs.pathOf(digest), found: error.message });
   };
   for await (const one of walk(entries, blobs, { signal, onFault })) reached.push(one);
+  wrong.push(...wrongSizes({ index: entries, path: holding.join(directory, 'index.json'), reached, sizes }, blobs));
   const partials = (await holding.files.list(holding.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
   return { checked, bytes, wrong, ...absences(reached), strangers, partials };
 }

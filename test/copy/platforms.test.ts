@@ -101,22 +101,56 @@ test('indexes for a platform, each in the other, are looked into sixteen deep', 
   await expect(deeper).rejects.toEqual(failsWith('BAD_RESPONSE'));
 });
 
+const plain = entry(image('plain'));
+
 test('an index of one image that does not say what it is for is copied whole', async () => {
-  const built = index(entry(image('plain')), provenance);
-  const { descriptor, held } = await copied(built, 'linux/riscv64');
+  const built = index(plain, provenance);
+  const { descriptor, held } = await copied(built);
   expect(descriptor).toEqual(built.root.descriptor);
   expect(held).toEqual(digestsOf(built.parts));
 });
 
-test('an index that is of no platforms is copied whole', async () => {
-  const chart = (name: string): Built =>
-    image(name, { config: sampleOf(text(`{"name":"${name}"}`), 'application/vnd.cncf.helm.config.v1+json') });
+test('where a platform is asked for, that image is taken, if its config does not say another', async () => {
+  const built = index(plain, plain, entry(index(plain)), provenance);
+  const { descriptor, held } = await copied(built, 'linux/amd64');
+  expect(descriptor).toEqual(plain.root.descriptor);
+  expect(held).toEqual(digestsOf(plain.parts));
+  const several = await copied(built, ['linux/s390x', 'linux/amd64']);
+  expect(several.descriptor).toEqual(built.root.descriptor);
+  expect(several.held).toEqual(digestsOf(built.parts));
+  for (const platform of ['linux/riscv64', ['linux/riscv64', 'linux/s390x']]) {
+    await expect(copied(built, platform)).rejects.toThrow(
+      '"latest" for linux/riscv64: it is one image, for linux/amd64',
+    );
+  }
+});
+
+const chart = (name: string): Built =>
+  image(name, { config: sampleOf(text(`{"name":"${name}"}`), 'application/vnd.cncf.helm.config.v1+json') });
+
+test('an index that is of no platforms is copied whole; for a platform that is asked for it has nothing', async () => {
   const built = index(chart('a'), chart('b'), index(chart('c')));
-  for (const platform of [undefined, 'linux/riscv64']) {
+  for (const platform of [undefined, 'all'] as const) {
     const { descriptor, held } = await copied(built, platform);
     expect(descriptor).toEqual(built.root.descriptor);
     expect(held).toEqual(digestsOf(built.parts));
   }
+  const { source, fetched } = watched(await filled(built));
+  const inner = built.parts.find(({ bytes }) => new TextDecoder().decode(bytes).includes('"manifests"'));
+  for (const platform of ['linux/riscv64', ['linux/riscv64', 'linux/amd64']]) {
+    const error = await errorOf(copy(source, memoryStore(), 'latest', { platform }));
+    expect(error.code).toBe('NOT_FOUND');
+    expect(error.message).toBe('Cannot choose an image of "latest" for linux/riscv64: there is none');
+  }
+  expect(digestsOf([built.root, inner ?? built.root])).toEqual([...new Set(fetched)].sort());
+  await expect(copied(index(), 'linux/amd64')).rejects.toEqual(failsWith('NOT_FOUND'));
+});
+
+test('an index that stands under the platform is what was asked for, whatever is in it', async () => {
+  const charts = index(chart('a'), chart('b'));
+  const { descriptor, held } = await copied(index(amd64, entry(charts, { on: 'linux/s390x' })), 'linux/s390x');
+  expect(descriptor.digest).toBe(charts.root.descriptor.digest);
+  expect(held).toEqual(digestsOf(charts.parts));
 });
 
 test('an image that is chosen directly is checked where a platform is asked for, before its layers', async () => {

@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { ClientEvent } from '../../src/events.ts';
 import { mediaTypes } from '../../src/oci/media-type.ts';
@@ -183,4 +186,37 @@ test('a registry without ranges is read from the start again where it broke off,
   await client.pull(`${new URL(server.url).host}/app`, { to });
   expect(broken).toBe(1);
   expect(await heldBy(to, built.parts)).toEqual(digestsOf(built.parts));
+});
+
+test.each([
+  [{ to: './x', plattform: 'linux/arm64' }, 'unknown option "plattform", did you mean "platform"?'],
+  [{ to: './x', nonDistributable: 'yes' }, 'nonDistributable: found "yes", expected true or false'],
+  [{ to: './x', signal: 5 }, 'signal: found 5, expected an AbortSignal'],
+  [{ to: './x', onEvent: () => undefined }, 'unknown option "onEvent", expected one of to, signal, platform,'],
+  [undefined, 'found undefined, expected an object of options'],
+  ['./x', 'found "./x", expected an object of options'],
+])('%j are no options of a pull, and nothing is asked for', async (options, says) => {
+  const { host, seen } = await registry();
+  const error = await errorOf(clientOf().client.pull(`${host}/app`, options as PullOptions));
+  expect(error.code).toBe('INVALID_CONFIG');
+  expect(error.message).toContain(`Cannot pull: ${says}`);
+  expect(seen).toEqual([]);
+});
+
+test('a directory that cannot be made is told as that, before any request; where there is no image, none is made', async () => {
+  const { host, seen } = await registry();
+  const { client } = clientOf();
+  const directory = await mkdtemp(join(tmpdir(), 'ocifetch-pull-'));
+  open.push(() => rm(directory, { recursive: true }));
+  const link = join(directory, 'link');
+  await symlink('nowhere', link);
+  const error = await errorOf(client.pull(`${host}/app`, { to: link }));
+  expect(error.code).toBe('STORE_ERROR');
+  expect(error.message).toBe(
+    `Cannot make directory "${link}": it is a symbolic link to "nowhere", where no directory is`,
+  );
+  expect(seen).toEqual([]);
+  const missing = client.pull(`${host}/app:none`, { to: join(directory, 'deep/layout') });
+  await expect(missing).rejects.toEqual(failsWith('NOT_FOUND'));
+  expect(await readdir(directory)).toEqual(['link']);
 });

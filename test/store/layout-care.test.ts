@@ -58,17 +58,27 @@ describe('verify', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  test('an index.json that is lost is wrong, and the next push makes another', async () => {
+  test('an index.json that is lost is told as that, and no other takes its place unless somebody says so', async () => {
     await fill(store, [config, a, shared, named(first, 'v1')]);
     await rm(join(directory, 'index.json'));
-    const { wrong, checked } = await store.verify();
-    const path = join(directory, 'index.json');
-    expect({ wrong, checked }).toEqual({
-      wrong: [{ digest: undefined, path, found: expect.stringContaining('missing') }],
-      checked: 4,
-    });
-    await fill(layoutStore(directory), [named(first, 'v1')]);
+    const later = layoutStore(directory);
+    for (const work of [() => store.verify(), () => fill(later, [b]), () => later.tag(first.descriptor, 'v2')]) {
+      const failing = work();
+      await expect(failing).rejects.toEqual(failsWith('STORE_ERROR'));
+      await expect(failing).rejects.toThrow(`"${directory}": "index.json" is missing`);
+    }
+    expect((await readdir(directory)).sort()).toEqual(['blobs', 'oci-layout']);
+    await writeFile(join(directory, 'index.json'), '{"schemaVersion":2,"manifests":[]}');
+    await fill(later, [named(first, 'v1')]);
     expect(await store.verify()).toMatchObject({ checked: 4, wrong: [], missing: [] });
+  });
+
+  test('a layout that lost its index.json before it had any content is gone on with', async () => {
+    await fill(store, [config]);
+    await rm(pathOf(config));
+    await rm(join(directory, 'index.json'));
+    await fill(layoutStore(directory), [config]);
+    expect(await store.verify()).toMatchObject({ checked: 1, wrong: [] });
   });
 
   test('a file beside the algorithms is a stranger, and a directory at the name of content is wrong', async () => {

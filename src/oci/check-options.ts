@@ -1,0 +1,56 @@
+import { RegistryError } from '../errors.ts';
+import { pathText } from './issue.ts';
+import { nearest } from './nearest.ts';
+import { quote } from './quote.ts';
+
+/** What was expected in place of a value, `expected a path`; undefined where it is that. */
+export type Check = (value: unknown) => string | undefined;
+
+/** The checks of all options there are, by name. */
+export type Checks = Readonly<Record<string, Check>>;
+
+/** For what is judged elsewhere. */
+export const anything: Check = () => undefined;
+
+export const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'expected true or false');
+
+export const listener: Check = (value) => (typeof value === 'function' ? undefined : 'expected a function');
+
+/** An `AbortSignal`, of this or another realm. */
+export const abortSignal: Check = (value) =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+    ? undefined
+    : 'expected an AbortSignal';
+
+/**
+ * Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them.
+ * `doing` begins the message, `Cannot load config`. An option that is undefined is left out.
+ */
+export function checkOptions(doing: string, options: unknown, checks: Checks): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new RegistryError('INVALID_CONFIG', `${doing}: found ${shown(options)}, expected an object of options`);
+  }
+  const [first, ...others] = Object.entries(options).flatMap(([name, value]) => faultOf(name, value, checks) ?? []);
+  if (first === undefined) return;
+  const all = [first, ...others];
+  const told = others.length === 0 ? first : [`${all.length} problems`, ...all].join('\n  ');
+  throw new RegistryError('INVALID_CONFIG', `${doing}: ${told}`);
+}
+
+function faultOf(name: string, value: unknown, checks: Checks): string | undefined {
+  const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+  if (!check) {
+    const near = nearest(name, Object.keys(checks));
+    const hint =
+      near === undefined ? `expected one of ${Object.keys(checks).join(', ')}` : `did you mean ${quote(near)}?`;
+    return `unknown option ${quote(name)}, ${hint}`;
+  }
+  const expected = value === undefined ? undefined : check(value);
+  return expected === undefined ? undefined : `${pathText([name])}: found ${shown(value)}, ${expected}`;
+}
+
+/** A text in quotes, anything else as it is or by its kind. */
+function shown(value: unknown): string {
+  const text = quote(value);
+  return typeof value === 'string' ? text : text.slice(1, -1);
+}

@@ -1,0 +1,50 @@
+import { RegistryError } from '../errors.ts';
+import { builtin } from '../runtime.ts';
+import { storeError, storeFault } from './fault.ts';
+import type { Files } from './files.ts';
+import { refuseLost } from './index-text.ts';
+import { layoutStore } from './layout.ts';
+import type { LayoutStore } from './layout-store.ts';
+import { nodeFiles } from './node-files.ts';
+
+/**
+ * The layout of a directory that is to be written, which is looked at: `STORE_ERROR` for what is no layout and cannot
+ * become one, or has lost its index. A layout that is there need not be writable, as all may be in it. Whether a new one
+ * can be made is tried, and nothing is left of that.
+ */
+export async function openLayout(given: string): Promise<LayoutStore> {
+  const store = layoutStore(given);
+  const { directory } = store;
+  const paths = builtin('node:path');
+  if (!paths) throw new RegistryError('UNSUPPORTED', 'Cannot use an image layout: this runtime has no node:path');
+  const { join } = paths;
+  const files = nodeFiles();
+  if (await files.facts(directory)) throw storeError('use directory', directory, 'it is a file');
+  await store.tags();
+  if (await files.facts(join(directory, 'oci-layout'))) await refuseLost({ files, join }, directory);
+  else await tryToMake(files, directory, paths);
+  return store;
+}
+
+/** Makes the directory and one in it, and removes what it made: who makes a layout meanwhile makes them again. */
+async function tryToMake(
+  files: Files,
+  directory: string,
+  { join, dirname }: Pick<typeof import('node:path'), 'join' | 'dirname'>,
+): Promise<void> {
+  // One that cannot be listed is there.
+  const isMissing = async (path: string): Promise<boolean> =>
+    (await files.list(path).catch((): readonly string[] => [])) === undefined;
+  const made: string[] = [];
+  for (let path = directory; path !== dirname(path) && (await isMissing(path)); path = dirname(path)) made.push(path);
+  const doing = made.length > 0 ? 'make directory' : 'write into directory';
+  const folder = join(directory, '.ocifetch');
+  try {
+    await files.makeDirectory(directory);
+    await files.makeDirectory(folder);
+  } catch (error) {
+    throw storeFault(doing, directory, error instanceof Error ? (error.cause ?? error) : error);
+  } finally {
+    for (const path of [folder, ...made]) await files.removeDirectory(path);
+  }
+}
