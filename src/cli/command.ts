@@ -7,6 +7,8 @@ export interface Option {
   readonly short?: string;
   /** What its value is: `FILE`. */
   readonly value?: string;
+  /** Given again it adds to its value, behind a comma; another flag with a value is given once. */
+  readonly isList?: boolean;
   readonly help: string;
 }
 

@@ -16,6 +16,8 @@ export function eventLine(event: ClientEvent, { items }: Transfer): string | und
   }
   if (event.type === 'switch') {
     const { from, to, offset, reason } = event;
+    const item = items.get(event.digest);
+    if (item ? item.takeover !== event : offset === 0) return undefined;
     const why = reason === '' ? '' : `: ${oneLine(reason)}`;
     return line(event.digest, 'switched', `${hostOf(from)} -> ${hostOf(to)} at ${formatBytes(offset)}${why}`);
   }

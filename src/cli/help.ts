@@ -33,7 +33,7 @@ export const programHelp = (groups: readonly (readonly [heading: string, entries
   'Without a path of a configuration file the usual places are looked at. Exit codes:',
   ...columns(exitRows()),
   '',
-  'More: ocifetch COMMAND --help',
+  'More: ocifetch help COMMAND',
 ];
 
 const widest = (groups: Parameters<typeof programHelp>[0]): number =>

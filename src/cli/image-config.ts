@@ -1,8 +1,8 @@
-import { parseManifest, RegistryError } from '../index.ts';
+import { parseManifest } from '../index.ts';
 import { withClient } from './client.ts';
 import type { Command } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { readBytes, readImage } from './image-manifest.ts';
+import { parsedJson, readBytes, readImage } from './image-manifest.ts';
 import { writeJson } from './io.ts';
 import { openOutput } from './output.ts';
 
@@ -27,7 +27,7 @@ export const imageConfigCommand: Command = {
       const { config } = parseManifest(manifest, descriptor.mediaType);
       const bytes = await readBytes(reading, reference, config);
       if (given.flags.has('json')) {
-        writeJson(io, parsed(bytes, config.digest));
+        writeJson(io, parsedJson('config', bytes, config));
         return;
       }
       const output = await openOutput(undefined, io);
@@ -37,11 +37,3 @@ export const imageConfigCommand: Command = {
     return exitCodes.ok;
   },
 };
-
-function parsed(bytes: Uint8Array, digest: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot print config "${digest}" with --json: it is no JSON`, { cause });
-  }
-}

@@ -37,7 +37,7 @@ type Style = Parameters<typeof styleText>[0];
 /** A text in a style, where a terminal shows it and NO_COLOR is not set. */
 export type Paint = (style: Style, text: string) => string;
 
-export const painter = ({ environment }: Io, sink: Sink): Paint => {
+export const painter = ({ environment }: Pick<Io, 'environment'>, sink: Pick<Sink, 'isTTY'>): Paint => {
   const isColoured = sink.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
   return (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text);
 };

@@ -1,4 +1,4 @@
-import { isIndexType, isManifestType } from '../index.ts';
+import { type ClientEvent, isIndexType, isManifestType } from '../index.ts';
 
 /** What is known of one content. */
 export interface Item {
@@ -14,7 +14,10 @@ export interface Item {
   host?: string;
   /** Who served any of it since it was begun. */
   readonly hosts: Set<string>;
+  /** Times that another host took over from one that had served some of it. */
   switches: number;
+  /** The last of them. */
+  takeover?: ClientEvent;
   /** Where its bytes were wrong, so that it began again: who gave the last of them, and whether all. */
   wrong?: { readonly host: string; readonly isSole: boolean };
   /** All of it was read, and is right; it may have to wait until it is stored. */

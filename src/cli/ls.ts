@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { FileEntry } from '../index.ts';
 import { withClient } from './client.ts';
 import type { Command } from './command.ts';
@@ -25,10 +26,10 @@ export const lsCommand: Command = {
     await withClient(given, io, async (client) => {
       const files = await client.files(text, { signal, ...platformOption(given.texts.platform) });
       try {
-        let base = path === '' ? '' : undefined;
-        for await (const entry of files.list(path, { signal })) {
-          // What is named comes first, by its own path: a link that was named has been followed.
-          base ??= entry.path;
+        const entries: FileEntry[] = [];
+        for await (const entry of files.list(path, { signal })) entries.push(entry);
+        const base = baseOf(path, entries);
+        for (const entry of entries) {
           if (given.flags.has('recursive') || isDirectlyIn(entry, base)) await print(entry, io);
         }
       } finally {
@@ -41,6 +42,17 @@ export const lsCommand: Command = {
 
 export const platformOption = (platform: string | undefined): { platform?: string } =>
   platform === undefined ? {} : { platform };
+
+/**
+ * What is listed, by its own path, as links that were named have been followed: the first entry, which all others are in;
+ * empty for the root. Of an image with one directory both are alike, and what was written decides.
+ */
+function baseOf(path: string, [first, ...others]: readonly FileEntry[]): string {
+  if (!first || first.type === 'symlink' || !others.every((other) => other.path.startsWith(`${first.path}/`)))
+    return '';
+  const [name = first.path] = path.split('/').filter((part) => !/^\.{0,2}$/.test(part));
+  return posix.normalize(`/${path}`) === '/' && name === first.path ? '' : first.path;
+}
 
 /** What is in a directory itself, or the file that was named; not the directory. */
 function isDirectlyIn({ path, type }: FileEntry, base: string): boolean {

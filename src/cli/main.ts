@@ -6,15 +6,16 @@ import { exitCodes } from './exit-codes.ts';
 import { commandHelp, programHelp } from './help.ts';
 import { codesOfSignals, Interrupted, untilInterrupted } from './interrupted.ts';
 import { type Io, writeLines } from './io.ts';
-import { checkWords, parseLine } from './parse.ts';
+import { checkWords, type Line, parseLine } from './parse.ts';
 import { tuneForShortRun } from './short-run.ts';
+import { standardStreams } from './standard-streams.ts';
 
 /** Runs a command line, without the program's name, and gives the exit code. It throws nothing. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
-  // As far as can be told while the line itself may be wrong.
-  let json: 'document' | 'line' | false = args.includes('--json') && 'document';
+  let line: Line | undefined;
   try {
-    const { asked, given } = await parseLine(args, commands);
+    line = await parseLine(args, commands);
+    const { asked, given } = line;
     if (given.flags.has('version')) {
       writeLines(io.stdout, [version()]);
       return exitCodes.ok;
@@ -27,12 +28,12 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       writeLines(io.stderr, programHelp(commandGroups));
       return exitCodes.usage;
     }
-    if (json && asked.command.jsonLines) json = 'line';
     checkWords(asked, given.words, commands);
     return await untilInterrupted(asked.command.run(given, io), io.signal, 150);
   } catch (error) {
     const { tellFailure } = await import('./failure.ts');
-    return tellFailure(error, io, json);
+    // As far as can be told while the line itself may be wrong.
+    return tellFailure(error, io, { isJson: args.includes('--json'), ...line });
   }
 }
 
@@ -64,17 +65,13 @@ function interruption(): AbortSignal {
 
 if (isProgram()) {
   tuneForShortRun();
-  for (const stream of [process.stdout, process.stderr]) {
-    // Whoever reads has seen enough: `| head`. What is not done yet ends with it, as it does for other programs.
-    stream.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? (process.exitCode ?? exitCodes.pipe) : exitCodes.failed),
-    );
-  }
   const signal = interruption();
-  const io = { stdout: process.stdout, stderr: process.stderr, environment: process.env, signal };
+  const io = { ...standardStreams(), environment: process.env, signal };
   void main(process.argv.slice(2), io).then((code) => {
     process.exitCode = code;
-    // Nobody waits for what still runs.
-    if (signal.aborted) process.stderr.write('', () => process.exit());
+    if (!signal.aborted) return;
+    // Nobody waits for what still runs, nor for a stream that has failed.
+    if (process.stderr.errored) process.exit();
+    process.stderr.write('', () => process.exit());
   });
 }

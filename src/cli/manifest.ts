@@ -1,7 +1,7 @@
 import { withClient } from './client.ts';
 import { type Command, UsageError } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { readNamed } from './image-manifest.ts';
+import { mustBeManifest, parsedJson, readNamed } from './image-manifest.ts';
 import { writeJson, writeLines } from './io.ts';
 import { openOutput } from './output.ts';
 
@@ -28,11 +28,12 @@ export const manifestCommand: Command = {
     await withClient(given, io, async (client) => {
       if (asks) {
         const { descriptor } = await client.resolve(text, { platform, signal });
+        mustBeManifest(descriptor);
         writeLines(io.stdout, [descriptor.digest]);
         return;
       }
-      const { bytes } = await readNamed({ client, text, signal }, platform);
-      if (given.flags.has('json')) writeJson(io, JSON.parse(new TextDecoder().decode(bytes)));
+      const { bytes, descriptor } = await readNamed({ client, text, signal }, platform);
+      if (given.flags.has('json')) writeJson(io, parsedJson('manifest', bytes, descriptor));
       else {
         const output = await openOutput(undefined, io);
         await output.write(bytes);

@@ -26,7 +26,7 @@ export function namedBy(words: readonly string[], entries: readonly Entry[]): En
     throw new UsageError(`Unknown command "${first} ${second}": did you mean "${first} ${near}"?${written}`);
   }
   const names = entries.map(({ name }) => name);
-  const near = suggest(first, names);
+  const near = suggest(first, [...names, 'help']);
   throw new UsageError(
     `Unknown command "${first}": ${near === undefined ? `there are ${names.join(', ')}` : `did you mean "${near}"?`}`,
   );

@@ -3,6 +3,7 @@ import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from './command.ts';
 import { type Io, send } from './io.ts';
+import { writeFault } from './write-fault.ts';
 
 /** Where content is written. One of `commit` and `discard` ends it. */
 export interface Output {
@@ -88,19 +89,8 @@ function streamOutput(file: FileHandle, writable: <T>(work: Promise<T>) => Promi
   return { write: (chunk) => writable(file.writeFile(chunk)), commit: close, discard: close };
 }
 
-const meanings: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such directory',
-  ENOTDIR: 'what should be a directory is none',
-  EACCES: 'not allowed',
-  EPERM: 'not allowed',
-  EROFS: 'the disk can only be read',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the quota is used up',
-  EFBIG: 'the file may not become so large',
-};
-
-const unwritable = (path: string, { code, message }: NodeJS.ErrnoException): OutputError =>
-  new OutputError(`Cannot write file "${path}": ${meanings[code ?? ''] ?? message}`);
+const unwritable = (path: string, error: NodeJS.ErrnoException): OutputError =>
+  new OutputError(`Cannot write file "${path}": ${writeFault(error)}`);
 
 /** A file that cannot be written: exit code 9. */
 export class OutputError extends Error {

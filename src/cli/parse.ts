@@ -12,8 +12,17 @@ export interface Line {
 
 type Options = Readonly<Record<string, Option>>;
 
-/** Reads a command line, and loads its command. UsageError for whatever is wrong with it, with the nearest word for a typo. */
+/**
+ * Reads a command line, and loads its command. UsageError for whatever is wrong with it, with the nearest word for a typo.
+ * `help` before a command is `--help` behind it.
+ */
 export async function parseLine(args: readonly string[], entries: readonly Entry[]): Promise<Line> {
+  if (args[0] !== 'help') return parseCommand(args, entries);
+  const { given, ...line } = await parseLine(args.slice(1), entries);
+  return { ...line, given: { ...given, flags: new Set([...given.flags, 'help']) } };
+}
+
+async function parseCommand(args: readonly string[], entries: readonly Entry[]): Promise<Line> {
   const flag = args.findIndex((arg) => arg.startsWith('-'));
   const possible = possibleOf(flag === -1 ? args : args.slice(0, flag), args, entries);
   // Which words are values of flags is known by the flags of the command, whose name may come after them.
@@ -31,8 +40,11 @@ export async function parseLine(args: readonly string[], entries: readonly Entry
     if (option.type === 'boolean' && value !== undefined) throw new UsageError(`Flag "${rawName}" takes no value`);
     if (option.type === 'string' && (value === undefined || value === ''))
       throw new UsageError(`Flag "${rawName}" needs a value: ${rawName} ${option.value}`);
+    const before = texts[name];
     if (value === undefined) flags.add(name);
-    else texts[name] = value;
+    else if (before === undefined) texts[name] = value;
+    else if (option.isList) texts[name] = `${before},${value}`;
+    else throw new UsageError(`Flag "--${name}" is given twice: "${before}" and "${value}"`);
   }
   const words = positionals.slice(entry?.name.split(' ').length ?? 0);
   return { ...(entry && command && { asked: { entry, command } }), given: { words, texts, flags } };

@@ -5,6 +5,7 @@ import { exitCodes } from './exit-codes.ts';
 import { Interrupted, untilInterrupted } from './interrupted.ts';
 import { type Io, oneLine, painter, writeJsonLine, writeLines } from './io.ts';
 import { isRead } from './item.ts';
+import { pullNotes } from './pull-notes.ts';
 import { summaryLines } from './summary.ts';
 import type { Transfer } from './transfer.ts';
 import { formatBytes } from './units.ts';
@@ -21,7 +22,12 @@ export const pullCommand: Command = {
     'the result.',
   words: [2, 2],
   options: {
-    platform: { type: 'string', value: 'PLATFORM,…', help: 'linux/arm64, windows/amd64, …; "all" for the whole index' },
+    platform: {
+      type: 'string',
+      value: 'PLATFORM,…',
+      isList: true,
+      help: 'linux/arm64, windows/amd64, …; "all" for the whole index',
+    },
     concurrency: { type: 'string', value: 'N', help: 'contents at a time; 6' },
     name: { type: 'string', value: 'NAME', help: "what the layout calls it; the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also layers that their licence forbids to hand on' },
@@ -64,7 +70,7 @@ export const pullCommand: Command = {
     try {
       const pulled = await untilInterrupted(work, io.signal);
       watcher.end();
-      tell({ pulled, transfer, directory }, given, io);
+      await tell({ pulled, transfer, directory }, given, io);
       return exitCodes.ok;
     } catch (error) {
       watcher.end();
@@ -93,7 +99,7 @@ interface Outcome {
   readonly directory: string;
 }
 
-function tell({ pulled, transfer, directory }: Outcome, given: Given, io: Io): void {
+async function tell({ pulled, transfer, directory }: Outcome, given: Given, io: Io): Promise<void> {
   const milliseconds = Math.round(performance.now() - transfer.started);
   const { reference, descriptor } = pulled;
   if (given.flags.has('json')) {
@@ -105,7 +111,8 @@ function tell({ pulled, transfer, directory }: Outcome, given: Given, io: Io): v
   if (given.flags.has('quiet')) return;
   const paint = painter(io, io.stderr);
   const done = `${paint('green', 'pulled')} ${formatReference(reference)} into ${oneLine(directory)}`;
-  writeLines(io.stderr, [done, ...summaryLines(transfer, milliseconds)]);
+  const notes = await pullNotes({ pulled, transfer, directory, name: given.texts.name ?? reference.tag });
+  writeLines(io.stderr, [done, ...summaryLines(transfer, milliseconds), ...notes]);
   const { registry, name } = reference;
   writeLines(io.stdout, [formatReference({ registry, name, digest: descriptor.digest })]);
 }

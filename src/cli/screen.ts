@@ -19,6 +19,12 @@ export interface Screen {
   end(lines?: readonly string[]): void;
 }
 
+/** Columns and rows of a terminal; those of most where it does not know its own, or says 0. */
+export const sizeOf = ({ columns, rows }: Sink): { readonly columns: number; readonly rows: number } => ({
+  columns: columns || 80,
+  rows: rows || 24,
+});
+
 /** `widthOf` counts the columns that a line takes. */
 export function createScreen(sink: Sink, widthOf: (line: string) => number): Screen {
   let frame: readonly string[] = [];
@@ -32,7 +38,7 @@ export function createScreen(sink: Sink, widthOf: (line: string) => number): Scr
   };
   const write = (above: readonly string[], lines: readonly string[]): void => {
     // A terminal that was made narrower has wrapped what was drawn when it was wider.
-    const { columns = 80, rows = 24 } = sink;
+    const { columns, rows } = sizeOf(sink);
     const drawn = frame.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0);
     // One that was made taller shows again what it had scrolled away.
     const up = Math.min(drawn + Math.min(away, Math.max(0, rows - height)), rows - 1);

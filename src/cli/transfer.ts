@@ -102,11 +102,16 @@ function takeProgress(item: Item, { position, from }: EventOf<'progress'>, time:
   while (item.samples.length > 2 && (item.samples[0]?.time ?? 0) < time - window) item.samples.shift();
 }
 
-function takeSwitch(item: Item | undefined, { from, to }: EventOf<'switch'>): void {
-  if (!item) return;
+/** A host that gave bytes is left for another one; one that is passed over before it gave any is only not asked. */
+function takeSwitch(item: Item | undefined, event: EventOf<'switch'>): void {
+  const { from, to, offset } = event;
+  const left = hostOf(from);
+  if (!item || (offset <= item.position && !item.hosts.has(left))) return;
   item.switches += 1;
+  item.takeover = event;
+  item.position = Math.max(item.position, offset);
   item.host = hostOf(to);
-  item.hosts.add(hostOf(from)).add(item.host);
+  item.hosts.add(left);
 }
 
 function takeVerified(item: Item | undefined, { from }: EventOf<'verified'>): void {

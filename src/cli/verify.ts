@@ -53,12 +53,21 @@ async function watched<T>(given: Given, io: Io, work: (onProgress?: Progress) =>
   }
 }
 
+/** What is found of a file whose bytes have another digest: that digest. */
+const hasOtherBytes = /^[a-z0-9]+:[0-9a-f]+$/;
+
 /** What mends a layout: no command overwrites a file that is there. */
 function adviceOf({ wrong, missing }: LayoutReport): string[] {
-  if (wrong.length + missing.length === 0) return [];
-  const what =
-    wrong.length === 0 ? 'Pull' : `Remove ${wrong.length === 1 ? 'the wrong file' : 'the wrong files'}, and pull`;
-  return [`${what} again into the layout: what is right in it is not downloaded again.`];
+  // A size that `index.json` has wrong is mended by the next pull.
+  const files = wrong.filter(({ found }) => hasOtherBytes.test(found)).length;
+  const documents = wrong.filter(({ digest, found }) => digest !== undefined && !hasOtherBytes.test(found)).length;
+  const what = files === 0 ? 'Pull' : `Remove ${files === 1 ? 'the wrong file' : 'the wrong files'}, and pull`;
+  return [
+    ...(wrong.length + missing.length > documents
+      ? [`${what} again into the layout: what is right in it is not downloaded again.`]
+      : []),
+    ...(documents > 0 ? ['A manifest that is wrong itself comes again as it is: have the image built anew.'] : []),
+  ];
 }
 
 function tell(report: LayoutReport, directory: string, io: Io, isQuiet: boolean): void {

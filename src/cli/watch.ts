@@ -5,7 +5,7 @@ import { tellWarnings } from './configuration.ts';
 import { createHostLines, eventLine } from './event-lines.ts';
 import { type Io, painter, writeLines } from './io.ts';
 import { progressLines } from './progress-lines.ts';
-import { createScreen } from './screen.ts';
+import { createScreen, sizeOf } from './screen.ts';
 import { createTransfer, type Transfer } from './transfer.ts';
 
 /** What is shown of a transfer while it runs, on stderr. */
@@ -61,7 +61,7 @@ function drawn(transfer: Transfer, io: Io): Watcher {
   const hostLine = createHostLines(transfer);
   let last = '';
   const draw = (): void => {
-    const { columns = 80, rows = 24 } = stderr;
+    const { columns, rows } = sizeOf(stderr);
     const time = performance.now();
     const isAsking = transfer.items.size === 0;
     const lines = isAsking

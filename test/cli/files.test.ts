@@ -55,6 +55,43 @@ test('ls prints what is in a directory, layers laid over each other', async () =
   ]);
 });
 
+test('the root by any name is listed as it is without one', async () => {
+  const name = await host();
+  const { out } = await run(['ls', '--no-discover', name]);
+  expect(out).toHaveLength(3);
+  for (const root of ['/', '.', './', '//', 'etc/..', '/etc/deep/../..', '..'])
+    expect(await run(['ls', '--no-discover', name, root])).toEqual({ code: 0, out, err: [] });
+});
+
+test('links to the root and to directories are listed as what they lead to', async () => {
+  const bytes = Buffer.concat([
+    part({ name: 'a/deep/file', data: '1' }),
+    part({ name: 'a/root', flag: '2', link: '/' }),
+    part({ name: 'b', flag: '2', link: 'a' }),
+    part({ name: 'c', flag: '2', link: 'a/deep' }),
+    end,
+  ]);
+  const { port } = await registry({ content: tagged(image('l', { layers: [sampleOf(bytes, tarType)] })) });
+  const listed = async (path: string): Promise<(string | undefined)[]> => {
+    const { out } = await run(['ls', '--no-discover', `127.0.0.1:${port}/team/links`, path]);
+    return out.map((line) => line.split(' ').find((_, at, words) => at > 0 && words[at - 1]?.includes(':')));
+  };
+  expect(await listed('a')).toEqual(['a/deep', 'a/root']);
+  for (const path of ['a/root', 'b/root/', 'a/deep/../../']) expect(await listed(path)).toEqual(['a', 'b', 'c']);
+  expect(await listed('b')).toEqual(['a/deep', 'a/root']);
+  expect(await listed('c')).toEqual(['a/deep/file']);
+  expect(await listed('c/..')).toEqual(['a/deep', 'a/root']);
+});
+
+test('of an image of one directory both it and the root are listed', async () => {
+  const bytes = Buffer.concat([part({ name: 'app/main', data: '1' }), end]);
+  const { port } = await registry({ content: tagged(image('o', { layers: [sampleOf(bytes, tarType)] })) });
+  const ls = async (path: string): Promise<string | undefined> =>
+    (await run(['ls', '--no-discover', `127.0.0.1:${port}/team/one`, path])).out.join('').split(' ').at(-1);
+  for (const root of ['/', 'app/..', './app/../']) expect(await ls(root)).toBe('app');
+  for (const path of ['app', '/app/', 'app/../app', '../app']) expect(await ls(path)).toBe('app/main');
+});
+
 test('ls -R goes deeper, and --json prints an object a line', async () => {
   const name = await host();
   const { out } = await run(['ls', '-R', '--json', '--no-discover', name, 'etc']);
@@ -130,5 +167,9 @@ test('a path that is not there is told with the nearest one', async () => {
     expect([code, err[0]]).toEqual([4, expect.stringContaining('etc/os-release')]);
     expect(err[0]).not.toContain('doctor');
   }
-  expect((await run(['cat', '--no-discover', name, 'etc/gone'])).code).toBe(4);
+  // One that an upper layer has taken away is nobody's neighbour.
+  for (const command of ['ls', 'cat']) {
+    const { code, err } = await run([command, '--no-discover', name, 'etc/gone']);
+    expect([code, err]).toEqual([4, [expect.stringMatching(/"etc\/gone" in image "[^"]*": not there$/)]]);
+  }
 });

@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { layoutStore } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { fill } from '../contract/store.ts';
@@ -41,6 +41,23 @@ test('wrong and missing content is told, and ends with 7', async () => {
   ]);
   const json = await run(['verify', '--json', path('layout')]);
   expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
+});
+
+test('only files with wrong bytes are to be removed: neither index.json nor a manifest that says a wrong size', async () => {
+  const { path, plain } = await folder({});
+  const [layer] = one.parts;
+  const wrong = layer && { ...layer, descriptor: { ...layer.descriptor, size: 1 } };
+  const built = image('s', { layers: wrong ? [wrong] : [] });
+  await fill(layoutStore(path('layout')), [...(layer ? [layer] : []), ...tagged(built).slice(1)]);
+  const manifest = await run(['verify', path('layout')]);
+  expect(plain(manifest.out)[0]).toMatch(/^wrong: .*" has 9 bytes where sha256:[0-9a-f]{64} says 1$/);
+  expect(manifest.err).toEqual(['A manifest that is wrong itself comes again as it is: have the image built anew.']);
+  const sound = await layout();
+  const text = await readFile(sound.path('layout/index.json'), 'utf8');
+  await writeFile(sound.path('layout/index.json'), text.replace(/"size": ?\d+/, '"size":1'));
+  const index = await run(['verify', sound.path('layout')]);
+  expect(sound.plain(index.out)[0]).toMatch(/^wrong: \/dir\/layout\/index\.json: .* where index\.json says 1$/);
+  expect(index.err).toEqual(['Pull again into the layout: what is right in it is not downloaded again.']);
 });
 
 test.each(['verify', 'gc'])('%s of a directory that is mistyped, a file or no layout is a failure', async (command) => {

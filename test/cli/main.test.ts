@@ -53,6 +53,14 @@ const wrong: readonly [args: readonly string[], told: string][] = [
     ['doctor', '--no-discover', '--timeout', 'soon', 'a'],
     'Flag "--timeout" needs seconds above 0 and at most 3600: "soon".',
   ],
+  [['pull', '--name', 'a', '--name=b', 'x', 'y'], 'Flag "--name" is given twice: "a" and "b".'],
+  [['get', '-o', 'a', '--output', 'a', 'x'], 'Flag "--output" is given twice: "a" and "a".'],
+  [
+    ['ls', '--platform', 'linux', '--platform', 'windows', 'x'],
+    'Flag "--platform" is given twice: "linux" and "windows".',
+  ],
+  [['hepl'], 'Unknown command "hepl": did you mean "help"?'],
+  [['help', 'plul'], 'Unknown command "plul": did you mean "pull"?'],
   [['config', 'convert'], 'Command "config convert" needs --to: hosts.toml, registries.yaml, ocifetch.'],
   [['config', 'convert', '--to', 'host.toml'], 'Unknown format "host.toml": did you mean "hosts.toml"?'],
 ];
@@ -132,6 +140,27 @@ test('help is of the program or of a command, with examples', async () => {
     expect(help.code).toBe(0);
   }
   expect(await run([])).toMatchObject({ code: 2, out: [] });
+});
+
+test.each([
+  [['help'], ['--help']],
+  [['help', 'help'], ['--help']],
+  [
+    ['help', 'pull'],
+    ['pull', '--help'],
+  ],
+  [
+    ['help', 'config', 'check'],
+    ['config', 'check', '--help'],
+  ],
+  [
+    ['help', 'pull', '--json', 'a', 'b', 'c'],
+    ['pull', '--help'],
+  ],
+])('%j prints what %j prints', async (args, same) => {
+  const printed = await run(args);
+  expect(printed).toEqual(await run(same));
+  expect(printed).toMatchObject({ code: 0, err: [] });
 });
 
 test('the version is that of the package', async () => {

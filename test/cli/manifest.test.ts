@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { sampleOf } from '../contract/source.ts';
 import { attestation, entry, image, index } from '../copy/support.ts';
 import { registry, run, tagged } from './support.ts';
 
@@ -59,10 +60,39 @@ test('where there is none for a platform, the message lists those that there are
   for (const command of ['manifest', 'config']) {
     const { code, err } = await run([command, '--no-discover', '--platform', 'linux/s390x', name]);
     expect(err[0]?.replace(/127\.0\.0\.1:\d+/, 'HOST')).toBe(
-      'ocifetch: Cannot choose an image of "HOST/team/app:latest" for linux/s390x: there are linux/amd64, linux/arm64. Name one with --platform; "--platform all" takes the whole index.',
+      'ocifetch: Cannot choose an image of "HOST/team/app:latest" for linux/s390x: there are linux/amd64, linux/arm64',
     );
     expect(code).toBe(4);
   }
+});
+
+test.each([
+  [['manifest']],
+  [['manifest', '--platform', 'linux/amd64']],
+  [['manifest', '--digest']],
+  [['manifest', '--json']],
+  [['config']],
+])('%j of a digest that is no manifest is a failure, and nothing is printed', async (line) => {
+  const { name } = await host();
+  const blobs = amd64.parts.filter(({ descriptor }) => descriptor.digest !== digestOf(amd64));
+  expect(blobs).toHaveLength(3);
+  for (const { descriptor } of blobs) {
+    const message = `Cannot read manifest "${descriptor.digest}": it is a blob, no manifest`;
+    const { code, out, err } = await run([...line, '--no-discover', `${name}@${descriptor.digest}`]);
+    expect(err).toEqual([`ocifetch: ${message}. "ocifetch get" prints blobs.`]);
+    const failure = JSON.stringify({ error: { code: 'BAD_RESPONSE', message } }, undefined, 2);
+    expect({ code, out: out.join('\n') }).toEqual({ code: 7, out: line.includes('--json') ? failure : '' });
+  }
+});
+
+test('a configuration that is no JSON is printed as it is, and not with --json', async () => {
+  const text = sampleOf(Buffer.from('plain'), 'text/plain');
+  const { port } = await registry({ content: tagged(image('t', { config: text })) });
+  const line = ['config', '--no-discover', `127.0.0.1:${port}/team/app`];
+  expect(await run(line)).toEqual({ code: 0, out: ['plain'], err: [] });
+  const { code, err } = await run([...line, '--json']);
+  expect(err[0]).toContain(`Cannot print config "${text.descriptor.digest}" with --json: it is no JSON`);
+  expect(code).toBe(7);
 });
 
 test('an index in an index is looked into', async () => {

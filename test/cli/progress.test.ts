@@ -2,6 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import fc from 'fast-check';
 import type { ClientEvent } from 'ocifetch';
 import { expect, test } from 'vitest';
+import { eventLine } from '../../src/cli/event-lines.ts';
 import { progressLines } from '../../src/cli/progress-lines.ts';
 import type { Look } from '../../src/cli/progress-row.ts';
 import { createScreen } from '../../src/cli/screen.ts';
@@ -27,10 +28,10 @@ const progressed = (index: number, position: number, size: number, from = 'https
   size,
   from,
 });
-const switched = (index: number, to: string): ClientEvent => ({
+const switched = (index: number, to: string, offset = 0): ClientEvent => ({
   type: 'switch',
   digest: digestOf(index),
-  offset: 0,
+  offset,
   from: 'https://mirror.test/v2',
   to,
   reason: 'it broke',
@@ -114,6 +115,31 @@ test('bytes that begin again after their last one were wrong: a change of host w
   at(5, copied(4, 'begun', 10), progressed(4, 9, 10), copied(4, 'begun', 10, 9));
   expect([wrongOf(3), wrongOf(4)]).toEqual([undefined, undefined]);
   expect(summaryLines(transfer, 1).filter((line) => line.includes('change'))).toEqual(['  1 change of host']);
+});
+
+test('a host that is passed over before it gave a byte is no change of host, one that breaks off is', () => {
+  const { transfer, at } = transferOf();
+  const from = 'https://other.test/v2';
+  const taken: (string | undefined)[] = [];
+  const take = (index: number, offset: number, ...before: ClientEvent[]): void => {
+    const event = switched(index, from, offset);
+    at(0, ...before, event);
+    taken.push(eventLine(event, transfer)?.replace(/^\w+ +/, ''));
+    at(0, progressed(index, 10, 10, from), copied(index, 'stored', 10));
+  };
+  const line = (offset: number): string => `switched  mirror.test -> other.test at ${offset} B: it broke`;
+  // From its beginning, and where an earlier time ended.
+  take(1, 0, copied(1, 'begun', 10));
+  take(2, 4, copied(2, 'begun', 10, 4));
+  // What came of it is told, or was too little to be.
+  take(3, 6, copied(3, 'begun', 10), progressed(3, 6, 10));
+  take(4, 6, copied(4, 'begun', 10, 4));
+  // Of a content that nothing is known of yet.
+  take(5, 0);
+  take(6, 3);
+  expect(taken).toEqual([undefined, undefined, line(6), line(6), undefined, line(3)]);
+  expect([...transfer.items.values()].map(({ switches }) => switches)).toEqual([0, 0, 1, 1, 0, 0]);
+  expect([...transfer.items.values()].map(({ hosts }) => hosts.size)).toEqual([1, 1, 2, 2, 1, 1]);
 });
 
 test('a terminal without other characters gets ASCII', () => {
@@ -304,6 +330,16 @@ test.each([[[6, 20]], [[6, 10, 20]], [[6, 4, 12, 20]]])(
     expect(terminal.shown()).toEqual(['$ run', 'the end']);
   },
 );
+
+test('a terminal that says its size is 0 is taken for one of 80 columns and 24 rows', () => {
+  const terminal = Object.assign(terminalOf(80), { columns: 80 });
+  const sized = { ...terminal, columns: 0, rows: 0 };
+  const screen = createScreen(sized, (line) => line.length);
+  for (const name of ['first', 'second', 'third']) screen.draw([`${name} 1`, `${name} 2`, `${name} 3`]);
+  expect(terminal.shown()).toEqual(['third 1', 'third 2', 'third 3']);
+  screen.end();
+  expect(terminal.shown()).toEqual([]);
+});
 
 test('lines that stay are kept where rows come back that were scrolled away', () => {
   const terminal = terminalOf(40);

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { layoutStore } from 'ocifetch';
+import { layoutStore, mediaTypes } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { Interrupted } from '../../src/cli/interrupted.ts';
 import { main } from '../../src/cli/main.ts';
@@ -62,7 +62,56 @@ test('--platform takes several, and all; --name says what the layout calls it', 
   const store = layoutStore(path('layout'));
   expect(await store.resolve('two')).toMatchObject({ digest: digestOf(both) });
   expect((await pull('--platform', 'all', '--concurrency', '1')).code).toBe(0);
-  expect(await store.tags()).toEqual(['latest', 'two']);
+  const pair = await pull('--platform', 'linux/amd64', '--platform=linux/arm64', '--name', 'again', '--json');
+  expect(JSON.parse(pair.out.at(-1) ?? '')).toMatchObject({ type: 'result', descriptor: { digest: digestOf(both) } });
+  expect(await store.tags()).toEqual(['again', 'latest', 'two']);
+});
+
+test('a name that stood for something else is told, and whether that has another one', async () => {
+  const one = await registry({ content: tagged(amd64) });
+  const other = await registry({ content: tagged(arm64) });
+  const { path, plain } = await folder({});
+  const pull = ({ port }: typeof one, ...more: string[]) =>
+    run(['pull', `127.0.0.1:${port}/a`, path('layout'), '--no-discover', '--platform', 'all', ...more]);
+  const notesOf = ({ err }: Awaited<ReturnType<typeof pull>>): string[] =>
+    plain(err).filter((line) => line.startsWith('note: '));
+  expect([...notesOf(await pull(one)), ...notesOf(await pull(one))]).toEqual([]);
+  expect(notesOf(await pull(other))).toEqual([
+    `note: "latest" stood for ${digestOf(amd64)} before, which has no name now; --name gives another`,
+  ]);
+  expect(notesOf(await pull(other, '--name', 'kept'))).toEqual([]);
+  expect(notesOf(await pull(one))).toEqual([
+    `note: "latest" stood for ${digestOf(arm64)} before; --name gives another`,
+  ]);
+  expect(await pull(one, '--name', 'kept', '-q')).toEqual({ code: 0, out: [], err: [] });
+  const { out, err } = await pull(other, '--name', 'kept', '--json');
+  expect(JSON.parse(out.at(-1) ?? '')).toMatchObject({ type: 'result', replaced: { digest: digestOf(amd64) } });
+  expect(err).toEqual([]);
+});
+
+test("an image with Docker's media types is told as one that not all read out of a layout", async () => {
+  const made = sampleOf(Buffer.from('{"os":"linux","architecture":"amd64"}'), mediaTypes.dockerConfig);
+  const document = (mediaType: string, fields: object) =>
+    sampleOf(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...fields })), mediaType);
+  const root = document(mediaTypes.dockerManifest, { config: made.descriptor, layers: [] });
+  const docker = { root, parts: [made, root] };
+  const list = document(mediaTypes.dockerList, {
+    manifests: [{ ...root.descriptor, platform: { os: 'linux', architecture: 'amd64' } }],
+  });
+  for (const content of [
+    docker,
+    { root: list, parts: [...docker.parts, list] },
+    index(entry(docker, { on: 'linux/s390x' }), entry(amd64, { on: 'linux/amd64' })),
+  ]) {
+    const { pull } = await prepared({ content: tagged(content) });
+    for (const platform of ['linux/amd64', 'all']) {
+      const { code, err } = await pull('--platform', platform);
+      const isThere = content.root.descriptor.mediaType !== mediaTypes.ociIndex || platform === 'all';
+      expect(err.filter((line) => line.startsWith('note: it has Docker'))).toHaveLength(isThere ? 1 : 0);
+      expect(code).toBe(0);
+    }
+    expect((await pull('--platform', 'all', '-q')).err).toEqual([]);
+  }
 });
 
 test('--json prints a line for each event, last the result, or the failure', async () => {
@@ -82,7 +131,7 @@ test('--json prints a line for each event, last the result, or the failure', asy
   });
   const failed = await pull('--platform', 'linux/s390x', '--json');
   expect(JSON.parse(failed.out.at(-1) ?? '')).toMatchObject({ error: { code: 'NOT_FOUND' } });
-  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64\. Name one with --platform; "--platform all" /);
+  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64\. "--platform all" takes the whole index\.$/);
   expect(failed.code).toBe(4);
 });
 
@@ -109,6 +158,8 @@ test('the failure of a host is told when it happens, and the next one serves', a
     expect.stringMatching(/^127\.0\.0\.1:PORT failed: status 500/),
   ]);
   expect(plain(err).filter((line) => line.includes(' failed: '))).toHaveLength(2);
+  // They gave nothing: no content has changed its host.
+  expect(plain(err).filter((line) => / switched |change/.test(line))).toEqual([]);
 });
 
 test('a mirror that gives wrong bytes is told, once, and counted as a change of host', async () => {

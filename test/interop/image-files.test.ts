@@ -1,8 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copy, type FileEntry, layoutStore } from 'ocifetch';
+import { copy, type Descriptor, type FileEntry, layoutStore, type Store } from 'ocifetch';
 import { beforeAll, expect, test } from 'vitest';
 import { run as ocifetch } from '../cli/support.ts';
+import { layerOf } from '../support/layers.ts';
+import { archive, pieces } from '../support/tar.ts';
 import { addImage, type Compression, writeLayout } from './support/layout.ts';
 import { layoutSetting } from './support/layout-setting.ts';
 import { filesOf, linesOf } from './support/layout-tools.ts';
@@ -45,6 +47,23 @@ async function readImage(reference: string, folder: string) {
     expect(await ocifetch(words)).toMatchObject({ code: 0, err: [] });
   }
   return { paths: entries.map(({ path }) => path).sort(), files: await filesOf(folder) };
+}
+
+/** Gives a store an image of these archives, as they are. */
+async function pushImage(store: Store, name: string, archives: readonly Buffer[]): Promise<void> {
+  const push = async (bytes: Buffer, mediaType: string): Promise<Descriptor> => {
+    const { descriptor } = layerOf(bytes, mediaType);
+    await store.push(descriptor, pieces(bytes, [bytes.length]));
+    return descriptor;
+  };
+  const layers: Descriptor[] = [];
+  for (const bytes of archives) layers.push(await push(bytes, 'application/vnd.oci.image.layer.v1.tar'));
+  const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
+  const rootfs = { type: 'layers', diff_ids: layers.map(({ digest }) => digest) };
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const config = await push(json({ ...platform, config: {}, rootfs }), 'application/vnd.oci.image.config.v1+json');
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  await store.tag(await push(json({ schemaVersion: 2, mediaType, config, layers }), mediaType), name);
 }
 
 /** The settings of a suite, with the images `layered-…` beside the samples. */
@@ -115,4 +134,37 @@ describeWith(['umoci', 'zstd', 'tar'], 'files of images, as umoci unpacks them',
       expect(Object.keys(files).length).toBeGreaterThan(2);
     },
   );
+
+  test('what few archives have: links to and through what was there before, and bytes behind the end', async () => {
+    const { tools, host, client, path, store } = setting();
+    const [reference, folder, layout, bundle] = [`${host}/team/odd:odd`, path(), path(), path()];
+    await pushImage(store('team/odd'), 'odd', [
+      archive({ name: 'a', data: 'A' }, { name: 'b', data: 'B' }, { name: 'old', data: 'low' }),
+      archive(
+        { name: 'same', flag: '1', link: 'a' },
+        { name: 'usr/lib/x', data: 'X' },
+        { name: 'lib', flag: '2', link: 'usr/lib' },
+        { name: 'lib/y', data: 'Y' },
+        { name: 'lib/up/../z', data: 'Z' },
+        { name: 'alias', flag: '1', link: 'lib/x' },
+        { name: 'twice', data: 'first' },
+        { name: 'twice', flag: '1', link: 'b' },
+        { name: 'lib/.wh.nothing' },
+      ),
+      Buffer.concat([archive({ name: 'a', data: 'A2' }, { name: 'old', data: 'new' }), Buffer.alloc(700, 'junk')]),
+    ]);
+    await client.pull(reference, { to: layout });
+    await tools.umoci('unpack', '--rootless', '--image', `${layout}:odd`, bundle);
+    const unpacked = await filesOf(join(bundle, 'rootfs'));
+    expect(Object.keys(unpacked).length).toBeGreaterThan(8);
+    await using files = await client.files(reference);
+    // To know of each layer what comes again.
+    for await (const _ of files.list());
+    for (const each of Object.keys(unpacked)) {
+      const opened = await files.open(each);
+      await mkdir(join(folder, each, '..'), { recursive: true });
+      await writeFile(join(folder, each), await opened.bytes());
+    }
+    expect(await filesOf(folder)).toEqual(unpacked);
+  });
 });
