@@ -265,6 +265,17 @@ test('a 404 to a tag is not asked again by GET; the message of a 403 is', async 
   expect(error.message).toContain('pay first');
 });
 
+test.each([
+  ['120', 'status 429, asks to wait 120 s'],
+  [new Date(Date.now() + 90_500).toUTCString(), /status 429, asks to wait (?:8\d|9[01]) s/],
+  ['soon', /status 429$/],
+])('a host that says when to come again (Retry-After: %s) is quoted', async (field, told) => {
+  const answer = () => new Response(null, { status: 429, headers: { 'retry-after': field } });
+  const error = await errorOf(resolving(answer, 'origin.test/app', { timeouts: { retryAfter: 1 } }));
+  expect(error.code).toBe('RATE_LIMITED');
+  expect(error.message).toMatch(told);
+});
+
 test('warnings are told once each, in the result and as events', async () => {
   const warning = '299 - "end of \\"life\\"", 299 - "second"';
   const texts: string[] = [];
