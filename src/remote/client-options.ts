@@ -6,6 +6,7 @@ import type { ClientEvent } from '../events.ts';
 import type { NetworkOptions } from '../http/network.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import { firstFault, pathText } from '../oci/issue.ts';
+import { nearest } from '../oci/nearest.ts';
 import type { ExternalUrls } from './external.ts';
 import type { Resolver } from './resolver.ts';
 
@@ -85,11 +86,32 @@ const network = z
     'family and dispatcher at once',
   );
 
+const groups = {
+  network,
+  timeouts: z.strictObject({
+    connect: someTime,
+    headers: someTime,
+    idle: someTime,
+    operation: someTime,
+    retryAfter: time,
+    pause: time,
+  }),
+  retries: z.strictObject({ tries: atLeastOne, backoff: time }),
+  limits: z.strictObject({
+    manifestBytes: atLeastOne,
+    tokenBytes: atLeastOne,
+    redirects: count,
+    pages: atLeastOne,
+    concurrency: atLeastOne,
+    discardBytes: count,
+  }),
+};
+
 const schema = z.strictObject({
   config: z.unknown().optional(),
   resolver: someFunction,
   transport: someFunction,
-  network: network.optional(),
+  network: groups.network.optional(),
   codecs: z
     .record(
       z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'not the name of an encoding in lower case'),
@@ -97,27 +119,9 @@ const schema = z.strictObject({
     )
     .optional(),
   onEvent: someFunction,
-  timeouts: z
-    .strictObject({
-      connect: someTime,
-      headers: someTime,
-      idle: someTime,
-      operation: someTime,
-      retryAfter: time,
-      pause: time,
-    })
-    .optional(),
-  retries: z.strictObject({ tries: atLeastOne, backoff: time }).optional(),
-  limits: z
-    .strictObject({
-      manifestBytes: atLeastOne,
-      tokenBytes: atLeastOne,
-      redirects: count,
-      pages: atLeastOne,
-      concurrency: atLeastOne,
-      discardBytes: count,
-    })
-    .optional(),
+  timeouts: groups.timeouts.optional(),
+  retries: groups.retries.optional(),
+  limits: groups.limits.optional(),
   externalUrls: z.union([z.enum(['allow', 'deny']), z.strictObject({ allowPrivate: z.array(z.string()) })]).optional(),
   userAgent: z
     .string()
@@ -133,7 +137,14 @@ export function checkClientOptions(options: ClientOptions): void {
     throw new RegistryError('INVALID_CONFIG', 'Cannot create a client: "network" is given beside "transport"');
   }
   const [issue] = checked.error.issues;
-  const unknown = issue?.code === 'unrecognized_keys' ? pathText([...issue.path, issue.keys[0] ?? '']) : undefined;
-  const found = unknown === undefined ? firstFault(checked.error, options) : `unknown option "${unknown}"`;
+  const found = issue?.code === 'unrecognized_keys' ? unknownOption(issue) : firstFault(checked.error, options);
   throw new RegistryError('INVALID_CONFIG', `Cannot create a client: ${found}`);
+}
+
+function unknownOption({ path, keys: [name = ''] }: z.core.$ZodIssueUnrecognizedKeys): string {
+  const [group] = path;
+  const { shape } = groups[group as keyof typeof groups] ?? schema;
+  const near = nearest(name, Object.keys(shape));
+  const hint = near === undefined ? '' : `, did you mean "${pathText([...path, near])}"?`;
+  return `unknown option "${pathText([...path, name])}"${hint}`;
 }

@@ -48,11 +48,15 @@ test('a transport uses no proxy of the configuration, but its TLS settings', () 
   expect(endpoints[0]).not.toHaveProperty('proxy');
 });
 
-test.each<[options: object, told: string]>([
+test.each<[options: object, told: string | RegExp]>([
   [{ network: { family: 5 } }, 'network.family'],
   [{ network: { family: '4' } }, 'network.family'],
   [{ network: { dispatcher: {} } }, 'not a dispatcher of undici'],
-  [{ network: { dispatch: dispatcher } }, 'unknown option "network.dispatch"'],
+  [{ network: { dispatch: dispatcher } }, 'unknown option "network.dispatch", did you mean "network.dispatcher"?'],
+  [{ confg: {} }, 'unknown option "confg", did you mean "config"?'],
+  [{ limits: { concurency: 3 } }, 'unknown option "limits.concurency", did you mean "limits.concurrency"?'],
+  [{ externalUrls: { allowprivate: [] } }, /^Cannot create a client: /],
+  [{ mirrors: [] }, /unknown option "mirrors"$/],
   [{ network: { family: 4, dispatcher } }, 'family and dispatcher at once'],
   [{ network: { family: 4 }, transport: () => {} }, '"network" is given beside "transport"'],
 ])('%j is INVALID_CONFIG', (options, told) => {
