@@ -26,12 +26,17 @@ export async function pullNotes({ pulled: { replaced }, transfer, directory, nam
 
 const dockerTypes: ReadonlySet<string> = new Set([mediaTypes.dockerManifest, mediaTypes.dockerList]);
 
+/** Names of a layout that are looked through. */
+const mostNames = 200;
+
 /** Also where that cannot be told: what cannot be read is no failure of the pull. */
 async function hasName(directory: string, digest: string): Promise<boolean> {
   const store = layoutStore(directory);
   try {
-    const named = await Promise.all((await store.tags()).map((tag) => store.resolve(tag)));
-    return named.some((descriptor) => descriptor.digest === digest);
+    const names = await store.tags();
+    if (names.length > mostNames) return true;
+    const named = await Promise.allSettled(names.map((tag) => store.resolve(tag)));
+    return named.some((one) => one.status === 'fulfilled' && one.value.digest === digest);
   } catch {
     return true;
   }

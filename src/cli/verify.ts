@@ -53,14 +53,14 @@ async function watched<T>(given: Given, io: Io, work: (onProgress?: Progress) =>
   }
 }
 
-/** What is found of a file whose bytes have another digest: that digest. */
-const hasOtherBytes = /^[a-z0-9]+:[0-9a-f]+$/;
+/** What is found of a document whose bytes are its digest's, and yet wrong. */
+const isOfDocument = /^Cannot read manifest | has \d+ bytes where /;
 
 /** What mends a layout: no command overwrites a file that is there. */
 function adviceOf({ wrong, missing }: LayoutReport): string[] {
   // A size that `index.json` has wrong is mended by the next pull.
-  const files = wrong.filter(({ found }) => hasOtherBytes.test(found)).length;
-  const documents = wrong.filter(({ digest, found }) => digest !== undefined && !hasOtherBytes.test(found)).length;
+  const files = wrong.filter(({ found }) => !isOfDocument.test(found)).length;
+  const documents = wrong.filter(({ digest, found }) => digest !== undefined && isOfDocument.test(found)).length;
   const what = files === 0 ? 'Pull' : `Remove ${files === 1 ? 'the wrong file' : 'the wrong files'}, and pull`;
   return [
     ...(wrong.length + missing.length > documents

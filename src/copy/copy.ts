@@ -8,7 +8,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { isIndexType, kindOf } from '../oci/media-type.ts';
 import { quote } from '../oci/quote.ts';
-import { hasSessions, isKeeper, type Source, type Store } from '../source.ts';
+import { hasSessions, isKeeper, isLister, type Source, type Store } from '../source.ts';
 import { checkCopyOptions } from './check-copy-options.ts';
 import { choose } from './choose.ts';
 import { createDocuments } from './documents.ts';
@@ -128,8 +128,11 @@ async function giveName(
     // Of what cannot be found or read nothing can be told.
     if (!(thrown instanceof RegistryError && unknown.has(thrown.code))) throw thrown;
   });
+  // A store may find by a name what it does not call so: the only content it has.
+  const isOther = before !== undefined && before.digest !== target.digest;
+  const isNamed = isOther && (!isLister(to) || (await to.tags({ signal })).includes(name));
   await to.tag(target, name, { signal });
-  return before && before.digest !== target.digest ? before : undefined;
+  return isNamed ? before : undefined;
 }
 
 const unknown: ReadonlySet<string> = new Set(['NOT_FOUND', 'BAD_RESPONSE']);

@@ -22,12 +22,12 @@ export interface Repeats {
 
 /** `paths` may grow while entries come. */
 export function createRepeats(paths: ReadonlySet<string>): Repeats {
-  const met = new Set<string>();
+  const met = new Map<string, BareEntry>();
   let found: string | undefined;
   return {
     see: (entry) => {
-      for (const path of met) if (puts(entry, path)) found ??= path;
-      if (paths.has(entry.path)) met.add(entry.path);
+      for (const [path, other] of met) if (puts(entry, other)) found ??= path;
+      if (paths.has(entry.path)) met.set(entry.path, entry);
     },
     get found() {
       return found;
@@ -35,9 +35,14 @@ export function createRepeats(paths: ReadonlySet<string>): Repeats {
   };
 }
 
-/** Whether unpacking the entry puts something else where a file or link is. */
-export const puts = ({ path, type }: BareEntry, other: string): boolean =>
-  path === other || path.startsWith(`${other}/`) || (type !== 'directory' && other.startsWith(`${path}/`));
+/** Whether unpacking the entry puts something else where another one is. */
+export function puts({ path, type }: BareEntry, other: BareEntry): boolean {
+  const isDirectory = type === 'directory';
+  const wasDirectory = other.type === 'directory';
+  // A directory stays what it is when it comes again, and when something is put into it.
+  if (path === other.path) return !(isDirectory && wasDirectory);
+  return other.path.startsWith(`${path}/`) ? !isDirectory : !wasDirectory && path.startsWith(`${other.path}/`);
+}
 
 /** The error of a layer whose first entry of a path was read, though the last is what counts. */
 export const comesAgain = ({ descriptor: { digest } }: Content, path: string): RegistryError =>

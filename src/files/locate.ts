@@ -41,7 +41,8 @@ export async function locate(layer: Content, path: string, context: LocateContex
   if (!table) return seek(begin(layer, context), path);
   for (const entry of table.entries) context.see?.(entry);
   const at = table.entries.findLastIndex((one) => one.path === path);
-  if (table.entries.slice(at + 1).some((later) => at !== -1 && puts(later, path))) throw comesAgain(layer, path);
+  const found = table.entries[at];
+  if (found && table.entries.slice(at + 1).some((later) => puts(later, found))) throw comesAgain(layer, path);
   return inTable(layer, table, at, context);
 }
 

@@ -4,7 +4,7 @@ import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { storeError } from './fault.ts';
 import { hold } from './hold.ts';
-import { noIndex, noLayout } from './index-text.ts';
+import { noIndex, noLayout, notBegun } from './index-text.ts';
 import { type Holding, stateOf } from './others.ts';
 import { isOwner, nobody } from './owner.ts';
 import { garbageKey } from './session.ts';
@@ -51,12 +51,15 @@ export async function collectGarbage(layout: Layout, options: GarbageOptions): P
 }
 
 /** Refuses what is no layout, or has lost its index: nothing tells then what is garbage. Gives the directory. */
-async function checkWhole({ holding, index }: Layout): Promise<string> {
+async function checkWhole({ holding, blobs, index }: Layout): Promise<string> {
   const directory = holding.join(holding.folder, '..');
   await index.read();
   const state = await index.state();
   if (state === 'none') throw storeError('collect garbage in', directory, noLayout);
-  if (state === 'lost') throw storeError('collect garbage in', directory, noIndex);
+  if (state === 'lost') {
+    const { digests } = await blobs.list();
+    throw storeError('collect garbage in', directory, digests.length > 0 ? noIndex : notBegun);
+  }
   return directory;
 }
 

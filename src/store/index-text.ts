@@ -17,6 +17,9 @@ export const noIndex =
   '"index.json" is missing, which gives the contents their names; bring it back, or begin another with ' +
   `the text {"schemaVersion":2,"manifests":[]} in it, and pull again what is to have a name`;
 
+/** Of a layout that has neither an index nor contents. */
+export const notBegun = 'nothing was pulled into it yet, it has no "index.json"';
+
 /** Refuses what is neither a layout of a known version, or being made one, nor empty; hidden files are nobody's content. */
 export async function checkLayout({ files, join }: Holding, directory: string, hasIndex: boolean): Promise<void> {
   const path = join(directory, 'oci-layout');
@@ -39,7 +42,9 @@ export async function refuseLost({ files, join }: Pick<Holding, 'files' | 'join'
   const root = join(directory, 'blobs');
   for (const algorithm of (await files.list(root)) ?? []) {
     const folder = join(root, algorithm);
-    if ((await files.facts(folder)) || ((await files.list(folder)) ?? []).length === 0) continue;
+    if (await files.facts(folder)) continue;
+    const contents = ((await files.list(folder)) ?? []).filter((name) => !name.startsWith('.'));
+    if (contents.length === 0) continue;
     // Somebody may have made both meanwhile, the index first.
     if (!(await hasIndex())) throw storeError('use directory', directory, noIndex);
   }

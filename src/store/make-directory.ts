@@ -13,7 +13,7 @@ export async function makeDirectory(fs: typeof import('node:fs/promises'), path:
         () => false,
       );
       if (isThere) return undefined;
-      await refuseLink(fs, path);
+      await refuseLink(path);
       if (systemCode(error) === 'ENOENT') return builtin('node:path')?.dirname(path);
       throw error;
     }
@@ -26,7 +26,9 @@ export async function makeDirectory(fs: typeof import('node:fs/promises'), path:
 }
 
 /** A directory cannot be made where a symbolic link is, wherever it leads. */
-async function refuseLink(fs: typeof import('node:fs/promises'), path: string): Promise<void> {
-  const target = await fs.readlink(path).catch(() => undefined);
+export async function refuseLink(path: string): Promise<void> {
+  const target = await builtin('node:fs')
+    ?.promises.readlink(path)
+    .catch(() => undefined);
   if (target !== undefined) throw new Error(`it is a symbolic link to ${quote(target)}, where no directory is`);
 }

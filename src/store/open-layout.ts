@@ -5,6 +5,7 @@ import type { Files } from './files.ts';
 import { refuseLost } from './index-text.ts';
 import { layoutStore } from './layout.ts';
 import type { LayoutStore } from './layout-store.ts';
+import { refuseLink } from './make-directory.ts';
 import { nodeFiles } from './node-files.ts';
 
 /**
@@ -26,7 +27,10 @@ export async function openLayout(given: string): Promise<LayoutStore> {
   return store;
 }
 
-/** Makes the directory and one in it, and removes what it made: who makes a layout meanwhile makes them again. */
+/**
+ * Makes a directory of a name of its own where the layout's is to be made or filled, and removes it: what others may rely on
+ * does not come and go.
+ */
 async function tryToMake(
   files: Files,
   directory: string,
@@ -35,16 +39,14 @@ async function tryToMake(
   // One that cannot be listed is there.
   const isMissing = async (path: string): Promise<boolean> =>
     (await files.list(path).catch((): readonly string[] => [])) === undefined;
-  const made: string[] = [];
-  for (let path = directory; path !== dirname(path) && (await isMissing(path)); path = dirname(path)) made.push(path);
-  const doing = made.length > 0 ? 'make directory' : 'write into directory';
-  const folder = join(directory, '.ocifetch');
+  let place = directory;
   try {
-    await files.makeDirectory(directory);
-    await files.makeDirectory(folder);
+    for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) await refuseLink(place);
+    const trial = join(place, `.ocifetch-${crypto.randomUUID()}`);
+    await files.makeDirectory(trial);
+    await files.removeDirectory(trial);
   } catch (error) {
+    const doing = place === directory ? 'write into directory' : 'make directory';
     throw storeFault(doing, directory, error instanceof Error ? (error.cause ?? error) : error);
-  } finally {
-    for (const path of [folder, ...made]) await files.removeDirectory(path);
   }
 }

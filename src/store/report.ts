@@ -5,8 +5,8 @@ export interface WrongContent {
   /** Undefined where it is `index.json`. */
   readonly digest: Digest | undefined;
   /**
-   * Absolute path of its file. Where `found` is a digest: nothing puts other bytes at a name that is taken, so remove the
-   * file, and the next pull brings it again. A document that is wrong itself comes again as it is: take its name away. A
+   * Absolute path of its file. Where `found` is a digest, or says that no file can be read: nothing puts other bytes at a
+   * name that is taken, so remove it, and the next pull brings it again. A document that is wrong itself comes again as it is: take its name away. A
    * size in `index.json` is mended by the next pull or `tag` of what it is of.
    */
   readonly path: string;

@@ -23,10 +23,11 @@ export function wrongSizes({ index, path, reached, sizes }: Sized, { pathOf }: B
     wrong.set(`${by.path} ${found}`, { ...by, found });
   };
   for (const { descriptor } of index.entries) if (descriptor) compare(descriptor, { digest: undefined, path });
-  for (const { descriptor, children } of reached) {
+  for (const { descriptor, children, bytes } of reached) {
     const { digest } = descriptor;
-    // What a document says whose own bytes are wrong is nobody's word.
-    if (!sizes.has(digest)) continue;
+    // What a document says whose own bytes are wrong is nobody's word; nor is what merely looks like a descriptor, in one of
+    // a type that is not known.
+    if (!bytes || !sizes.has(digest)) continue;
     for (const child of children) compare(child.descriptor, { digest, path: pathOf(digest) });
   }
   return [...wrong.values()];

@@ -3,7 +3,7 @@ import { algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
 import { storeError, systemCode } from './fault.ts';
 import type { IndexFile } from './index-file.ts';
-import { noIndex, noLayout } from './index-text.ts';
+import { noIndex, noLayout, notBegun } from './index-text.ts';
 import type { Holding } from './others.ts';
 import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
 import { wrongSizes } from './sizes.ts';
@@ -27,8 +27,8 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
   const directory = holding.join(holding.folder, '..');
   const state = await index.state();
   if (state === 'none') throw storeError('verify', directory, noLayout);
-  if (state === 'lost') throw storeError('verify', directory, noIndex);
   const { digests, strangers } = await blobs.list();
+  if (state === 'lost') throw storeError('verify', directory, digests.length > 0 ? noIndex : notBegun);
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
     if (signal?.aborted) throw abortError(signal.reason);

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { layoutStore } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { fill } from '../contract/store.ts';
@@ -41,6 +41,18 @@ test('wrong and missing content is told, and ends with 7', async () => {
   ]);
   const json = await run(['verify', '--json', path('layout')]);
   expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
+});
+
+test('a directory at the place of a content is to be removed, too', async () => {
+  const { path, fileOf } = await layout();
+  const file = fileOf(one.parts[0]?.descriptor.digest ?? '');
+  await rm(file);
+  await mkdir(file);
+  const { code, err } = await run(['verify', path('layout')]);
+  expect(code).toBe(7);
+  expect(err).toEqual([
+    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+  ]);
 });
 
 test('only files with wrong bytes are to be removed: neither index.json nor a manifest that says a wrong size', async () => {

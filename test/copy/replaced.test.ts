@@ -56,3 +56,12 @@ test('a store is asked once for the name, and its failure is the failure of the 
   const copying = copy(await filled(other), failing, 'latest', { name: 'v1' });
   await expect(copying).rejects.toThrow('Cannot copy "latest": the store is gone');
 });
+
+test('what a layout finds by a name without calling it so is not replaced', async () => {
+  const to = layoutStore(directory);
+  await copy(await filled(one), to, 'latest', { name: false });
+  expect((await to.resolve('latest')).digest).toBe(one.root.descriptor.digest);
+  expect(await copy(await filled(other), to, 'latest')).not.toHaveProperty('replaced');
+  await to.gc();
+  expect((await to.resolve(one.root.descriptor.digest)).digest).toBe(one.root.descriptor.digest);
+});

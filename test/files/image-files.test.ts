@@ -280,6 +280,15 @@ test.each([
   }
 });
 
+test.each([
+  ['etc/../etc/passwd', ['etc/', 'etc/passwd=root', 'z']],
+  ['a', ['a->etc/../etc/passwd', 'etc/', 'etc/passwd=root', 'z']],
+  ['etc/passwd', ['etc/', 'etc/passwd=root', 'etc/', 'etc/b=b']],
+])('with verify %s is read, whatever is put into the directories on the way', async (path, lines) => {
+  const { files } = await imageOf([tarLayer(...lines)]);
+  expect(await (await files.open(path, { verify: true })).text()).toBe('root');
+});
+
 test('with verify a directory may come again, and so may all that was not asked for', async () => {
   const { files } = await image(['d/', 'd/a=1', 'b->d/a', 'd/', 'c=1', 'c=2', 'd/.wh.a', 'd/ab=1']);
   for (const path of ['d/a', 'b']) {

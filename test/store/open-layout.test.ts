@@ -1,11 +1,12 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { layoutStore } from '../../src/store/layout.ts';
 import { openLayout } from '../../src/store/open-layout.ts';
 import { failsWith, samples } from '../contract/source.ts';
-import { fill } from '../contract/store.ts';
+import { fill, pieces } from '../contract/store.ts';
 
 let directory = '';
 beforeEach(async () => {
@@ -76,4 +77,20 @@ test('a layout that has lost its index.json is refused; one without content yet 
   await rm(join(directory, 'oci-layout'));
   await writeFile(join(directory, 'README.md'), '#');
   await expect(openLayout(directory)).rejects.toThrow('README.md');
+});
+
+test('many that open one new directory at once, and fill it, all succeed', async () => {
+  for (let round = 0; round < 15; round++) {
+    const target = join(directory, `round ${round}`, 'deep', 'in it');
+    await Promise.all(
+      [1, 2, 3, 4].map(async (number) => {
+        await sleep(number % 2);
+        const store = await openLayout(target);
+        await store.push(config.descriptor, pieces(config.bytes));
+        await store.tag(config.descriptor, `name-${number}`);
+      }),
+    );
+    expect(await layoutStore(target).tags()).toEqual(['name-1', 'name-2', 'name-3', 'name-4']);
+    expect(await readdir(join(directory, `round ${round}`))).toEqual(['deep']);
+  }
 });

@@ -80,3 +80,9 @@ test('of content that is wrong itself, and of what is not here, no size is told'
   await rm(pathOf(layer));
   expect(await store.verify()).toMatchObject({ wrong: [], missing: [{ size: 12 }] });
 });
+
+test("what merely looks like a descriptor, in a document of a type that is not known, is nobody's word", async () => {
+  const report = documentOf('application/vnd.acme.report+json', { about: { ...layer.descriptor, size: 0 } });
+  await fill(store, [layer, { ...report, tag: 'report' }]);
+  expect(await store.verify()).toMatchObject({ wrong: [], missing: [] });
+});
