@@ -28,7 +28,7 @@ export const pullCommand: Command = {
       isList: true,
       help: 'linux/arm64, windows/amd64, …; "all" for the whole index',
     },
-    concurrency: { type: 'string', value: 'N', help: 'contents at a time; 6' },
+    concurrency: { type: 'string', value: 'N', help: 'contents at a time; 4' },
     name: { type: 'string', value: 'NAME', help: "what the layout calls it; the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also layers that their licence forbids to hand on' },
     quiet: { type: 'boolean', short: 'q', help: 'print errors alone' },

@@ -88,7 +88,7 @@ function roleOf({ mediaType }: Descriptor): string {
   return kindOf(mediaType) === 'manifests' ? 'manifest' : 'content';
 }
 
-function concurrencyOf({ concurrency = 6 }: CopyOptions): number {
+function concurrencyOf({ concurrency = 4 }: CopyOptions): number {
   if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
   throw new RegistryError(
     'INVALID_CONFIG',

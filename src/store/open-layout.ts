@@ -39,14 +39,17 @@ async function tryToMake(
   // One that cannot be listed is there.
   const isMissing = async (path: string): Promise<boolean> =>
     (await files.list(path).catch((): readonly string[] => [])) === undefined;
-  let place = directory;
+  let doing = 'write into directory';
   try {
-    for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) await refuseLink(place);
+    let place = directory;
+    for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) {
+      doing = 'make directory';
+      await refuseLink(place);
+    }
     const trial = join(place, `.ocifetch-${crypto.randomUUID()}`);
     await files.makeDirectory(trial);
     await files.removeDirectory(trial);
   } catch (error) {
-    const doing = place === directory ? 'write into directory' : 'make directory';
     throw storeFault(doing, directory, error instanceof Error ? (error.cause ?? error) : error);
   }
 }
