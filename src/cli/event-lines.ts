@@ -28,8 +28,8 @@ export function eventLine(event: ClientEvent, { items }: Transfer): string | und
 const shortMessage = (message: string | undefined): string | undefined =>
   message?.replace(/^Cannot [a-z ]+(?:"[^"]*")?: /, '');
 
-/** Outcomes that are in the nature of mirrors, or of an end that was wished for. */
-const usual: ReadonlySet<string> = new Set(['ok', 'NOT_FOUND', 'ABORTED', 'CLOSED']);
+/** Outcomes that are in the nature of mirrors, of an end that was wished for, or of a disk that ends what hosts send. */
+const usual: ReadonlySet<string> = new Set(['ok', 'NOT_FOUND', 'ABORTED', 'CLOSED', 'STORE_ERROR']);
 
 /** What a user should know of a host while it happens, each once: that it fails, that it is waited for. */
 export function createHostLines({ items }: Pick<Transfer, 'items'>): (event: ClientEvent) => string | undefined {

@@ -2,12 +2,13 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import fc from 'fast-check';
 import type { ClientEvent } from 'ocifetch';
 import { expect, test } from 'vitest';
-import { eventLine } from '../../src/cli/event-lines.ts';
+import { createHostLines, eventLine } from '../../src/cli/event-lines.ts';
 import { progressLines } from '../../src/cli/progress-lines.ts';
 import type { Look } from '../../src/cli/progress-row.ts';
 import { createScreen } from '../../src/cli/screen.ts';
 import { summaryLines } from '../../src/cli/summary.ts';
 import { createTransfer } from '../../src/cli/transfer.ts';
+import { endpointOf } from '../support/http.ts';
 
 type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
 
@@ -353,4 +354,24 @@ test('lines that stay are kept where rows come back that were scrolled away', ()
   screen.draw(['three']);
   screen.end();
   expect(terminal.shown().at(-1)).toBe('a warning');
+});
+
+test('a host is told to fail by its own failures, not by an end that the user or the disk made', () => {
+  const { transfer } = transferOf();
+  const hostLine = createHostLines(transfer);
+  const attempt = (outcome: string): ClientEvent => ({
+    type: 'attempt',
+    ...endpointOf('https://mirror.test/v2'),
+    host: 'mirror.test',
+    method: 'GET',
+    request: 'https://mirror.test/v2/a/blobs/x',
+    outcome,
+    message: `Cannot get "https://mirror.test/v2/a/blobs/x": what ${outcome} says`,
+    duration: 1,
+    bytes: 0,
+  });
+  for (const outcome of ['ok', 'NOT_FOUND', 'ABORTED', 'CLOSED', 'STORE_ERROR']) {
+    expect(hostLine(attempt(outcome))).toBeUndefined();
+  }
+  expect(hostLine(attempt('UNAVAILABLE'))).toBe('mirror.test failed: what UNAVAILABLE says');
 });
