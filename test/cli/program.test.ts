@@ -6,18 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { httpServer } from '../support/http.ts';
-import { bundleProgram } from '../support/program.ts';
+import { bundledProgram } from '../support/program.ts';
 import { folder } from './support.ts';
 
-let program: string;
-let remove: () => Promise<void>;
-
-beforeAll(async () => {
-  ({ program, remove } = await bundleProgram());
-}, 120_000);
-afterAll(() => remove());
+const program = bundledProgram();
 
 interface Ended {
   readonly code: number | null;
@@ -26,7 +20,10 @@ interface Ended {
 }
 
 function start(...args: string[]): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 15_000 });
+  const child = spawn(process.execPath, [program.path, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 15_000,
+  });
   const told = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].on('data', (chunk: Buffer) => {
@@ -51,14 +48,14 @@ test('help and version load neither the library nor any command', async () => {
   const { path } = await folder({});
   const environment = { ...process.env, NODE_V8_COVERAGE: path('loaded') };
   for (const flag of ['--help', '--version']) {
-    await promisify(execFile)(process.execPath, [program, flag], { env: environment });
+    await promisify(execFile)(process.execPath, [program.path, flag], { env: environment });
   }
   const reports = await readdir(path('loaded'));
   const texts = await Promise.all(reports.map((name) => readFile(join(path('loaded'), name), 'utf8')));
   const loaded = texts.flatMap((text) => (JSON.parse(text) as { result: { url: string }[] }).result);
   const files = [...new Set(loaded.flatMap(({ url }) => (url.startsWith('file:') ? [fileURLToPath(url)] : [])))];
   expect(reports).toHaveLength(2);
-  expect(files).toContain(program);
+  expect(files).toContain(program.path);
   const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(50_000);
 });

@@ -1,19 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { sampleOf } from '../contract/source.ts';
 import { image } from '../copy/support.ts';
-import { bundleProgram } from '../support/program.ts';
+import { bundledProgram } from '../support/program.ts';
 import { folder, registry, tagged } from './support.ts';
 
-let program: string;
-let remove: () => Promise<void>;
-
-beforeAll(async () => {
-  ({ program, remove } = await bundleProgram());
-}, 120_000);
-afterAll(() => remove());
+const program = bundledProgram();
 
 const text = sampleOf(Buffer.alloc(200_000, 'x'), 'application/vnd.oci.image.layer.v1.tar');
 
@@ -25,8 +19,11 @@ async function host(): Promise<string> {
 /** Runs a line of the shell in which `$0` is Node and `$1` the program. */
 function shell(line: string, ...words: string[]) {
   return new Promise<{ code: unknown; stdout: string; stderr: string }>((ended) => {
-    execFile('sh', ['-c', line, process.execPath, program, ...words], { timeout: 15_000 }, (error, stdout, stderr) =>
-      ended({ code: error?.code ?? 0, stdout, stderr }),
+    execFile(
+      'sh',
+      ['-c', line, process.execPath, program.path, ...words],
+      { timeout: 15_000 },
+      (error, stdout, stderr) => ended({ code: error?.code ?? 0, stdout, stderr }),
     );
   });
 }
@@ -69,7 +66,7 @@ test.runIf(process.platform === 'linux')('a device on stdout that is full is a f
 
 test('where nobody reads what is told along the way the work is done', async () => {
   const { path } = await folder({});
-  const line = [program, 'pull', '--platform', 'all', '--no-discover', await host(), path('layout')];
+  const line = [program.path, 'pull', '--platform', 'all', '--no-discover', await host(), path('layout')];
   const child = spawn(process.execPath, line, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 15_000 });
   child.stderr.destroy();
   const [[printed], [code]] = await Promise.all([once(child.stdout, 'data'), once(child, 'exit')]);
