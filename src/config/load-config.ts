@@ -8,6 +8,7 @@ import { readHostsDirectory } from './load-hosts-directory.ts';
 import type { ConfigFiles, LoadConfigOptions } from './load-options.ts';
 import { readRegistriesConfFiles } from './load-registries-conf.ts';
 import { type FileRead, mergeReads } from './merge.ts';
+import { type ConfigKind, readText } from './read-texts.ts';
 import { type Environment, type Kind, type Place, usualPlaces } from './usual-places.ts';
 
 /** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
@@ -49,44 +50,28 @@ function proxiesOf(environment: Environment): FileRead {
 
 type KindReader = (place: Place, options: Pick<LoadConfigOptions, 'defaultEndpoint'>) => Promise<Found | undefined>;
 
-/** How each kind is read; those that win first. A reader is loaded, with its parser, when there is a file for it. */
-const kinds: Readonly<Record<Kind, KindReader>> = {
-  file: (place) =>
-    readOne(place, async (text) => {
-      const { readOwnConfig } = await import('./own-config.ts');
-      return readOwnConfig(text, { file: place.path, format: formatOf(place.path) });
-    }),
-  hostsDirectory: readHostsDirectory,
-  registriesYaml: (place, { defaultEndpoint }) =>
-    readOne(place, async (text) => {
-      const { readRegistriesYaml } = await import('./registries-yaml.ts');
-      return readRegistriesYaml(text, { file: place.path, defaultEndpoint });
-    }),
-  registriesConf: readRegistriesConfFiles,
-  regctlConfig: (place) =>
-    readOne(place, async (text) => (await import('./regctl-config.ts')).readRegctlConfig(text, { file: place.path })),
-  authFile: readDockerFile,
-  dockerConfig: readDockerFile,
-};
+/** How a file of a kind is read. */
+const reads =
+  (kind: ConfigKind): KindReader =>
+  async (place, options) => {
+    const text = await textOf(place);
+    if (text === undefined) return undefined;
+    return { files: [place.path], reads: [await readText({ text, file: place.path, kind }, options)] };
+  };
 
-function readDockerFile(place: Place): Promise<Found | undefined> {
-  return readOne(place, async (text) =>
-    (await import('./docker-config.ts')).readDockerConfig(text, { file: place.path }),
-  );
-}
+/** Those that win first. */
+const kinds: Readonly<Record<Kind, KindReader>> = {
+  file: reads('ocifetch'),
+  hostsDirectory: readHostsDirectory,
+  registriesYaml: reads('registries.yaml'),
+  registriesConf: readRegistriesConfFiles,
+  regctlConfig: reads('regctl'),
+  authFile: reads('docker'),
+  dockerConfig: reads('docker'),
+};
 
 async function first(places: readonly Place[], read: (place: Place) => Promise<Found | undefined>): Promise<Found> {
   const [place, ...others] = places;
   if (!place) return { files: [], reads: [] };
   return (await read(place)) ?? first(others, read);
-}
-
-async function readOne(place: Place, read: (text: string) => Promise<FileRead>): Promise<Found | undefined> {
-  const text = await textOf(place);
-  return text === undefined ? undefined : { files: [place.path], reads: [await read(text)] };
-}
-
-function formatOf(path: string): 'json' | 'yaml' | 'toml' {
-  if (/\.ya?ml$/i.test(path)) return 'yaml';
-  return /\.toml$/i.test(path) ? 'toml' : 'json';
 }

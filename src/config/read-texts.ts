@@ -31,15 +31,21 @@ export interface ConfigText {
 export async function readConfigTexts(texts: readonly ConfigText[]): Promise<Config> {
   // Loaded when they are needed: they bring their parsers.
   const [{ mergeReads }, { allFiles }] = await Promise.all([import('./merge.ts'), import('./file-problems.ts')]);
-  return mergeReads(await allFiles(texts.map(read)));
+  return mergeReads(await allFiles(texts.map((text) => readText(text))));
 }
 
-async function read({ text, file, kind, registry = '*' }: ConfigText): Promise<FileRead> {
+/** One of them; `defaultEndpoint` is of k3s' file, as `LoadConfigOptions` has it. Its reader is loaded with its parser. */
+export async function readText(
+  { text, file, kind, registry = '*' }: ConfigText,
+  { defaultEndpoint }: { readonly defaultEndpoint?: boolean | undefined } = {},
+): Promise<FileRead> {
   if (kind === 'hosts.toml') {
     const directory = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')));
     return (await import('./hosts-toml.ts')).readHostsToml(text, { file, directory, registry });
   }
-  if (kind === 'registries.yaml') return (await import('./registries-yaml.ts')).readRegistriesYaml(text, { file });
+  if (kind === 'registries.yaml') {
+    return (await import('./registries-yaml.ts')).readRegistriesYaml(text, { file, defaultEndpoint });
+  }
   if (kind === 'docker') return (await import('./docker-config.ts')).readDockerConfig(text, { file });
   if (kind === 'regctl') return (await import('./regctl-config.ts')).readRegctlConfig(text, { file });
   if (kind === 'registries.conf') {

@@ -1,10 +1,11 @@
 import type { Try } from '../content/again.ts';
 import { type Asked, askedOf } from '../content/attempt.ts';
+import { noting } from '../content/noting.ts';
 import { resume } from '../content/resume.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { abortError, type Deadline } from '../deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Body, Chunks, Source } from '../source.ts';
+import type { Body, Chunks } from '../source.ts';
 import { tell, type Work } from './work.ts';
 
 /** What is known of a reading by whoever is given its bytes. */
@@ -35,7 +36,10 @@ export function openReading(
   const { digest, size } = descriptor;
   const warned = collectWarnings(emit);
   const state: State = {};
-  const source = noting(work.from, state);
+  const source = noting(work.from, (fetched, started) => {
+    state.asked = askedOf(fetched, started);
+    state.body = fetched.body;
+  });
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
   const begin = (): void => {
     if (operation !== undefined) limit.limit(operation, `Cannot read "${digest}"`);
@@ -65,18 +69,6 @@ export function openReading(
   };
   return { open, stop, state };
 }
-
-/** The source, with what was asked of it noted. */
-const noting = (from: Source, state: State): Source => ({
-  resolve: (reference, options) => from.resolve(reference, options),
-  fetch: async (target, options) => {
-    const started = performance.now();
-    const fetched = await from.fetch(target, options);
-    state.asked = askedOf(fetched, started);
-    state.body = fetched.body;
-    return fetched;
-  },
-});
 
 /**
  * The chunks, with the failure noted that they end in: a store may tell it in its own words. Nothing of them is kept here,

@@ -1,5 +1,6 @@
 import { Content } from '../content/content.ts';
 import type { Liars } from '../content/liars.ts';
+import { noting } from '../content/noting.ts';
 import { collectWarnings, type Warnings } from '../content/warnings.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -106,14 +107,10 @@ interface Reading extends Pick<ResolveContext, 'emit' | 'liars' | 'kept' | 'mani
 function createReader({ repository, source, signal, kept, manifestBytes, ...shared }: Reading): Read {
   return async (descriptor) => {
     const noted: { last?: Fetched } = {};
-    const noting: Source = {
-      resolve: (reference, options) => source.resolve(reference, options),
-      fetch: async (target, options) => {
-        noted.last = await source.fetch(target, options);
-        return noted.last;
-      },
+    const noteLast = (fetched: Fetched): void => {
+      noted.last = fetched;
     };
-    await using content = new Content({ ...shared, source: noting, descriptor, signals: [signal] });
+    await using content = new Content({ ...shared, source: noting(source, noteLast), descriptor, signals: [signal] });
     const bytes = await content.bytes({ limit: manifestBytes });
     const { endpoint, request } = noted.last ?? {};
     if (endpoint && request !== undefined) kept.put(repository, descriptor.digest, { bytes, endpoint, request });

@@ -4,12 +4,12 @@ import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { storeError } from './fault.ts';
 import { hold } from './hold.ts';
-import { noIndex, noLayout, notBegun } from './index-text.ts';
 import { type Holding, stateOf } from './others.ts';
 import { isOwner, nobody } from './owner.ts';
 import { garbageKey } from './session.ts';
-import { absences, type Layout } from './verify.ts';
+import { absences } from './verify.ts';
 import { type Reached, walk } from './walk.ts';
+import { checkWhole, type Layout } from './whole.ts';
 
 /** How to collect. */
 export interface GarbageOptions {
@@ -38,7 +38,7 @@ interface Leftover {
 export async function collectGarbage(layout: Layout, options: GarbageOptions): Promise<LayoutGarbage> {
   const { holding, index } = layout;
   const { signal, dryRun = false } = options;
-  const directory = await checkWhole(layout);
+  const directory = await checkWhole(layout, 'collect garbage in');
   // Who only looks needs no right to write, and may be told what is true no more.
   if (dryRun) return collect(layout, await index.read(), { directory, ...options });
   const isDone = async (): Promise<boolean> => false;
@@ -48,19 +48,6 @@ export async function collectGarbage(layout: Layout, options: GarbageOptions): P
   } finally {
     await held?.drop();
   }
-}
-
-/** Refuses what is no layout, or has lost its index: nothing tells then what is garbage. Gives the directory. */
-async function checkWhole({ holding, blobs, index }: Layout): Promise<string> {
-  const directory = holding.join(holding.folder, '..');
-  await index.read();
-  const state = await index.state();
-  if (state === 'none') throw storeError('collect garbage in', directory, noLayout);
-  if (state === 'lost') {
-    const { digests } = await blobs.list();
-    throw storeError('collect garbage in', directory, digests.length > 0 ? noIndex : notBegun);
-  }
-  return directory;
 }
 
 async function collect(

@@ -13,7 +13,7 @@ import { hold } from './hold.ts';
 import type { Holding } from './others.ts';
 import type { Session } from './session.ts';
 import { inTurn } from './turns.ts';
-import type { Layout } from './verify.ts';
+import type { Layout } from './whole.ts';
 
 /** How content comes into a layout, which it makes if there is none. What refers to other content is kept by `keep`. */
 export function createPush(

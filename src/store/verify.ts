@@ -1,34 +1,21 @@
 import { abortError } from '../deadline.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
-import type { Blobs } from './blobs.ts';
-import { storeError, systemCode } from './fault.ts';
-import type { IndexFile } from './index-file.ts';
-import { noIndex, noLayout, notBegun } from './index-text.ts';
-import type { Holding } from './others.ts';
+import { systemCode } from './fault.ts';
 import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
 import { wrongSizes } from './sizes.ts';
 import { type Reached, walk } from './walk.ts';
+import { checkWhole, type Layout } from './whole.ts';
 import { hashFile } from './writer.ts';
 
 export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './report.ts';
 
-/** The parts of a layout that are looked at. */
-export interface Layout {
-  readonly holding: Holding;
-  readonly blobs: Blobs;
-  readonly index: IndexFile;
-}
-
 export async function verifyLayout(layout: Layout, { signal, onProgress }: VerifyOptions): Promise<LayoutReport> {
   const { holding, blobs, index } = layout;
+  const directory = await checkWhole(layout, 'verify');
   const entries = await index.read();
   const wrong: WrongContent[] = [];
   const sizes = new Map<string, number>();
-  const directory = holding.join(holding.folder, '..');
-  const state = await index.state();
-  if (state === 'none') throw storeError('verify', directory, noLayout);
   const { digests, strangers } = await blobs.list();
-  if (state === 'lost') throw storeError('verify', directory, digests.length > 0 ? noIndex : notBegun);
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
     if (signal?.aborted) throw abortError(signal.reason);
