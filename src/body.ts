@@ -1,4 +1,4 @@
-import { RegistryError } from './errors.ts';
+import { cannot } from './errors.ts';
 import { createBody } from './feed.ts';
 import type { Body } from './source.ts';
 
@@ -48,9 +48,9 @@ export async function readAll(
   const started = performance.now();
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > limit) throw new RegistryError('TOO_LARGE', `Cannot read ${what}: more than ${limit} bytes`);
+    if (size > limit) throw cannot('TOO_LARGE', `read ${what}`, `more than ${limit} bytes`);
     if (performance.now() - started > within) {
-      throw new RegistryError('TIMEOUT', `Cannot read ${what}: not done in ${within} ms`);
+      throw cannot('TIMEOUT', `read ${what}`, `not done in ${within} ms`);
     }
     chunks.push(chunk);
   }

@@ -1,7 +1,7 @@
 import { type Flight, startFlight } from './cached/flight.ts';
 import { sharedOf } from './cached/shared.ts';
 import { createTags } from './cached/tags.ts';
-import { asRegistryError, type ErrorCode, RegistryError } from './errors.ts';
+import { asRegistryError, type ErrorCode, messageOf, RegistryError } from './errors.ts';
 import type { Descriptor } from './oci/descriptor.ts';
 import { isDigest } from './oci/digest.ts';
 import {
@@ -44,7 +44,7 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
   const tags = createTags(store, names);
 
   const tell = (thrown: unknown): void => {
-    const error = asRegistryError(thrown, 'STORE_ERROR', 'The store failed');
+    const error = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
     if (!bytesFaults.has(error.code) && error.code !== 'NOT_FOUND') onError?.(error);
   };
   /** What the store answers; undefined where it has nothing, or fails. */
@@ -93,7 +93,7 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
       if (!(error instanceof RegistryError) || !unreachable.has(error.code)) throw error;
       const known = await ask(options.signal, () => store.resolve(reference, { signal: options.signal }));
       if (!known) throw error;
-      options.onWarning?.(`"${reference}" is as it was when it was kept: ${error.message}`, store.name ?? 'store');
+      options.onWarning?.(`"${reference}" is as it was when it was kept: ${messageOf(error)}`, store.name ?? 'store');
       return known;
     }
   };

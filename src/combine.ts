@@ -1,5 +1,6 @@
+import { abortError } from './deadline.ts';
 import type { Attempt } from './endpoint.ts';
-import { asRegistryError, furthestOf, RegistryError } from './errors.ts';
+import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate } from './errors.ts';
 import type { Repository } from './oci/reference.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 
@@ -34,8 +35,10 @@ const lacksIt = ({ code, attempts }: RegistryError): boolean =>
 
 /** A question that any of several places can answer. */
 export interface Question<Place, Answer> {
-  /** What is attempted, for messages: `Cannot resolve "latest"`. */
-  readonly doing: string;
+  /** What is attempted, for messages: `resolve "latest"`. */
+  readonly attempted: string;
+  /** The reference or digest, for errors. */
+  readonly value?: string | undefined;
   readonly places: readonly Place[];
   ask(place: Place, options: CallOptions): Promise<Answer>;
   /** Whether the next place is asked after this error; left out: after every one. `ABORTED` always ends it. */
@@ -49,37 +52,39 @@ export interface Question<Place, Answer> {
  * whether another is left. Gives the answer, and what was asked in vain before it; errors as those of `firstOf`.
  */
 export async function askInTurn<Place extends Pick<Source, 'name'>, Answer>(
-  { doing, places, ask, movesOn = () => true, tellsNothing = false }: Question<Place, Answer>,
+  { attempted, value, places, ask, movesOn = () => true, tellsNothing = false }: Question<Place, Answer>,
   options: CallOptions = {},
 ): Promise<{ readonly answer: Answer; readonly failed: readonly Failed[] }> {
-  if (options.signal?.aborted) throw failureOf(undefined, doing, options.signal);
+  if (options.signal?.aborted) throw failureOf(undefined, attempted, options.signal);
   const failed: Failed[] = [];
   for (const [index, place] of places.entries()) {
     try {
       const more = options.more || (!tellsNothing && index + 1 < places.length);
       return { answer: await ask(place, { ...options, more }), failed };
     } catch (thrown) {
-      const error = failureOf(thrown, doing, options.signal);
+      const error = failureOf(thrown, attempted, options.signal);
       const errors = [...failed.map((each) => each.error), error];
       if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
-      if (!movesOn(error)) throw combineErrors(doing, errors);
+      if (!movesOn(error)) throw combineErrors(attempted, errors, { value });
       failed.push({ from: place.name ?? error.attempts[0]?.url, error });
     }
   }
   const errors = failed.map(({ error }) => error);
-  throw combineErrors(doing, errors);
+  throw combineErrors(attempted, errors, { value });
 }
 
 function inTurn(sources: readonly Source[], how: Pick<Question<Source, unknown>, 'movesOn' | 'tellsNothing'>): Source {
   return {
     resolve: async (reference, options = {}) => {
       const ask = (source: Source, each: CallOptions) => source.resolve(reference, each);
-      const doing = `Cannot resolve "${reference}"`;
-      return (await askInTurn({ ...how, doing, places: sources, ask }, options)).answer;
+      const attempted = `resolve "${reference}"`;
+      return (await askInTurn({ ...how, attempted, value: reference, places: sources, ask }, options)).answer;
     },
     fetch: async (target, options = {}) => {
       const ask = (source: Source, each: CallOptions) => source.fetch(target, { ...options, ...each });
-      const question = { ...how, doing: `Cannot fetch "${target.digest}"`, places: inOrder(sources, options), ask };
+      const { digest } = target;
+      const places = inOrder(sources, options);
+      const question = { ...how, attempted: `fetch "${digest}"`, value: digest, places, ask };
       const { answer, failed } = await askInTurn(question, options);
       if (failed.length > 0) before.set(answer, [...failed, ...failedBefore(answer)]);
       return answer;
@@ -87,11 +92,9 @@ function inTurn(sources: readonly Source[], how: Pick<Question<Source, unknown>,
   };
 }
 
-function failureOf(thrown: unknown, doing: string, signal: AbortSignal | undefined): RegistryError {
+function failureOf(thrown: unknown, attempted: string, signal: AbortSignal | undefined): RegistryError {
   const isAbort = signal?.aborted && !(thrown instanceof RegistryError);
-  return isAbort
-    ? asRegistryError(signal.reason, 'ABORTED', 'The operation was aborted')
-    : asRegistryError(thrown, 'UNAVAILABLE', doing);
+  return isAbort ? abortError(signal.reason) : asRegistryError(thrown, 'UNAVAILABLE', attempted);
 }
 
 /** The sources that may be asked, those to be asked last at the end. */
@@ -103,28 +106,35 @@ function inOrder(sources: readonly Source[], { last = [], except = [] }: FetchOp
 /** Most characters of a message that tells of several errors. */
 const longestMessage = 2_000;
 
-/** One error for all that was tried; `leftOut` tells of those that are not listed. */
-export function combineErrors(doing: string, errors: readonly RegistryError[], leftOut = ''): RegistryError {
+interface Combined {
+  readonly value?: string | undefined;
+  /** Says how many are not listed. */
+  readonly leftOut?: string;
+}
+
+/** One error for all that was tried. */
+export function combineErrors(
+  attempted: string,
+  errors: readonly RegistryError[],
+  { value, leftOut = '' }: Combined = {},
+): RegistryError {
   const main = furthestOf(errors);
-  if (!main) return new RegistryError('NO_HOSTS', `${doing}: no host is left to ask`);
+  if (!main) return cannot('NO_HOSTS', attempted, 'no host is left to ask', { value });
   if (errors.length === 1) return main;
   const attempts: Attempt[] = errors.flatMap((error) => error.attempts);
-  const again = `${doing}: `;
-  const told = errors.map(({ message }) => (message.startsWith(again) ? message.slice(again.length) : message));
-  const message = again + [...new Set(told)].join('; ');
-  const { code, status, registryErrors, host } = main;
-  const most = longestMessage - leftOut.length;
-  const bounded = message.length > most ? `${message.slice(0, most - 1)}…` : message;
-  return new RegistryError(code, bounded + leftOut, { status, registryErrors, host, attempts, cause: main });
+  const told = errors.map((error) => (error.attempted === attempted ? (error.found ?? '') : messageOf(error)));
+  const all = [...new Set(told)].join('; ');
+  const most = longestMessage - `Cannot ${attempted}: `.length - leftOut.length;
+  const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
+  return restate(main, { attempted, found: bounded + leftOut, value, attempts, cause: main });
 }
 
 /** The error that ends the asking (an abort, a time limit), with every attempt until then and the host of the last one. */
 export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): RegistryError {
   const told = thrown.flatMap((error) => (error instanceof RegistryError ? error.attempts : []));
   const attempts = [...new Set(told)];
-  const { code, message, status, registryErrors, host = attempts.at(-1)?.host, cause } = end;
-  if (attempts.length === 0) return end;
-  return new RegistryError(code, message, { status, registryErrors, host, attempts, cause: cause ?? thrown.at(-1) });
+  const { host = attempts.at(-1)?.host, cause = thrown.at(-1) } = end;
+  return attempts.length === 0 ? end : restate(end, { host, attempts, cause });
 }
 
 /** A registry below a prefix of another one's repositories. */

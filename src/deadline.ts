@@ -1,12 +1,12 @@
-import { RegistryError } from './errors.ts';
+import { cannot, messageOf, RegistryError } from './errors.ts';
 import { builtin } from './runtime.ts';
 
 /** A signal for one piece of work: it fires with its parent, on `cancel`, or when time runs out. */
 export interface Deadline {
   readonly signal: AbortSignal;
   cancel(reason: unknown): void;
-  /** Fires with `TIMEOUT` after `milliseconds`; takes the place of an earlier limit. */
-  limit(milliseconds: number, doing: string): void;
+  /** Fires with `TIMEOUT` after `milliseconds`; takes the place of an earlier limit. `host`: whose silence it is, if `attempted` names it. */
+  limit(milliseconds: number, attempted: string, host?: string): void;
   /** Ends the time limit; the parent still counts. */
   unlimit(): void;
   /** The work is over: lets go of the parent and of the timer. Must be called. */
@@ -16,8 +16,7 @@ export interface Deadline {
 /** What is thrown when a signal fires: `ABORTED` with the reason as cause, or the RegistryError that was given as reason. */
 export function abortError(reason: unknown): RegistryError {
   if (reason instanceof RegistryError) return reason;
-  const found = reason instanceof Error ? reason.message : String(reason);
-  return new RegistryError('ABORTED', `The operation was aborted: ${found}`, { cause: reason });
+  return new RegistryError('ABORTED', `The operation was aborted: ${messageOf(reason)}`, { cause: reason });
 }
 
 /** Milliseconds; timers above this fire at once. https://nodejs.org/api/timers.html */
@@ -45,9 +44,9 @@ export function deadline(...parents: (AbortSignal | undefined)[]): Deadline {
     signal: controller.signal,
     cancel,
     unlimit,
-    limit: (milliseconds, doing) => {
+    limit: (milliseconds, attempted, host) => {
       unlimit();
-      const late = (): void => cancel(new RegistryError('TIMEOUT', `${doing}: not done in ${milliseconds} ms`));
+      const late = (): void => cancel(cannot('TIMEOUT', attempted, `not done in ${milliseconds} ms`, { host }));
       timer = setTimeout(late, Math.min(milliseconds, longestTimer));
     },
     end: () => {

@@ -26,13 +26,81 @@ export type ErrorCode =
   | 'STORE_ERROR'
   | 'CLOSED';
 
-/** What an error tells beside its code and message. */
+/**
+ * The kind of problem within its code, for programs that react to it. The set is closed in a release; minor releases may
+ * add kinds, and an error may have none.
+ *
+ * - `unreadable`: a file or directory of the configuration cannot be read at all, so nothing in it is wrong
+ * - `environment`: a variable of the environment is wrong, not a file
+ * - `platform`: no image for the requested platform (`platforms` and `suggestion` say what there is)
+ * - `invalid-platform`, `invalid-name`: the caller's own value is wrong
+ * - `limit`: a limit of this library was reached (`limit` names its option, if it has one); no host is to blame
+ * - `size-conflict`: an image gives one digest two sizes, so the image itself is wrong, whoever serves it
+ * - `invalid-document`: bytes with the right digest that are not the document they should be
+ * - `not-a-manifest`: a blob where a manifest was expected
+ * - `path`: there is no such path in an image
+ * - `layout-in-use`: another process is writing into the layout
+ */
+export type ErrorReason =
+  | 'unreadable'
+  | 'environment'
+  | 'platform'
+  | 'invalid-platform'
+  | 'invalid-name'
+  | 'limit'
+  | 'size-conflict'
+  | 'invalid-document'
+  | 'not-a-manifest'
+  | 'path'
+  | 'layout-in-use';
+
+/** One problem of a configuration, and where it is. */
+export interface ConfigProblem {
+  /** Path of the file or directory, as it was given. */
+  readonly file?: string | undefined;
+  /** Both counted from 1. */
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
+  /** Key path, as people write it: `registries["docker.io"].mirrors[0].url`. */
+  readonly key?: string | undefined;
+  /** What was found, and what was expected. */
+  readonly found: string;
+}
+
+/** A credential helper that failed. */
+export interface HelperFailure {
+  /** `docker-credential-` and the name that the configuration gives. */
+  readonly program: string;
+  /** What became of it, without anything that may hold a login. */
+  readonly found: string;
+  /** Whether there is no such program on PATH. */
+  readonly isMissing: boolean;
+}
+
+/** What an error reports beside its code and message. */
 export interface ErrorDetails {
-  /** Status of the answer, where there was one. */
+  /** What was attempted, as the message has it between "Cannot" and the colon: `read config file "hosts.toml"`. */
+  readonly attempted?: string | undefined;
+  /** What was found, as the message has it after the colon. */
+  readonly found?: string | undefined;
+  readonly reason?: ErrorReason | undefined;
+  /** The value that the error is about, not quoted or shortened: a reference, a digest, a path, a platform. Never a secret. */
+  readonly value?: string | undefined;
+  /** Name of the option whose limit was reached: `limits.pages`. */
+  readonly limit?: string | undefined;
+  /** Platforms that an index has images for, or the one of a single image. Empty: it has none. */
+  readonly platforms?: readonly string[] | undefined;
+  /** A platform that would do. */
+  readonly suggestion?: string | undefined;
+  /** The credential helper whose failure this is. */
+  readonly helper?: HelperFailure | undefined;
+  /** Every problem of a configuration, sorted by place. */
+  readonly problems?: readonly ConfigProblem[] | undefined;
+  /** Status of the response, if there was one. */
   readonly status?: number | undefined;
-  /** Codes of the answer's body, as the registry wrote them. */
+  /** Codes of the response's body, as the registry wrote them. */
   readonly registryErrors?: readonly string[] | undefined;
-  /** `host[:port]` that was asked. */
+  /** `host[:port]` that was contacted. */
   readonly host?: string | undefined;
   /** Every failed attempt, in the order they were made. */
   readonly attempts?: readonly Attempt[] | undefined;
@@ -48,6 +116,15 @@ const brand = Symbol.for('ocifetch.RegistryError');
 export class RegistryError extends Error {
   override readonly name = 'RegistryError';
   readonly code: ErrorCode;
+  readonly attempted: string | undefined;
+  readonly found: string | undefined;
+  readonly reason: ErrorReason | undefined;
+  readonly value: string | undefined;
+  readonly limit: string | undefined;
+  readonly platforms: readonly string[] | undefined;
+  readonly suggestion: string | undefined;
+  readonly helper: HelperFailure | undefined;
+  readonly problems: readonly ConfigProblem[];
   readonly status: number | undefined;
   readonly registryErrors: readonly string[];
   readonly host: string | undefined;
@@ -56,6 +133,15 @@ export class RegistryError extends Error {
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
+    this.attempted = details.attempted;
+    this.found = details.found;
+    this.reason = details.reason;
+    this.value = details.value;
+    this.limit = details.limit;
+    this.platforms = details.platforms;
+    this.suggestion = details.suggestion;
+    this.helper = details.helper;
+    this.problems = details.problems ?? [];
     this.status = details.status;
     this.registryErrors = details.registryErrors ?? [];
     this.host = details.host;
@@ -67,6 +153,30 @@ export class RegistryError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value;
   }
+}
+
+/**
+ * An error in the form that messages have, `Cannot <attempted>: <found>`, with both parts as fields, so that nobody has to
+ * read them out of the message.
+ */
+export const cannot = (
+  code: ErrorCode,
+  attempted: string,
+  found: string,
+  details: Omit<ErrorDetails, 'attempted' | 'found'> = {},
+): RegistryError => new RegistryError(code, `Cannot ${attempted}: ${found}`, { ...details, attempted, found });
+
+/**
+ * The same error with some of its facts replaced. The message stays, unless `attempted` or `found` is replaced: then it is
+ * made anew of both.
+ */
+export function restate(error: RegistryError, changes: ErrorDetails): RegistryError {
+  const { code, attempted, found, reason, value, limit, platforms, suggestion, helper, problems } = error;
+  const { status, registryErrors, host, attempts, cause } = error;
+  const words = { attempted, found, reason, value, limit, platforms, suggestion, helper, problems };
+  const details = { ...words, status, registryErrors, host, attempts, cause, ...changes };
+  const isReworded = changes.attempted !== undefined || changes.found !== undefined;
+  return new RegistryError(code, isReworded ? `Cannot ${details.attempted}: ${details.found}` : error.message, details);
 }
 
 /**
@@ -111,9 +221,10 @@ export function codeOfStatus(status: number): ErrorCode {
   return 'BAD_RESPONSE';
 }
 
-/** Any thrown value as a RegistryError: an abort keeps its reason as cause, the rest is told as `code`. */
-export function asRegistryError(thrown: unknown, code: ErrorCode, doing: string): RegistryError {
-  if (thrown instanceof RegistryError) return thrown;
-  const found = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
-  return new RegistryError(code, `${doing}: ${found}`, { cause: thrown });
-}
+/** The text of anything thrown, to be part of another message; programs read fields instead. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
+
+/** Any thrown value as a RegistryError: one is returned as it is, the rest becomes the cause of one with `code`. */
+export const asRegistryError = (thrown: unknown, code: ErrorCode, attempted: string): RegistryError =>
+  thrown instanceof RegistryError ? thrown : cannot(code, attempted, messageOf(thrown), { cause: thrown });

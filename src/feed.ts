@@ -1,4 +1,4 @@
-import { asRegistryError, RegistryError } from './errors.ts';
+import { asRegistryError, cannot, type RegistryError } from './errors.ts';
 import type { Body } from './source.ts';
 import { watchdog } from './watchdog.ts';
 
@@ -27,7 +27,7 @@ export interface BodyOptions {
 const finished: IteratorResult<Uint8Array, undefined> = { value: undefined, done: true };
 
 const aborted = (reason: unknown): RegistryError =>
-  asRegistryError(reason, 'ABORTED', 'Cannot go on reading a body, it was cancelled');
+  asRegistryError(reason, 'ABORTED', 'go on reading a body, it was cancelled');
 
 /**
  * A body over a feed, and the moment it ends. One that broke says so to each further read; one that was cancelled has
@@ -66,9 +66,7 @@ export function createBody(
     finish(aborted(reason ?? 'nobody wants it'));
     await stopFeed(reason);
   };
-  const watch = watchdog(idle, () =>
-    fail(new RegistryError('TIMEOUT', `Cannot read a body: no byte came in ${idle} ms`)),
-  );
+  const watch = watchdog(idle, () => fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`)));
   const waited = (coming: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> =>
     new Promise((resolve, reject) => {
       watch.begin();

@@ -64,7 +64,7 @@ const nodeConfigFiles = [
   'config/process-group',
 ];
 
-/** Why a file has more than 150 lines. More than 250 are not allowed at all. */
+/** Why a file has more than 300 lines. More than 400 are not allowed at all. */
 const longFiles: Readonly<Record<string, string>> = {};
 
 /** Why a function has more than 40 lines of its own, by `path:name`. */
@@ -224,15 +224,15 @@ test('only combine.ts asks one host after the other', () => {
   expect(found).toEqual([]);
 });
 
-test('a file has at most 150 lines, or 250 and a reason', () => {
+test('a file has at most 300 lines, or 400 and a reason', () => {
   const lengths = sources.map(({ name, text }) => ({
     name: `src/${name}.ts`,
     lines: text.trimEnd().split('\n').length,
   }));
   const found = lengths
-    .filter(({ name, lines }) => lines > (longFiles[name] ? 250 : 150))
+    .filter(({ name, lines }) => lines > (longFiles[name] ? 400 : 300))
     .map(({ name, lines }) => `${name} has ${lines} lines`);
-  const stale = Object.keys(longFiles).filter((name) => (lengths.find((one) => one.name === name)?.lines ?? 0) <= 150);
+  const stale = Object.keys(longFiles).filter((name) => (lengths.find((one) => one.name === name)?.lines ?? 0) <= 300);
   expect(found).toEqual([]);
   expect(stale, 'listed as long, but not long').toEqual([]);
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { bytesBody } from '../src/body.ts';
 import { askInTurn, combineErrors, failedBefore, firstOf, only, orElse, under } from '../src/combine.ts';
 import { type Attempt, printable } from '../src/endpoint.ts';
-import { type ErrorCode, RegistryError } from '../src/errors.ts';
+import { cannot, type ErrorCode, RegistryError } from '../src/errors.ts';
 import type { Repository } from '../src/oci/reference.ts';
 import type { CallOptions, FetchOptions, Source } from '../src/source.ts';
 import { endpointOf, failsWith, failureOf, textOf } from './support/http.ts';
@@ -206,8 +206,8 @@ test('when both of orElse fail, both are told; NOT_FOUND only where both say so'
 });
 
 test('a message is bounded, and says what was attempted once', () => {
-  const doing = 'Cannot resolve "1.9"';
-  const errors = ['a', 'b'].map((host) => new RegistryError('NOT_FOUND', `${doing}: not at ${host}`));
+  const doing = 'resolve "1.9"';
+  const errors = ['a', 'b'].map((host) => cannot('NOT_FOUND', doing, `not at ${host}`));
   expect(combineErrors(doing, errors).message).toBe('Cannot resolve "1.9": not at a; not at b');
   const many = Array.from({ length: 500 }, (_, index) => new RegistryError('TIMEOUT', `host ${index} said nothing`));
   const { message } = combineErrors(doing, many);
@@ -278,7 +278,7 @@ test('NOT_FOUND only where every one says so', () => {
     expect(combineErrors('it', errors).code).toBe(code);
   }
   const missing = [new RegistryError('NOT_FOUND', 'a'), new RegistryError('NOT_FOUND', 'b')];
-  expect(combineErrors('it', missing)).toEqual(failsWith('NOT_FOUND', { message: 'it: a; b' }));
+  expect(combineErrors('it', missing)).toEqual(failsWith('NOT_FOUND', { message: 'Cannot it: a; b' }));
 });
 
 test('places of any kind are asked in turn, and what failed before the answer is told', async () => {
@@ -293,14 +293,14 @@ test('places of any kind are asked in turn, and what failed before the answer is
   });
   const places = [place('a', 'NOT_FOUND'), place('bb', 'DENIED'), place('ccc')];
   const ask = (one: (typeof places)[number], options: CallOptions): Promise<number> => one.count(options);
-  const { answer, failed } = await askInTurn({ doing: 'Cannot count', places, ask });
+  const { answer, failed } = await askInTurn({ attempted: 'count', places, ask });
   expect([answer, failed.map(({ from, error }) => `${from} ${error.code}`)]).toEqual([3, ['a NOT_FOUND', 'bb DENIED']]);
   expect(log).toEqual(['a true', 'bb true', 'ccc false']);
-  const all = askInTurn({ doing: 'Cannot count', places: places.slice(0, 2), ask });
+  const all = askInTurn({ attempted: 'count', places: places.slice(0, 2), ask });
   expect(await failureOf(all)).toEqual(
     failsWith('DENIED', { message: 'Cannot count: a says NOT_FOUND; bb says DENIED' }),
   );
-  const none = askInTurn({ doing: 'Cannot count', places: [], ask });
+  const none = askInTurn({ attempted: 'count', places: [], ask });
   expect(await failureOf(none)).toEqual(failsWith('NO_HOSTS'));
 });
 

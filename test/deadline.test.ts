@@ -36,9 +36,9 @@ test('an error of ours that is given as reason stays as it is', () => {
 
 test('it fires with TIMEOUT after its limit, the last one that was set', () => {
   const limit = deadline();
-  limit.limit(100, 'Cannot wait');
+  limit.limit(100, 'wait');
   vi.advanceTimersByTime(99);
-  limit.limit(100, 'Cannot do it');
+  limit.limit(100, 'do it');
   vi.advanceTimersByTime(99);
   expect(limit.signal.aborted).toBe(false);
   vi.advanceTimersByTime(1);

@@ -74,8 +74,8 @@ test('an error of another copy of the package is one, other errors are not', () 
 
 test('what was thrown becomes a RegistryError that keeps it as cause; one that is stays itself', () => {
   const thrown = new TypeError('fetch failed');
-  const error = asRegistryError(thrown, 'UNAVAILABLE', 'Cannot reach "x"');
+  const error = asRegistryError(thrown, 'UNAVAILABLE', 'reach "x"');
   expect(error).toMatchObject({ code: 'UNAVAILABLE', message: 'Cannot reach "x": fetch failed', cause: thrown });
-  expect(asRegistryError('text', 'TIMEOUT', 'Cannot').message).toBe('Cannot: text');
+  expect(asRegistryError('text', 'TIMEOUT', 'do it').message).toBe('Cannot do it: text');
   expect(asRegistryError(error, 'TIMEOUT', 'again')).toBe(error);
 });

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 
 /** Findings that every implementation words the same. */
 export const truncated = 'unexpected end of input';
@@ -6,7 +6,7 @@ export const withoutDictionary = 'needs a dictionary';
 
 /** The error for input that is not what its encoding says: `Cannot decode gzip: …`. */
 export function damaged(coding: string, found: string, cause?: unknown): RegistryError {
-  return new RegistryError('DECODE_ERROR', `Cannot decode ${coding}: ${found}`, { cause });
+  return cannot('DECODE_ERROR', `decode ${coding}`, found, { cause });
 }
 
 /** Counts bytes against a limit, so that a bomb is refused before it is unpacked. */
@@ -23,7 +23,7 @@ export function createAllowance(coding: string, limit = Number.POSITIVE_INFINITY
   let left = limit;
   const expect = (bytes: number): void => {
     if (bytes <= left) return;
-    throw new RegistryError('TOO_LARGE', `Cannot decode ${coding}: more than ${limit} bytes`);
+    throw cannot('TOO_LARGE', `decode ${coding}`, `more than ${limit} bytes`);
   };
   return {
     get left() {

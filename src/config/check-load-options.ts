@@ -17,4 +17,4 @@ const checks: Readonly<Record<keyof LoadConfigOptions, Check>> = {
 };
 
 /** Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them. */
-export const checkLoadOptions = (options: unknown): void => checkOptions('Cannot load config', options, checks);
+export const checkLoadOptions = (options: unknown): void => checkOptions('load config', options, checks);

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { normalizeKey } from './host.ts';
 import type { Config } from './model.ts';
 import { problemsOf } from './problems.ts';
@@ -17,7 +17,7 @@ export function parseConfig(value: unknown, where = 'config'): Config {
     const [first, ...others] = problems;
     const told =
       others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-    throw new RegistryError('INVALID_CONFIG', `Cannot use ${where}: ${told}`);
+    throw cannot('INVALID_CONFIG', `use ${where}`, told ?? '');
   }
   const { registries, credentials, ...rest } = parsed.data;
   return {

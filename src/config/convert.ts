@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { pathText } from '../oci/issue.ts';
 import type { Config, OriginConfig } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
@@ -66,7 +66,7 @@ function checkText(value: unknown, path: PropertyKey[] = []): void {
     }
   } else if (typeof value === 'string' && !isWellFormed(value)) {
     const place = pathText(path) || 'config';
-    throw new RegistryError('INVALID_CONFIG', `Cannot write ${place}: half a character in it (a lone surrogate)`);
+    throw cannot('INVALID_CONFIG', `write ${place}`, 'half a character in it (a lone surrogate)');
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { quote } from '../oci/quote.ts';
 import { findProgram } from './find-program.ts';
@@ -32,33 +32,33 @@ export async function askHelper(
   }: { readonly timeout?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Login | undefined> {
   const program = `docker-credential-${name}`;
-  const doing = `Cannot get the login of ${quote(server)} from credential helper ${quote(program)}`;
+  const attempted = `get the login of ${quote(server)} from credential helper ${quote(program)}`;
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
-    throw new RegistryError('INVALID_CONFIG', `${doing}: its name is not made of letters, digits, ".", "_" and "-"`);
+    throw cannot('INVALID_CONFIG', attempted, 'its name is not made of letters, digits, ".", "_" and "-"');
   }
   const found = await findProgram(program);
   signal?.throwIfAborted();
-  if ('fault' in found) throw new RegistryError('INVALID_CONFIG', `${doing}: ${found.fault}`);
+  if ('fault' in found) throw cannot('INVALID_CONFIG', attempted, found.fault);
   const { file } = found;
-  const output = await run(file, server, { doing, timeout, signal });
+  const output = await run(file, server, { attempted, timeout, signal });
   if (output.status !== 'exit status 0') {
     if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
-    throw new RegistryError('UNAUTHORIZED', `${doing}: ${output.status}, ${words(output)}`);
+    throw cannot('UNAUTHORIZED', attempted, `${output.status}, ${words(output)}`);
   }
   const login = parseAnswer(output.stdout);
   if (login === 'unreadable') {
-    throw new RegistryError('UNAUTHORIZED', `${doing}: its answer is not an object with Username and Secret`);
+    throw cannot('UNAUTHORIZED', attempted, 'its answer is not an object with Username and Secret');
   }
   return login;
 }
 
 interface Run {
-  readonly doing: string;
+  readonly attempted: string;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
 }
 
-function run(file: string, server: string, { doing, timeout, signal }: Run): Promise<Output> {
+function run(file: string, server: string, { attempted, timeout, signal }: Run): Promise<Output> {
   return new Promise((resolve, reject) => {
     const isGroup = !hasTerminal();
     const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true, detached: isGroup });
@@ -73,8 +73,7 @@ function run(file: string, server: string, { doing, timeout, signal }: Run): Pro
       killChild(child, isGroup);
     };
     const abort = (): void => stop(signal?.reason);
-    const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void =>
-      stop(new RegistryError(code, `${doing}: ${found}`));
+    const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void => stop(cannot(code, attempted, found));
     const timer = setTimeout(() => failed('TIMEOUT', `no answer in ${timeout} ms`), Math.min(timeout, 2 ** 31 - 1));
     signal?.addEventListener('abort', abort, { once: true });
     const tooLong = (): void => failed('UNAUTHORIZED', `its output is longer than ${longestOutput} bytes`);

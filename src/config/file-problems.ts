@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { Position, TellFault } from './document.ts';
 import { longestText } from './document.ts';
@@ -19,12 +19,12 @@ function problemsError(kind: string, path: string, problems: readonly string[], 
     problems.length === 1
       ? problems[0]
       : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-  return new RegistryError('INVALID_CONFIG', `Cannot use config ${kind} ${quote(path)}: ${told}`, { cause });
+  return cannot('INVALID_CONFIG', `use config ${kind} ${quote(path)}`, told ?? '', { cause });
 }
 
 /** `INVALID_CONFIG` for a file or directory that cannot be read at all. */
 export const unreadable = (path: string, found: string, kind = 'file', cause?: unknown): RegistryError =>
-  new RegistryError('INVALID_CONFIG', `Cannot read config ${kind} ${quote(path)}: ${found}`, { cause });
+  cannot('INVALID_CONFIG', `read config ${kind} ${quote(path)}`, found, { cause });
 
 /** For readers that tell of no other fault beside it. */
 export const refuse =

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { proxyFault, proxyFromEnvironment } from '../proxy.ts';
 import { checkLoadOptions } from './check-load-options.ts';
 import { allFiles } from './file-problems.ts';
@@ -42,7 +42,7 @@ function proxiesOf(environment: Environment): FileRead {
   for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
     const fault = url === undefined ? undefined : proxyFault(url);
     if (fault === undefined) continue;
-    throw new RegistryError('INVALID_CONFIG', `Cannot use the environment's ${name}: ${fault}`);
+    throw cannot('INVALID_CONFIG', `use the environment's ${name}`, fault);
   }
   const proxy = { ...(http && { http }), ...(https && { https }), ...(others && { all: others }), ...rest };
   return { config: { proxy }, warnings: [] };

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { nameFault } from '../oci/reference.ts';
 
@@ -37,9 +37,10 @@ export function compileRewrites(rules: readonly RewriteRule[], where: string): R
 export function checkRewritten(name: string, rule: RewriteRule, from: string): void {
   const fault = nameFault(name);
   if (fault === undefined) return;
-  throw new RegistryError(
+  throw cannot(
     'INVALID_REWRITE',
-    `Cannot rewrite ${quote(from)} by ${quote(rule.pattern)} to ${quote(rule.replacement)}: ${quote(name)}, ${fault}`,
+    `rewrite ${quote(from)} by ${quote(rule.pattern)} to ${quote(rule.replacement)}`,
+    `${quote(name)}, ${fault}`,
   );
 }
 
@@ -63,7 +64,7 @@ type Template = readonly (string | number)[];
 function compileRule(rule: RewriteRule, where: string) {
   const fault = patternFault(rule.pattern);
   if (fault !== undefined) {
-    throw new RegistryError('INVALID_CONFIG', `Cannot compile ${where}, pattern ${quote(rule.pattern)}: ${fault}`);
+    throw cannot('INVALID_CONFIG', `compile ${where}, pattern ${quote(rule.pattern)}`, fault);
   }
   const pattern = RE2JS.compile(rule.pattern);
   const { template, unknown } = compileTemplate(rule.replacement, pattern);

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { ShortNames } from './model.ts';
 
@@ -15,7 +15,7 @@ export function expandShortName(reference: string, { aliases = {}, search }: Sho
   if (!search || search.length === 0) return reference;
   if (search.length > 1) {
     const found = `it has no registry, and ${search.length} are searched (${search.join(', ')}): name one`;
-    throw new RegistryError('INVALID_REFERENCE', `Cannot parse reference ${quote(reference)}: ${found}`);
+    throw cannot('INVALID_REFERENCE', `parse reference ${quote(reference)}`, found);
   }
   return `${search[0]}/${name}${suffix}`;
 }

@@ -33,7 +33,7 @@ export async function untilRight<T>({ digest, size }: Descriptor, read: (one: Tr
       const isLong = except.length > refused;
       const isWrong = error.code === 'DIGEST_MISMATCH' && one.served.size > 0;
       if (one.end < size || !(isLong || isWrong) || errors.length > mostRestarts) {
-        throw combineErrors(`Cannot read "${digest}"`, errors);
+        throw combineErrors(`read "${digest}"`, errors, { value: digest });
       }
       if (isWrong && one.served.size === 1) except.push(...one.served);
     }

@@ -1,5 +1,5 @@
 import { type Attempt, type Endpoint, printable, redactUrl } from '../endpoint.ts';
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { asRegistryError, messageOf, type RegistryError, restate } from '../errors.ts';
 import type { Fetched } from '../source.ts';
 
 /** What was asked: of whom, and how. */
@@ -13,7 +13,7 @@ export interface Asked {
 
 /** The record of an attempt, when it is over. */
 export function recordOf(asked: Asked, bytes: number, error?: unknown): Attempt {
-  const failure = error === undefined ? undefined : asRegistryError(error, 'UNAVAILABLE', 'The attempt failed');
+  const failure = error === undefined ? undefined : asRegistryError(error, 'UNAVAILABLE', 'make the attempt');
   return {
     ...printable(asked.endpoint),
     host: new URL(asked.endpoint.url).host,
@@ -24,21 +24,19 @@ export function recordOf(asked: Asked, bytes: number, error?: unknown): Attempt 
     ...(failure && failure.registryErrors.length > 0 && { registryErrors: failure.registryErrors }),
     duration: performance.now() - asked.started,
     bytes,
-    ...(failure && { message: failure.message }),
+    ...(failure && { message: messageOf(failure) }),
   };
 }
 
 /** The error as its user sees it: with the host that was asked and the record of the attempt. */
 export function withAttempt(thrown: unknown, asked: Asked, bytes: number): RegistryError {
-  const error = asRegistryError(thrown, 'UNAVAILABLE', `Cannot read "${redactUrl(asked.url)}"`);
+  const error = asRegistryError(thrown, 'UNAVAILABLE', `read "${redactUrl(asked.url)}"`);
   if (error.attempts.length > 0) return error;
-  const { code, message, status, registryErrors } = error;
   const record = recordOf(asked, bytes, error);
   const { host } = record;
-  const told = message.includes(host) ? message : `${message} (${host})`;
-  return new RegistryError(code, told, {
-    status,
-    registryErrors,
+  const found = error.host === undefined && error.found !== undefined ? `${error.found} (${host})` : undefined;
+  return restate(error, {
+    ...(found !== undefined && { found }),
     host,
     attempts: [record],
     cause: error.cause ?? thrown,

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { Cursor } from './cursor.ts';
 import { Readings, type ReadingsOptions } from './readings.ts';
@@ -92,7 +92,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async bytes({ limit = this.size }: BytesOptions = {}): Promise<Uint8Array> {
     if (this.size > limit) {
       const found = `${this.size} bytes, at most ${limit}`;
-      throw new RegistryError('TOO_LARGE', `Cannot take "${this.descriptor.digest}": ${found}`);
+      throw cannot('TOO_LARGE', `take "${this.descriptor.digest}"`, found, { value: this.descriptor.digest });
     }
     return readWhole(this.descriptor, this.#readings);
   }
@@ -108,7 +108,10 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new RegistryError('BAD_RESPONSE', `Cannot parse "${this.descriptor.digest}": not JSON`, { cause });
+      throw cannot('BAD_RESPONSE', `parse "${this.descriptor.digest}"`, 'not JSON', {
+        value: this.descriptor.digest,
+        cause,
+      });
     }
   }
 

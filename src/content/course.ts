@@ -53,7 +53,7 @@ export function isMendable(reading: Reading, course: Course, thrown: unknown, by
   const { failures, from = '' } = course;
   const error = course.asked
     ? withAttempt(thrown, course.asked, bytes)
-    : asRegistryError(thrown, 'UNAVAILABLE', `Cannot read "${descriptor.digest}"`);
+    : asRegistryError(thrown, 'UNAVAILABLE', `read "${descriptor.digest}"`);
   if (signal.aborted) throw interrupted(reading, course, error);
   const isEnd = course.offset === range.end && range.end > 0;
   const isLost = error.code === 'TOO_LARGE' && bytes > 0 && !reading.isHashed;
@@ -139,7 +139,7 @@ export function tellProgress({ descriptor, emit }: Reading, course: Course, ever
 }
 
 const failure = ({ digest }: Descriptor, failures: Failures): RegistryError =>
-  failures.combined(`Cannot read "${digest}"`);
+  failures.combined(`read "${digest}"`, digest);
 
 /** Why the reading was ended, with what was tried until then. */
 const interrupted = ({ signal }: Reading, { failures }: Course, thrown: unknown): RegistryError =>

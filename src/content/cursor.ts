@@ -1,6 +1,6 @@
 import { join } from '../body.ts';
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';
 import { type Hash, hashOf } from './hash.ts';
@@ -85,7 +85,7 @@ export class Cursor {
     if (rest) return rest;
     const { digest } = this.#descriptor;
     if (this.#toldEnd) {
-      throw new RegistryError('CLOSED', `Cannot read "${digest}": it was read to its end; seek to read again`);
+      throw cannot('CLOSED', `read "${digest}"`, 'it was read to its end; seek to read again', { value: digest });
     }
     if (!this.#reader) {
       if (this.position === 0) this.#hash = hashOf(this.#descriptor);

@@ -8,7 +8,7 @@ export interface Failures {
   /** Those that are remembered, in their order. */
   all(): readonly RegistryError[];
   /** One error that tells of all, the number of those forgotten, too. */
-  combined(doing: string): RegistryError;
+  combined(attempted: string, value?: string): RegistryError;
 }
 
 /** Remembers `most` failures at each end, and of those between the one that got furthest, if it got further than all others. */
@@ -37,6 +37,7 @@ export function createFailures(most = 5): Failures {
       if (dropped) between = between ? furthestOf([between, dropped]) : dropped;
     },
     all,
-    combined: (doing) => combineErrors(doing, all(), forgotten > 0 ? `; and ${forgotten} more failures` : ''),
+    combined: (attempted, value) =>
+      combineErrors(attempted, all(), { value, leftOut: forgotten > 0 ? `; and ${forgotten} more failures` : '' }),
   };
 }

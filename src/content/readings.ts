@@ -1,5 +1,5 @@
 import { type Deadline, deadline } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange, type Range } from '../oci/range.ts';
@@ -83,7 +83,7 @@ export class Readings {
       isHashed: hashed !== undefined,
       begin: () => {
         this.verified = false;
-        if (operation !== undefined) limit.limit(operation, `Cannot read "${descriptor.digest}"`);
+        if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`);
       },
       take: (chunk, from) => {
         this.from = from;
@@ -125,7 +125,7 @@ export class Readings {
   }
 
   #closedError(): RegistryError {
-    return new RegistryError('CLOSED', `Cannot read "${this.#options.descriptor.digest}": the content was closed`);
+    return cannot('CLOSED', `read "${this.#options.descriptor.digest}"`, 'the content was closed');
   }
 
   #verify(hash: Hash | undefined): void {
@@ -138,8 +138,11 @@ export class Readings {
     if (found !== digest) {
       liars.remember(digest, hash.served);
       const hosts = [...hash.served].join(', ');
-      const message = `Cannot verify "${digest}": the bytes of ${hosts} have digest ${found}`;
-      throw new RegistryError('DIGEST_MISMATCH', message);
+      const host = [...hash.served].at(-1);
+      throw cannot('DIGEST_MISMATCH', `verify "${digest}"`, `the bytes of ${hosts} have digest ${found}`, {
+        value: digest,
+        host,
+      });
     }
     this.verified = true;
     emit({ type: 'verified', digest, size, from: this.from ?? '' });

@@ -1,5 +1,5 @@
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import { begin, complete, isMendable, open, tellProgress } from './course.ts';
@@ -45,9 +45,9 @@ export async function* resume(reading: Reading): AsyncGenerator<Uint8Array, void
 
 function tooLarge({ digest, size }: Descriptor, range: ClosedRange): RegistryError {
   const expected = range.end === size ? `${size} bytes` : `bytes ${range.start}-${range.end - 1}`;
-  return new RegistryError('TOO_LARGE', `Cannot read "${digest}": the host sent more than its ${expected}`);
+  return cannot('TOO_LARGE', `read "${digest}"`, `the host sent more than its ${expected}`, { value: digest });
 }
 
 function unexpectedEnd({ digest, size }: Descriptor, offset: number): RegistryError {
-  return new RegistryError('UNEXPECTED_END', `Cannot read "${digest}": it ended after ${offset} of ${size} bytes`);
+  return cannot('UNEXPECTED_END', `read "${digest}"`, `it ended after ${offset} of ${size} bytes`, { value: digest });
 }

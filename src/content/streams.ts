@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import type { Reader } from './readings.ts';
 
@@ -20,7 +20,7 @@ export function webStream({ chunks, stop }: Reader): ReadableStream<Uint8Array> 
 /** A reading as a Node stream; `UNSUPPORTED` where the runtime has none. */
 export function nodeStream(open: () => Reader): import('node:stream').Readable {
   const streams = builtin('node:stream');
-  if (!streams) throw new RegistryError('UNSUPPORTED', 'Cannot make a Node stream: this runtime has none');
+  if (!streams) throw cannot('UNSUPPORTED', 'make a Node stream', 'this runtime has none');
   const { chunks, stop } = open();
   return new streams.Readable({
     read(): void {

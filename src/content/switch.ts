@@ -1,5 +1,6 @@
 import { failedBefore } from '../combine.ts';
 import type { RegistryError } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';
@@ -25,5 +26,12 @@ export function tellSwitch({ emit, target, fetched, after }: Opening): void {
   if (from === undefined || from === to) return;
   const error = after?.from === undefined ? failed?.error : after.failures.last;
   const { digest } = target;
-  emit({ type: 'switch', digest, offset: after?.offset ?? 0, from, to, reason: error?.message ?? '' });
+  emit({
+    type: 'switch',
+    digest,
+    offset: after?.offset ?? 0,
+    from,
+    to,
+    reason: error === undefined ? '' : messageOf(error),
+  });
 }

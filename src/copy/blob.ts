@@ -79,4 +79,4 @@ async function pushRead(descriptor: Descriptor, work: Work, { one, fault }: Prog
 }
 
 const storeError = ({ digest }: Descriptor, thrown: unknown): RegistryError =>
-  asRegistryError(thrown, 'STORE_ERROR', `Cannot store "${digest}"`);
+  asRegistryError(thrown, 'STORE_ERROR', `store "${digest}"`);

@@ -12,8 +12,7 @@ const common: Readonly<Record<keyof Omit<CopyOptions, 'onEvent'>, Check>> = {
 
 /** Refuses options of a copy that are none: `INVALID_CONFIG`. */
 export const checkCopyOptions = (options: unknown): void =>
-  checkOptions('Cannot copy', options, { ...common, onEvent: listener });
+  checkOptions('copy', options, { ...common, onEvent: listener });
 
 /** Refuses options of a pull that are none: `INVALID_CONFIG`. */
-export const checkPullOptions = (options: unknown): void =>
-  checkOptions('Cannot pull', options, { to: anything, ...common });
+export const checkPullOptions = (options: unknown): void => checkOptions('pull', options, { to: anything, ...common });

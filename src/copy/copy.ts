@@ -1,7 +1,7 @@
 import { createLiars } from '../content/liars.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { deadline } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { createEmit } from '../events.ts';
 import { checkName } from '../oci/content-name.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -90,10 +90,7 @@ function roleOf({ mediaType }: Descriptor): string {
 
 function concurrencyOf({ concurrency = 4 }: CopyOptions): number {
   if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
-  throw new RegistryError(
-    'INVALID_CONFIG',
-    `Cannot copy ${quote(concurrency)} contents at a time: not a number from 1 on`,
-  );
+  throw cannot('INVALID_CONFIG', `copy ${quote(concurrency)} contents at a time`, 'not a number from 1 on');
 }
 
 /** The name that is asked for: one that a layout takes, before anything is read for it. */

@@ -1,6 +1,6 @@
 import { Content } from '../content/content.ts';
 import { createLiars } from '../content/liars.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Index, type Manifest, parseDocument } from '../oci/manifest.ts';
 import { kindOf } from '../oci/media-type.ts';
@@ -41,7 +41,7 @@ export function createDocuments(work: Work): Documents {
     seen.bytes += descriptor.size;
     if (seen.manifests > most.manifests || seen.bytes > most.bytes) {
       const found = `more than ${most.manifests}, or than ${most.bytes} bytes of them`;
-      throw new RegistryError('TOO_LARGE', `Cannot copy so many manifests: ${found}`);
+      throw cannot('TOO_LARGE', 'copy so many manifests', found);
     }
     const found = await readSmall(descriptor, work);
     return { descriptor, ...found, document: parseDocument(found.bytes, descriptor.mediaType) };
@@ -107,5 +107,5 @@ async function readStored(descriptor: Descriptor, work: Work): Promise<Uint8Arra
 async function mustBeRight(descriptor: Descriptor, work: Work): Promise<void> {
   if (await readStored(descriptor, work)) return;
   const found = 'the store has other bytes under its digest, and keeps them: remove it there, and copy again';
-  throw new RegistryError('STORE_ERROR', `Cannot store "${descriptor.digest}": ${found}`);
+  throw cannot('STORE_ERROR', `store "${descriptor.digest}"`, found, { value: descriptor.digest });
 }

@@ -1,6 +1,6 @@
 import { withAttemptsOf } from '../combine.ts';
 import { abortError, type Deadline } from '../deadline.ts';
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { asRegistryError, messageOf, type RegistryError, restate } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { Part } from './walk.ts';
 
@@ -30,13 +30,11 @@ export function ending(limit: Deadline, { label, signals, failures }: Ending) {
 
 /** `Cannot copy "app": layer 3 of 40 "sha256:…": …`, with all that the failure told. */
 function failureOf(thrown: unknown, label: string, part: Part | undefined): RegistryError {
-  const doing = `Cannot copy ${quote(label)}`;
-  const cause = asRegistryError(thrown, 'STORE_ERROR', 'Cannot use the store');
-  const isTold = cause.message.startsWith(doing) || cause.message.startsWith('Cannot choose ');
-  if (isTold || cause.code === 'ABORTED') return cause;
-  const { code, message, status, registryErrors, host, attempts } = cause;
+  const attempted = `copy ${quote(label)}`;
+  const cause = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
+  if (cause.attempted === attempted || cause.reason === 'platform' || cause.code === 'ABORTED') return cause;
   const which = part ? `${part.role} "${part.descriptor.digest}": ` : '';
-  const again = part ? new RegExp(`^Cannot [a-z]+ "${part.descriptor.digest}": `) : /^$/;
-  const told = `${doing}: ${which}${message.replace(again, '')}`;
-  return new RegistryError(code, told, { status, registryErrors, host, attempts, cause });
+  const isOfPart = part !== undefined && cause.value === part.descriptor.digest;
+  const told = isOfPart ? (cause.found ?? '') : messageOf(cause);
+  return restate(cause, { attempted, found: which + told, cause });
 }

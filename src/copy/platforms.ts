@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { machinePlatform } from '../oci/machine.ts';
 import type { Manifest } from '../oci/manifest.ts';
@@ -12,7 +12,7 @@ import type { PlatformChoice } from './options.ts';
 export function wantedPlatforms(choice: PlatformChoice = machinePlatform()): 'all' | readonly Platform[] {
   if (choice === 'all') return choice;
   const list: readonly unknown[] = Array.isArray(choice) ? choice : [choice];
-  if (list.length === 0) throw new RegistryError('INVALID_REFERENCE', 'Cannot choose a platform: the list is empty');
+  if (list.length === 0) throw cannot('INVALID_REFERENCE', 'choose a platform', 'the list is empty');
   return list.map(platformOf);
 }
 
@@ -34,7 +34,7 @@ export function checkConfig(
   try {
     found = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot read config "${config.digest}": not JSON`, { cause });
+    throw cannot('BAD_RESPONSE', `read config "${config.digest}"`, 'not JSON', { cause });
   }
   const parsed = platformSchema.safeParse(found);
   if (!parsed.success || parsed.data.os === '' || wanted.some((one) => matchesPlatform(one, parsed.data))) return;

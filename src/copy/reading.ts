@@ -42,7 +42,7 @@ export function openReading(
   });
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
   const begin = (): void => {
-    if (operation !== undefined) limit.limit(operation, `Cannot read "${digest}"`);
+    if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
   };
   const open = (offset: number): Chunks => {
     const served = new Set<string>();

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Work } from './work.ts';
@@ -12,7 +12,7 @@ export function noteSizes({ sizes }: Pick<Work, 'sizes'>, by: Descriptor, named:
     const other = sizes.get(digest) ?? size;
     if (other !== size) {
       const found = `"${digest}" has ${size} bytes by one descriptor, and ${other} by another`;
-      throw new RegistryError('BAD_RESPONSE', `Cannot copy "${by.digest}": ${found}`);
+      throw cannot('BAD_RESPONSE', `copy "${by.digest}"`, found, { value: by.digest });
     }
     sizes.set(digest, size);
   }

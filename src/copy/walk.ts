@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { mostDepth } from '../oci/find-image.ts';
 import { kindOf } from '../oci/media-type.ts';
@@ -84,15 +84,17 @@ export async function walk(root: Part, options: WalkOptions): Promise<readonly D
 /** Digests allow no circle; one that somebody made must not be waited for. */
 function refuseEndless(here: Above, children: readonly Part[], visited: number): void {
   if (here.depth > mostDepth) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot copy "${here.digest}": nested more than ${mostDepth} deep`);
+    throw cannot('BAD_RESPONSE', `copy "${here.digest}"`, `nested more than ${mostDepth} deep`, { value: here.digest });
   }
   if (visited + children.length > mostContents) {
-    throw new RegistryError('TOO_LARGE', `Cannot copy "${here.digest}": with it more than ${mostContents} contents`);
+    throw cannot('TOO_LARGE', `copy "${here.digest}"`, `with it more than ${mostContents} contents`, {
+      value: here.digest,
+    });
   }
   const digests = new Set(children.map(({ descriptor }) => descriptor.digest as string));
   for (let one: Above | undefined = here; one; one = one.above) {
     if (digests.has(one.digest)) {
-      throw new RegistryError('BAD_RESPONSE', `Cannot copy "${one.digest}": it is a part of itself`);
+      throw cannot('BAD_RESPONSE', `copy "${one.digest}"`, 'it is a part of itself', { value: one.digest });
     }
   }
 }

@@ -45,7 +45,7 @@ export async function findStored({ to, signal }: Work, { digest, size }: Descrip
     const found = await to.resolve(digest, { signal });
     return found.size === size ? found : undefined;
   } catch (thrown) {
-    const error = asRegistryError(thrown, 'STORE_ERROR', `Cannot look for "${digest}"`);
+    const error = asRegistryError(thrown, 'STORE_ERROR', `look for "${digest}"`);
     if (error.code === 'NOT_FOUND') return undefined;
     throw error;
   }

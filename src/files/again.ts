@@ -1,5 +1,5 @@
 import type { Content } from '../content/content.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { BareEntry } from './entry.ts';
 
@@ -46,7 +46,8 @@ export function puts({ path, type }: BareEntry, other: BareEntry): boolean {
 
 /** The error of a layer whose first entry of a path was read, though the last is what counts. */
 export const comesAgain = ({ descriptor: { digest } }: Content, path: string): RegistryError =>
-  new RegistryError(
+  cannot(
     'BAD_RESPONSE',
-    `Cannot read ${quote(path)} in layer ${quote(digest)}: the path comes again in it, and the last one counts`,
+    `read ${quote(path)} in layer ${quote(digest)}`,
+    'the path comes again in it, and the last one counts',
   );

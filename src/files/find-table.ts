@@ -1,7 +1,7 @@
 import { readAll } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content } from '../content/content.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { algorithmOf, digestOf, isDigest } from '../oci/digest.ts';
 import { quote } from '../oci/quote.ts';
 import { storedBytes } from './layer-bytes.ts';
@@ -120,7 +120,7 @@ function verify(layer: Content, bytes: Uint8Array, digest: string | undefined): 
   if (found === digest) return;
   const { digest: name } = layer.descriptor;
   const message = `its table of contents has digest ${found} instead of ${digest}`;
-  throw new RegistryError('DIGEST_MISMATCH', `Cannot read layer ${quote(name)}: ${message}`);
+  throw cannot('DIGEST_MISMATCH', `read layer ${quote(name)}`, message);
 }
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -1,6 +1,6 @@
 import type { Content } from '../content/content.ts';
 import { deadline } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
 import { nothingAsked } from './again.ts';
@@ -61,14 +61,14 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   const closing = new AbortController();
   const where = `image ${quote(descriptor.digest)}`;
   const missing = (path: string, link?: FileEntry): RegistryError => {
-    const doing = `Cannot find ${quote(path)} in ${where}`;
-    if (link) return new RegistryError('NOT_FOUND', `${doing}: ${leadsNowhere(link, cleanPath(path))}`);
+    const attempted = `find ${quote(path)} in ${where}`;
+    if (link) return cannot('NOT_FOUND', attempted, leadsNowhere(link, cleanPath(path)));
     const nearest = createNearestPath(cleanPath(path));
     for (const entry of listTree(layers.known, [])) nearest.see(entry.path);
-    return new RegistryError('NOT_FOUND', `${doing}: not there${nearest.hint}`);
+    return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`);
   };
   const close = async (): Promise<void> => {
-    closing.abort(new RegistryError('CLOSED', `Cannot read the files of ${where}: they were closed`));
+    closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));
     await Promise.all(contents.map((content) => content.close()));
   };
   async function* list(path = '', { signal }: { readonly signal?: AbortSignal | undefined } = {}) {

@@ -2,7 +2,7 @@ import { join } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import { bareMediaType } from '../oci/media-type.ts';
 import { quote } from '../oci/quote.ts';
 
@@ -18,18 +18,21 @@ const beginnings: readonly (readonly [packing: string, beginning: readonly (numb
 
 /** The error of a layer that is not what it should be. */
 export const damagedLayer = (layer: Content, found: string, cause?: unknown): RegistryError =>
-  new RegistryError('DECODE_ERROR', `Cannot read layer ${quote(layer.descriptor.digest)}: ${found}`, { cause });
+  cannot('DECODE_ERROR', `read layer ${quote(layer.descriptor.digest)}`, found, {
+    value: layer.descriptor.digest,
+    cause,
+  });
 
 /** Media types of layers that registries need not have, as their licence does not allow everybody to hand them on. */
 const nonDistributable = /\.(?:foreign|nondistributable)\./;
 
 /** The error of a layer that is not there, which says so where that is no fault of the registry. */
-function missingLayer(error: unknown, { descriptor: { mediaType } }: Content): unknown {
+function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Content): unknown {
   const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
   if (!isMissing || !nonDistributable.test(bareMediaType(mediaType))) return error;
-  const { code, message, status, registryErrors, host, attempts } = error;
-  const found = `${message}; it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
-  return new RegistryError(code, found, { status, registryErrors, host, attempts, cause: error });
+  const why = `it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
+  const { attempted = `read layer ${quote(digest)}`, found = messageOf(error) } = error;
+  return restate(error, { attempted, found: `${found}; ${why}`, cause: error });
 }
 
 /** Media types of archives; those of artifacts may be anything. */
@@ -38,9 +41,9 @@ const isOfArchive = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(
 /** The error of a layer whose bytes are no archive: `UNSUPPORTED` where its media type does not say that it is one. */
 export function noArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {
   const { digest, mediaType } = descriptor;
-  const doing = `Cannot read layer ${quote(digest)}`;
-  if (code || isOfArchive(mediaType)) return new RegistryError(code ?? 'DECODE_ERROR', `${doing}: ${found}`);
-  return new RegistryError('UNSUPPORTED', `${doing}, ${quote(mediaType)}: it is no archive of files (${found})`);
+  const attempted = `read layer ${quote(digest)}`;
+  if (code || isOfArchive(mediaType)) return cannot(code ?? 'DECODE_ERROR', attempted, found);
+  return cannot('UNSUPPORTED', `${attempted}, ${quote(mediaType)}`, `it is no archive of files (${found})`);
 }
 
 /** Refuses content that cannot be an archive of files: `UNSUPPORTED`. */
@@ -48,7 +51,7 @@ export function mustBeLayer({ descriptor: { digest, mediaType } }: Content): voi
   const type = bareMediaType(mediaType);
   const found = type.endsWith('+encrypted') ? 'it is encrypted' : type.endsWith('json') ? 'it is JSON' : undefined;
   if (!found) return;
-  throw new RegistryError('UNSUPPORTED', `Cannot read layer ${quote(digest)}, ${quote(mediaType)}: ${found}`);
+  throw cannot('UNSUPPORTED', `read layer ${quote(digest)}, ${quote(mediaType)}`, found);
 }
 
 /**
@@ -107,15 +110,13 @@ export async function* decoded(
   const decoder = (await loadCodecs())[packing];
   if (!decoder || packing === 'deflate') {
     const { digest } = layer.descriptor;
-    throw new RegistryError('UNSUPPORTED', `Cannot read layer ${quote(digest)}: it is packed as ${packing}`);
+    throw cannot('UNSUPPORTED', `read layer ${quote(digest)}`, `it is packed as ${packing}`);
   }
   try {
     yield* decoder(bytes);
   } catch (error) {
     const isDamage = error instanceof RegistryError && error.code === 'DECODE_ERROR';
-    throw isDamage && !error.message.includes(layer.descriptor.digest)
-      ? damagedLayer(layer, error.message, error)
-      : error;
+    throw isDamage && error.value !== layer.descriptor.digest ? damagedLayer(layer, messageOf(error), error) : error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { readAll } from '../body.ts';
 import { abortError, type Deadline } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { FileEntry } from './entry.ts';
 
@@ -49,8 +49,8 @@ export interface LayerFileParts {
 
 export function createLayerFile({ entry, chunks, release, limit, isVerified }: LayerFileParts): LayerFile {
   let state: 'fresh' | 'begun' | 'done' | 'closed' = 'fresh';
-  const doing = `Cannot read ${quote(entry.path)}`;
-  const closed = (): RegistryError => new RegistryError('CLOSED', `${doing}: the file was closed`);
+  const attempted = `read ${quote(entry.path)}`;
+  const closed = (): RegistryError => cannot('CLOSED', attempted, 'the file was closed');
   const finish = async (): Promise<void> => {
     await chunks.return().catch(() => {});
     await release().catch(() => {});
@@ -58,7 +58,7 @@ export function createLayerFile({ entry, chunks, release, limit, isVerified }: L
   };
   async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
     if (state === 'closed') throw closed();
-    if (state !== 'fresh') throw new RegistryError('CLOSED', `${doing}: it was read already; open it again`);
+    if (state !== 'fresh') throw cannot('CLOSED', attempted, 'it was read already; open it again');
     state = 'begun';
     try {
       for await (const chunk of chunks) {
@@ -80,7 +80,7 @@ export function createLayerFile({ entry, chunks, release, limit, isVerified }: L
   const bytes = async ({ limit: most = mostBytes }: FileBytesOptions = {}): Promise<Uint8Array> => {
     if (entry.size <= most) return readAll(read(), most, quote(entry.path), Number.POSITIVE_INFINITY);
     await close();
-    throw new RegistryError('TOO_LARGE', `${doing}: ${entry.size} bytes, at most ${most}`);
+    throw cannot('TOO_LARGE', attempted, `${entry.size} bytes, at most ${most}`);
   };
   return {
     entry,

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { quote } from '../oci/quote.ts';
 import type { FileEntry } from './entry.ts';
@@ -84,7 +84,7 @@ function parentOf(root: Node, names: readonly string[], { path, layer }: FileEnt
 }
 
 const damaged = (layer: Digest, path: string, found: string): RegistryError =>
-  new RegistryError('DECODE_ERROR', `Cannot read layer ${quote(layer)}: ${quote(path)} is a path of ${found}`);
+  cannot('DECODE_ERROR', `read layer ${quote(layer)}`, `${quote(path)} is a path of ${found}`);
 
 function put(children: Map<string, Node>, name: string, entry: FileEntry): void {
   const known = children.get(name);

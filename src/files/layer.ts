@@ -1,6 +1,6 @@
 import type { Content } from '../content/content.ts';
 import { deadline } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { nothingAsked } from './again.ts';
 import { archiveOf, tableOf } from './archive.ts';
@@ -59,11 +59,7 @@ export async function openFile(layer: Content, path: string, options: OpenFileOp
     };
     const context: LocateContext = { ...options, limit, asked: nothingAsked() };
     const first = await locate(layer, cleanPath(path), { ...context, see });
-    if (!first)
-      throw new RegistryError(
-        'NOT_FOUND',
-        `Cannot open ${quote(path)} in layer ${shown(layer)}: not there${nearest.hint}`,
-      );
+    if (!first) throw cannot('NOT_FOUND', `open ${quote(path)} in layer ${shown(layer)}`, `not there${nearest.hint}`);
     return await openLocated(layer, first, context);
   } catch (error) {
     limit.end();
@@ -106,7 +102,7 @@ export function noFile(
   where: string,
 ): RegistryError {
   const kind = type === 'symlink' ? `a symbolic link to ${quote(linkPath)}` : `a ${type}`;
-  return new RegistryError('UNSUPPORTED', `Cannot open ${quote(path)} in ${where}: it is ${kind}, not a file`);
+  return cannot('UNSUPPORTED', `open ${quote(path)} in ${where}`, `it is ${kind}, not a file`);
 }
 
 const shown = (layer: Content): string => quote(layer.descriptor.digest);

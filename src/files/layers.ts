@@ -1,5 +1,5 @@
 import type { Content } from '../content/content.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { tableOf } from './archive.ts';
 import type { BareEntry, FileEntry } from './entry.ts';
@@ -91,7 +91,7 @@ export class Layers {
     const add = (entry: BareEntry): string => {
       count += 1;
       if (this.#count + count > mostEntries) {
-        throw new RegistryError('TOO_LARGE', `Cannot list the files of an image: more than ${mostEntries} entries`);
+        throw cannot('TOO_LARGE', 'list the files of an image', `more than ${mostEntries} entries`);
       }
       const depth = entry.path.split('/').length;
       if (depth > deepest) throw damagedLayer(layer, `a path of ${depth} names, more than ${deepest}`);

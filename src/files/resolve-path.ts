@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { FileEntry } from './entry.ts';
 
@@ -37,7 +37,7 @@ export async function resolvePath<More>(
     if (place.kind === 'entry' && place.entry.type === 'symlink' && !(isLast && keepsLast)) {
       links += 1;
       if (links > mostLinks) {
-        throw new RegistryError('UNSUPPORTED', `Cannot open ${quote(path)}: more than ${mostLinks} symbolic links`);
+        throw cannot('UNSUPPORTED', `open ${quote(path)}`, `more than ${mostLinks} symbolic links`);
       }
       link = place.entry;
       const { linkPath = '' } = link;

@@ -1,5 +1,5 @@
 import type { Content } from '../content/content.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { createHasher, type Hasher } from '../oci/digest.ts';
 import { quote } from '../oci/quote.ts';
 import { damagedLayer, decoded, storedBytes } from './layer-bytes.ts';
@@ -51,5 +51,5 @@ function verify(layer: Content, { chunk, hasher }: Running): void {
   const found = hasher.digest();
   if (found === chunk.digest) return;
   const message = `a part of a file has digest ${found} instead of ${chunk.digest}`;
-  throw new RegistryError('DIGEST_MISMATCH', `Cannot read layer ${quote(layer.descriptor.digest)}: ${message}`);
+  throw cannot('DIGEST_MISMATCH', `read layer ${quote(layer.descriptor.digest)}`, message);
 }

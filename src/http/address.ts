@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse } from './transport.ts';
 
 const privateRanges = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat', 'deprecatedSiteLocal']);
@@ -40,7 +40,7 @@ export function addressOf({ hostname }: URL): string | undefined {
 }
 
 export function refuseAddress(host: string, address: string): RegistryError {
-  return new RegistryError('UNSAFE_URL', `Will not connect to "${host}": ${address} is not a public address`, { host });
+  return cannot('UNSAFE_URL', `connect to "${host}"`, `${address} is not a public address`, { host, value: address });
 }
 
 /** What a transport that does not see addresses can check: the host, where it is an address itself. */
@@ -80,17 +80,15 @@ export function parseTarget(text: string, base: string, what: string): URL {
   try {
     target = new URL(text, base);
   } catch {
-    throw new RegistryError('UNSAFE_URL', `Cannot follow ${what} of "${redactUrl(base)}": not a URL`);
+    throw cannot('UNSAFE_URL', `follow ${what} of "${redactUrl(base)}"`, 'not a URL', { host: new URL(base).host });
   }
   target.username = '';
   target.password = '';
   const from = new URL(base).protocol;
   const secure = target.protocol === 'https:' || (target.protocol === 'http:' && from !== 'https:');
   if (!secure) {
-    throw new RegistryError(
-      'UNSAFE_URL',
-      `Will not follow ${what} of "${redactUrl(base)}" to "${redactUrl(target)}": from ${from} to ${target.protocol}`,
-    );
+    const attempted = `follow ${what} of "${redactUrl(base)}" to "${redactUrl(target)}"`;
+    throw cannot('UNSAFE_URL', attempted, `from ${from} to ${target.protocol}`, { host: new URL(base).host });
   }
   return target;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import { longestTimer } from '../deadline.ts';
 import type { TlsOptions } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { trustedAuthorities } from './authorities.ts';
 import type { Undici } from './load-undici.ts';
@@ -86,8 +86,8 @@ function connector(
     let socket: Socket | undefined;
     const timer = setTimeout(() => {
       answered = true;
-      const message = `Cannot connect to "${options.host}": not done in ${timeout} ms`;
-      callback(new RegistryError('TIMEOUT', message, { cause: { code: 'CONNECT_TIMEOUT' } }), null);
+      const cause = { code: 'CONNECT_TIMEOUT' };
+      callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, { cause }), null);
       socket?.destroy();
     }, timeout);
     const answer: buildConnector.Callback = (...result) => {
@@ -114,7 +114,7 @@ function connector(
 function tlsOptions({ ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}) {
   // Loaded with the first https alone.
   const tls = builtin('node:tls');
-  if (!tls) throw new RegistryError('UNSUPPORTED', 'Cannot connect by TLS: this runtime has no node:tls');
+  if (!tls) throw cannot('UNSUPPORTED', 'connect by TLS', 'this runtime has no node:tls');
   const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   // Those given are trusted beside the usual ones, not instead of them. Where Node's own are all, it has read them already.
   const all = ca.length > 0 || 'getCACertificates' in tls ? { ca: [...trustedAuthorities(), ...ca] } : {};

@@ -1,4 +1,5 @@
-import { type ErrorCode, RegistryError } from '../errors.ts';
+import { redactUrl } from '../endpoint.ts';
+import { cannot, type ErrorCode, RegistryError } from '../errors.ts';
 
 /** The codes of a connection's error and of its causes, as the runtime names them: `ECONNREFUSED`. */
 export function causeCode(error: unknown): string {
@@ -10,11 +11,12 @@ export function causeCode(error: unknown): string {
  * What a connection failed of, in words, on one line; the runtime's own error is the cause. A name with several
  * addresses fails once for each, and the runtime leaves the message of all of them empty.
  */
-export function connectionError(error: unknown, code: ErrorCode, doing: string): RegistryError {
+export function connectionError(error: unknown, code: ErrorCode, verb: string, url: string | URL): RegistryError {
   if (error instanceof RegistryError) return error;
   const isEmpty = error instanceof AggregateError && error.message === '';
   const told = (isEmpty ? error.errors : [error]).map(wordsOf);
-  return new RegistryError(code, `${doing}: ${[...new Set(told)].join('; ')}`, { cause: error });
+  const { host } = new URL(url);
+  return cannot(code, `${verb} "${redactUrl(url)}"`, [...new Set(told)].join('; '), { host, cause: error });
 }
 
 const untrusted = new Set([

@@ -1,6 +1,6 @@
 import { abortError, deadline } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { createBody, type Feed } from '../feed.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './failure.ts';
@@ -30,14 +30,11 @@ export function fetchTransport(
   return async (request) => {
     checkHost(request);
     if (request.tls) {
-      throw new RegistryError(
-        'UNSUPPORTED',
-        `Cannot use the TLS settings of "${redactUrl(request.url)}": fetch takes none`,
-      );
+      throw cannot('UNSUPPORTED', `use the TLS settings of "${redactUrl(request.url)}"`, 'fetch takes none');
     }
     const { headers, idle } = timeoutsOf(request, timeouts);
     const limit = deadline(request.signal);
-    limit.limit(headers, `Cannot get an answer from "${redactUrl(request.url)}"`);
+    limit.limit(headers, `get an answer from "${redactUrl(request.url)}"`, new URL(request.url).host);
     try {
       const send: Fetch = fetch ?? ((asked) => globalThis.fetch(asked));
       if (limit.signal.aborted) throw limit.signal.reason;
@@ -47,7 +44,9 @@ export function fetchTransport(
       if (!asSent && !/^(identity)?$/i.test(encoding)) {
         await response.body?.cancel();
         const found = `fetch answers with content encoding "${encoding}" and does not say whether it was taken off`;
-        throw new RegistryError('UNSUPPORTED_ENCODING', `Cannot read "${redactUrl(request.url)}": ${found}`);
+        throw cannot('UNSUPPORTED_ENCODING', `read "${redactUrl(request.url)}"`, found, {
+          host: new URL(request.url).host,
+        });
       }
       limit.unlimit();
       const { body, ended } = createBody(feedOf(response, request.url), { idle, signal: limit.signal });
@@ -59,7 +58,7 @@ export function fetchTransport(
     } catch (error) {
       limit.end();
       if (limit.signal.aborted) throw abortError(limit.signal.reason);
-      throw connectionError(causeOf(error), 'UNAVAILABLE', `Cannot reach "${redactUrl(request.url)}"`);
+      throw connectionError(causeOf(error), 'UNAVAILABLE', 'reach', request.url);
     }
   };
 }
@@ -84,7 +83,8 @@ function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal):
     });
   } catch {
     // The runtime's message holds the header's value, which may be a secret.
-    throw new RegistryError('UNAVAILABLE', `Cannot ask "${redactUrl(url)}": fetch refuses its method or headers`, {
+    throw cannot('UNAVAILABLE', `ask "${redactUrl(url)}"`, 'fetch refuses its method or headers', {
+      host: new URL(url).host,
       cause: { code: 'INVALID_REQUEST' },
     });
   }
@@ -117,7 +117,7 @@ function feedOf({ body }: Response, url: string): Feed {
       try {
         return (await reader?.read())?.value;
       } catch (error) {
-        throw connectionError(causeOf(error), 'UNEXPECTED_END', `Cannot go on reading "${redactUrl(url)}"`);
+        throw connectionError(causeOf(error), 'UNEXPECTED_END', 'go on reading', url);
       }
     },
     cancel: async (reason) => {

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { type Connections, createAgent, type Group, type Modules } from './connect.ts';
 import { remember } from './remember.ts';
 import { tlsFaults } from './tls-fault.ts';
@@ -61,7 +61,7 @@ function createGroup(modules: Modules, connections: Connections, host: string): 
   const [fault] = tlsFaults(connections.tls ?? {});
   if (fault) {
     const { setting, found, cause } = fault;
-    throw new RegistryError('INVALID_CONFIG', `Cannot connect to "${host}" with tls.${setting}: ${found}`, {
+    throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, {
       host,
       cause,
     });

@@ -1,5 +1,5 @@
 import { abortError, unlessAborted } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import type { HttpRequest } from './transport.ts';
 
@@ -26,19 +26,19 @@ export async function loginOf(
   const login = readLogin(given);
   if (login) return login;
   const found = 'the provider gave neither username and password, nor identityToken, nor registryToken';
-  throw new RegistryError('INVALID_CONFIG', `Cannot use the login for "${host}": ${found}`, { host });
+  throw cannot('INVALID_CONFIG', `use the login for "${host}"`, found, { host });
 }
 
 /** A helper's failure is named by the repository, too: one helper is asked for many. What a provider says itself stands. */
 function failureOf(cause: unknown, host: string, repository: string): RegistryError {
   if (!(cause instanceof RegistryError)) {
     const found = 'the provider of credentials failed';
-    return new RegistryError('UNAUTHORIZED', `Cannot get a login for "${host}": ${found}`, { host, cause });
+    return cannot('UNAUTHORIZED', `get a login for "${host}"`, found, { host, cause });
   }
   const [, found] = /^Cannot get the login of "[^"]*" (from credential helper .*)$/s.exec(cause.message) ?? [];
   if (found === undefined) return cause;
-  const doing = `Cannot get a login for "${host}" to read "${repository}"`;
-  return new RegistryError(cause.code, `${doing}: none ${found}`, { host, cause });
+  const attempted = `get a login for "${host}" to read "${repository}"`;
+  return cannot(cause.code, attempted, `none ${found}`, { host, cause });
 }
 
 /** Exactly one kind of login, without what is beside it. */

@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { familyOf, isAddress, isAllowed, refuseAddress } from './address.ts';
 import type { AddressPolicy } from './transport.ts';
 
@@ -46,4 +46,4 @@ export function ruledLookup(
 }
 
 const unavailable = (host: string, found: string): RegistryError =>
-  new RegistryError('UNAVAILABLE', `Cannot connect to "${host}": ${found}`, { host });
+  cannot('UNAVAILABLE', `connect to "${host}"`, found, { host });

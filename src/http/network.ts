@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import type { Lease } from './groups.ts';
@@ -29,7 +29,7 @@ export function checkNetwork({ family, dispatcher }: NetworkOptions, { http, htt
   const beside = family !== undefined ? 'family' : (http ?? https ?? all) !== undefined ? 'proxy' : undefined;
   if (beside === undefined) return;
   const found = `${beside} is given beside it, and it makes its own connections`;
-  throw new RegistryError('INVALID_CONFIG', `Cannot use a dispatcher: ${found}`);
+  throw cannot('INVALID_CONFIG', 'use a dispatcher', found);
 }
 
 /** A user's own dispatcher for one exchange: `UNSAFE_URL` as far as can be seen, `INVALID_CONFIG` where TLS settings are wanted of it. */
@@ -38,7 +38,7 @@ export function lent(dispatcher: Pick<Dispatcher, 'request'>, request: HttpReque
   const { host } = new URL(request.url);
   if (request.tls) {
     const found = 'the dispatcher that was given makes its own connections';
-    throw new RegistryError('INVALID_CONFIG', `Cannot use the TLS settings of "${host}": ${found}`, { host });
+    throw cannot('INVALID_CONFIG', `use the TLS settings of "${host}"`, found, { host });
   }
   return { group: { agent: dispatcher, addresses: new Map(), limits: new Map() }, release: () => {} };
 }

@@ -1,6 +1,6 @@
 import { discard } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
 import type { AddressPolicy, HttpRequest, Wrapper } from './transport.ts';
 
@@ -33,7 +33,9 @@ export const redirects =
       await discard(response.body);
       if (hops >= limit) {
         const found = `redirected more than ${limit} times`;
-        throw new RegistryError('TOO_MANY_REDIRECTS', `Cannot get "${redactUrl(request.url)}": ${found}`);
+        throw cannot('TOO_MANY_REDIRECTS', `get "${redactUrl(request.url)}"`, found, {
+          host: new URL(request.url).host,
+        });
       }
       const target = parseTarget(location, asked.url, 'a redirect');
       const hop = methodOf(asked, response.status);
@@ -54,7 +56,7 @@ function methodOf(asked: HttpRequest, status: number): HttpRequest {
 function asStranger(asked: HttpRequest, target: URL, addresses: AddressPolicy): HttpRequest {
   if (asked.body !== undefined) {
     const found = 'what is sent in the body is not for another origin';
-    throw new RegistryError('UNSAFE_URL', `Will not follow a redirect to "${redactUrl(target)}": ${found}`);
+    throw cannot('UNSAFE_URL', `follow a redirect to "${redactUrl(target)}"`, found);
   }
   const headers = Object.entries(asked.headers ?? {}).filter(([name]) => !personal.has(name.toLowerCase()));
   return {

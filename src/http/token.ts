@@ -1,6 +1,6 @@
 import { discard, readAll } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { refusalOf } from './refusal.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
@@ -51,7 +51,7 @@ export async function requestToken(send: Transport, asked: TokenRequest): Promis
     if (refusals.has(response.status) && index + 1 < methods.length) await discard(response.body);
     else return readToken(response, asked);
   }
-  throw new RegistryError('UNAUTHORIZED', `Cannot get a token from "${redactUrl(asked.realm)}": no method left`);
+  throw cannot('UNAUTHORIZED', `get a token from "${redactUrl(asked.realm)}"`, 'no method left');
 }
 
 function common(asked: TokenRequest): HttpRequest & { headers: Record<string, string> } {
@@ -95,31 +95,31 @@ function post(asked: TokenRequest, login: Login): HttpRequest {
 }
 
 async function readToken(response: HttpResponse, { realm, limit, more }: TokenRequest): Promise<Token> {
-  const doing = `Cannot get a token from "${redactUrl(realm)}"`;
+  const attempted = `get a token from "${redactUrl(realm)}"`;
   const received = Date.now();
   if (response.status !== 200) {
     const { status } = response;
     const { words, codes: registryErrors } = await refusalOf(response);
     const found = `status ${status}${words === '' ? '' : `, ${words}`}`;
-    throw new RegistryError(codeOf(status), `${doing}: ${found}`, { status, registryErrors, host: realm.host });
+    throw cannot(codeOf(status), attempted, found, { status, registryErrors, host: realm.host });
   }
   const what = `the token of "${redactUrl(realm)}"`;
   const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {
     // Of the connection, not of the content that is asked for.
     throw error instanceof RegistryError && error.code === 'UNEXPECTED_END'
-      ? new RegistryError('UNAVAILABLE', `${doing}: ${error.message}`, { host: realm.host, cause: error.cause })
+      ? cannot('UNAVAILABLE', attempted, messageOf(error), { host: realm.host, cause: error.cause })
       : error;
   });
   let answer: unknown;
   try {
     answer = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new RegistryError('BAD_RESPONSE', `${doing}: the answer is not JSON`, { status: 200, host: realm.host });
+    throw cannot('BAD_RESPONSE', attempted, 'the answer is not JSON', { status: 200, host: realm.host });
   }
   const { token, access_token, expires_in } = (answer ?? {}) as Record<string, unknown>;
   const value = [token, access_token].find((text) => typeof text === 'string' && /^[\x21-\x7e]+$/.test(text));
   if (typeof value !== 'string') {
-    throw new RegistryError('BAD_RESPONSE', `${doing}: no token in the answer`, { status: 200, host: realm.host });
+    throw cannot('BAD_RESPONSE', attempted, 'no token in the answer', { status: 200, host: realm.host });
   }
   // 60 s where nothing is said (the token specification); sent no longer than nine tenths of its life.
   const seconds = typeof expires_in === 'number' && expires_in > 0 ? Math.min(expires_in, 86_400 * 365) : 60;

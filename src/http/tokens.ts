@@ -1,5 +1,5 @@
 import { type Endpoint, redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { singleFlight } from '../single-flight.ts';
 import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
@@ -43,7 +43,7 @@ export function realmOf(
   const own = realm.origin === origin;
   if (realm.protocol !== 'https:' && !own) {
     const found = `"${redactUrl(realm)}" is neither https nor its own origin`;
-    throw new RegistryError('UNSAFE_URL', `Will not ask the token realm of "${host}": ${found}`, { host });
+    throw cannot('UNSAFE_URL', `use the token realm of "${host}"`, found, { host });
   }
   if (own) return { realm, addresses: request.addresses ?? 'any' };
   return { realm, addresses: isListed(realm, allowPrivate) ? 'any' : policyAfter(policyOf(request), response) };

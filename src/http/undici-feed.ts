@@ -1,5 +1,4 @@
 import type { Dispatcher } from 'undici';
-import { redactUrl } from '../endpoint.ts';
 import type { RegistryError } from '../errors.ts';
 import type { Feed } from '../feed.ts';
 import { connectionError } from './failure.ts';
@@ -23,7 +22,7 @@ export function feedOf(stream: Dispatcher.ResponseData['body'], url: string): Fe
     else waiter?.resolve(undefined);
   };
   const fail = (error: unknown): void => {
-    failure ??= connectionError(error, 'UNEXPECTED_END', `Cannot go on reading "${redactUrl(url)}"`);
+    failure ??= connectionError(error, 'UNEXPECTED_END', 'go on reading', url);
     settle();
   };
   // From the start: a body that breaks before it is read must not end the process.

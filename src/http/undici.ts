@@ -77,7 +77,7 @@ async function exchange(
   const { connect, headers, idle } = timeoutsOf(request, timeouts);
   remember(group.limits, url.origin, connect);
   const limit = deadline(request.signal);
-  limit.limit(headers, `Cannot get an answer from "${redactUrl(url)}"`);
+  limit.limit(headers, `get an answer from "${redactUrl(url)}"`, url.host);
   const end = (): void => {
     limit.end();
     release();
@@ -95,7 +95,7 @@ async function exchange(
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
-    throw connectionError(error, 'UNAVAILABLE', `Cannot reach "${redactUrl(url)}"`);
+    throw connectionError(error, 'UNAVAILABLE', 'reach', url);
   }
   limit.unlimit();
   const { body, ended } = createBody(feedOf(answer.body, request.url), { idle, signal: limit.signal });

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { pathText } from './issue.ts';
 import { nearest } from './nearest.ts';
 import { quote } from './quote.ts';
@@ -24,17 +24,17 @@ export const abortSignal: Check = (value) =>
 
 /**
  * Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them.
- * `doing` begins the message, `Cannot load config`. An option that is undefined is left out.
+ * `attempted` is `load config`. An option that is undefined is left out.
  */
-export function checkOptions(doing: string, options: unknown, checks: Checks): void {
+export function checkOptions(attempted: string, options: unknown, checks: Checks): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new RegistryError('INVALID_CONFIG', `${doing}: found ${shown(options)}, expected an object of options`);
+    throw cannot('INVALID_CONFIG', attempted, `found ${shown(options)}, expected an object of options`);
   }
   const [first, ...others] = Object.entries(options).flatMap(([name, value]) => faultOf(name, value, checks) ?? []);
   if (first === undefined) return;
   const all = [first, ...others];
   const told = others.length === 0 ? first : [`${all.length} problems`, ...all].join('\n  ');
-  throw new RegistryError('INVALID_CONFIG', `${doing}: ${told}`);
+  throw cannot('INVALID_CONFIG', attempted, told);
 }
 
 function faultOf(name: string, value: unknown, checks: Checks): string | undefined {

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { isDigest } from './digest.ts';
 import { quote } from './quote.ts';
 import { isTag } from './reference.ts';
@@ -20,5 +20,5 @@ export function checkName(name: string): void {
           : isTag(name) || nameGrammar.test(name)
             ? undefined
             : 'letters and digits, with one of -._:@/+ between them, are expected';
-  if (fault !== undefined) throw new RegistryError('INVALID_REFERENCE', `Cannot use name ${quote(name)}: ${fault}`);
+  if (fault !== undefined) throw cannot('INVALID_REFERENCE', `use name ${quote(name)}`, fault);
 }

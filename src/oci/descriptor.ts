@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Digest, digestFault, parseDigest } from './digest.ts';
 import { firstFault } from './issue.ts';
 import { type Platform, platformSchema } from './platform.ts';
@@ -51,7 +51,7 @@ export function parseDescriptor(value: unknown): Descriptor {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues.filter(({ path }) => path[0] === 'digest');
   if (issue) parseDigest((value as { digest: string }).digest);
-  throw new RegistryError('INVALID_REFERENCE', `Cannot read descriptor: ${firstFault(parsed.error, value)}`);
+  throw cannot('INVALID_REFERENCE', 'read descriptor', firstFault(parsed.error, value));
 }
 
 /**
@@ -60,7 +60,7 @@ export function parseDescriptor(value: unknown): Descriptor {
  */
 export function decodeData({ data, digest, size }: Descriptor): Uint8Array | undefined {
   if (data === undefined) return undefined;
-  const attempted = `Cannot use the data of descriptor ${quote(digest)}`;
+  const attempted = `use the data of descriptor ${quote(digest)}`;
   if (!isBase64(data)) throw new RegistryError('DECODE_ERROR', `${attempted}: not base64`);
   const padding = data.endsWith('==') ? 2 : Number(data.endsWith('='));
   const length = (data.length / 4) * 3 - padding;

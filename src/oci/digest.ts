@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { quote } from './quote.ts';
 
@@ -29,7 +29,7 @@ const known = [...lengths.keys()].join(', ');
  */
 export function parseDigest(text: string): Digest {
   const fault = digestFault(text);
-  if (fault !== undefined) throw new RegistryError('INVALID_DIGEST', `Cannot parse digest ${quote(text)}: ${fault}`);
+  if (fault !== undefined) throw cannot('INVALID_DIGEST', `parse digest ${quote(text)}`, fault);
   return text as Digest;
 }
 
@@ -84,10 +84,7 @@ export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256
 function crypto(algorithm: string): typeof import('node:crypto') {
   const found = builtin('node:crypto');
   if (!found) {
-    throw new RegistryError(
-      'UNSUPPORTED',
-      `Cannot compute a digest ${quote(algorithm)}: this runtime has no node:crypto`,
-    );
+    throw cannot('UNSUPPORTED', `compute a digest ${quote(algorithm)}`, 'this runtime has no node:crypto');
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Index } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
@@ -132,7 +132,7 @@ async function withNested(
 async function listedIn(path: readonly Descriptor[], read: Read): Promise<Listed> {
   const last = path.at(-1);
   if (!last || path.length > mostDepth) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot read an index: nested more than ${mostDepth} deep`);
+    throw cannot('BAD_RESPONSE', 'read an index', `nested more than ${mostDepth} deep`);
   }
   const { manifests } = await read(last);
   const entries = manifests.filter((entry) => !isAttestation(entry));

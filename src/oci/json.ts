@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from './quote.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -70,4 +70,4 @@ function isKey(text: string, end: number): boolean {
 }
 
 const bad = (found: string, cause?: unknown): RegistryError =>
-  new RegistryError('BAD_RESPONSE', `Cannot read manifest: ${found}`, { cause });
+  cannot('BAD_RESPONSE', 'read manifest', found, { cause });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from './descriptor.ts';
 import { firstFault } from './issue.ts';
 import { parseDocumentText } from './json.ts';
@@ -108,7 +108,7 @@ function kindOfDocument(document: Record<string, unknown>, given: string): 'inde
   return isIndex ? 'index' : 'manifest';
 }
 
-const bad = (found: string): RegistryError => new RegistryError('BAD_RESPONSE', `Cannot read manifest: ${found}`);
+const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read manifest', found);
 
 const schema1 = (type: string): RegistryError =>
-  new RegistryError('UNSUPPORTED', `Cannot read manifest ${quote(type)}: Docker schema 1 is not supported`);
+  cannot('UNSUPPORTED', `read manifest ${quote(type)}`, 'Docker schema 1 is not supported');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { machinePlatform } from './machine.ts';
 import { quote } from './quote.ts';
 
@@ -59,9 +59,10 @@ export function parsePlatform(text: string): Platform {
 }
 
 const noPlatform = (text: unknown): RegistryError =>
-  new RegistryError(
+  cannot(
     'INVALID_REFERENCE',
-    `Cannot parse platform ${quote(text)}: expected os/architecture[/variant], as in linux/amd64, linux/arm/v7, linux`,
+    `parse platform ${quote(text)}`,
+    'expected os/architecture[/variant], as in linux/amd64, linux/arm/v7, linux',
   );
 
 /** Writes what `parsePlatform` reads, whole. */

@@ -27,7 +27,7 @@ const isPosition = (value: number): boolean => Number.isSafeInteger(value) && va
  */
 export function checkRange(range: Range, size: number): ClosedRange {
   const { start, end = size } = range;
-  const shown = `Cannot read bytes "${start}-${range.end ?? ''}" of ${size}`;
+  const shown = `read bytes "${start}-${range.end ?? ''}" of ${size}`;
   if (!isPosition(start)) throw new RangeError(`${shown}: start is not a whole number from 0 on`);
   if (!isPosition(end) && end !== Number.POSITIVE_INFINITY) {
     throw new RangeError(`${shown}: end is not a whole number from 0 on`);

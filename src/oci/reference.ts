@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { type Digest, digestFault } from './digest.ts';
 import { quote } from './quote.ts';
 import { hostFault } from './registry.ts';
@@ -135,5 +135,5 @@ export function nameFault(name: string): string | undefined {
 }
 
 function invalid(kind: string, text: unknown, fault: string): RegistryError {
-  return new RegistryError('INVALID_REFERENCE', `Cannot parse ${kind} ${quote(text)}: ${fault}`);
+  return cannot('INVALID_REFERENCE', `parse ${kind} ${quote(text)}`, fault);
 }

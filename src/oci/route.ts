@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { isDigest } from './digest.ts';
 import { quote } from './quote.ts';
 import { isRepositoryName, isTag, nameFault } from './reference.ts';
@@ -49,7 +49,7 @@ export function toPath(route: Route): string {
 
 function check(kind: string, value: string, outcome: true | string): void {
   if (outcome === true) return;
-  throw new RegistryError('INVALID_REFERENCE', `Cannot make a path of ${kind} ${quote(value)}: ${outcome}`);
+  throw cannot('INVALID_REFERENCE', `make a path of ${kind} ${quote(value)}`, outcome);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform, platformSchema } from './platform.ts';
 import { compareFits, fitOf, matchesPlatform } from './platform-match.ts';
@@ -30,7 +30,7 @@ export function platformOf(given: unknown): Platform {
   if (typeof given === 'string') return parsePlatform(given);
   const parsed = platformSchema.safeParse(given);
   if (parsed.success) return normalizePlatform(parsed.data);
-  throw new RegistryError('INVALID_REFERENCE', `Cannot use platform ${quote(given)}: no os and architecture`);
+  throw cannot('INVALID_REFERENCE', `use platform ${quote(given)}`, 'no os and architecture');
 }
 
 /** Most platforms that a message lists. */
@@ -52,6 +52,10 @@ export function noPlatformError(
   const isForLinux = wanted.os !== 'linux' && platforms.some((platform) => matchesPlatform(linux, platform));
   const found = texts.length === 0 ? 'there is none' : there;
   const advice = isForLinux ? `; platform "linux" would do` : texts.length > 0 ? '; choose one with platform' : '';
-  const message = `Cannot choose an image of ${quote(name)} for ${formatPlatform(wanted)}: ${found}${advice}`;
-  return new RegistryError('NOT_FOUND', message);
+  return cannot('NOT_FOUND', `choose an image of ${quote(name)} for ${formatPlatform(wanted)}`, found + advice, {
+    reason: 'platform',
+    value: formatPlatform(wanted),
+    platforms: texts,
+    ...(isForLinux && { suggestion: 'linux' }),
+  });
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Codecs } from '../codec/codec.ts';
 import type { Config } from '../config/model.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { NetworkOptions } from '../http/network.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
@@ -134,11 +134,11 @@ export function checkClientOptions(options: ClientOptions): void {
   const checked = schema.safeParse(options);
   if (checked.success) {
     if (options?.transport === undefined || options.network === undefined) return;
-    throw new RegistryError('INVALID_CONFIG', 'Cannot create a client: "network" is given beside "transport"');
+    throw cannot('INVALID_CONFIG', 'create a client', '"network" is given beside "transport"');
   }
   const [issue] = checked.error.issues;
   const found = issue?.code === 'unrecognized_keys' ? unknownOption(issue) : firstFault(checked.error, options);
-  throw new RegistryError('INVALID_CONFIG', `Cannot create a client: ${found}`);
+  throw cannot('INVALID_CONFIG', 'create a client', found);
 }
 
 function unknownOption({ path, keys: [name = ''] }: z.core.$ZodIssueUnrecognizedKeys): string {

@@ -3,7 +3,7 @@ import { loginFrom } from '../config/credentials.ts';
 import { expandShortName } from '../config/short-names.ts';
 import { createLiars } from '../content/liars.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
 import type { ImageFiles } from '../files/image-files.ts';
 import { type ImageFilesChoice, openImage } from '../files/open-image.ts';
@@ -83,7 +83,7 @@ export function createClient(options: ClientOptions = {}): Client {
     resolver ? ownHosts(resolver, repository) : planner.hosts(repository);
   const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: usable.config.proxy, network });
   const transport = options.transport ?? pool;
-  if (!transport) throw new RegistryError('UNSUPPORTED', 'Cannot create a client: there is no transport');
+  if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
   const context: Context = {
     send: wrap(compose(transport, options, loginFrom(config.credentials), emit), endedBy(closing.signal)),

@@ -1,7 +1,7 @@
 import { derivedBody } from '../body.ts';
 import type { Codecs, Decoder } from '../codec/codec.ts';
 import { loadCodecs, standardEncodings } from '../codec/codecs.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import type { Body } from '../source.ts';
 
@@ -67,5 +67,5 @@ export async function decode(
 }
 
 function unsupported(field: string | undefined, found: string): RegistryError {
-  return new RegistryError('UNSUPPORTED_ENCODING', `Cannot decode content encoding ${quote(field)}: ${found}`);
+  return cannot('UNSUPPORTED_ENCODING', `decode content encoding ${quote(field)}`, found);
 }

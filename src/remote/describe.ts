@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
@@ -19,7 +19,7 @@ export function describeHead(headers: Headers, reference: string, limit: number)
   const told = headers['docker-content-digest'] ?? '';
   if (!isDocumentType(mediaType) || size === 0) return undefined;
   if (size > limit) {
-    throw new RegistryError('TOO_LARGE', `Cannot use manifest ${quote(reference)}: ${size} bytes, at most ${limit}`);
+    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`);
   }
   // sha256 is what every registry names manifests by; another algorithm is checked against the document.
   if (isDigest(reference)) {
@@ -31,13 +31,12 @@ export function describeHead(headers: Headers, reference: string, limit: number)
 
 /** The manifest that was read: its digest over the bytes, checked against the one asked for and the one told. */
 export function describeDocument(bytes: Uint8Array, headers: Headers, reference: string): Descriptor {
-  if (bytes.length === 0)
-    throw new RegistryError('BAD_RESPONSE', `Cannot use manifest ${quote(reference)}: it is empty`);
+  if (bytes.length === 0) throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, 'it is empty');
   const type = bareMediaType(headers['content-type'] ?? '');
   const document = parseDocument(bytes, type);
   const mediaType = isDocumentType(type) ? type : bareMediaType(document.mediaType ?? '');
   if (!isDocumentType(mediaType)) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot use manifest ${quote(reference)}: its type is ${quote(type)}`);
+    throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, `its type is ${quote(type)}`);
   }
   const told = headers['docker-content-digest'] ?? '';
   const expected = isDigest(reference) ? reference : isDigest(told) ? told : undefined;
@@ -49,7 +48,7 @@ export function describeDocument(bytes: Uint8Array, headers: Headers, reference:
 /** Content of which only the head was read, under the digest that was asked for. */
 export function describeBlob(headers: Headers, digest: Digest): Descriptor {
   const size = contentLengthOf(headers);
-  if (size === undefined) throw new RegistryError('BAD_RESPONSE', `Cannot use ${quote(digest)}: its size is not told`);
+  if (size === undefined) throw cannot('BAD_RESPONSE', `use ${quote(digest)}`, 'its size is not told');
   return { mediaType: mediaTypeOf(headers), digest, size };
 }
 
@@ -65,6 +64,6 @@ export const contentLengthOf = (headers: Headers): number | undefined =>
 
 function checkDigest(found: Digest, expected: Digest): void {
   if (found !== expected) {
-    throw new RegistryError('DIGEST_MISMATCH', `Cannot use ${quote(expected)}: the answer's digest is ${found}`);
+    throw cannot('DIGEST_MISMATCH', `use ${quote(expected)}`, `the answer's digest is ${found}`);
   }
 }

@@ -7,7 +7,7 @@ import type { CallOptions } from '../source.ts';
  * tells the attempts made until then.
  */
 export async function during<T>(
-  doing: string,
+  attempted: string,
   signals: readonly (AbortSignal | undefined)[],
   operation: number | undefined,
   work: (call: CallOptions) => Promise<T>,
@@ -15,7 +15,7 @@ export async function during<T>(
   const limit = deadline(...signals);
   try {
     limit.signal.throwIfAborted();
-    if (operation !== undefined) limit.limit(operation, doing);
+    if (operation !== undefined) limit.limit(operation, attempted);
     return await work({ signal: limit.signal });
   } catch (error) {
     if (limit.signal.aborted) throw withAttemptsOf(abortError(limit.signal.reason), [error]);

@@ -1,6 +1,6 @@
 import { recordOf, withAttempt } from '../content/attempt.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
-import { codeOfStatus, RegistryError } from '../errors.ts';
+import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { refusalOf } from '../http/refusal.ts';
 import { parseRetryAfter } from '../http/retry.ts';
@@ -101,9 +101,8 @@ async function refusal(response: HttpResponse, { endpoint, method, url, referenc
   const later = wait === undefined ? '' : `asks to wait ${Math.ceil(wait / 1000)} s`;
   const found = [`status ${status}`, words, later].filter((part) => part !== '').join(', ');
   const code = codeOfStatus(status);
-  const message =
-    reference !== undefined && code === 'NOT_FOUND'
-      ? `Cannot resolve ${quote(reference)}: it is not at ${new URL(endpoint.url).host} (${found})`
-      : `Cannot ${method.toLowerCase()} "${redactUrl(url)}": ${found}`;
-  return new RegistryError(code, message, { status, registryErrors: codes });
+  const details = { status, registryErrors: codes, host: new URL(endpoint.url).host, value: reference };
+  return reference !== undefined && code === 'NOT_FOUND'
+    ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${new URL(endpoint.url).host} (${found})`, details)
+    : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);
 }

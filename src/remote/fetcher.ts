@@ -2,7 +2,7 @@ import { Content } from '../content/content.ts';
 import { tellSwitch } from '../content/switch.ts';
 import { collectWarnings } from '../content/warnings.ts';
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
@@ -82,7 +82,7 @@ export function createFetcher(
       const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
       const from = byDigest(mediaType === undefined ? undefined : kindOf(mediaType));
       const warned = collectWarnings(emit);
-      const opened = await during(`Cannot fetch "${digest}"`, [signal, closing], operation, (call) =>
+      const opened = await during(`fetch "${digest}"`, [signal, closing], operation, (call) =>
         from.fetch(unknown, { ...call, onWarning: warned.add }),
       );
       const { descriptor } = opened;
@@ -95,11 +95,11 @@ export function createFetcher(
 function refuseSchema1(digest: string, mediaType = ''): void {
   if (!isSchema1(mediaType)) return;
   const found = `Docker schema 1 (${quote(mediaType)}) is not supported`;
-  throw new RegistryError('UNSUPPORTED', `Cannot fetch ${quote(digest)}: ${found}`);
+  throw cannot('UNSUPPORTED', `fetch ${quote(digest)}`, found);
 }
 
 function tagOrDigest(text: unknown): Pick<Reference, 'tag' | 'digest'> {
   if (typeof text === 'string' && text.includes(':')) return { digest: parseDigest(text) };
   if (typeof text === 'string' && isTag(text)) return { tag: text };
-  throw new RegistryError('INVALID_REFERENCE', `Cannot resolve ${quote(text)}: neither a tag nor a digest`);
+  throw cannot('INVALID_REFERENCE', `resolve ${quote(text)}`, 'neither a tag nor a digest');
 }

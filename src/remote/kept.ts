@@ -1,7 +1,7 @@
 import { bytesBody } from '../body.ts';
 import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
@@ -66,12 +66,12 @@ function atHandSource(what: string, find: (target: Descriptor) => AtHand | undef
       const { bytes, ...told } = found;
       const digest = digestOf(bytes, algorithmOf(target.digest));
       if (digest !== target.digest) {
-        throw new RegistryError('DIGEST_MISMATCH', `Cannot use ${what} of "${target.digest}": its digest is ${digest}`);
+        throw cannot('DIGEST_MISMATCH', `use ${what} of "${target.digest}"`, `its digest is ${digest}`);
       }
       if (bytes.length !== target.size) {
         const code = bytes.length > target.size ? 'TOO_LARGE' : 'UNEXPECTED_END';
         const message = `${bytes.length} bytes where its size is ${target.size}`;
-        throw new RegistryError(code, `Cannot use ${what} of "${target.digest}": ${message}`);
+        throw cannot(code, `use ${what} of "${target.digest}"`, message);
       }
       const { start, end } = checkRange(range ?? { start: 0 }, bytes.length);
       // A copy, which the reader may change; the slice of a Buffer would be none.

@@ -1,5 +1,5 @@
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { parseTarget, policyAfter } from '../http/address.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { nextLink } from '../oci/link.ts';
@@ -25,10 +25,8 @@ export function nextQuestion(response: HttpResponse, question: Question): Questi
   target.hash = '';
   if (target.origin !== new URL(answered).origin) {
     const found = 'it is at another origin';
-    throw new RegistryError(
-      'UNSAFE_URL',
-      `Will not follow a Link of "${redactUrl(answered)}" to "${redactUrl(target)}": ${found}`,
-    );
+    const attempted = `follow a Link of "${redactUrl(answered)}" to "${redactUrl(target)}"`;
+    throw cannot('UNSAFE_URL', attempted, found, { host: new URL(answered).host });
   }
   const { endpoint } = question;
   if (question.stranger || target.origin !== new URL(endpoint.url).origin) {

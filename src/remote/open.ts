@@ -1,5 +1,5 @@
 import { derivedBody } from '../body.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { quote } from '../oci/quote.ts';
@@ -17,7 +17,7 @@ export interface OpenOptions {
   readonly discardBytes: number;
 }
 
-const bad = (found: string): RegistryError => new RegistryError('BAD_RESPONSE', `Cannot use the answer: ${found}`);
+const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'use the answer', found);
 
 /**
  * The bytes of a good answer, decoded and cut to the range that was asked for, or an error that says why this host's
@@ -54,7 +54,7 @@ async function openWhole({ headers, body }: HttpResponse, size: number, { encodi
   const length = lengthOf(headers);
   if (parseEncodings(encoding).length === 0 && length !== undefined && length !== size) {
     const code = length > size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-    throw new RegistryError(code, `Cannot use the answer: ${length} bytes for content of ${size}`);
+    throw cannot(code, 'use the answer', `${length} bytes for content of ${size}`);
   }
   return decode(body, encoding, encodings, size);
 }

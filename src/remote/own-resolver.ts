@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sameHeaders, urlFault } from '../config/host.ts';
 import { rootOf } from '../config/host-parts.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { asRegistryError, cannot } from '../errors.ts';
 import { firstFault } from '../oci/issue.ts';
 import { quote } from '../oci/quote.ts';
 import { formatReference, nameFault, type Repository } from '../oci/reference.ts';
@@ -53,20 +53,20 @@ const schema = z.array(
  * taken off. What the resolver throws is `INVALID_CONFIG`, too, unless it is a RegistryError.
  */
 export function ownHosts(resolver: Resolver, repository: Repository): Hosts {
-  const doing = `Cannot use the resolver for ${quote(formatReference(repository))}`;
+  const attempted = `use the resolver for ${quote(formatReference(repository))}`;
   let given: unknown;
   try {
     given = resolver(repository);
   } catch (thrown) {
-    throw asRegistryError(thrown, 'INVALID_CONFIG', doing);
+    throw asRegistryError(thrown, 'INVALID_CONFIG', attempted);
   }
   if (isObject(given) && 'then' in given) {
     // Nobody else will hear of its failure.
     Promise.resolve(given).catch(() => {});
-    throw new RegistryError('INVALID_CONFIG', `${doing}: it gave a promise, but resolvers are synchronous`);
+    throw cannot('INVALID_CONFIG', attempted, 'it gave a promise, but resolvers are synchronous');
   }
   const parsed = schema.safeParse(given);
-  if (!parsed.success) throw new RegistryError('INVALID_CONFIG', `${doing}: ${firstFault(parsed.error, given)}`);
+  if (!parsed.success) throw cannot('INVALID_CONFIG', attempted, firstFault(parsed.error, given));
   const endpoints = (given as readonly Endpoint[]).map((endpoint) => ({
     ...endpoint,
     url: rootOf({ url: endpoint.url, overridePath: true }),

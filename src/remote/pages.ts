@@ -1,5 +1,5 @@
 import { readAll } from '../body.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
@@ -132,18 +132,18 @@ async function insteadOf<Item>(
 ): Promise<readonly Item[]> {
   if (isFirst && instead) return instead(error);
   if (isFirst || !(error instanceof RegistryError)) throw error;
-  const { code, message, status = 0, host, attempts } = error;
+  const { code, status = 0, host, attempts } = error;
   // A page that nobody promised need not be there.
   if (isGuess && [400, 404, 405, 410, 416, 422].includes(status)) return [];
   if (code !== 'NOT_FOUND') throw error;
-  const found = `Cannot list ${what}: a page that was told of is not there: ${message}`;
-  throw new RegistryError('BAD_RESPONSE', found, { status, host, attempts, cause: error });
+  const found = `a page that was told of is not there: ${messageOf(error)}`;
+  throw cannot('BAD_RESPONSE', `list ${what}`, found, { status, host, attempts, cause: error });
 }
 
 function tooManyPages<Item>({ endpoint, context }: Place, { what }: Listing<Item>): RegistryError {
   const { host } = new URL(endpoint.url);
   const found = `more than ${context.pages} pages, the limit "limits.pages"`;
-  return new RegistryError('TOO_LARGE', `Cannot list ${what} of "${endpoint.repository}" at ${host}: ${found}`, {
+  return cannot('TOO_LARGE', `list ${what} of "${endpoint.repository}" at ${host}`, found, {
     host,
   });
 }

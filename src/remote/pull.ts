@@ -1,7 +1,7 @@
 import { checkPullOptions } from '../copy/check-copy-options.ts';
 import { copyWith } from '../copy/copy.ts';
 import type { Copied, CopyOptions } from '../copy/options.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import { isStore, type Store } from '../source.ts';
@@ -53,5 +53,5 @@ async function storeOf(to: Store | string): Promise<Store> {
     return openLayout(to);
   }
   if (typeof to === 'object' && to !== null && isStore(to)) return to;
-  throw new RegistryError('INVALID_CONFIG', `Cannot pull to ${quote(to)}: neither a store nor a directory`);
+  throw cannot('INVALID_CONFIG', `pull to ${quote(to)}`, 'neither a store nor a directory');
 }

@@ -80,17 +80,17 @@ function listsOf(
   return {
     tags: async (call = {}) => {
       tellSkipped();
-      const doing = `Cannot list the tags of "${formatReference(repository)}"`;
+      const attempted = `list the tags of "${formatReference(repository)}"`;
       const places = sources('resolve');
       const ask = (place: EndpointSource, each: CallOptions) => place.tags(each);
-      return (await askInTurn({ doing, places, ask }, call)).answer;
+      return (await askInTurn({ attempted, places, ask }, call)).answer;
     },
     referrers: async (digest, { artifactType, ...call } = {}) => {
       tellSkipped();
-      const doing = `Cannot list the referrers of "${formatReference({ ...repository, digest })}"`;
+      const attempted = `list the referrers of "${formatReference({ ...repository, digest })}"`;
       const places = sources('referrers');
       const ask = (place: EndpointSource, each: CallOptions) => place.referrers(digest, { ...each, artifactType });
-      return askInTurn({ doing, places, ask }, call).then(
+      return askInTurn({ attempted, places, ask }, call).then(
         ({ answer }) => answer,
         (error: unknown) => {
           // No host has a list of them: nobody refers to it.

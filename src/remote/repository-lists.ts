@@ -51,13 +51,13 @@ export function repositoryLists(
   const name = quote(formatReference(repository));
   return {
     tags: ({ signal } = {}) =>
-      during(`Cannot list the tags of ${name}`, [signal, closing], operation, (call) =>
+      during(`list the tags of ${name}`, [signal, closing], operation, (call) =>
         source.tags({ ...call, onWarning: collectWarnings(emit).add }),
       ),
     referrers: async (text, { signal, artifactType } = {}) => {
       const digest = parseDigest(text);
-      const doing = `Cannot list the referrers of "${digest}" in ${name}`;
-      return during(doing, [signal, closing], operation, (call) =>
+      const attempted = `list the referrers of "${digest}" in ${name}`;
+      return during(attempted, [signal, closing], operation, (call) =>
         source.referrers(digest, { ...call, artifactType, onWarning: collectWarnings(emit).add }),
       );
     },

@@ -2,7 +2,7 @@ import { Content } from '../content/content.ts';
 import type { Liars } from '../content/liars.ts';
 import { noting } from '../content/noting.ts';
 import { collectWarnings, type Warnings } from '../content/warnings.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { chooseImage } from '../oci/find-image.ts';
@@ -62,9 +62,9 @@ export async function resolveReference(
   const { fetcherOf, closing, operation, emit } = context;
   const repository = { registry, name };
   const wanted = platform === undefined ? undefined : platformOf(platform);
-  const doing = `Cannot resolve ${quote(formatReference(repository))}`;
+  const attempted = `resolve ${quote(formatReference(repository))}`;
   const { source } = fetcherOf(repository);
-  return during(doing, [signal, closing], operation, async (call) => {
+  return during(attempted, [signal, closing], operation, async (call) => {
     const warned = collectWarnings(emit);
     // What is asked for a platform of is an index as a rule, so it is read at once.
     const asked = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
@@ -90,7 +90,7 @@ function readIndexes(label: string, read: Read): (descriptor: Descriptor) => Pro
     seen.bytes += descriptor.size;
     if (seen.indexes > most.indexes || seen.bytes > most.bytes) {
       const found = `more than ${most.indexes}, or than ${most.bytes} bytes of them`;
-      throw new RegistryError('TOO_LARGE', `Cannot read the indexes of ${quote(label)}: ${found}`);
+      throw cannot('TOO_LARGE', `read the indexes of ${quote(label)}`, found);
     }
     return parseIndex(await read(descriptor), descriptor.mediaType);
   };

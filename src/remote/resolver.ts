@@ -4,7 +4,7 @@ import { matchKey } from '../config/match.ts';
 import type { Config } from '../config/model.ts';
 import { checkRewritten } from '../config/rewrite.ts';
 import { type Capability, type Endpoint, redactUrl, type Skipped } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
@@ -99,7 +99,7 @@ function problemsError(found: readonly string[]): RegistryError {
   const [first, ...others] = problems;
   const told =
     others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-  return new RegistryError('INVALID_CONFIG', `Cannot use config: ${told}`);
+  return cannot('INVALID_CONFIG', 'use config', told ?? '');
 }
 
 const placeOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>

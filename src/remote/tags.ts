@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { isTag } from '../oci/reference.ts';
 import type { CallOptions } from '../source.ts';
@@ -45,7 +45,7 @@ function pageAfter(tags: readonly string[]): string | undefined {
   return last === undefined || tags.length % 50 !== 0 ? undefined : `last=${encodeURIComponent(last)}`;
 }
 
-const bad = (found: string): RegistryError => new RegistryError('BAD_RESPONSE', `Cannot read the tags: ${found}`);
+const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read the tags', found);
 
 /** Of `{"name":…,"tags":[…]}`; no tags are null, or left out, in what some servers write. */
 function tagsOf(bytes: Uint8Array): readonly unknown[] {

@@ -1,6 +1,6 @@
 import { bytesBody, readAll } from '../body.ts';
 import { combineErrors } from '../combine.ts';
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { asRegistryError, cannot, RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
@@ -29,7 +29,7 @@ export async function openUnsized(
   const told = mediaTypeOf(headers);
   const mediaType = asked === '' ? told : asked;
   if (told === 'text/html' && asked !== told) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot use the answer: HTML where ${quote(digest)} was asked for`);
+    throw cannot('BAD_RESPONSE', 'use the answer', `HTML where ${quote(digest)} was asked for`);
   }
   const { encodings, manifestBytes } = context;
   const length = contentLengthOf(headers);
@@ -43,7 +43,7 @@ export async function openUnsized(
   const bytes = await readAll(decoded, most, what, readWithin);
   const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest) {
-    throw new RegistryError('DIGEST_MISMATCH', `Cannot use ${quote(digest)}: the answer's digest is ${found}`);
+    throw cannot('DIGEST_MISMATCH', `use ${quote(digest)}`, `the answer's digest is ${found}`);
   }
   return { descriptor: { mediaType, digest, size: bytes.length }, body: bytesBody(bytes) };
 }
@@ -58,9 +58,11 @@ export async function learnSize(
   { error, call }: { readonly error: unknown; readonly call: CallOptions },
 ): Promise<Descriptor> {
   if (!(error instanceof RegistryError) || error.code !== 'TOO_LARGE') throw error;
-  const doing = `Cannot fetch "${target.digest}"`;
+  const attempted = `fetch "${target.digest}"`;
   const found = await headBlob(place, target.digest, call).catch((thrown: unknown) => {
-    throw combineErrors(doing, [error, asRegistryError(thrown, 'UNAVAILABLE', doing)]);
+    throw combineErrors(attempted, [error, asRegistryError(thrown, 'UNAVAILABLE', attempted)], {
+      value: target.digest,
+    });
   });
   if (found.size <= place.context.manifestBytes) throw error;
   return { ...found, mediaType: target.mediaType === '' ? found.mediaType : target.mediaType };

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
@@ -83,7 +83,7 @@ function streamOf(body: Body, size: number, digest: string): ReadableStream<Uint
         for (;;) {
           const { done, value } = await chunks.next();
           if (done && left > 0) {
-            throw new RegistryError('UNEXPECTED_END', `Cannot send "${digest}": ${left} bytes are missing`);
+            throw cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
           }
           if (done) return controller.close();
           if (value.length === 0) continue;

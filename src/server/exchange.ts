@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
 import type { Route } from '../oci/route.ts';
 import type { Source, Store } from '../source.ts';
@@ -25,7 +25,7 @@ export const octets = 'application/octet-stream';
 /** `UNSUPPORTED` where the source of this repository can only be read. */
 export function storeOf({ source, repository }: Exchange): Store {
   if ('push' in source && typeof source.push === 'function') return source as Store;
-  throw new RegistryError('UNSUPPORTED', `Cannot write to repository "${repository.name}": it can only be read`);
+  throw cannot('UNSUPPORTED', `write to repository "${repository.name}"`, 'it can only be read');
 }
 
 /** The request's body, chunk by chunk; nothing where it has none. Leaving early cancels it. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 
-export const clientGone = () => new RegistryError('ABORTED', 'Cannot go on with the request: the client went away');
+export const clientGone = () => cannot('ABORTED', 'go on with the request', 'the client went away');
 
 /** A web-standard request of Node's. Undefined for what is not a request to a server: `*`, `CONNECT` and `TRACE`, a `Host` that is none. */
 export function requestOf(

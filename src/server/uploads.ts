@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import type { Store } from '../source.ts';
 import { invalidDigest } from './content.ts';
@@ -131,7 +131,7 @@ async function collect(
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > limit) throw new RegistryError('TOO_LARGE', `Cannot take ${what}: more than ${limit} bytes`);
+    if (size > limit) throw cannot('TOO_LARGE', `take ${what}`, `more than ${limit} bytes`);
     chunks.push(chunk);
   }
   return { chunks, size };

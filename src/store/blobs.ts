@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestFault, parseDigest } from '../oci/digest.ts';
 import { kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
@@ -91,8 +91,7 @@ function typeOfBytes(bytes: Uint8Array): string {
 /** Refuses content of a size that its descriptor does not say. */
 export function checkSize({ digest, size }: Descriptor, path: string, found: number): void {
   if (size < 0 || found === size) return;
-  throw new RegistryError(
-    'STORE_ERROR',
-    `Cannot fetch "${digest}": "${path}" has ${found} bytes where its size is ${size}`,
-  );
+  throw cannot('STORE_ERROR', `fetch "${digest}"`, `"${path}" has ${found} bytes where its size is ${size}`, {
+    value: digest,
+  });
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 
 /** What the codes of the system mean, and what can be done. https://nodejs.org/api/errors.html#common-system-errors */
@@ -26,15 +26,15 @@ export const systemCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** A failure of the file system as `STORE_ERROR`: what was done to which path, and what the system found. */
-export function storeFault(doing: string, path: string, error: unknown): RegistryError {
+export function storeFault(attempted: string, path: string, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const code = systemCode(error);
   const meaning = code === undefined ? undefined : meanings[code];
   const found =
     meaning === undefined ? (error instanceof Error ? error.message : String(error)) : `${meaning} (${code})`;
-  return new RegistryError('STORE_ERROR', `Cannot ${doing} ${quote(path)}: ${found}`, { cause: error });
+  return cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { cause: error });
 }
 
 /** Something about a path that no call of the system said. */
-export const storeError = (doing: string, path: string, found: string): RegistryError =>
-  new RegistryError('STORE_ERROR', `Cannot ${doing} ${quote(path)}: ${found}`);
+export const storeError = (attempted: string, path: string, found: string): RegistryError =>
+  cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found);

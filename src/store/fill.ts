@@ -1,5 +1,5 @@
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
 import type { Chunks } from '../source.ts';
@@ -31,8 +31,7 @@ export async function fill(
     if (at < size || at === 0) await pour(filling, writer, at);
     const counted = await writer.finish();
     if (counted === digest) return;
-    const message = `Cannot push "${digest}": its bytes are "${counted}"`;
-    if (at === 0) throw new RegistryError('DIGEST_MISMATCH', message);
+    if (at === 0) throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${counted}"`, { value: digest });
   } finally {
     await writer.close();
   }
@@ -52,7 +51,7 @@ function givingBack(source: Chunks): (chunk: Uint8Array) => void {
 
 /** Takes what is missing after `at` from the source: exactly that, or an error. */
 async function pour({ target, open, signal }: Filling, writer: Writer, at: number): Promise<void> {
-  const doing = `Cannot push "${target.digest}"`;
+  const attempted = `push "${target.digest}"`;
   const source = open(at);
   const chunks = source[Symbol.asyncIterator]();
   const recycle = source.recycle && givingBack(source);
@@ -72,13 +71,14 @@ async function pour({ target, open, signal }: Filling, writer: Writer, at: numbe
       const { done, value } = await next();
       if (done) break;
       count += value.length;
-      if (count > target.size) throw new RegistryError('TOO_LARGE', `${doing}: more than its ${target.size} bytes`);
+      if (count > target.size)
+        throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
       const full = writer.write(value, recycle);
       if (full) await full;
     }
     isEnded = true;
     if (count < target.size) {
-      throw new RegistryError('UNEXPECTED_END', `${doing}: ${count} of ${target.size} bytes`);
+      throw cannot('UNEXPECTED_END', attempted, `${count} of ${target.size} bytes`, { value: target.digest });
     }
   } finally {
     signal?.removeEventListener('abort', abort);

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { parseDocumentText } from '../oci/json.ts';
 import { quote } from '../oci/quote.ts';
 import { entryOf, type LayoutIndex } from './entries.ts';
@@ -73,4 +73,4 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
 }
 
 const bad = (path: string, found: string, cause?: unknown): RegistryError =>
-  new RegistryError('STORE_ERROR', `Cannot read ${quote(path)}: ${found}`, { cause });
+  cannot('STORE_ERROR', `read ${quote(path)}`, found, { cause });

@@ -1,5 +1,5 @@
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { checkName } from '../oci/content-name.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -54,7 +54,7 @@ export const layoutStore = (directory: string, { name }: { readonly name?: strin
 export function createLayout(given: string, parts: LayoutParts = {}): LayoutStore {
   const { files = nodeFiles(), owners = processOwners() } = parts;
   const paths = builtin('node:path');
-  if (!paths) throw new RegistryError('UNSUPPORTED', 'Cannot use an image layout: this runtime has no node:path');
+  if (!paths) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:path');
   const directory = paths.resolve(given);
   const name = parts.name ?? `oci:${directory}`;
   const holding: Holding = { files, owners, folder: paths.join(directory, '.ocifetch'), join: paths.join, active: 0 };
@@ -65,21 +65,21 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
 
   type Make = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
   /** Enters what is here, if `make` does. What the index names is on the disk before it is. */
-  const enter = async (given: Descriptor, doing: string, make: Make, signal?: AbortSignal): Promise<void> => {
+  const enter = async (given: Descriptor, attempted: string, make: Make, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
-    const target = await entered(parseDescriptor(given), doing);
+    const target = await entered(parseDescriptor(given), attempted);
     if (!make(await index.read(), target)) return;
     await blobs.sync();
     await index.update(async (now) => {
       // Who collects garbage holds the index meanwhile, and may have been here just now.
-      if (!(await blobs.factsOf(target.digest))) throw missing(doing, target.digest);
+      if (!(await blobs.factsOf(target.digest))) throw missing(attempted, target.digest);
       await session.check('write index.json of');
       return make(now, target);
     }, signal);
   };
 
   const keep = (target: Descriptor, { signal }: CallOptions = {}): Promise<void> =>
-    enter(target, 'Cannot keep', withKept, signal);
+    enter(target, 'keep', withKept, signal);
 
   const push = createPush({ holding, blobs, index }, session, keep);
 
@@ -89,13 +89,13 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
     async resolve(reference, { signal } = {}) {
       refuseAborted(signal);
       if (isDigest(reference)) await session.markIfLayout(signal);
-      return isDigest(reference) ? described(reference, 'Cannot resolve') : named(reference);
+      return isDigest(reference) ? described(reference, 'resolve') : named(reference);
     },
     async fetch(target, { range, signal } = {}) {
       refuseAborted(signal);
       const path = blobs.pathOf(target.digest);
       const facts = await files.facts(path);
-      if (!facts) throw missing('Cannot fetch', target.digest);
+      if (!facts) throw missing('fetch', target.digest);
       checkSize(target, path, facts.size);
       const closed = checkRange(range ?? { start: 0 }, facts.size);
       const body = fileBody(files, path, closed, signal);
@@ -118,13 +118,13 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
     async tag(given, tagName, { signal } = {}) {
       checkName(tagName);
       const make: Make = (now, target) => withName(now, target, tagName);
-      await enter(given, `Cannot give the name "${tagName}" to`, make, signal);
+      await enter(given, `give the name "${tagName}" to`, make, signal);
     },
     async untag(tagName, { signal } = {}) {
       refuseAborted(signal);
       await index.update((now) => {
         const left = withoutName(now, tagName);
-        if (!left) throw missing('Cannot untag', tagName);
+        if (!left) throw missing('untag', tagName);
         return left;
       }, signal);
     },

@@ -1,4 +1,4 @@
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { asRegistryError, cannot } from '../errors.ts';
 import { createBody } from '../feed.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
@@ -28,21 +28,21 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
   const content = new Map<string, Kept>();
   const tags = new Map<string, string>();
 
-  const find = (reference: string, doing: string): Kept => {
+  const find = (reference: string, attempted: string): Kept => {
     const kept = content.get(isDigest(reference) ? reference : (tags.get(reference) ?? ''));
-    if (!kept) throw new RegistryError('NOT_FOUND', `${doing} "${reference}": not in this store`);
+    if (!kept) throw cannot('NOT_FOUND', `${attempted} "${reference}"`, 'not in this store');
     return kept;
   };
 
   return {
     name,
     async resolve(reference, { signal } = {}) {
-      refuseAborted(signal, `Cannot resolve "${reference}"`);
-      return find(reference, 'Cannot resolve').descriptor;
+      refuseAborted(signal, `resolve "${reference}"`);
+      return find(reference, 'resolve').descriptor;
     },
     async fetch(target, { range, signal }: FetchOptions = {}): Promise<Fetched> {
-      refuseAborted(signal, `Cannot fetch "${target.digest}"`);
-      const { descriptor, bytes } = find(target.digest, 'Cannot fetch');
+      refuseAborted(signal, `fetch "${target.digest}"`);
+      const { descriptor, bytes } = find(target.digest, 'fetch');
       return { descriptor, body: bodyOf(cut(bytes, range), target.digest, signal), from: name };
     },
     async push(target, body, options = {}) {
@@ -54,15 +54,15 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
       content.set(target.digest, { descriptor, bytes, referrer });
     },
     async tag(target, name, { signal } = {}) {
-      refuseAborted(signal, `Cannot tag "${name}"`);
-      tags.set(name, find(target.digest, `Cannot give the name "${name}" to`).descriptor.digest);
+      refuseAborted(signal, `tag "${name}"`);
+      tags.set(name, find(target.digest, `give the name "${name}" to`).descriptor.digest);
     },
     async tags({ signal } = {}) {
-      refuseAborted(signal, 'Cannot list tags');
+      refuseAborted(signal, 'list tags');
       return [...tags.keys()].sort();
     },
     async referrers(digest, { signal, artifactType } = {}) {
-      refuseAborted(signal, `Cannot list the referrers of "${digest}"`);
+      refuseAborted(signal, `list the referrers of "${digest}"`);
       const found = [...content.values()].filter(({ referrer }) => referrer?.subject === digest);
       const all = found.flatMap(({ referrer }) => (referrer ? [referrer.descriptor] : []));
       return artifactType ? all.filter((descriptor) => descriptor.artifactType === artifactType) : all;
@@ -71,8 +71,8 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
 }
 
 /** `ABORTED` where the signal has fired. */
-function refuseAborted(signal: AbortSignal | undefined, doing: string): void {
-  if (signal?.aborted) throw asRegistryError(signal.reason, 'ABORTED', doing);
+function refuseAborted(signal: AbortSignal | undefined, attempted: string): void {
+  if (signal?.aborted) throw asRegistryError(signal.reason, 'ABORTED', attempted);
 }
 
 const cut = (bytes: Uint8Array, range?: Range): Uint8Array =>
@@ -80,21 +80,24 @@ const cut = (bytes: Uint8Array, range?: Range): Uint8Array =>
 
 /** The whole of `body`, once its size and digest are what `target` says. */
 async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions): Promise<Uint8Array> {
-  const doing = `Cannot push "${target.digest}"`;
-  refuseAborted(signal, doing);
+  const attempted = `push "${target.digest}"`;
+  refuseAborted(signal, attempted);
   const hasher = createHasher(target.digest);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
-    refuseAborted(signal, doing);
+    refuseAborted(signal, attempted);
     size += chunk.length;
-    if (size > target.size) throw new RegistryError('TOO_LARGE', `${doing}: more than its ${target.size} bytes`);
+    if (size > target.size)
+      throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
     hasher.update(chunk);
     chunks.push(chunk);
   }
-  if (size < target.size) throw new RegistryError('UNEXPECTED_END', `${doing}: ${size} of ${target.size} bytes`);
+  if (size < target.size)
+    throw cannot('UNEXPECTED_END', attempted, `${size} of ${target.size} bytes`, { value: target.digest });
   const digest = hasher.digest();
-  if (digest !== target.digest) throw new RegistryError('DIGEST_MISMATCH', `${doing}: its bytes are "${digest}"`);
+  if (digest !== target.digest)
+    throw cannot('DIGEST_MISMATCH', attempted, `its bytes are "${digest}"`, { value: target.digest });
   return join(chunks, size);
 }
 
@@ -114,7 +117,7 @@ function bodyOf(bytes: Uint8Array, digest: string, signal: AbortSignal | undefin
   let offset = 0;
   return createBody({
     next() {
-      refuseAborted(signal, `Cannot read "${digest}"`);
+      refuseAborted(signal, `read "${digest}"`);
       if (offset === bytes.length) return undefined;
       const chunk = bytes.slice(offset, offset + chunkBytes);
       offset += chunk.length;

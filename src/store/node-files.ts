@@ -1,5 +1,5 @@
 import { sleep } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { storeFault, systemCode } from './fault.ts';
 import type { Files, OpenFile } from './files.ts';
@@ -11,11 +11,11 @@ const mostPatience = 5_000;
 /** `UNSUPPORTED` where the runtime has no file system. */
 export function nodeFiles(): Files {
   const fs = builtin('node:fs')?.promises;
-  if (!fs) throw new RegistryError('UNSUPPORTED', 'Cannot use an image layout: this runtime has no node:fs');
+  if (!fs) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
 
   /** Does it, and again while too many files are open; a failure with one of `expected` is undefined. */
   const attempt = async <T>(
-    doing: string,
+    attempted: string,
     path: string,
     expected: readonly string[],
     work: () => Promise<T>,
@@ -26,7 +26,8 @@ export function nodeFiles(): Files {
       } catch (error) {
         const code = systemCode(error) ?? '';
         if (expected.includes(code)) return undefined;
-        if (!(code === 'EMFILE' || code === 'ENFILE') || waited > mostPatience) throw storeFault(doing, path, error);
+        if (!(code === 'EMFILE' || code === 'ENFILE') || waited > mostPatience)
+          throw storeFault(attempted, path, error);
         await sleep(pause);
       }
     }
@@ -39,8 +40,8 @@ export function nodeFiles(): Files {
 
   return {
     open: async (path, mode) => {
-      const { flags, doing, expected } = modes[mode];
-      const handle = await attempt(doing, path, expected, () => fs.open(path, flags));
+      const { flags, attempted, expected } = modes[mode];
+      const handle = await attempt(attempted, path, expected, () => fs.open(path, flags));
       return handle && openFile(handle, path);
     },
     facts: async (path) => {
@@ -75,17 +76,17 @@ export function nodeFiles(): Files {
 }
 
 const modes = {
-  read: { flags: 'r', doing: 'read', expected: ['ENOENT'] },
-  write: { flags: 'r+', doing: 'write', expected: ['ENOENT'] },
-  create: { flags: 'wx+', doing: 'create', expected: ['EEXIST', 'ENOENT'] },
+  read: { flags: 'r', attempted: 'read', expected: ['ENOENT'] },
+  write: { flags: 'r+', attempted: 'write', expected: ['ENOENT'] },
+  create: { flags: 'wx+', attempted: 'create', expected: ['EEXIST', 'ENOENT'] },
 } as const;
 
 function openFile(handle: import('node:fs/promises').FileHandle, path: string): OpenFile {
-  const told = async <T>(doing: string, work: Promise<T>): Promise<T> => {
+  const told = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
-      throw storeFault(doing, path, error);
+      throw storeFault(attempted, path, error);
     }
   };
   return {

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { storeError, storeFault } from './fault.ts';
 import type { Files } from './files.ts';
@@ -17,7 +17,7 @@ export async function openLayout(given: string): Promise<LayoutStore> {
   const store = layoutStore(given);
   const { directory } = store;
   const paths = builtin('node:path');
-  if (!paths) throw new RegistryError('UNSUPPORTED', 'Cannot use an image layout: this runtime has no node:path');
+  if (!paths) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:path');
   const { join } = paths;
   const files = nodeFiles();
   if (await files.facts(directory)) throw storeError('use directory', directory, 'it is a file');
@@ -39,17 +39,17 @@ async function tryToMake(
   // One that cannot be listed is there.
   const isMissing = async (path: string): Promise<boolean> =>
     (await files.list(path).catch((): readonly string[] => [])) === undefined;
-  let doing = 'write into directory';
+  let attempted = 'write into directory';
   try {
     let place = directory;
     for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) {
-      doing = 'make directory';
+      attempted = 'make directory';
       await refuseLink(place);
     }
     const trial = join(place, `.ocifetch-${crypto.randomUUID()}`);
     await files.makeDirectory(trial);
     await files.removeDirectory(trial);
   } catch (error) {
-    throw storeFault(doing, directory, error instanceof Error ? (error.cause ?? error) : error);
+    throw storeFault(attempted, directory, error instanceof Error ? (error.cause ?? error) : error);
   }
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { createBody } from '../feed.ts';
 import { quote } from '../oci/quote.ts';
 import type { ClosedRange } from '../oci/range.ts';
@@ -40,7 +40,7 @@ export function fileBody(files: Files, path: string, range: ClosedRange, signal:
     isReading = true;
     try {
       const file = kept ?? (await files.open(path, 'read'));
-      if (!file) throw new RegistryError('NOT_FOUND', `Cannot read ${quote(path)}: it is not there any more`);
+      if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is not there any more');
       try {
         const buffer = new Uint8Array(Math.min(chunkBytes, range.end - position));
         const count = await file.read(buffer, position);

@@ -14,7 +14,7 @@ export interface Session {
   /** As `mark`, where there may be nothing to write into, or no right to. */
   markIfLayout(signal: AbortSignal | undefined): Promise<void>;
   /** `STORE_ERROR` where the mark was lost, and with it perhaps content. */
-  check(doing: string): Promise<void>;
+  check(attempted: string): Promise<void>;
 }
 
 /** The key of the file of a `gc`, and of the files of those with whom it does not go together. */
@@ -73,10 +73,10 @@ export function createSession(holding: Holding): Session {
         if (!(error instanceof RegistryError && error.code === 'STORE_ERROR')) throw error;
       });
     },
-    check: async (doing) => {
+    check: async (attempted) => {
       const held = await current?.held.catch(() => undefined);
       if (!held || (await holding.files.facts(held.path))) return;
-      throw storeError(doing, directory, 'nothing was heard of this process for a minute, and content may be gone');
+      throw storeError(attempted, directory, 'nothing was heard of this process for a minute, and content may be gone');
     },
   };
 }

@@ -1,5 +1,5 @@
 import { join } from '../body.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { quote } from '../oci/quote.ts';
 import { storeError } from './fault.ts';
 import type { Files } from './files.ts';
@@ -11,7 +11,7 @@ const stepBytes = 65_536;
 export async function readFile(files: Files, path: string, limit: number): Promise<Uint8Array | undefined> {
   const bytes = await readPart(files, path, limit + 1);
   if (bytes && bytes.length > limit) {
-    throw new RegistryError('TOO_LARGE', `Cannot read ${quote(path)}: more than ${limit} bytes`);
+    throw cannot('TOO_LARGE', `read ${quote(path)}`, `more than ${limit} bytes`);
   }
   return bytes;
 }

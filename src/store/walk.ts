@@ -1,5 +1,5 @@
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import { kindOf, parseDocument } from '../oci/manifest.ts';
 import { type Blobs, documentBytes } from './blobs.ts';
@@ -51,7 +51,7 @@ export async function* walk(
   type Next = Named & Pick<Reached, 'neededBy'>;
   const parts: Next[] = [];
   const documents: Next[] = entries.map(({ descriptor, fault }, at) => {
-    if (!descriptor) throw new RegistryError('BAD_RESPONSE', `Cannot read index.json: manifests[${at}]: ${fault}`);
+    if (!descriptor) throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${fault}`);
     return { descriptor, neededBy: undefined, as: 'entry' };
   });
   documents.reverse();
@@ -69,7 +69,7 @@ export async function* walk(
       (child.as === 'part' ? parts : documents).push({ ...child, neededBy: digest });
     }
     if (next.as !== 'part' && ++count > mostDocuments) {
-      throw new RegistryError('TOO_LARGE', `Cannot walk a layout: more than ${mostDocuments} manifests`);
+      throw cannot('TOO_LARGE', 'walk a layout', `more than ${mostDocuments} manifests`);
     }
   }
 }
@@ -88,7 +88,7 @@ async function readDocument(
   } catch (thrown) {
     const { code, message } = thrown instanceof RegistryError ? thrown : new RegistryError('BAD_RESPONSE', `${thrown}`);
     const found = message.replace(/^Cannot read manifest: /, '');
-    const error = new RegistryError(code, `Cannot read manifest "${digest}": ${found}`, { cause: thrown });
+    const error = cannot(code, `read manifest "${digest}"`, found, { cause: thrown });
     if (!onFault) throw error;
     onFault(digest, error);
   }

@@ -12,12 +12,12 @@ export interface Layout {
 }
 
 /** Refuses what is no layout, or has lost its index: nothing tells then what is in it, or garbage. Gives the directory. */
-export async function checkWhole({ holding, blobs, index }: Layout, doing: string): Promise<string> {
+export async function checkWhole({ holding, blobs, index }: Layout, attempted: string): Promise<string> {
   const directory = holding.join(holding.folder, '..');
   await index.read();
   const state = await index.state();
-  if (state === 'none') throw storeError(doing, directory, noLayout);
+  if (state === 'none') throw storeError(attempted, directory, noLayout);
   if (state === 'whole') return directory;
   const { digests } = await blobs.list();
-  throw storeError(doing, directory, digests.length > 0 ? noIndex : notBegun);
+  throw storeError(attempted, directory, digests.length > 0 ? noIndex : notBegun);
 }

@@ -10,7 +10,7 @@ const failuresOf = (codes: readonly ErrorCode[]) => {
 };
 
 test('the first five and the last five are remembered, and the number of the others is told', () => {
-  const error = failuresOf(Array(5_000).fill('UNAVAILABLE')).combined('Cannot read "x"');
+  const error = failuresOf(Array(5_000).fill('UNAVAILABLE')).combined('read "x"');
   const shown = [0, 1, 2, 3, 4, 4995, 4996, 4997, 4998, 4999].map((index) => `break ${index}`).join('; ');
   expect(error.message).toBe(`Cannot read "x": ${shown}; and 4990 more failures`);
   expect(failuresOf(Array(10).fill('TIMEOUT')).combined('it').message).not.toContain('more');

@@ -64,6 +64,8 @@ test('the error says which content of what failed, with its code and attempts', 
     const [url, repository] = ['https://broken.test/v2', 'app'];
     const attempt = { url, repository, scopes: [], capabilities: [], host: 'broken.test', method: 'GET', request: url };
     throw new RegistryError('DENIED', `Cannot fetch "${target.digest}": not for you`, {
+      found: 'not for you',
+      value: target.digest,
       status: 403,
       attempts: [{ ...attempt, outcome: 'DENIED', duration: 1, bytes: 0 }],
     });

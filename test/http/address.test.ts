@@ -95,7 +95,7 @@ test.each([
   'http://user:secret@127.0.0.1/',
 ])('%s is this machine', (url) => {
   expect(classOf(addressOf(new URL(url)) ?? '8.8.8.8')).toBe('private');
-  expect(() => checkHost({ method: 'GET', url, addresses: 'public' })).toThrow(/^Will not connect to/);
+  expect(() => checkHost({ method: 'GET', url, addresses: 'public' })).toThrow(/^Cannot connect to/);
   expect(() => checkHost({ method: 'GET', url, addresses: 'private' })).not.toThrow();
   expect(() => checkHost({ method: 'GET', url })).not.toThrow();
 });

@@ -8,19 +8,19 @@ test('what all addresses of a name failed of is told once each, as the runtime l
   const cause = Object.assign(new AggregateError(errors.map((message) => new Error(message))), {
     code: 'ECONNREFUSED',
   });
-  const error = connectionError(cause, 'UNAVAILABLE', 'Cannot reach it');
+  const error = connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x');
   expect(error).toEqual(
-    failsWith('UNAVAILABLE', { message: `Cannot reach it: ${errors.slice(0, 2).join('; ')}`, cause }),
+    failsWith('UNAVAILABLE', { message: `Cannot reach "http://a.test/x": ${errors.slice(0, 2).join('; ')}`, cause }),
   );
   expect(causeCode(error)).toBe('ECONNREFUSED');
 });
 
 test('any other error is told as it is, one of ours is kept', () => {
-  expect(connectionError(new Error('cut'), 'UNEXPECTED_END', 'Cannot read')).toEqual(
-    failsWith('UNEXPECTED_END', { message: 'Cannot read: cut' }),
+  expect(connectionError(new Error('cut'), 'UNEXPECTED_END', 'read', 'http://a.test/x')).toEqual(
+    failsWith('UNEXPECTED_END', { message: 'Cannot read "http://a.test/x": cut' }),
   );
   const own = new RegistryError('UNSAFE_URL', 'no');
-  expect(connectionError(own, 'UNAVAILABLE', 'Cannot reach it')).toBe(own);
+  expect(connectionError(own, 'UNAVAILABLE', 'reach', 'http://a.test/x')).toBe(own);
   expect([causeCode(own), causeCode(new Error('cut', { cause: 'text' }))]).toEqual(['', '']);
 });
 
@@ -61,7 +61,7 @@ test.each<[Error, string]>([
   [new Error('one\r\n two\u001b[31m \n'), 'one two [31m'],
   [new Error('a'.repeat(5_000)), `${'a'.repeat(300)}…`],
 ])('%o is told in plain words on one line, and stays the cause', (cause, found) => {
-  expect(connectionError(cause, 'UNAVAILABLE', 'Cannot reach it')).toEqual(
-    failsWith('UNAVAILABLE', { message: `Cannot reach it: ${found}`, cause }),
+  expect(connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x')).toEqual(
+    failsWith('UNAVAILABLE', { message: `Cannot reach "http://a.test/x": ${found}`, cause }),
   );
 });
