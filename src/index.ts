@@ -4,16 +4,16 @@ export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
 export { loadCodecs } from './codec/codecs.ts';
 export { portableCodecs } from './codec/portable.ts';
 export { firstOf, only, under } from './combine.ts';
-export { parseConfig } from './config/config.ts';
 export { type ConfigFormat, type ConvertOptions, convertConfig } from './config/convert.ts';
 export { credentialsInTurn } from './config/credentials.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { loadConfig, loadConfigText, readConfigFiles } from './config/load.ts';
 export type { ConfigFiles, LoadConfigOptions, LoadConfigTextOptions } from './config/load-options.ts';
+export type { Written } from './config/losses.ts';
 export type { Config, HostConfig, OriginConfig, RegistryConfig, ShortNames, TlsConfig } from './config/model.ts';
+export { parseConfig } from './config/parse-config.ts';
 export { type ConfigKind, type ConfigText, configKinds, readConfigTexts } from './config/read-texts.ts';
 export type { RewriteRule } from './config/rewrite.ts';
-export type { Written } from './config/written.ts';
 export type { BytesOptions, Content, PartRange } from './content/content.ts';
 export { copy } from './copy/copy.ts';
 export type { Copied, CopyOptions, PlatformChoice } from './copy/options.ts';
@@ -21,10 +21,9 @@ export { type Attempt, type Capability, type Endpoint, redactUrl, type Skipped, 
 export { type ErrorCode, type ErrorDetails, RegistryError } from './errors.ts';
 export type { ClientEvent } from './events.ts';
 export type { FileEntry, FileType } from './files/entry.ts';
-export type { ImageFiles, OpenImageFileOptions } from './files/image-files.ts';
+export type { ImageFiles, ImageFilesChoice, OpenImageFileOptions } from './files/image-files.ts';
 export { listFiles, openFile } from './files/layer.ts';
 export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
-export type { ImageFilesChoice } from './files/open-image.ts';
 export type { FilesOptions, OpenFileOptions } from './files/options.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
 export type { NetworkOptions } from './http/network.ts';
@@ -39,9 +38,9 @@ export {
 } from './http/transport.ts';
 export { type ConnectedTransport, type UndiciOptions, undiciTransport } from './http/undici.ts';
 export type { CredentialContext, CredentialHelpers, CredentialProvider, Login } from './login.ts';
+export { selectPlatform } from './oci/choose-image.ts';
 export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';
 export { type Digest, digestOf, parseDigest } from './oci/digest.ts';
-export { machinePlatform } from './oci/machine.ts';
 export {
   type Index,
   isIndexType,
@@ -51,19 +50,25 @@ export {
   parseIndex,
   parseManifest,
 } from './oci/manifest.ts';
-export { formatPlatform, type Platform, parsePlatform } from './oci/platform.ts';
-export { matchesPlatform } from './oci/platform-match.ts';
+export { formatPlatform, machinePlatform, matchesPlatform, type Platform, parsePlatform } from './oci/platform.ts';
 export type { Range } from './oci/range.ts';
 export { formatReference, parseReference, parseRepository, type Reference, type Repository } from './oci/reference.ts';
-export { selectPlatform } from './oci/select-platform.ts';
 export type { ProxyConfig } from './proxy.ts';
 export { type Client, createClient, type Plan } from './remote/client.ts';
 export type { ClientOptions } from './remote/client-options.ts';
 export type { ExternalUrls } from './remote/external.ts';
-export type { FetchByDigestOptions, Fetcher, FetcherOptions, Resolved, ResolveOptions } from './remote/fetcher.ts';
+export type {
+  FetchByDigestOptions,
+  Fetcher,
+  FetcherOptions,
+  FetcherReferrersOptions,
+  RepositoryLists,
+  Resolved,
+  ResolveOptions,
+  TagsOptions,
+} from './remote/fetcher.ts';
+export { createResolver, type Resolver } from './remote/plan.ts';
 export type { Pulled, PullOptions } from './remote/pull.ts';
-export type { FetcherReferrersOptions, RepositoryLists, TagsOptions } from './remote/repository-lists.ts';
-export { createResolver, type Resolver } from './remote/resolver.ts';
 export type {
   Body,
   CallOptions,

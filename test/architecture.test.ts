@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
 const lowest = ['runtime', 'watchdog', 'endpoint', 'login', 'proxy', 'errors'];
-const contracts = [...lowest, 'oci', 'source', 'events', 'feed', 'body', 'deadline', 'single-flight'];
+const contracts = [...lowest, 'text', 'oci', 'source', 'events', 'feed', 'body', 'deadline', 'single-flight'];
 const places = [...contracts, 'codec', 'config', 'http', 'combine', 'content', 'copy', 'cached', 'files', 'store'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
@@ -20,7 +20,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   watchdog: [],
   proxy: [],
   errors: ['runtime', 'endpoint'],
-  oci: lowest,
+  text: lowest,
+  oci: [...lowest, 'text'],
   source: [...lowest, 'oci'],
   events: [...lowest, 'oci'],
   feed: [...lowest, 'oci', 'source'],
@@ -47,25 +48,23 @@ const nodeFiles = ['http/undici', 'codec/native', 'store/', 'cli/', 'server/list
 const nodeConfigFiles = [
   'config/usual-places',
   'config/load',
-  'config/load-config',
-  'config/load-text',
-  'config/config-kind',
-  'config/load-hosts-directory',
-  'config/load-registries-conf',
-  'config/load-certificates',
+  'config/load-files',
   'config/files',
-  'config/read-file',
-  'config/hosts-toml',
-  'config/registries-yaml',
-  'config/registries-conf',
-  'config/docker-config',
-  'config/credential-helper',
-  'config/find-program',
-  'config/process-group',
+  'config/containerd/read',
+  'config/containerd/directory',
+  'config/k3s/read',
+  'config/containers/read',
+  'config/containers/load',
+  'config/containers/certificates',
+  'config/docker/read',
+  'config/docker/run-helper',
 ];
 
 /** Why a file has more than 300 lines. More than 400 are not allowed at all. */
-const longFiles: Readonly<Record<string, string>> = {};
+const longFiles: Readonly<Record<string, string>> = {
+  'src/config/document/toml.ts': 'the outline, with the places of keys and the errors of all that TOML forbids',
+  'src/config/containerd/read.ts': 'the whole of hosts.toml',
+};
 
 /** Why a function has more than 40 lines of its own, by `path:name`. */
 const longFunctions: Readonly<Record<string, string>> = {};

@@ -7,7 +7,7 @@ import { RegistryError } from '../src/errors.ts';
 import { createBody } from '../src/feed.ts';
 import { createClient } from '../src/remote/client.ts';
 import { listen } from '../src/server/listen.ts';
-import { serve } from '../src/server/serve.ts';
+import { serve } from '../src/server/registry/serve.ts';
 import type { Fetched, FetchOptions, Source, Store } from '../src/source.ts';
 import { type LayoutStore, layoutStore } from '../src/store/layout.ts';
 import { memoryStore } from '../src/store/memory.ts';

@@ -10,7 +10,7 @@ export const standardEncodings = ['zstd', 'gzip', 'deflate'] as const;
 export async function loadCodecs(preference: 'native' | 'portable' = 'native'): Promise<Codecs> {
   const native = preference === 'native' ? await loadNative() : undefined;
   if (!native) return (await import('./portable.ts')).portableCodecs;
-  const zstd: Decoder = native.zstd ?? (await import('./portable-zstd.ts')).portableZstd;
+  const zstd: Decoder = native.zstd ?? (await import('./portable.ts')).portableZstd;
   return { zstd, ...native };
 }
 

@@ -1,8 +1,7 @@
 import * as zlib from 'node:zlib';
-import type { Codecs } from './codec.ts';
-import { type InflateFormat, inflateDecoders } from './inflate.ts';
-import { createNativeStream, type ZlibStream } from './native-stream.ts';
-import { damaged, truncated, withoutDictionary } from './verdict.ts';
+import { type Codecs, damaged, truncated, withoutDictionary } from './codec.ts';
+import { type InflateFormat, inflateDecoders } from './gzip.ts';
+
 import { type ZstdEngine, zstdDecoder } from './zstd.ts';
 
 /** Bytes of one output buffer, as measured by bench/decode.ts: with zlib's own 16 KiB inflating takes 1.3 times as long. */
@@ -56,4 +55,107 @@ const messages = new Map([
 function explain(coding: string, error: Error): Error {
   const code = 'code' in error ? String(error.code) : '';
   return damaged(coding, messages.get(code) ?? error.message, error);
+}
+
+/** What is used of a stream of node:zlib. */
+export interface ZlibStream {
+  write(bytes: Uint8Array, done: (error?: Error | null) => void): boolean;
+  end(): unknown;
+  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+  readonly readableLength: number;
+  readonly bytesWritten: number;
+}
+
+/** A node:zlib stream, one input at a time: what it makes of it is read before the next is taken. */
+export interface NativeStream {
+  write(bytes: Uint8Array): AsyncGenerator<Uint8Array, void>;
+  end(): AsyncGenerator<Uint8Array, void>;
+  /** Bytes written that lie after the end of what the stream decodes. */
+  readonly rest: number;
+  close(): void;
+}
+
+/** Bytes unpacked ahead of the reader, while it works on others: then zlib rests. A buffer more may be on its way. */
+const ahead = 1_048_576;
+
+/**
+ * Drives `stream` by its 'data' events. `explain` makes the error to throw of the stream's own.
+ * Whoever opens it closes it; the memory of zlib is taken until then.
+ */
+export function createNativeStream(stream: ZlibStream, explain: (error: Error) => Error): NativeStream {
+  const outputs = createOutputs(stream, explain);
+  let written = 0;
+  return {
+    write(bytes) {
+      let taken = false;
+      written += bytes.length;
+      stream.write(bytes, (error) => {
+        if (error) return; // told by the 'error' event
+        taken = true;
+        outputs.wake();
+      });
+      return outputs.read(() => taken);
+    },
+    end() {
+      stream.end();
+      return outputs.read(() => false);
+    },
+    get rest() {
+      return outputs.ended ? written - stream.bytesWritten : 0;
+    },
+    close() {
+      stream.destroy();
+    },
+  };
+}
+
+interface Outputs {
+  readonly ended: boolean;
+  /** To the stream's end, or until `taken` is true and nothing is left; look again with `wake`. */
+  read(taken: () => boolean): AsyncGenerator<Uint8Array, void>;
+  wake(): void;
+}
+
+function createOutputs(stream: ZlibStream, explain: (error: Error) => Error): Outputs {
+  const queue: Uint8Array[] = [];
+  let queued = 0;
+  let failure: Error | undefined;
+  const outputs = { ended: false, wake(): void {}, read };
+  stream.on('data', (chunk) => {
+    queue.push(chunk);
+    queued += chunk.length;
+    if (queued >= ahead) stream.pause();
+    outputs.wake();
+  });
+  stream.on('end', () => {
+    outputs.ended = true;
+    outputs.wake();
+  });
+  stream.on('error', (error) => {
+    failure = explain(error);
+    outputs.wake();
+  });
+
+  async function* read(taken: () => boolean): AsyncGenerator<Uint8Array, void> {
+    for (;;) {
+      const chunk = queue.shift();
+      if (chunk) {
+        queued -= chunk.length;
+        if (queued < ahead) stream.resume();
+        yield chunk;
+        continue;
+      }
+      if (failure) throw failure;
+      if (outputs.ended || (taken() && stream.readableLength === 0)) return;
+      await new Promise<void>((resolve) => {
+        outputs.wake = resolve;
+      });
+    }
+  }
+  return outputs;
 }

@@ -1,9 +1,13 @@
 import { cannot } from '../errors.ts';
-import { pathText } from '../oci/issue.ts';
+import { apiOrigin } from '../oci/reference.ts';
+import { pathText } from '../text/faults.ts';
+import { everything } from './containerd/read.ts';
+import { rootOf } from './document/parts.ts';
+import { firsts, keyPath, type Written, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
+import { matchKey } from './registry-keys.ts';
 import { isWellFormed } from './rewrite.ts';
-import { keyPath, type Written, writtenCredentials } from './written.ts';
 
 /** Formats that a configuration can be written in: containerd's, k3s', and the model itself as YAML. */
 export type ConfigFormat = 'hosts.toml' | 'registries.yaml' | 'ocifetch';
@@ -37,10 +41,7 @@ export async function convertConfig(
 
 /** What reading it again would not find as it was. */
 async function lostIn(config: Config, { files, unexpressed }: Written, kind: ConfigFormat & ConfigKind) {
-  const [{ readConfigTexts }, { lostHosts }] = await Promise.all([
-    import('./read-texts.ts'),
-    import('./write-check.ts'),
-  ]);
+  const { readConfigTexts } = await import('./read-texts.ts');
   const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
   return lostHosts(config, await readConfigTexts(texts), unexpressed);
 }
@@ -52,9 +53,9 @@ function registryOf(path: string): string {
 }
 
 async function write(config: Config, to: ConfigFormat, places: boolean): Promise<Written> {
-  if (to === 'hosts.toml') return (await import('./write-hosts-toml.ts')).writeHostsToml(config);
-  if (to === 'registries.yaml') return (await import('./write-registries-yaml.ts')).writeRegistriesYaml(config);
-  return (await import('./write-own.ts')).writeOwnConfig(config, { places });
+  if (to === 'hosts.toml') return (await import('./containerd/write.ts')).writeHostsToml(config);
+  if (to === 'registries.yaml') return (await import('./k3s/write.ts')).writeRegistriesYaml(config);
+  return (await import('./own/write.ts')).writeOwnConfig(config, { places });
 }
 
 /** Refuses texts that would not be read as they were written. Values may be secret, and only their keys are told. */
@@ -111,4 +112,90 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
     },
     left,
   };
+}
+
+/** A host as it is asked for a registry. */
+interface Asked {
+  /** Its key path; of what was read back it says nothing. */
+  readonly path: string;
+  readonly root: string;
+  /** All that a request to it is made of. */
+  readonly facts: string;
+}
+
+/**
+ * What a configuration that was written and read again would be asked otherwise, beside what is told of already: a line
+ * for each host, with its key path. Formats cannot tell all hosts apart, whatever was looked at when they were written.
+ */
+function lostHosts(config: Config, back: Config, told: readonly string[]): string[] {
+  const keys = new Set([...Object.keys(config.registries ?? {}), ...Object.keys(back.registries ?? {})]);
+  return [...keys].flatMap((key) => {
+    const path = keyPath('registries', key);
+    const isTold = (at: string): boolean =>
+      told.some((line) => line.startsWith(at) && ':.[('.includes(line[at.length] ?? '')) ||
+      told.some((line) => line.startsWith(`${path}: `) || line.includes(` ${JSON.stringify(key)} itself`));
+    return lostOf(askedFor(config, key), askedFor(back, key), path, isTold);
+  });
+}
+
+function lostOf(
+  wanted: readonly Asked[],
+  found: readonly Asked[],
+  path: string,
+  isTold: (path: string) => boolean,
+): string[] {
+  const lost: string[] = [];
+  let next = 0;
+  for (const one of wanted) {
+    const candidate = found[next];
+    const isThere = candidate?.root === one.root;
+    if (isThere) next += 1;
+    if (isThere && candidate.facts === one.facts) continue;
+    const why = isThere ? 'other settings count for this host there' : 'this host is not asked in this place there';
+    if (!isTold(one.path)) lost.push(`${one.path}: ${why}`);
+  }
+  const [more] = found.slice(next);
+  if (
+    more &&
+    lost.length === 0 &&
+    !isTold(path) &&
+    !isTold(`${path}.origin`) &&
+    !wanted.some(({ path: at }) => isTold(at))
+  )
+    lost.push(`${path}: ${more.root} is asked there, too`);
+  return lost;
+}
+
+/** The hosts of a registry, mirrors first; what a configuration says of `*` for one that it does not name. */
+function askedFor({ registries = {} }: Config, key: string): Asked[] {
+  const [registry = '', ...path] = key.split('/');
+  const isOne = !key.startsWith('*');
+  const name = path.length > 0 ? path.join('/') : 'a';
+  const found = isOne ? matchKey(new Set(Object.keys(registries)), { registry, name }) : key;
+  const { mirrors = [], origin = {}, blocked = false } = registries[found ?? ''] ?? {};
+  if (blocked) return [];
+  const where = keyPath('registries', found ?? key);
+  const itself = isOne ? apiOrigin(registry) : 'the registry itself';
+  const hosts = [
+    ...mirrors.map((host, index) => ({ host, path: `${where}.mirrors[${index}]` })),
+    ...(origin === 'never' ? [] : [{ host: origin, path: `${where}.origin` }]),
+  ];
+  return hosts.map(({ host, path: at }) => {
+    const root = host.url === undefined && !isOne ? itself : rootOf({ ...host, url: host.url ?? itself });
+    return { path: at, root, facts: factsOf(host, root) };
+  });
+}
+
+function factsOf(host: OriginConfig, root: string): string {
+  const { capabilities = everything, rewrites = [], headers = {}, tls = {}, connectTimeout } = host;
+  const { ca = [], cert, key, insecureSkipVerify = false } = root.startsWith('http:') ? {} : tls;
+  return JSON.stringify([
+    everything.filter((capability) => capabilities.includes(capability)),
+    firsts(rewrites.map(({ pattern, replacement }) => [pattern, replacement])),
+    Object.entries(headers),
+    [ca, cert, key, insecureSkipVerify],
+    connectTimeout === undefined ? undefined : Math.ceil(connectTimeout),
+    host.requestsPerSecond,
+    host.concurrency,
+  ]);
 }

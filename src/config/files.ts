@@ -1,11 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
+import { constants, type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
-import { unreadable } from './file-problems.ts';
+import { fileError, longestText, type Position, placeText, positions, unreadable } from './document/document.ts';
 import type { FileRead } from './merge.ts';
-import { readBytes } from './read-file.ts';
 import type { Place } from './usual-places.ts';
-import { decodeText } from './utf8.ts';
 
 /** Files that were read, and what they say. */
 export interface Found {
@@ -60,3 +59,97 @@ const words: ReadonlyMap<string, string> = new Map([
   ['ELOOP', 'links that lead nowhere'],
   ['ENAMETOOLONG', 'a name that is too long'],
 ]);
+
+/**
+ * The bytes of a configuration file, at most 4 MiB of them. A pipe or a device is read, too, and has `limit` milliseconds
+ * to come to its end. `INVALID_CONFIG` for what is longer or takes longer, and for a directory; other failures are the
+ * system's.
+ */
+export async function readBytes(path: string, limit = 10_000): Promise<Buffer> {
+  // Not to block: to open a pipe that nobody writes to would hold a thread, and with it the end of the process, for ever.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const found = await handle.stat();
+    if (found.isDirectory()) throw unreadable(path, 'it is a directory');
+    if (found.size > longestText) throw tooLong(path, found.size);
+    return await readToEnd(handle, path, { limit, isPipe: found.isFIFO() });
+  } finally {
+    await handle.close();
+  }
+}
+
+const tooLong = (path: string, length: number): Error =>
+  fileError(path, [`found ${length} bytes, expected at most ${longestText}`]);
+
+async function readToEnd(
+  handle: FileHandle,
+  path: string,
+  { limit, isPipe }: { readonly limit: number; readonly isPipe: boolean },
+): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for (const end = performance.now() + limit; ; ) {
+    const chunk = await readNext(handle);
+    // A pipe that nobody has written to yet looks as if it were at its end.
+    if (chunk?.length === 0 && (length > 0 || !isPipe)) return Buffer.concat(chunks);
+    if (chunk && chunk.length > 0) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > longestText) throw tooLong(path, length);
+      continue;
+    }
+    if (performance.now() > end) {
+      throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not come to its end in ${limit} ms`);
+    }
+    await wait(20);
+  }
+}
+
+/** What is there to be read, nothing at the end; undefined where something may come later. */
+async function readNext(handle: FileHandle): Promise<Buffer | undefined> {
+  const chunk = Buffer.allocUnsafe(65_536);
+  try {
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
+    return chunk.subarray(0, bytesRead);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The text of a file's bytes, with a byte order mark where it has one. `INVALID_CONFIG` for bytes that are not UTF-8, with
+ * the place of the first; none of them is told, as they may be a secret's.
+ */
+export function decodeText(bytes: Uint8Array, file: string): string {
+  if (isUtf16(bytes))
+    throw fileError(file, [`${placeText(file, { line: 1, column: 1 })}: found UTF-16, expected UTF-8`]);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw fileError(file, [`${placeText(file, firstWrong(bytes))}: found bytes that are not UTF-8, expected UTF-8`]);
+  }
+}
+
+/** By its byte order mark, or by every other byte of what should be two letters being zero. */
+function isUtf16([first, second, third, fourth]: Uint8Array): boolean {
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true;
+  const zeros = [first, second, third, fourth].map((byte) => byte === 0);
+  return zeros[0] !== zeros[1] && zeros[0] === zeros[2] && zeros[1] === zeros[3];
+}
+
+/** The place of the first byte that is not UTF-8, for which a decoder that forgives puts U+FFFD. */
+function firstWrong(bytes: Uint8Array): Position {
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  let end = 0;
+  let offset = 0;
+  for (let at = text.indexOf('\ufffd'); at !== -1; at = text.indexOf('\ufffd', end)) {
+    offset += new TextEncoder().encode(text.slice(end, at)).length;
+    const [first, second, third] = bytes.subarray(offset, offset + 3);
+    // One that was written.
+    if (first !== 0xef || second !== 0xbf || third !== 0xbd) return positions(text)(at);
+    offset += 3;
+    end = at + 1;
+  }
+  return { line: 1, column: 1 };
+}

@@ -1,3 +1,4 @@
+import { type Check, checkOptions, flag } from '../text/faults.ts';
 import type { Config } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
 
@@ -42,3 +43,21 @@ export interface LoadConfigTextOptions {
   /** Of a `hosts.toml`: by default the registry its directory is named after, `*` where that names none. */
   readonly registry?: string | undefined;
 }
+
+const path: Check = (value) =>
+  typeof value === 'string' && value !== '' && !value.includes('\0') ? undefined : 'expected a path';
+
+const checks: Readonly<Record<keyof LoadConfigOptions, Check>> = {
+  file: path,
+  hostsDirectory: path,
+  registriesYaml: path,
+  registriesConf: path,
+  regctlConfig: path,
+  authFile: path,
+  dockerConfig: path,
+  discover: flag,
+  defaultEndpoint: flag,
+};
+
+/** Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them. */
+export const checkLoadOptions = (options: unknown): void => checkOptions('load config', options, checks);

@@ -16,7 +16,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Confi
 
 /** As `loadConfig`, with the names of the files that were read. */
 export async function readConfigFiles(options: LoadConfigOptions = {}): Promise<ConfigFiles> {
-  const { loadFiles } = await import('./load-config.ts');
+  const { loadFiles } = await import('./load-files.ts');
   return loadFiles(options);
 }
 
@@ -25,6 +25,6 @@ export async function readConfigFiles(options: LoadConfigOptions = {}): Promise<
  * 10 s to come to its end. `INVALID_CONFIG` where the file cannot be read, is not UTF-8, or nothing tells its kind.
  */
 export async function loadConfigText(path: string, options: LoadConfigTextOptions = {}): Promise<ConfigText> {
-  const { loadText } = await import('./load-text.ts');
+  const { loadText } = await import('./load-files.ts');
   return loadText(path, options);
 }

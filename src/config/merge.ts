@@ -2,9 +2,9 @@ import type { CredentialHelpers, CredentialProvider, Login } from '../login.ts';
 import { sameRegistry } from '../oci/registry.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import { credentialsFor, loginFrom } from './credentials.ts';
-import { helperCredentials } from './helper-credentials.ts';
+import { helperCredentials } from './docker/helper-credentials.ts';
+import type { Read } from './document/file-report.ts';
 import type { Config, RegistryConfig } from './model.ts';
-import type { Read } from './read.ts';
 
 /** What one file says, and the credential helpers that it names. */
 export type FileRead = Read & { readonly helpers?: CredentialHelpers | readonly CredentialHelpers[] | undefined };

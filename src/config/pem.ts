@@ -1,5 +1,5 @@
-import { quote } from '../oci/quote.ts';
 import { builtin } from '../runtime.ts';
+import { quote } from '../text/quote.ts';
 
 /** PEM text, or what was found where it should be. */
 export type Pem = { readonly text: string } | { readonly found: string };

@@ -30,7 +30,7 @@ export interface ConfigText {
  */
 export async function readConfigTexts(texts: readonly ConfigText[]): Promise<Config> {
   // Loaded when they are needed: they bring their parsers.
-  const [{ mergeReads }, { allFiles }] = await Promise.all([import('./merge.ts'), import('./file-problems.ts')]);
+  const [{ mergeReads }, { allFiles }] = await Promise.all([import('./merge.ts'), import('./document/document.ts')]);
   return mergeReads(await allFiles(texts.map((text) => readText(text))));
 }
 
@@ -41,18 +41,18 @@ export async function readText(
 ): Promise<FileRead> {
   if (kind === 'hosts.toml') {
     const directory = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')));
-    return (await import('./hosts-toml.ts')).readHostsToml(text, { file, directory, registry });
+    return (await import('./containerd/read.ts')).readHostsToml(text, { file, directory, registry });
   }
   if (kind === 'registries.yaml') {
-    return (await import('./registries-yaml.ts')).readRegistriesYaml(text, { file, defaultEndpoint });
+    return (await import('./k3s/read.ts')).readRegistriesYaml(text, { file, defaultEndpoint });
   }
-  if (kind === 'docker') return (await import('./docker-config.ts')).readDockerConfig(text, { file });
-  if (kind === 'regctl') return (await import('./regctl-config.ts')).readRegctlConfig(text, { file });
+  if (kind === 'docker') return (await import('./docker/read.ts')).readDockerConfig(text, { file });
+  if (kind === 'regctl') return (await import('./regctl/read.ts')).readRegctlConfig(text, { file });
   if (kind === 'registries.conf') {
-    const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./registries-conf.ts');
+    const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./containers/read.ts');
     const conf = mergeRegistriesConf([readRegistriesConf(text, { file })]);
     return { ...conf, helpers: helpersOf(conf) };
   }
   const format = /\.ya?ml$/i.test(file) ? 'yaml' : /\.toml$/i.test(file) ? 'toml' : 'json';
-  return (await import('./own-config.ts')).readOwnConfig(text, { file, format });
+  return (await import('./own/read.ts')).readOwnConfig(text, { file, format });
 }

@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js';
 import { cannot } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
 import { nameFault } from '../oci/reference.ts';
+import { quote } from '../text/quote.ts';
 
 /** What to make of a repository name on one mirror: an RE2 pattern, and a replacement in Go's template syntax. */
 export interface RewriteRule {

@@ -1,8 +1,121 @@
 import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
 import { proxyFault, proxyUrl } from '../proxy.ts';
-import { credentialKeyFault, registryKeyFault } from './host.ts';
-import { checked, flag, host, list, origin, rewrite, text, tls } from './host-schema.ts';
+import { quote } from '../text/quote.ts';
+import { credentialKeyFault, registryKeyFault, sameHeaders, urlFault } from './registry-keys.ts';
+import { isWellFormed, patternFault } from './rewrite.ts';
+
+const text = z
+  .string('expected a text')
+  .refine(isWellFormed, 'expected whole characters, not half of one (a lone surrogate)');
+const flag = z.boolean('expected true or false');
+const list = <Item extends z.ZodType>(item: Item, of: string) => z.array(item, `expected a list of ${of}`);
+
+/** A text in which `fault` finds nothing wrong. */
+const checked = (fault: (value: string) => string | undefined) =>
+  text.check((context) => {
+    const message = fault(context.value);
+    if (message !== undefined) context.issues.push({ code: 'custom', input: context.value, message });
+  });
+
+const url = checked((value) => urlFault(value));
+
+const rewrite = z.strictObject(
+  {
+    pattern: checked((pattern) => {
+      const fault = patternFault(pattern);
+      return fault === undefined ? undefined : `expected an RE2 pattern: ${fault}`;
+    }),
+    replacement: text,
+  },
+  'expected an object',
+);
+
+const tls = z
+  .strictObject(
+    {
+      ca: list(text, 'certificates').optional(),
+      cert: text.optional(),
+      key: text.optional(),
+      insecureSkipVerify: flag.optional(),
+      declaredAt: z.record(text, text, 'expected an object of texts').optional(),
+    },
+    'expected an object',
+  )
+  .check(({ value, issues }) => {
+    const { cert, key } = value;
+    if ((cert === undefined) === (key === undefined)) return;
+    const [missing, given] = cert === undefined ? ['cert', 'key'] : ['key', 'cert'];
+    issues.push({ code: 'custom', input: undefined, path: [missing], message: `expected one beside ${given}` });
+  });
+
+/** They say where a request goes and where it ends, or which bytes are asked for: not for a configuration to say. */
+const reserved = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'if-range',
+  'keep-alive',
+  'proxy-connection',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What is wrong with the name of a header, in words. */
+export function headerNameFault(name: string): string | undefined {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return 'expected a header name';
+  return reserved.has(name.toLowerCase()) ? 'expected a header that the client does not set itself' : undefined;
+}
+
+const headerName = checked(headerNameFault);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
+
+function onceEach({ value, issues }: z.core.ParsePayload<Record<string, string>>): void {
+  const [first, again] = sameHeaders(Object.keys(value)) ?? [];
+  if (first === undefined || again === undefined) return;
+  const message = `the same header as ${quote(first)}, expected once`;
+  issues.push({ code: 'custom', input: value[again], path: [again], message });
+}
+
+/** The longest time that a timer takes. */
+const longest = 2 ** 31 - 1;
+
+const host = z.strictObject(
+  {
+    url,
+    overridePath: flag.optional(),
+    capabilities: list(
+      z.enum(['pull', 'resolve', 'referrers'], 'expected "pull", "resolve" or "referrers"'),
+      'capabilities',
+    ).optional(),
+    rewrites: list(rewrite, 'rewrites').optional(),
+    headers: z.record(headerName, headerValue, 'expected an object of headers').check(onceEach).optional(),
+    tls: tls.optional(),
+    connectTimeout: z
+      .number('expected milliseconds')
+      .positive('expected milliseconds above 0')
+      .max(longest, `expected at most ${longest} milliseconds`)
+      .optional(),
+    requestsPerSecond: z.number('expected a number').positive('expected a number above 0').optional(),
+    concurrency: z.int('expected a whole number').positive('expected a whole number above 0').optional(),
+    declaredAt: text.optional(),
+  },
+  'expected an object with a url',
+);
+
+/** Without a URL it is the registry itself, and there is no path to keep. */
+const origin = z
+  .strictObject({ ...host.shape, url: url.optional() }, 'expected an object')
+  .check(({ value, issues }) => {
+    if (value.url !== undefined || value.overridePath === undefined) return;
+    const message = 'expected a url beside it';
+    issues.push({ code: 'custom', input: value.overridePath, path: ['overridePath'], message });
+  });
 
 // A proxy's login has no other place.
 const proxyText = checked(proxyFault).transform(proxyUrl);

@@ -1,6 +1,6 @@
 import { failedBefore } from '../combine.ts';
-import type { RegistryError } from '../errors.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, type RegistryError } from '../errors.ts';
+
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';

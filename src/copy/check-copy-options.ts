@@ -1,4 +1,4 @@
-import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../oci/check-options.ts';
+import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../text/faults.ts';
 import type { CopyOptions } from './options.ts';
 
 /** What a copy and a pull have in common; their values are judged where they are used, but for these. */

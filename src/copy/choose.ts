@@ -1,8 +1,8 @@
+import { findImage, findImages, noPlatformError, type Offer } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { findImage, findImages, type Offer } from '../oci/find-image.ts';
-import { kindOf } from '../oci/media-type.ts';
+import { kindOf } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
-import { noPlatformError } from '../oci/select-platform.ts';
+
 import { type Documents, readSmall } from './documents.ts';
 import { checkConfig, isImage } from './platforms.ts';
 import { contentsOf, noteSizes } from './sizes.ts';

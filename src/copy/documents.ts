@@ -2,8 +2,8 @@ import { Content } from '../content/content.ts';
 import { createLiars } from '../content/liars.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Index, type Manifest, parseDocument } from '../oci/manifest.ts';
-import { kindOf } from '../oci/media-type.ts';
+import { type Index, kindOf, type Manifest, parseDocument } from '../oci/manifest.ts';
+
 import type { Source } from '../source.ts';
 import { pushBytes } from './blob.ts';
 import { findStored, ownData, tell, type Work } from './work.ts';

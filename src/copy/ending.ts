@@ -1,7 +1,7 @@
 import { withAttemptsOf } from '../combine.ts';
 import { abortError, type Deadline } from '../deadline.ts';
 import { asRegistryError, messageOf, type RegistryError, restate } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
+import { quote } from '../text/quote.ts';
 import type { Part } from './walk.ts';
 
 export interface Ending {

@@ -1,11 +1,8 @@
 import { cannot } from '../errors.ts';
+import { noPlatformError, platformOf } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { machinePlatform } from '../oci/machine.ts';
-import type { Manifest } from '../oci/manifest.ts';
-import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
-import { type Platform, platformSchema } from '../oci/platform.ts';
-import { matchesPlatform } from '../oci/platform-match.ts';
-import { noPlatformError, platformOf } from '../oci/select-platform.ts';
+import { bareMediaType, type Manifest, mediaTypes } from '../oci/manifest.ts';
+import { machinePlatform, matchesPlatform, type Platform, platformSchema } from '../oci/platform.ts';
 import type { PlatformChoice } from './options.ts';
 
 /** The platforms that are meant, or all; `INVALID_REFERENCE` for what is no platform. */

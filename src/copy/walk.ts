@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
+import { mostDepth } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { mostDepth } from '../oci/find-image.ts';
-import { kindOf } from '../oci/media-type.ts';
+import { kindOf } from '../oci/manifest.ts';
 import { copyBlob } from './blob.ts';
 import type { Documents, Read } from './documents.ts';
 import type { Queue } from './queue.ts';

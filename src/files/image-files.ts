@@ -1,18 +1,20 @@
 import type { Content } from '../content/content.ts';
 import { deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
+import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { quote } from '../oci/quote.ts';
-import { nothingAsked } from './again.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { machinePlatform, type Platform } from '../oci/platform.ts';
+import type { Reference, Repository } from '../oci/reference.ts';
+import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
-import { type FindContext, findPath, leave, lookIn } from './find-in-layers.ts';
-import { fileOf, noFile } from './layer.ts';
+import { type FindContext, findPath, leave, lookIn, resolvePath } from './find-path.ts';
+import { createNearestPath, fileOf, noFile } from './layer.ts';
 import type { LayerFile } from './layer-file.ts';
+import { isThere, type Node } from './layer-tree.ts';
 import { Layers } from './layers.ts';
-import { listTree } from './list-tree.ts';
-import { createNearestPath } from './nearest-path.ts';
+import { nothingAsked } from './locate.ts';
 import type { FilesOptions } from './options.ts';
-import { resolvePath } from './resolve-path.ts';
 
 /** How to open a file of an image. */
 export interface OpenImageFileOptions {
@@ -109,4 +111,72 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
 function leadsNowhere({ path, linkPath }: FileEntry, wanted: string): string {
   const link = `a symbolic link to ${quote(linkPath)}`;
   return path === wanted ? `it is ${link}, which is not there` : `not there; ${quote(path)} on its way is ${link}`;
+}
+
+/** What is at names, and all below it: directories before what is in them, names in the order of their code units. */
+function* listTree(root: Node, names: readonly string[]): Generator<FileEntry, void, undefined> {
+  const node = names.reduce<Node | undefined>((parent, name) => parent?.children?.get(name), root);
+  if (node) yield* below(node, names.join('/'));
+}
+
+function* below(node: Node, path: string): Generator<FileEntry, void, undefined> {
+  // The root is what is listed, not listed itself.
+  if (path !== '' && isThere(node)) yield node.entry ?? impliedDirectory(node, path);
+  const children = [...(node.children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, child] of children) yield* below(child, path === '' ? name : `${path}/${name}`);
+}
+
+/** A directory that no layer describes: unpacking makes it for what is in it. */
+function impliedDirectory({ layer }: Node, path: string): FileEntry {
+  if (!layer) throw new Error('a directory without a layer');
+  return { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, modified: new Date(0), layer };
+}
+
+/** Which image's files, and how to read them. */
+export interface ImageFilesChoice {
+  /** Ends every reading of the files, too. */
+  readonly signal?: AbortSignal | undefined;
+  /** Of the image: `linux/arm64/v8`, or as a record. Default: this machine's. */
+  readonly platform?: string | Platform | undefined;
+  /** As `FilesOptions.unindexed`. */
+  readonly unindexed?: boolean | undefined;
+}
+
+/** What `client.files` hands on. */
+export interface ImageFilesContext {
+  /** The image of a reference for a platform; its manifest is fetched next. */
+  readonly resolve: (
+    reference: Reference,
+    options: ResolveImageOptions,
+  ) => Promise<{ readonly descriptor: Descriptor }>;
+  readonly fetcherOf: (repository: Repository) => ImageSource;
+  readonly emit: Emit;
+  readonly manifestBytes: number;
+}
+
+export interface ResolveImageOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly platform: string | Platform;
+  readonly content: true;
+}
+
+/** Where an image is read from. */
+export interface ImageSource {
+  fetch(descriptor: Descriptor, options: { readonly signal?: AbortSignal | undefined }): Promise<Content>;
+}
+
+/** The files of the image that a reference names, or of the one for the platform, out of an index. */
+export async function openImage(
+  reference: Reference,
+  { signal, platform = machinePlatform(), unindexed }: ImageFilesChoice = {},
+  { resolve, fetcherOf, emit, manifestBytes }: ImageFilesContext,
+): Promise<ImageFiles> {
+  const { registry, name } = reference;
+  const onWarning = (text: string): void => emit({ type: 'warning', text });
+  const { descriptor } = await resolve(reference, { signal, platform, content: true });
+  const source = fetcherOf({ registry, name });
+  await using manifest = await source.fetch(descriptor, { signal });
+  const document = parseManifest(await manifest.bytes({ limit: manifestBytes }), descriptor.mediaType);
+  const layers = await Promise.all(document.layers.map((layer) => source.fetch(layer, { signal })));
+  return createImageFiles({ descriptor, layers, signal, unindexed, onWarning });
 }

@@ -3,8 +3,8 @@ import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
 import { abortError } from '../deadline.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
-import { bareMediaType } from '../oci/media-type.ts';
-import { quote } from '../oci/quote.ts';
+import { bareMediaType } from '../oci/manifest.ts';
+import { quote } from '../text/quote.ts';
 
 /** Beginnings of packed files. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md */
 const beginnings: readonly (readonly [packing: string, beginning: readonly (number | undefined)[]])[] = [

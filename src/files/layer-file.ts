@@ -1,7 +1,7 @@
 import { readAll } from '../body.ts';
 import { abortError, type Deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
+import { quote } from '../text/quote.ts';
 import type { FileEntry } from './entry.ts';
 
 /** Bounds of a file that is taken into memory. */

@@ -1,18 +1,16 @@
 import type { Content } from '../content/content.ts';
 import { deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
-import { nothingAsked } from './again.ts';
-import { archiveOf, tableOf } from './archive.ts';
+import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, type FileEntry } from './entry.ts';
 import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
 import { createLayerFile, type LayerFile } from './layer-file.ts';
-import { type LocateContext, type Located, locate } from './locate.ts';
-import { createNearestPath } from './nearest-path.ts';
+import { mostLinks } from './layer-tree.ts';
+import { archiveOf, type LocateContext, type Located, locate, nothingAsked, tableOf } from './locate.ts';
+
 import type { FilesOptions, OpenFileOptions } from './options.ts';
 
 /** Most hard links to hard links. */
-export const mostLinks = 40;
 
 /**
  * What is in a layer: tar, also packed with gzip or zstd, in the order of the archive, whiteouts (`.wh.`) as they are.
@@ -106,3 +104,49 @@ export function noFile(
 }
 
 const shown = (layer: Content): string => quote(layer.descriptor.digest);
+
+/** Looks for the path that a wrong one was meant to be, among those that come by. */
+export interface NearestPath {
+  /** Paths that there are. */
+  see(path: string): void;
+  /** `, did you mean "usr/bin/env"?`, or nothing. */
+  readonly hint: string;
+}
+
+/**
+ * How alike two paths are: the same but for case, the same name elsewhere, or a neighbour that begins alike. Nothing that
+ * takes longer: it is asked of every entry of a layer.
+ */
+export function createNearestPath(wanted: string): NearestPath {
+  const lower = wanted.toLowerCase();
+  const name = nameOf(lower);
+  const directory = lower.slice(0, lower.length - name.length);
+  let best: string | undefined;
+  let most = 0;
+  const likeness = (path: string): number => {
+    const other = path.toLowerCase();
+    if (other === lower) return 1000;
+    if (nameOf(other) === name) return 500;
+    return other.startsWith(directory) ? alike(nameOf(other), name) : 0;
+  };
+  return {
+    see: (path) => {
+      const found = likeness(path);
+      if (found <= most) return;
+      most = found;
+      best = path;
+    },
+    get hint() {
+      return best === undefined ? '' : `, did you mean ${JSON.stringify(best.slice(0, 300))}?`;
+    },
+  };
+}
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** Letters that two names begin with, where that is at least half of either; 0 otherwise. */
+function alike(first: string, second: string): number {
+  let count = 0;
+  while (count < first.length && count < 400 && first[count] === second[count]) count++;
+  return count * 2 >= Math.max(first.length, second.length) ? count : 0;
+}

@@ -1,12 +1,12 @@
 import type { Content } from '../content/content.ts';
 import { cannot } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
-import { tableOf } from './archive.ts';
+import { quote } from '../text/quote.ts';
 import type { BareEntry, FileEntry } from './entry.ts';
 import { listFiles } from './layer.ts';
 import { damagedLayer, mustBeLayer } from './layer-bytes.ts';
 import { addEntry, createTree, type Node, overlay } from './layer-tree.ts';
-import { type LocateContext, type Located, locate, locateAt } from './locate.ts';
+import { type LocateContext, type Located, locate, locateAt, tableOf } from './locate.ts';
+
 import type { FilesOptions } from './options.ts';
 
 /** Most names of a path; Linux takes 4,096 bytes. */

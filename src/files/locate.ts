@@ -1,12 +1,14 @@
 import type { Content } from '../content/content.ts';
 import type { Deadline } from '../deadline.ts';
-import { type Asked, comesAgain, createRepeats, nothingAsked, puts, type Repeats } from './again.ts';
-import { archiveOf, tableOf } from './archive.ts';
+import { cannot, RegistryError } from '../errors.ts';
+import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
-import type { OpenFileOptions } from './options.ts';
-import type { Table } from './table.ts';
-import { extractedBytes } from './table-file.ts';
-import type { TarFile } from './tar.ts';
+import { noArchive, storedBytes, unpacked } from './layer-bytes.ts';
+import type { FilesOptions, OpenFileOptions } from './options.ts';
+import { readTar, type TarFile } from './tar.ts';
+import { extractedBytes, findTable, type Table } from './toc.ts';
+
+import { UnusableTable } from './toc-rows.ts';
 
 /** An entry that was found, and a way to its content. Whoever has it reads `chunks` to the end or calls `release`. */
 export interface Located {
@@ -126,3 +128,83 @@ function inPassing({ entry, data }: TarFile, reading: Reading): Located {
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
+
+/** What was asked for on the way to one file. */
+export interface Asked {
+  /** By layer. */
+  readonly paths: Map<Content, Set<string>>;
+  /** A layer was read to its end, and one of the paths had come again in it: what was made of its first is wrong. */
+  isWrong: boolean;
+}
+
+export const nothingAsked = (): Asked => ({ paths: new Map(), isWrong: false });
+
+/** Entries of an archive as they come, and whether a path comes again after its first. */
+export interface Repeats {
+  see(entry: BareEntry): void;
+  /** The first path that came again. */
+  readonly found: string | undefined;
+}
+
+/** `paths` may grow while entries come. */
+function createRepeats(paths: ReadonlySet<string>): Repeats {
+  const met = new Map<string, BareEntry>();
+  let found: string | undefined;
+  return {
+    see: (entry) => {
+      for (const [path, other] of met) if (puts(entry, other)) found ??= path;
+      if (paths.has(entry.path)) met.set(entry.path, entry);
+    },
+    get found() {
+      return found;
+    },
+  };
+}
+
+/** Whether unpacking the entry puts something else where another one is. */
+function puts({ path, type }: BareEntry, other: BareEntry): boolean {
+  const isDirectory = type === 'directory';
+  const wasDirectory = other.type === 'directory';
+  // A directory stays what it is when it comes again, and when something is put into it.
+  if (path === other.path) return !(isDirectory && wasDirectory);
+  return other.path.startsWith(`${path}/`) ? !isDirectory : !wasDirectory && path.startsWith(`${other.path}/`);
+}
+
+/** The error of a layer whose first entry of a path was read, though the last is what counts. */
+const comesAgain = ({ descriptor: { digest } }: Content, path: string): RegistryError =>
+  cannot(
+    'BAD_RESPONSE',
+    `read ${quote(path)} in layer ${quote(digest)}`,
+    'the path comes again in it, and the last one counts',
+  );
+
+/** The entries of a layer, out of the layer itself, from its beginning on. It ends only when the digest was right. */
+export const archiveOf = (layer: Content, signal: AbortSignal): AsyncGenerator<TarFile, void> =>
+  readTar(unpacked(layer, storedBytes(layer, signal)), (found, code) => noArchive(layer, found, code));
+
+/** Tables that were read, as long as their layer is open; none for a layer whose table cannot be used. */
+const tables = new WeakMap<Content, { readonly table: Table | undefined }>();
+
+/** The table of contents of a layer; undefined where it has none, where it cannot be used, and where it is not wanted. */
+export async function tableOf(
+  layer: Content,
+  { unindexed = false, onWarning }: FilesOptions,
+  signal: AbortSignal,
+): Promise<Table | undefined> {
+  if (unindexed) return undefined;
+  const known = tables.get(layer);
+  if (known) return known.table;
+  let table: Table | undefined;
+  try {
+    table = await findTable(layer, signal);
+  } catch (error) {
+    if (!(error instanceof Error) || !isPassable(error)) throw error;
+    onWarning?.(`Layer ${quote(layer.descriptor.digest)} is read from its beginning: ${error.message}`);
+  }
+  tables.set(layer, { table });
+  return table;
+}
+
+/** Hosts that give no ranges give the whole: `BAD_RESPONSE`, where the table lies too far in it to drop all before. */
+const isPassable = (error: Error): boolean =>
+  error instanceof UnusableTable || (error instanceof RegistryError && error.code === 'BAD_RESPONSE');

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { cannot, RegistryError } from '../errors.ts';
+import { firstFault } from '../text/faults.ts';
+import { quote } from '../text/quote.ts';
 import { type Digest, digestFault, parseDigest } from './digest.ts';
-import { firstFault } from './issue.ts';
 import { type Platform, platformSchema } from './platform.ts';
-import { quote } from './quote.ts';
 
 /** A thing's type, digest and size. https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md */
 export interface Descriptor {

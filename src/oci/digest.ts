@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
-import { quote } from './quote.ts';
+import { quote } from '../text/quote.ts';
 
 /** `algorithm:hex`, lower case, as long as its algorithm makes it. */
 export type Digest = `${string}:${string}`;

@@ -1,12 +1,53 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
+import { firstFault } from '../text/faults.ts';
+import { quote } from '../text/quote.ts';
 import { type Descriptor, descriptorSchema } from './descriptor.ts';
-import { firstFault } from './issue.ts';
-import { parseDocumentText } from './json.ts';
-import { bareMediaType, isIndexType, isManifestType, isSchema1 } from './media-type.ts';
-import { quote } from './quote.ts';
 
-export { isIndexType, isManifestType, isSchema1, kindOf, manifestAccept, mediaTypes } from './media-type.ts';
+/** The media types that this package knows by name. */
+export const mediaTypes = {
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
+  ociLayer: 'application/vnd.oci.image.layer.v1.tar',
+  ociLayerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  ociLayerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  octets: 'application/octet-stream',
+} as const;
+
+const indexTypes: ReadonlySet<string> = new Set([mediaTypes.ociIndex, mediaTypes.dockerList]);
+const manifestTypes: ReadonlySet<string> = new Set([mediaTypes.ociManifest, mediaTypes.dockerManifest]);
+
+/** What a request for a manifest accepts: one value, as several registries read only the first of several headers. */
+export const manifestAccept: string = [
+  mediaTypes.ociIndex,
+  mediaTypes.ociManifest,
+  mediaTypes.dockerList,
+  mediaTypes.dockerManifest,
+  '*/*',
+].join(', ');
+
+/** A media type without its parameters, in lower case: what a `Content-Type` header names. */
+export const bareMediaType = (mediaType: string): string => (mediaType.split(';')[0] ?? '').trim().toLowerCase();
+
+/** OCI manifest or Docker manifest, version 2. */
+export const isManifestType = (mediaType: string): boolean => manifestTypes.has(bareMediaType(mediaType));
+
+/** OCI index or Docker manifest list. */
+export const isIndexType = (mediaType: string): boolean => indexTypes.has(bareMediaType(mediaType));
+
+/** Docker's first manifest format, which this package does not read. */
+export const isSchema1 = (mediaType: string): boolean =>
+  /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/.test(bareMediaType(mediaType));
+
+/** Which endpoint of a registry has content of this type. */
+export const kindOf = (mediaType: string): 'manifests' | 'blobs' =>
+  isManifestType(mediaType) || isIndexType(mediaType) || isSchema1(mediaType) ? 'manifests' : 'blobs';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md */
 export interface Manifest {
@@ -112,3 +153,74 @@ const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read manif
 
 const schema1 = (type: string): RegistryError =>
   cannot('UNSUPPORTED', `read manifest ${quote(type)}`, 'Docker schema 1 is not supported');
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * A JSON object in UTF-8. `BAD_RESPONSE` for anything else, and for a key that stands twice in one object: readers
+ * differ in which of the two they believe, so that one digest would mean two contents.
+ */
+export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
+  const text = decode(bytes);
+  if (/^\s*</.test(text)) throw badDocument(`HTML or XML, ${quote(text.slice(0, 40))}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw badDocument(`not JSON, ${quote(text.slice(0, 40))}`, cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badDocument('JSON, but not an object');
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw badDocument(`key ${quote(twice)} stands twice in one object`);
+  return value as Record<string, unknown>;
+}
+
+function decode(bytes: Uint8Array): string {
+  if (bytes.length === 0) throw badDocument('no bytes');
+  try {
+    const text = decoder.decode(bytes);
+    if (!text.startsWith('\uFEFF')) return text;
+  } catch (cause) {
+    throw badDocument('not UTF-8', cause);
+  }
+  throw badDocument('a byte order mark, which JSON must not have');
+}
+
+/** The first key that an object of this valid JSON text has twice. No regular expression: texts may be large. */
+function duplicateKey(text: string): string | undefined {
+  const open: Set<string>[] = [];
+  for (let position = 0; position < text.length; position++) {
+    const character = text[position];
+    if (character === '{') open.push(new Set());
+    else if (character === '}') open.pop();
+    else if (character === '"') {
+      const end = endOfString(text, position);
+      const keys = isKey(text, end) ? open.at(-1) : undefined;
+      if (keys) {
+        const key: string = JSON.parse(text.slice(position, end));
+        if (keys.has(key)) return key;
+        keys.add(key);
+      }
+      position = end - 1;
+    }
+  }
+  return undefined;
+}
+
+/** The position after the quotation mark that ends the string beginning at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let quotation = text.indexOf('"', start + 1); ; quotation = text.indexOf('"', quotation + 1)) {
+    let backslashes = 0;
+    while (text[quotation - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return quotation + 1;
+  }
+}
+
+function isKey(text: string, end: number): boolean {
+  let position = end;
+  while (/[ \t\r\n]/.test(text[position] ?? '')) position++;
+  return text[position] === ':';
+}
+
+const badDocument = (found: string, cause?: unknown): RegistryError =>
+  cannot('BAD_RESPONSE', 'read manifest', found, { cause });

@@ -1,6 +1,6 @@
 import { cannot, type RegistryError } from '../errors.ts';
-import { type Digest, digestFault } from './digest.ts';
-import { quote } from './quote.ts';
+import { quote } from '../text/quote.ts';
+import { type Digest, digestFault, isDigest } from './digest.ts';
 import { hostFault } from './registry.ts';
 
 export { apiOrigin, isLoopbackHost, normalizeRegistry, sameRegistry } from './registry.ts';
@@ -136,4 +136,24 @@ export function nameFault(name: string): string | undefined {
 
 function invalid(kind: string, text: unknown, fault: string): RegistryError {
   return cannot('INVALID_REFERENCE', `parse ${kind} ${quote(text)}`, fault);
+}
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md: `ref` */
+const contentNamePart = '[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*';
+const nameGrammar = new RegExp(`^${contentNamePart}(?:/${contentNamePart})*$`);
+const longestContentName = 1024;
+
+/** Refuses what is no name: `INVALID_REFERENCE`. Tags of registries are names, and what the image specification allows. */
+export function checkName(name: string): void {
+  const fault =
+    typeof name !== 'string'
+      ? 'not a text'
+      : isDigest(name)
+        ? 'a digest'
+        : name.length > longestContentName
+          ? `more than ${longestContentName} characters`
+          : isTag(name) || nameGrammar.test(name)
+            ? undefined
+            : 'letters and digits, with one of -._:@/+ between them, are expected';
+  if (fault !== undefined) throw cannot('INVALID_REFERENCE', `use name ${quote(name)}`, fault);
 }

@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
+import { quote } from '../text/quote.ts';
 import { isDigest } from './digest.ts';
-import { quote } from './quote.ts';
 import { isRepositoryName, isTag, nameFault } from './reference.ts';
 
 /**

@@ -1,12 +1,12 @@
-import { parseConfig } from '../config/config.ts';
-import { loginFrom } from '../config/credentials.ts';
-import { expandShortName } from '../config/short-names.ts';
+import { expandShortName, loginFrom } from '../config/credentials.ts';
+import { parseConfig } from '../config/parse-config.ts';
+
 import { createLiars } from '../content/liars.ts';
+import { abortError, deadline } from '../deadline.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
-import type { ImageFiles } from '../files/image-files.ts';
-import { type ImageFilesChoice, openImage } from '../files/open-image.ts';
+import { type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
 import { authorize } from '../http/authorize.ts';
 import { guard } from '../http/guard.ts';
 import { health } from '../http/health.ts';
@@ -14,22 +14,20 @@ import { limits as concurrencyLimits } from '../http/limits.ts';
 import { log } from '../http/log.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
-import { type Transport, wrap } from '../http/transport.ts';
+import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
-import { type ClientOptions, checkClientOptions } from './client-options.ts';
-import { endedBy } from './closing.ts';
-import { createEncodings } from './decode.ts';
+import { createEncodings } from './answer.ts';
+import { createKept } from './at-hand.ts';
+import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
 import type { Context } from './exchange.ts';
 import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
-import { createKept } from './kept.ts';
 import { ownHosts } from './own-resolver.ts';
+import { type Hosts, planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
-import { remoteRepository } from './remote.ts';
+import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
-import { type Hosts, planHosts } from './resolver.ts';
-import { usableConfig } from './usable-config.ts';
 
 /** What a client would ask for a reference, as plain data; no secret is in it. */
 export interface Plan {
@@ -147,3 +145,18 @@ function compose(
     guard(),
   );
 }
+
+/** Ends every exchange when `signal` fires, also in its body, and refuses those that come after. */
+const endedBy =
+  (signal: AbortSignal): Wrapper =>
+  (next) =>
+  async (request) => {
+    if (signal.aborted) throw abortError(signal.reason);
+    const limit = deadline(signal, request.signal);
+    try {
+      return whenEnded(await next({ ...request, signal: limit.signal }), () => limit.end());
+    } catch (error) {
+      limit.end();
+      throw error;
+    }
+  };

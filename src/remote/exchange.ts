@@ -6,12 +6,12 @@ import { refusalOf } from '../http/refusal.ts';
 import { parseRetryAfter } from '../http/retry.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
 import { parseWarnings } from '../http/warning.ts';
-import { quote } from '../oci/quote.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
-import type { Encodings } from './decode.ts';
-import type { Kept } from './kept.ts';
+import { quote } from '../text/quote.ts';
+import type { Encodings } from './answer.ts';
+import type { Kept } from './at-hand.ts';
 
 /** What every request of a client shares. */
 export interface Context {

@@ -4,9 +4,9 @@ import { isListed, type Listed } from '../http/address.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
+import { discardLimit, openAnswer } from './answer.ts';
 import { fetchHeaders } from './endpoint-source.ts';
 import { ask, type Context } from './exchange.ts';
-import { discardLimit, openAnswer } from './open.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { sameHeaders, urlFault } from '../config/host.ts';
-import { rootOf } from '../config/host-parts.ts';
+import { rootOf } from '../config/document/parts.ts';
+import { sameHeaders, urlFault } from '../config/registry-keys.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { asRegistryError, cannot } from '../errors.ts';
-import { firstFault } from '../oci/issue.ts';
-import { quote } from '../oci/quote.ts';
 import { formatReference, nameFault, type Repository } from '../oci/reference.ts';
-import type { Hosts, Resolver } from './resolver.ts';
+import { firstFault } from '../text/faults.ts';
+import { quote } from '../text/quote.ts';
+import type { Hosts, Resolver } from './plan.ts';
 
 /** A text that `faultOf` finds nothing wrong with. */
 const checked = (faultOf: (text: string) => string | undefined) =>

@@ -2,9 +2,9 @@ import { checkPullOptions } from '../copy/check-copy-options.ts';
 import { copyWith } from '../copy/copy.ts';
 import type { Copied, CopyOptions } from '../copy/options.ts';
 import { cannot } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import { isStore, type Store } from '../source.ts';
+import { quote } from '../text/quote.ts';
 import type { Fetcher, FetcherContext } from './fetcher.ts';
 
 /** How to pull, and where to. Events go to the client's `onEvent`. */

@@ -6,10 +6,10 @@ import { manifestAccept, mediaTypes, parseDocument, parseIndex } from '../oci/ma
 import { artifactTypeOf, referrersTag } from '../oci/referrer.ts';
 import type { Route } from '../oci/route.ts';
 import type { CallOptions, ReferrersOptions } from '../source.ts';
-import { decode } from './decode.ts';
-import { describeDocument } from './describe.ts';
+import { decode, describeDocument } from './answer.ts';
+
 import { ask, type Place, questionOf } from './exchange.ts';
-import { listAt } from './pages.ts';
+import { listAt } from './lists.ts';
 
 /** Statuses of a registry that does not have the API. 404 is the specification's, the others those of some registries. */
 const absent = new Set([400, 404, 405, 406, 410, 501]);

@@ -4,16 +4,15 @@ import { noting } from '../content/noting.ts';
 import { collectWarnings, type Warnings } from '../content/warnings.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { chooseImage, platformOf } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { chooseImage } from '../oci/find-image.ts';
 import { type Index, isIndexType, isManifestType, parseIndex } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
-import { quote } from '../oci/quote.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
-import { platformOf } from '../oci/select-platform.ts';
 import type { Fetched, Source } from '../source.ts';
+import { quote } from '../text/quote.ts';
+import type { Kept } from './at-hand.ts';
 import { during } from './during.ts';
-import type { Kept } from './kept.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {

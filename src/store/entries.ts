@@ -1,6 +1,6 @@
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
-import { firstFault } from '../oci/issue.ts';
-import { mediaTypes } from '../oci/media-type.ts';
+import { mediaTypes } from '../oci/manifest.ts';
+import { firstFault } from '../text/faults.ts';
 
 /** The text of `index.json` as a value: what is not known of it stays as it is. */
 export interface LayoutIndex {

@@ -1,5 +1,5 @@
 import { cannot, RegistryError } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
+import { quote } from '../text/quote.ts';
 
 /** What the codes of the system mean, and what can be done. https://nodejs.org/api/errors.html#common-system-errors */
 const meanings: Readonly<Record<string, string>> = {

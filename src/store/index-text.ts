@@ -1,6 +1,6 @@
 import { cannot, type RegistryError } from '../errors.ts';
-import { parseDocumentText } from '../oci/json.ts';
-import { quote } from '../oci/quote.ts';
+import { parseDocumentText } from '../oci/manifest.ts';
+import { quote } from '../text/quote.ts';
 import { entryOf, type LayoutIndex } from './entries.ts';
 import { storeError } from './fault.ts';
 import type { Holding } from './others.ts';

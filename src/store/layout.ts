@@ -1,9 +1,9 @@
 import { abortError } from '../deadline.ts';
 import { cannot } from '../errors.ts';
-import { checkName } from '../oci/content-name.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
+import { checkName } from '../oci/reference.ts';
 import { builtin } from '../runtime.ts';
 import type { CallOptions } from '../source.ts';
 import { checkSize, createBlobs } from './blobs.ts';

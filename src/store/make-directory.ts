@@ -1,5 +1,5 @@
-import { quote } from '../oci/quote.ts';
 import { builtin } from '../runtime.ts';
+import { quote } from '../text/quote.ts';
 import { systemCode } from './fault.ts';
 
 /** A directory with its parents. Not by the option of `mkdir`, which never ends where a file system says that a directory below it is not there. */

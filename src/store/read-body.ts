@@ -1,8 +1,8 @@
 import { cannot } from '../errors.ts';
 import { createBody } from '../feed.ts';
-import { quote } from '../oci/quote.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import type { Body } from '../source.ts';
+import { quote } from '../text/quote.ts';
 import type { Files, OpenFile } from './files.ts';
 
 /** Bytes of one chunk that is handed out. */

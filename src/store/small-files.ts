@@ -1,6 +1,6 @@
 import { join } from '../body.ts';
 import { cannot } from '../errors.ts';
-import { quote } from '../oci/quote.ts';
+import { quote } from '../text/quote.ts';
 import { storeError } from './fault.ts';
 import type { Files } from './files.ts';
 

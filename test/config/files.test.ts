@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { filesIn, namesIn, textOf } from '../../src/config/files.ts';
+import { decodeText, filesIn, namesIn, readBytes, textOf } from '../../src/config/files.ts';
 import { readConfigFiles } from '../../src/config/load.ts';
-import { readBytes } from '../../src/config/read-file.ts';
-import { decodeText } from '../../src/config/utf8.ts';
+
 import { problemOf } from './problem.ts';
 
 let home: string;

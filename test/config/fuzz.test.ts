@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readDockerConfig } from '../../src/config/docker-config.ts';
-import { readHostsToml } from '../../src/config/hosts-toml.ts';
-import { readOwnConfig } from '../../src/config/own-config.ts';
-import { readRegctlConfig } from '../../src/config/regctl-config.ts';
-import { readRegistriesConf } from '../../src/config/registries-conf.ts';
-import { readRegistriesYaml } from '../../src/config/registries-yaml.ts';
+import { readHostsToml } from '../../src/config/containerd/read.ts';
+import { readRegistriesConf } from '../../src/config/containers/read.ts';
+import { readDockerConfig } from '../../src/config/docker/read.ts';
+import { readRegistriesYaml } from '../../src/config/k3s/read.ts';
+import { readOwnConfig } from '../../src/config/own/read.ts';
+import { readRegctlConfig } from '../../src/config/regctl/read.ts';
 import { RegistryError } from '../../src/errors.ts';
 
 /** Seconds for each parser; `FUZZ_SECONDS=60 npm run fuzz` is what CI does. */

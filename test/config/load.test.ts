@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { credentialsFor, loginFrom } from '../../src/config/credentials.ts';
 import { loadConfig, readConfigFiles } from '../../src/config/load.ts';
-import { loadFiles } from '../../src/config/load-config.ts';
+import { loadFiles } from '../../src/config/load-files.ts';
 import { usualPlaces } from '../../src/config/usual-places.ts';
 
 let home: string;

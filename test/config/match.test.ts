@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { matchKey } from '../../src/config/match.ts';
+import { matchKey } from '../../src/config/registry-keys.ts';
 
 const keys = new Set([
   'docker.io',

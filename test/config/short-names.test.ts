@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expandShortName } from '../../src/config/short-names.ts';
+import { expandShortName } from '../../src/config/credentials.ts';
 
 const names = {
   aliases: { fedora: 'registry.fedoraproject.org/fedora', 'team/app': 'quay.io/team/app' },

@@ -1,4 +1,4 @@
-import type { DocumentNode } from '../../src/config/document.ts';
+import type { DocumentNode } from '../../src/config/document/document.ts';
 
 /** Every key and value, as `path = value @line:column`, in the order they are found. */
 export function told(node: DocumentNode, path = ''): string[] {

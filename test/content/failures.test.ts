@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { createFailures } from '../../src/content/failures.ts';
-import type { ErrorCode } from '../../src/errors.ts';
-import { RegistryError } from '../../src/errors.ts';
+import { type ErrorCode, RegistryError } from '../../src/errors.ts';
 
 const failuresOf = (codes: readonly ErrorCode[]) => {
   const failures = createFailures();

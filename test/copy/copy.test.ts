@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { copy } from '../../src/copy/copy.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
-import { mediaTypes } from '../../src/oci/media-type.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
 import type { Store } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, type Sample, sampleOf } from '../contract/source.ts';

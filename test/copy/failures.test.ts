@@ -5,7 +5,7 @@ import { sleep } from '../../src/deadline.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { createBody } from '../../src/feed.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
-import { mediaTypes } from '../../src/oci/media-type.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
 import type { FetchOptions, ResumableStore, Source, Store } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, sampleOf } from '../contract/source.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { copy } from '../../src/copy/copy.ts';
 import type { PlatformChoice } from '../../src/copy/options.ts';
-import { machinePlatform } from '../../src/oci/machine.ts';
-import { mediaTypes } from '../../src/oci/media-type.ts';
-import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
+import { formatPlatform, machinePlatform, parsePlatform } from '../../src/oci/platform.ts';
+
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, type Sample, sampleOf } from '../contract/source.ts';
 import { errorOf, text } from '../support/hosts.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { copy } from '../../src/copy/copy.ts';
-import { mediaTypes } from '../../src/oci/media-type.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
 import type { Source } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Sample, sampleOf } from '../contract/source.ts';

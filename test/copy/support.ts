@@ -1,6 +1,6 @@
 import type { ClientEvent } from '../../src/events.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
-import { mediaTypes } from '../../src/oci/media-type.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import type { FetchOptions, Source, Store } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';

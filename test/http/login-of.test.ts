@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { helperCredentials } from '../../src/config/helper-credentials.ts';
+import { helperCredentials } from '../../src/config/docker/helper-credentials.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { loginOf } from '../../src/http/login-of.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';

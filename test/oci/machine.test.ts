@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { machinePlatform } from '../../src/oci/machine.ts';
-import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { formatPlatform, machinePlatform, parsePlatform } from '../../src/oci/platform.ts';
 
 const on = (platform: string, arch: string, machine = '', release = '1.2.3-generic') =>
   formatPlatform(machinePlatform({ platform, arch }, { machine: () => machine, release: () => release }));

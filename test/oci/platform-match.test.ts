@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parsePlatform } from '../../src/oci/platform.ts';
-import { compareFits, type Fit, fitOf, matchesPlatform } from '../../src/oci/platform-match.ts';
+import { compareFits, type Fit, fitOf, matchesPlatform, parsePlatform } from '../../src/oci/platform.ts';
+
 import answers from './platform-go-cases.json' with { type: 'json' };
 
 /** What containerd's `Only` says of each of these platforms: those of them that run there, best first. */

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { machinePlatform } from '../../src/oci/machine.ts';
-import { formatPlatform, normalizePlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { formatPlatform, machinePlatform, normalizePlatform, parsePlatform } from '../../src/oci/platform.ts';
 
 test.each([
   ['linux/amd64', 'linux/amd64'],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { isAttestation, noPlatformError, platformOf, selectPlatform } from '../../src/oci/choose-image.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
-import { isAttestation, noPlatformError, platformOf, selectPlatform } from '../../src/oci/select-platform.ts';
 
 const entry = (platform: string | undefined, more: Partial<Descriptor> = {}): Descriptor => ({
   mediaType: 'application/vnd.oci.image.manifest.v1+json',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { ownHosts } from '../../src/remote/own-resolver.ts';
-import type { Resolver } from '../../src/remote/resolver.ts';
+import type { Resolver } from '../../src/remote/plan.ts';
 import { samples } from '../contract/source.ts';
 import { createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 

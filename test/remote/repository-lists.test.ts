@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { listen } from '../../src/server/listen.ts';
-import { serve } from '../../src/server/serve.ts';
+import { serve } from '../../src/server/registry/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, samples } from '../contract/source.ts';

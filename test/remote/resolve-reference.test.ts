@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mediaTypes } from '../../src/oci/media-type.ts';
+import { mediaTypes } from '../../src/oci/manifest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { ClientOptions } from '../../src/remote/client-options.ts';

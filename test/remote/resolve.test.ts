@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { Config } from '../../src/index.ts';
-import { manifestAccept, mediaTypes } from '../../src/oci/media-type.ts';
+import { manifestAccept, mediaTypes } from '../../src/oci/manifest.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { absent, sampleOf, samples } from '../contract/source.ts';
 import { type Answer, chunked, createHosts, errorOf, refusal, sampleHost, text } from '../support/hosts.ts';

@@ -1,7 +1,7 @@
 import type { RegistryError } from '../../src/errors.ts';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
 import type { Transport, TransportTimeouts } from '../../src/http/transport.ts';
-import { serve } from '../../src/server/serve.ts';
+import { serve } from '../../src/server/registry/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import type { Sample } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';

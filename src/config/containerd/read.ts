@@ -1,0 +1,301 @@
+import type { Capability } from '../../endpoint.ts';
+import { apiOrigin } from '../../oci/reference.ts';
+import { nearest, quote } from '../../text/quote.ts';
+import {
+  type Decoded,
+  type Decoder,
+  type Found,
+  flag,
+  listOf,
+  type Named,
+  namesOf,
+  tableOf,
+  text,
+  textLike,
+} from '../document/decoders.ts';
+import type { DocumentNode, TableNode } from '../document/document.ts';
+import { again, type Place, type Read, type Reading, spotsOf, startReading } from '../document/file-report.ts';
+import { apiHost, below, readRules, rootOf, shownUrl } from '../document/parts.ts';
+import { parseToml } from '../document/toml.ts';
+import type { HostConfig, OriginConfig, TlsConfig } from '../model.ts';
+import { urlFault } from '../registry-keys.ts';
+
+import { headerNameFault } from '../schema.ts';
+
+/** Where a `hosts.toml` was found. */
+export interface HostsTomlPlace {
+  /** As messages name it. */
+  readonly file: string;
+  /** What its relative paths are relative to. */
+  readonly directory: string;
+  /** The registry that it is for; `*` for the one in `_default`. */
+  readonly registry: string;
+}
+
+interface Context extends HostsTomlPlace {
+  readonly reading: Reading;
+}
+
+/**
+ * Reads containerd's `hosts.toml`: its hosts in the file's order, then `server`, or the registry itself where it has
+ * none. A `server` that is one of the hosts too is asked once. Rewrites are those of k3s' containerd. `INVALID_CONFIG`
+ * with all problems: containerd passes over a file that it cannot read and asks the registry itself.
+ * https://github.com/containerd/containerd/blob/main/docs/hosts.md
+ */
+export function readHostsToml(toml: string, place: HostsTomlPlace): Read {
+  const context = { ...place, reading: startReading(place.file) };
+  const { server, host, ...table } = readRoot(parseToml(toml, place.file, again(context.reading)), context.reading);
+  const mirrors = (host?.value ?? []).flatMap((entry) => readHost(entry.key, entry, entry.value, context) ?? []);
+  const origin =
+    server === undefined || server.value === ''
+      ? readDefaultOrigin(table, context)
+      : withoutRepeat(readHost(server.value, server, table, context), mirrors);
+  const registry = {
+    ...(mirrors.length > 0 && { mirrors }),
+    ...(origin !== undefined && { origin }),
+    declaredAt: `${place.file}:1`,
+  };
+  return context.reading.end({ registries: { [place.registry]: registry } });
+}
+
+function readHost(written: string, place: Place, table: HostTable, context: Context): HostConfig | undefined {
+  const { reading, directory } = context;
+  const url = readUrl(written, place, reading);
+  const { tls, ...settings } = readSettings(table, directory, reading);
+  const isHttp = url?.startsWith('http:');
+  for (const found of isHttp ? [table.ca, table.client, table.skip_verify] : []) {
+    if (found) reading.warn(found, 'not used, the host is asked over http, as its URL says');
+  }
+  return url === undefined
+    ? undefined
+    : { url, ...settings, ...(tls && !isHttp && { tls }), declaredAt: reading.line(place) };
+}
+
+/** With a scheme, and its path clean. The resolver appends `/v2` where it is not there. */
+function readUrl(written: string, place: Place, reading: Reading): string | undefined {
+  const url = written.includes('://') ? written : `https://${written}`;
+  const fault = urlFault(url);
+  if (fault !== undefined) {
+    reading.problem(place, `found ${quote(shownUrl(written))}, ${fault}`);
+    return undefined;
+  }
+  const { origin, pathname } = apiHost(new URL(url));
+  return origin + pathname.replace(/\/{2,}/g, '/').replace(/\/$/, '');
+}
+
+/**
+ * The registry itself, where keys that stand before the hosts say something of it. In `_default` that is whichever
+ * registry is asked for, at its own address.
+ * https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go
+ */
+function readDefaultOrigin(
+  table: HostTable,
+  { registry, directory, reading, file }: Context,
+): OriginConfig | undefined {
+  for (const found of [table.capabilities, table.override_path, table.rewrite]) {
+    if (found) reading.warn(found, 'not used without a server');
+  }
+  const { tls, headers, connectTimeout } = readSettings(table, directory, reading);
+  const settings = { ...(tls && { tls }), ...(headers && { headers }), ...(connectTimeout && { connectTimeout }) };
+  if (Object.keys(settings).length === 0) return undefined;
+  return { ...(!registry.includes('*') && { url: apiOrigin(registry) }), ...settings, declaredAt: `${file}:1` };
+}
+
+/** A server that is one of the hosts is asked for what it is not asked for there; `never` where that is nothing. */
+function withoutRepeat(
+  server: HostConfig | undefined,
+  mirrors: readonly HostConfig[],
+): HostConfig | 'never' | undefined {
+  if (!server || server.rewrites) return server;
+  const same = mirrors.filter((mirror) => rootOf(mirror) === rootOf(server) && !mirror.rewrites);
+  if (same.length === 0) return server;
+  const asked = same.flatMap(({ capabilities = everything }) => capabilities);
+  const capabilities = (server.capabilities ?? everything).filter((capability) => !asked.includes(capability));
+  return capabilities.length === 0 ? 'never' : { ...server, capabilities };
+}
+
+/** Milliseconds of Go's units. */
+const units: ReadonlyMap<string, number> = new Map([
+  ['ns', 1e-6],
+  ['us', 1e-3],
+  // The micro sign and the Greek letter.
+  ['\u00b5s', 1e-3],
+  ['\u03bcs', 1e-3],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/**
+ * The milliseconds of a duration as Go writes it: `300ms`, `-1.5h`, `2h45m`, `0`; undefined for a text that is none.
+ * https://pkg.go.dev/time#ParseDuration
+ */
+export function parseGoDuration(text: string): number | undefined {
+  const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? [];
+  if (rest === '0') return 0;
+  let milliseconds = 0;
+  let end = 0;
+  for (const [part, amount = '', unit = ''] of rest.matchAll(/(\d+(?:\.\d*)?|\.\d+)([a-z\u00b5\u03bc]+)/gy)) {
+    const factor = units.get(unit);
+    if (factor === undefined) return undefined;
+    milliseconds += Number(amount) * factor;
+    end += part.length;
+  }
+  if (end === 0 || end < rest.length) return undefined;
+  return sign === '-' ? -milliseconds : milliseconds;
+}
+
+export const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
+
+/** The longest time that a timer takes. */
+const longestTime = 2 ** 31 - 1;
+
+type Texts = Found<readonly Found<string>[]>;
+
+/** A text, or a list of texts. */
+const texts: Decoder<Texts> = (found, reading) => {
+  if (found.value.kind === 'list') return listOf(text)(found, reading);
+  const one = text(found, reading);
+  return one && { ...one, value: [one] };
+};
+
+/** A file with certificate and key, a list of them, or a list of pairs of files. */
+const clients: Decoder<Found<readonly Texts[]>> = (found, reading) => {
+  if (found.value.kind === 'list') return listOf(texts)(found, reading);
+  const one = texts(found, reading);
+  return one && { ...one, value: [one] };
+};
+
+/** Header values, which may be secret, several joined as one. */
+const headerValue: Decoder<Found<string>> = (found, reading) => {
+  const items = found.value.kind === 'list' ? found.value.items : [found.value];
+  const values = items.map((item) =>
+    item.kind === 'scalar' && typeof item.value === 'string' ? item.value : undefined,
+  );
+  const isRight = values.every((value) => value !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(value));
+  if (isRight) return { ...found, value: values.join(', ') };
+  reading.problem(found, 'found a value that is not shown, expected a header value or a list of them');
+  return undefined;
+};
+
+const hostKeys = {
+  capabilities: listOf(text),
+  ca: texts,
+  client: clients,
+  skip_verify: flag,
+  header: namesOf(headerValue),
+  override_path: flag,
+  dial_timeout: textLike('5s'),
+  rewrite: namesOf(text),
+};
+
+/** What a host, or the root for its server, says. */
+export type HostTable = Decoded<typeof hostKeys>;
+
+/** Tables by URL. The URL's secrets are kept out of the key path that problems are told with. */
+const hosts: Decoder<Found<readonly Named<HostTable>[]>> = (found, reading) => {
+  if (found.value.kind !== 'table') return namesOf(tableOf(hostKeys))(found, reading);
+  const value = [...found.value.entries].flatMap(([key, { at, value: node }]) => {
+    const table = tableOf(hostKeys)({ at, value: node, path: [...found.path, shownUrl(key)] }, reading);
+    return table ? [{ ...table, key }] : [];
+  });
+  return { ...found, value };
+};
+
+export const readRoot = (root: TableNode, reading: Reading) =>
+  tableOf({ server: text, host: hosts, ...hostKeys })({ value: root as DocumentNode, at: root.at, path: [] }, reading)
+    ?.value ?? {};
+
+/** What the model says of a host beside its URL. */
+export function readSettings(table: HostTable, directory: string, reading: Reading): Omit<HostConfig, 'url'> {
+  const headers = readHeaders(table.header?.value ?? [], reading);
+  const rewrites = readRules(table.rewrite?.value ?? [], reading);
+  const capabilities = readCapabilities(table.capabilities?.value ?? [], reading);
+  const connectTimeout = readTimeout(table.dial_timeout, reading);
+  const tls = readTls(table, directory, reading);
+  return {
+    ...(table.override_path?.value && { overridePath: true }),
+    ...(capabilities && { capabilities }),
+    ...(rewrites.length > 0 && { rewrites }),
+    ...(headers && { headers }),
+    ...(tls && { tls }),
+    ...(connectTimeout !== undefined && { connectTimeout }),
+  };
+}
+
+/** None written are all; `push` is known, and there is nothing here that pushes to a mirror. */
+function readCapabilities(written: readonly Found<string>[], reading: Reading): Capability[] | undefined {
+  const known = [...everything, 'push'];
+  for (const found of written) {
+    if (known.includes(found.value.toLowerCase())) continue;
+    const near = nearest(found.value, known);
+    const hint = near === undefined ? 'expected "pull", "resolve", "push" or "referrers"' : `did you mean "${near}"?`;
+    reading.problem(found, `found ${quote(found.value)}, ${hint}`);
+  }
+  const lower = written.map(({ value }) => value.toLowerCase());
+  return written.length === 0 ? undefined : everything.filter((capability) => lower.includes(capability));
+}
+
+function readHeaders(written: readonly Named<string>[], reading: Reading): Record<string, string> | undefined {
+  const names = new Set<string>();
+  for (const header of written) {
+    const name = header.key.toLowerCase();
+    const fault = headerNameFault(header.key);
+    if (fault !== undefined) reading.problem(header, `found ${quote(header.key)}, ${fault}`);
+    if (names.has(name)) reading.problem(header, 'found the same header again, expected once');
+    names.add(name);
+  }
+  return written.length === 0 ? undefined : Object.fromEntries(written.map(({ key, value }) => [key, value]));
+}
+
+function readTimeout(written: Found<string> | undefined, reading: Reading): number | undefined {
+  if (!written || written.value === '') return undefined;
+  const milliseconds = parseGoDuration(written.value);
+  if (milliseconds === 0) reading.warn(written, 'not used, a host always has a limit; the default one applies');
+  else if (milliseconds !== undefined && milliseconds > 0 && milliseconds <= longestTime)
+    return Math.ceil(milliseconds);
+  else
+    reading.problem(written, `found ${quote(written.value)}, expected a duration above 0 such as "500ms" or "1m30s"`);
+  return undefined;
+}
+
+type Text = Found<string>;
+
+/** What a host says of TLS: files, and pairs of files. */
+interface TlsTable {
+  readonly ca?: Found<readonly Text[]>;
+  readonly client?: Found<readonly Found<readonly Text[]>[]>;
+  readonly skip_verify?: Found<boolean>;
+}
+
+/** The TLS settings of a host; paths are relative to a directory. */
+export function readTls(
+  { ca, client, skip_verify }: TlsTable,
+  directory: string,
+  reading: Reading,
+): TlsConfig | undefined {
+  const [first, ...others] = client?.value ?? [];
+  for (const pair of [first, ...others]) {
+    if (pair && (pair.value.length === 0 || pair.value.length > 2))
+      reading.problem(pair, 'expected a file or a pair of files');
+  }
+  if (client && others.length > 0) reading.warn(client, 'only the first client certificate is used');
+  const [cert, key] = first?.value ?? [];
+  const tls = {
+    ...(ca && ca.value.length > 0 && { ca: ca.value.map(({ value }) => below(directory, value)) }),
+    // One file may hold both.
+    ...(cert && { cert: below(directory, cert.value), key: below(directory, key?.value || cert.value) }),
+    ...(skip_verify?.value && { insecureSkipVerify: true }),
+  };
+  const declaredAt = spotsOf(
+    {
+      ...Object.fromEntries((ca?.value ?? []).map((found, index) => [`ca[${index}]`, found])),
+      cert,
+      key: key?.value ? key : cert,
+      insecureSkipVerify: skip_verify?.value ? skip_verify : undefined,
+    },
+    reading,
+  );
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt } : undefined;
+}

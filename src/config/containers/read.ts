@@ -1,0 +1,173 @@
+import { parseRepository } from '../../oci/reference.ts';
+import { hostFault } from '../../oci/registry.ts';
+import { quote } from '../../text/quote.ts';
+import {
+  anything,
+  type Decoded,
+  type Found,
+  listOf,
+  type Named,
+  namesOf,
+  tableOf,
+  text,
+} from '../document/decoders.ts';
+import { again, type Read, type Reading, startReading } from '../document/file-report.ts';
+import { parseToml } from '../document/toml.ts';
+import type { Config, ShortNames } from '../model.ts';
+import { containersRegistry, readRegistries } from './registry.ts';
+
+/** What a registries.conf, or a file of its `.d` folder, was understood to say. */
+export interface RegistriesConfRead extends Read {
+  /** Helpers to ask for logins, in this order; `containers-auth.json` is the file of logins. Undefined where not said. */
+  readonly credentialHelpers?: readonly string[] | undefined;
+  /** Aliases of earlier files that this one takes back. */
+  readonly erasedAliases: readonly string[];
+}
+
+const root = {
+  'unqualified-search-registries': listOf(text),
+  'short-name-mode': text,
+  'credential-helpers': listOf(text),
+  'additional-layer-store-auth-helper': anything,
+  aliases: namesOf(text),
+  registry: listOf(tableOf(containersRegistry)),
+  registries: anything,
+};
+
+/**
+ * Reads registries.conf of containers' tools (Podman, skopeo, CRI-O), version 2 of the format. `INVALID_CONFIG` with all
+ * problems, and for version 1. Beyond what those tools refuse, prefixes of a single tag or digest are refused; `insecure`
+ * never means http but on this machine.
+ * https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
+ */
+export function readRegistriesConf(toml: string, { file }: { readonly file: string }): RegistriesConfRead {
+  const reading = startReading(file);
+  const table = parseToml(toml, file, again(reading));
+  const read = tableOf(root)({ value: table, at: table.at, path: [] }, reading)?.value ?? {};
+  if (read.registries) {
+    reading.problem(read.registries, 'found version 1 of the format, expected version 2, [[registry]] tables');
+  }
+  warnUnused(read, reading);
+  const registries = readRegistries(read.registry?.value ?? [], reading);
+  const { aliases, erased } = readAliases(read.aliases?.value ?? [], reading);
+  const search = readSearch(read['unqualified-search-registries'], reading);
+  const helpers = readHelpers(read['credential-helpers'], reading);
+  const shortNames = { ...(search && { search }), ...(aliases && { aliases }) };
+  return {
+    ...reading.end({
+      ...(registries && { registries }),
+      ...(Object.keys(shortNames).length > 0 && { shortNames }),
+    }),
+    ...(helpers && { credentialHelpers: helpers }),
+    erasedAliases: erased,
+  };
+}
+
+/**
+ * The files of one system in their order: registries.conf, then those of the `.d` folders by name. A later table takes
+ * the place of an earlier one with the same prefix, a later list the place of the whole earlier list.
+ * https://github.com/containers/image/blob/main/docs/containers-registries.conf.d.5.md
+ */
+export function mergeRegistriesConf(reads: readonly RegistriesConfRead[]): RegistriesConfRead {
+  const registries = new Map<string, NonNullable<Config['registries']>[string]>();
+  const aliases = new Map<string, string>();
+  let search: readonly string[] | undefined;
+  let credentialHelpers: readonly string[] | undefined;
+  for (const read of reads) {
+    for (const [key, registry] of Object.entries(read.config.registries ?? {})) registries.set(key, registry);
+    for (const name of read.erasedAliases) aliases.delete(name);
+    for (const [name, value] of Object.entries(read.config.shortNames?.aliases ?? {})) aliases.set(name, value);
+    search = read.config.shortNames?.search ?? search;
+    credentialHelpers = read.credentialHelpers ?? credentialHelpers;
+  }
+  const shortNames: ShortNames = {
+    ...(search && { search }),
+    ...(aliases.size > 0 && { aliases: Object.fromEntries(aliases) }),
+  };
+  return {
+    config: {
+      ...(registries.size > 0 && { registries: Object.fromEntries(registries) }),
+      ...(Object.keys(shortNames).length > 0 && { shortNames }),
+    },
+    warnings: [...new Set(reads.flatMap(({ warnings }) => warnings))],
+    ...(credentialHelpers && { credentialHelpers }),
+    erasedAliases: [],
+  };
+}
+
+function warnUnused(read: Decoded<typeof root>, reading: Reading): void {
+  const mode = read['short-name-mode'];
+  if (mode && !['', 'enforcing', 'permissive', 'disabled'].includes(mode.value)) {
+    reading.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
+  } else if (mode?.value) {
+    reading.warn(mode, 'not used, nobody is asked to choose a registry');
+  }
+  const helper = read['additional-layer-store-auth-helper'];
+  if (helper) reading.warn(helper, 'not used, there is no layer store');
+}
+
+function readSearch(found: Found<readonly Found<string>[]> | undefined, reading: Reading): string[] | undefined {
+  return found?.value.map((registry) => {
+    const host = registry.value.replace(/(?<!\/)\/+$/, '');
+    const fault = hostFault(host);
+    if (fault !== undefined) reading.problem(registry, `found ${quote(registry.value)}, ${fault}`);
+    return host;
+  });
+}
+
+function readHelpers(found: Found<readonly Found<string>[]> | undefined, reading: Reading): string[] | undefined {
+  return found?.value.map((helper) => {
+    if (!/^[A-Za-z0-9._-]+$/.test(helper.value)) {
+      reading.problem(
+        helper,
+        `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
+      );
+    }
+    return helper.value;
+  });
+}
+
+/** The programs that are asked for logins. The file of that name is read where logins are; the others are programs. */
+export const helpersOf = ({ credentialHelpers = [] }: RegistriesConfRead) =>
+  credentialHelpers.filter((name) => name !== 'containers-auth.json').map((credsStore) => ({ credsStore }));
+
+interface Aliases {
+  /** Full names by short ones; undefined where there are none. */
+  readonly aliases: Readonly<Record<string, string>> | undefined;
+  /** Short names whose alias is taken back. */
+  readonly erased: readonly string[];
+}
+
+/** Whether a name says its registry itself, as Docker tells it. */
+function hasRegistry(name: string): boolean {
+  const slash = name.indexOf('/');
+  return slash !== -1 && (name.startsWith('localhost/') || /[.:]/.test(name.slice(0, slash)));
+}
+
+/** Reads `[aliases]`. An empty name takes an alias of an earlier file back. */
+function readAliases(entries: readonly Named<string>[], reading: Reading): Aliases {
+  const aliases = new Map<string, string>();
+  const erased: string[] = [];
+  for (const entry of entries) {
+    const isShort = !/[:@]/.test(entry.key) && !hasRegistry(entry.key) && isRepository(entry.key);
+    if (!isShort) reading.problem(entry, `found ${quote(entry.key)}, expected a name without registry, tag and digest`);
+    if (entry.value === '') erased.push(entry.key);
+    else if (hasRegistry(entry.value) && isRepository(entry.value)) aliases.set(entry.key, fullName(entry.value));
+    else reading.problem(entry, `found ${quote(entry.value)}, expected registry/name without tag and digest`);
+  }
+  return { aliases: aliases.size > 0 ? Object.fromEntries(aliases) : undefined, erased };
+}
+
+function isRepository(name: string): boolean {
+  try {
+    parseRepository(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function fullName(text: string): string {
+  const { registry, name } = parseRepository(text);
+  return `${registry}/${name}`;
+}

@@ -1,0 +1,192 @@
+import type { Capability } from '../../endpoint.ts';
+import { isLoopbackHost, nameFault, normalizeRegistry } from '../../oci/reference.ts';
+import { hostFault } from '../../oci/registry.ts';
+import { quote } from '../../text/quote.ts';
+import { type Decoded, type Found, flag, listOf, tableOf, text } from '../document/decoders.ts';
+import type { Place, Reading } from '../document/file-report.ts';
+import type { HostConfig, RegistryConfig } from '../model.ts';
+import type { RewriteRule } from '../rewrite.ts';
+
+const mirror = { location: text, insecure: flag, 'pull-from-mirror': text };
+
+/** A `[[registry]]` table. */
+export const containersRegistry = {
+  prefix: text,
+  location: text,
+  insecure: flag,
+  blocked: flag,
+  'mirror-by-digest-only': flag,
+  'pull-from-mirror': text,
+  mirror: listOf(tableOf(mirror)),
+};
+
+type Registry = Found<Decoded<typeof containersRegistry>>;
+type Mirror = Found<Decoded<typeof mirror>>;
+
+/** What a mirror is asked for: its content is taken by digest, its tags are believed. */
+const modes: ReadonlyMap<string, readonly Capability[] | undefined> = new Map([
+  ['', undefined],
+  ['all', undefined],
+  ['digest-only', ['pull']],
+  ['tag-only', ['resolve']],
+]);
+
+/** Tables by prefix. Of two with the same prefix the first counts, as those tools have it. */
+export function readRegistries(
+  tables: readonly Registry[],
+  reading: Reading,
+): Record<string, RegistryConfig> | undefined {
+  const registries = new Map<string, RegistryConfig>();
+  const places = new Map<string, Registry>();
+  for (const table of tables) {
+    checkSame(table, places, reading);
+    const prefix = prefixOf(table, reading);
+    if (!prefix) continue;
+    const key = locationText(prefix);
+    if (registries.has(key)) reading.warn(table, `not used, ${quote(key)} has a table above`);
+    else registries.set(key, registryOf(table, prefix, reading));
+  }
+  return registries.size > 0 ? Object.fromEntries(registries) : undefined;
+}
+
+/** Tables of one location must agree in what they allow. */
+function checkSame(table: Registry, places: Map<string, Registry>, reading: Reading): void {
+  const place = table.value.location?.value || table.value.prefix?.value;
+  if (place === undefined) return;
+  const before = places.get(place);
+  if (!before) places.set(place, table);
+  for (const key of before ? (['insecure', 'blocked'] as const) : []) {
+    if ((before?.value[key]?.value ?? false) === (table.value[key]?.value ?? false)) continue;
+    reading.problem(
+      table.value[key] ?? table,
+      `found another ${key} for ${quote(place)} than above, expected the same`,
+    );
+  }
+}
+
+function located(found: Found<string> | undefined, reading: Reading, isPrefix = false): Location | undefined {
+  if (!found?.value) return undefined;
+  const location = parseLocation(found.value, isPrefix);
+  if (!('fault' in location)) return location;
+  reading.problem(found, `found ${quote(found.value)}, ${location.fault}`);
+  return undefined;
+}
+
+/** The table's prefix, else its location; both are not checked further where one is wrong. */
+function prefixOf(table: Registry, reading: Reading): Location | undefined {
+  const { prefix, location } = table.value;
+  if (!prefix?.value && !location?.value) {
+    reading.problem(table, 'found neither prefix nor location, expected one of them');
+    return undefined;
+  }
+  if (!prefix?.value) return located(location, reading);
+  const parsed = located(prefix, reading, true);
+  if (parsed && !location?.value && !parsed.host.startsWith('*.')) {
+    reading.problem(table, 'found a prefix without a location, expected both where the prefix is not "*.domain"');
+  }
+  return parsed;
+}
+
+function registryOf(table: Registry, prefix: Location, reading: Reading): RegistryConfig {
+  const { location, insecure, blocked, mirror: mirrors } = table.value;
+  const byDigest = table.value['mirror-by-digest-only']?.value ?? false;
+  const forMirrors = table.value['pull-from-mirror'];
+  if (forMirrors) reading.problem(forMirrors, 'found it for a registry, expected it for a mirror alone');
+  const origin = located(table.value.prefix?.value ? location : undefined, reading) ?? (location && prefix);
+  if (!origin && insecure?.value) reading.warn(insecure, 'not used for the registries themselves, only for a location');
+  const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, reading)) ?? [];
+  const host = origin && hostOf(origin, prefix, table, insecure, reading);
+  // A block is of the names that hosts have themselves: mirrors of a blocked registry are asked.
+  const isReplaced = blocked?.value === true && hosts.length > 0;
+  return {
+    ...(hosts.length > 0 && { mirrors: hosts }),
+    ...(isReplaced ? { origin: 'never' as const } : host && { origin: host }),
+    ...(blocked?.value && !isReplaced && { blocked: true }),
+    declaredAt: reading.line(table),
+  };
+}
+
+function readMirror(table: Mirror, prefix: Location, byDigest: boolean, reading: Reading): HostConfig[] {
+  const { location, insecure, 'pull-from-mirror': from } = table.value;
+  if (!location?.value) reading.problem(table, 'found no location, expected one');
+  if (from?.value && byDigest) {
+    reading.problem(from, `found ${quote(from.value)}, expected nothing beside mirror-by-digest-only`);
+  } else if (from && !modes.has(from.value)) {
+    reading.problem(from, `found ${quote(from.value)}, expected "all", "digest-only" or "tag-only"`);
+  }
+  const parsed = located(location, reading);
+  if (!parsed) return [];
+  const capabilities = modes.get(byDigest ? 'digest-only' : (from?.value ?? ''));
+  return [{ ...hostOf(parsed, prefix, table, insecure, reading), ...(capabilities && { capabilities }) }];
+}
+
+function hostOf(
+  location: Location,
+  prefix: Location,
+  place: Place,
+  insecure: Found<boolean> | undefined,
+  reading: Reading,
+): HostConfig {
+  const isInsecure = insecure?.value ?? false;
+  const rule = remap(prefix, location);
+  const skipVerify = isInsecure && !isLoopbackHost(location.host);
+  if (skipVerify && insecure) {
+    reading.warn(insecure, `certificates of ${quote(location.host)} are not verified; it is not asked over http`);
+  }
+  return {
+    url: locationUrl(location, isInsecure),
+    ...(rule && { rewrites: [rule] }),
+    ...(skipVerify && { tls: { insecureSkipVerify: true } }),
+    declaredAt: reading.line(place),
+  };
+}
+
+/** `host[:port][/path]` of registries.conf; `*.domain` for a prefix. */
+export interface Location {
+  readonly host: string;
+  /** Without slashes around it; empty for the whole host. */
+  readonly path: string;
+}
+
+/** Reads a location, or what is wrong with it in words. `isPrefix` allows `*.domain`. */
+function parseLocation(text: string, isPrefix = false): Location | { readonly fault: string } {
+  if (/^https?:\/\//i.test(text)) return { fault: 'expected host or host/path, without a scheme' };
+  const trimmed = text.replace(/(?<!\/)\/+$/, '');
+  const slash = trimmed.indexOf('/');
+  const host = slash === -1 ? trimmed : trimmed.slice(0, slash);
+  const path = slash === -1 ? '' : trimmed.slice(slash + 1);
+  const isWildcard = host.startsWith('*.');
+  if (isWildcard && (!isPrefix || path !== '' || host.includes(':'))) {
+    return { fault: isPrefix ? 'expected "*.domain" without port and path' : 'expected a host, "*." is for prefixes' };
+  }
+  const fault = hostFault(isWildcard ? host.slice(2) : host);
+  if (fault !== undefined) return { fault };
+  if (/[:@]/.test(path))
+    return { fault: 'expected a prefix of repositories, single tags and digests are not supported' };
+  const wrong = slash === -1 ? undefined : nameFault(path);
+  return wrong === undefined ? { host: normalizeRegistry(host), path } : { fault: wrong };
+}
+
+const locationText = ({ host, path }: Location): string => (path === '' ? host : `${host}/${path}`);
+
+/**
+ * Where a location is asked. https, as containers' tools do; http where it is this machine and `insecure`, as nothing
+ * falls back from https to http here.
+ */
+export function locationUrl({ host }: Location, isInsecure: boolean): string {
+  const asked = host === 'docker.io' ? 'registry-1.docker.io' : host;
+  return `${isInsecure && isLoopbackHost(host) ? 'http' : 'https'}://${asked}`;
+}
+
+/**
+ * The rule that puts a location's path where a prefix's path stands at the beginning of a repository's name. It matches
+ * every name below the prefix; one of which nothing is left is no name, and the host is left out.
+ */
+function remap({ path: from }: Location, { path: to }: Location): RewriteRule | undefined {
+  if (from === to) return undefined;
+  // A path has no sign that means something to a pattern but the dot, and none that does to a replacement.
+  const escaped = from.replaceAll('.', '\\.');
+  if (from === '') return { pattern: '^(.+)$', replacement: `${to}/$1` };
+  if (to === '') return { pattern: `^${escaped}(?:/(.+))?$`, replacement: '$1' };
+  return { pattern: `^${escaped}(/.+)?$`, replacement: `${to}$1` };
+}

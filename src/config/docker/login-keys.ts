@@ -1,0 +1,45 @@
+import type { Login } from '../../login.ts';
+import { credentialKeyFault, normalizeKey } from '../registry-keys.ts';
+
+/** Docker's name for Docker Hub, in its files and to credential helpers. */
+export const hubServer = 'https://index.docker.io/v1/';
+
+/**
+ * The host[:port][/path] that a key of `auths` or `credHelpers` means, in its one spelling; what is wrong with it where
+ * it means none. What follows the host of a URL is no path of repositories: `https://host/v1/`.
+ */
+export function parseLoginKey(key: string): { readonly key: string } | { readonly fault: string } {
+  const rest = key.replace(/^https?:\/\//i, '').replace(/(?<!\/)\/+$/, '');
+  const plain = /^https?:\/\//i.test(key) ? rest.replace(/\/.*$/s, '') : rest;
+  const fault = credentialKeyFault(plain);
+  return fault === undefined ? { key: normalizeKey(plain) } : { fault };
+}
+
+/** Logins that Docker keeps for its own use beside Docker Hub's: of its web pages and for renewing. */
+export const isDockersOwn = (key: string): boolean =>
+  /^https:\/\/index\.docker\.io\/v1\/(?:access|refresh)-token\/?$/i.test(key);
+
+/** User name and password in the one text that Docker writes them as; undefined where it is none. */
+export function decodeAuth(text: string): Login | undefined {
+  const base64 = text.replace(/[\r\n]/g, '');
+  if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) return undefined;
+  let decoded: string;
+  try {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    decoded = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+  const colon = decoded.indexOf(':');
+  if (colon < 1) return undefined;
+  // Old versions filled the text up with zeros.
+  return { username: decoded.slice(0, colon), password: trimZeros(decoded.slice(colon + 1)) };
+}
+
+function trimZeros(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (text[start] === '\0') start++;
+  while (end > start && text[end - 1] === '\0') end--;
+  return text.slice(start, end);
+}

@@ -1,0 +1,180 @@
+import type { CredentialHelpers, Login } from '../../login.ts';
+import { type ProxyConfig, proxyFault, proxyUrl } from '../../proxy.ts';
+import { nearest, quote } from '../../text/quote.ts';
+import {
+  anything,
+  type Decoded,
+  type Found,
+  type Named,
+  namesOf,
+  secret,
+  tableOf,
+  text,
+} from '../document/decoders.ts';
+import type { TableNode } from '../document/document.ts';
+import { again, type Read, type Reading, startReading } from '../document/file-report.ts';
+import { parseJson } from '../document/json.ts';
+import { decodeAuth, hubServer, isDockersOwn, parseLoginKey } from './login-keys.ts';
+
+/** An entry of `auths`. */
+export const dockerAuth = {
+  auth: secret,
+  username: secret,
+  password: secret,
+  identitytoken: secret,
+  registrytoken: secret,
+  // Written by old versions, and never used for logging in.
+  email: anything,
+  serveraddress: anything,
+};
+
+type Auth = Named<Decoded<typeof dockerAuth>>;
+
+/** The login of each key; of several keys that mean one host, that which Docker itself would ask for. */
+export function readLogins(
+  auths: readonly Auth[],
+  helpers: CredentialHelpers,
+  reading: Reading,
+): Record<string, Login> | undefined {
+  const rank = ({ key }: Auth): number => (key === hubServer ? 0 : key.includes('://') ? 2 : 1);
+  const logins = new Map<string, Login>();
+  for (const entry of [...auths].sort((a, b) => rank(a) - rank(b))) {
+    const parsed = parseLoginKey(entry.key);
+    const login = loginOf(entry, helpers, reading);
+    if ('fault' in parsed) reading.problem(entry, `found ${quote(entry.key)}, ${parsed.fault}`);
+    else if (isDockersOwn(entry.key)) reading.warn(entry, 'not used, a login of Docker for itself');
+    else if (login && logins.has(parsed.key)) reading.warn(entry, `not used, ${quote(parsed.key)} has another login`);
+    else if (login) logins.set(parsed.key, login);
+  }
+  return logins.size > 0 ? Object.fromEntries(logins) : undefined;
+}
+
+function loginOf(entry: Auth, helpers: CredentialHelpers, reading: Reading): Login | undefined {
+  const { auth: pair, username, password, identitytoken, registrytoken } = entry.value;
+  if (identitytoken?.value) return { identityToken: identitytoken.value };
+  if (registrytoken?.value) return { registryToken: registrytoken.value };
+  if (pair?.value) {
+    const login = decodeAuth(pair.value);
+    if (!login) reading.problem(pair, 'found a text that is not shown, expected user:password in base64');
+    return login;
+  }
+  if (username?.value && password?.value) return { username: username.value, password: password.value };
+  // What Docker and Podman leave behind where a helper keeps the login.
+  const isMarker = Object.keys(entry.value).length === 0 && (helpers.credsStore ?? helpers.credHelpers) !== undefined;
+  if (!isMarker) reading.warn(entry, 'not used, it holds no login');
+  return undefined;
+}
+
+/** What a file that holds logins was understood to say. */
+export interface LoginsRead extends Read {
+  /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
+  readonly helpers: CredentialHelpers;
+}
+
+const proxy = { httpProxy: secret, httpsProxy: secret, allProxy: secret, noProxy: text, ftpProxy: anything };
+
+/** What Docker knows and registries do not concern: how its program prints, its plugins, its daemons. */
+const elsewhere = (
+  'aliases cliPluginsExtraDirs composeFormat configFormat containersFormat currentContext detachKeys experimental ' +
+  'features imagesFormat kubernetes networksFormat nodesFormat plugins pluginsFormat pruneFilters psFormat ' +
+  'secretFormat serviceInspectFormat servicesFormat stackOrchestrator statsFormat swarmFormat tasksFormat volumesFormat'
+).split(' ');
+
+const used = {
+  auths: namesOf(tableOf(dockerAuth)),
+  credHelpers: namesOf(text),
+  credsStore: text,
+  HttpHeaders: anything,
+  proxies: namesOf(tableOf(proxy)),
+};
+
+/**
+ * Reads Docker's `config.json`, and Podman's `auth.json`, which has the same form: logins, credential helpers, and the
+ * proxies named `default`. A key with a path (`quay.io/team`) is the login of the repositories below it. Keys that have
+ * nothing to do with registries are passed over; an empty text is an empty file. `INVALID_CONFIG` with all problems.
+ * https://docs.docker.com/reference/cli/docker/#configuration-files
+ * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+ */
+export function readDockerConfig(json: string, { file }: { readonly file: string }): LoginsRead {
+  const reading = startReading(file);
+  if (json.trim() === '') return { ...reading.end({}), helpers: {} };
+  const root = onRegistries(parseJson(json, file, again(reading)), reading);
+  const read = tableOf(used)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
+  if (read.HttpHeaders) {
+    reading.warn(
+      read.HttpHeaders,
+      'not used, Docker sends them to its daemon; a host of a registry has headers of its own',
+    );
+  }
+  const helpers = readHelpers(read, reading);
+  const credentials = readLogins(read.auths?.value ?? [], helpers, reading);
+  const proxies = read.proxies?.value.flatMap((entry) => readProxy(entry, reading)) ?? [];
+  const config = { ...(credentials && { credentials }), ...(proxies[0] && { proxy: proxies[0] }) };
+  return { ...reading.end(config), helpers };
+}
+
+/** The keys that are used; of the others, those are problems that Docker does not know either. */
+function onRegistries(root: TableNode, reading: Reading): TableNode {
+  const others = new Set(elsewhere);
+  const entries = [...root.entries].filter(([key, { at }]) => {
+    if (Object.hasOwn(used, key)) return true;
+    if (!others.has(key)) reading.problem({ at, path: [key] }, () => unknownKey(key));
+    return false;
+  });
+  return { ...root, entries: new Map(entries) };
+}
+
+function unknownKey(key: string): string {
+  const names = Object.keys(used);
+  const near = nearest(key, [...names, ...elsewhere]);
+  const hint =
+    near === undefined ? `expected ${names.join(', ')}, or another of Docker's` : `did you mean ${quote(near)}?`;
+  return `unknown key ${quote(key)}, ${hint}`;
+}
+
+function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): CredentialHelpers {
+  const byHost = new Map<string, string>();
+  for (const helper of credHelpers?.value ?? []) {
+    checkHelper(helper, reading);
+    const parsed = parseLoginKey(helper.key);
+    if ('fault' in parsed) reading.problem(helper, `found ${quote(helper.key)}, ${parsed.fault}`);
+    else if (parsed.key.includes('/')) reading.warn(helper, 'not used, helpers are asked for hosts and not for paths');
+    else if (byHost.has(parsed.key)) reading.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
+    else byHost.set(parsed.key, helper.value);
+  }
+  if (credsStore) checkHelper(credsStore, reading);
+  return {
+    // Empty, as for a host's helper, is none.
+    ...(credsStore?.value && { credsStore: credsStore.value }),
+    ...(byHost.size > 0 && { credHelpers: Object.fromEntries(byHost) }),
+  };
+}
+
+function checkHelper(helper: Found<string>, reading: Reading): void {
+  if (/^[A-Za-z0-9._-]*$/.test(helper.value)) return;
+  reading.problem(
+    helper,
+    `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
+  );
+}
+
+function readProxy(entry: Named<Decoded<typeof proxy>>, reading: Reading): ProxyConfig[] {
+  const { httpProxy, httpsProxy, allProxy, noProxy, ftpProxy } = entry.value;
+  if (entry.key !== 'default') {
+    reading.warn(entry, 'not used, it is for one Docker daemon; those named "default" are');
+    return [];
+  }
+  if (ftpProxy) reading.warn(ftpProxy, 'not used, registries do not speak ftp');
+  for (const url of [httpProxy, httpsProxy, allProxy]) {
+    const fault = url?.value ? proxyFault(url.value) : undefined;
+    if (url && fault !== undefined) reading.problem(url, fault);
+  }
+  const no = noProxy?.value.split(',').flatMap((host) => host.trim() || []) ?? [];
+  const read = {
+    ...(httpProxy?.value && { http: proxyUrl(httpProxy.value) }),
+    ...(httpsProxy?.value && { https: proxyUrl(httpsProxy.value) }),
+    ...(allProxy?.value && { all: proxyUrl(allProxy.value) }),
+    ...(no.length > 0 && { no }),
+  };
+  return Object.keys(read).length > 0 ? [read] : [];
+}

@@ -1,0 +1,102 @@
+import { kindOf, nearest, quote } from '../../text/quote.ts';
+
+import type { DocumentNode } from './document.ts';
+
+import type { Place, Reading } from './file-report.ts';
+
+/** A value and its place. */
+export interface Found<Value> extends Place {
+  readonly value: Value;
+}
+
+/** An entry of a table whose keys are names. */
+export interface Named<Value> extends Found<Value> {
+  readonly key: string;
+}
+
+/** Reads a value as what it must be. One that is something else is a problem, and read as left out. */
+export type Decoder<Value> = (found: Found<DocumentNode>, reading: Reading) => Value | undefined;
+
+type Shape = Readonly<Record<string, Decoder<unknown>>>;
+
+/** What a table holds, each key by its decoder. */
+export type Decoded<Keys extends Shape> = {
+  readonly [Key in keyof Keys]?: Keys[Key] extends Decoder<infer Value> ? Value : never;
+};
+
+const scalar =
+  <Value>(expected: string, convert: (value: unknown) => Value | undefined, isSecret = false): Decoder<Found<Value>> =>
+  (found, reading) => {
+    const value = found.value.kind === 'scalar' ? convert(found.value.value) : undefined;
+    if (value === undefined) return wrong(found, reading, expected, isSecret);
+    return { ...found, value };
+  };
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+export const text = scalar('a text', asText);
+/** A text, of which an example is told where something else stands. */
+export const textLike = (example: string): typeof text => scalar(`a text such as ${quote(example)}`, asText);
+/** A text that is not told, nor what stands in its place. */
+export const secret = scalar('a text', asText, true);
+export const flag = scalar('true or false', (value) => (typeof value === 'boolean' ? value : undefined));
+export const number = scalar('a number', (value) =>
+  typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined,
+);
+/** Whatever it is; for keys that are known and not used. */
+export const anything: Decoder<Found<DocumentNode>> = (found) => found;
+
+export const listOf =
+  <Value>(item: Decoder<Value>): Decoder<Found<readonly Value[]>> =>
+  (found, reading) => {
+    if (found.value.kind !== 'list') return wrong(found, reading, 'a list');
+    const values = found.value.items.flatMap((node, index) => {
+      const value = item({ value: node, at: node.at, path: [...found.path, index] }, reading);
+      return value === undefined ? [] : [value];
+    });
+    return { ...found, value: values };
+  };
+
+/** A table whose keys are names, in the file's order. */
+export const namesOf =
+  <Value>(inner: Decoder<Found<Value>>): Decoder<Found<readonly Named<Value>[]>> =>
+  (found, reading) => {
+    if (found.value.kind !== 'table') return wrong(found, reading, 'a table');
+    const values = [...found.value.entries].flatMap(([key, entry]) => {
+      if (isNull(entry.value)) return [];
+      const value = inner({ value: entry.value, at: entry.at, path: [...found.path, key] }, reading);
+      return value === undefined ? [] : [{ ...value, key }];
+    });
+    return { ...found, value: values };
+  };
+
+/** A table of known keys. Any other is a problem that names the nearest; one that is null is as left out. */
+export const tableOf =
+  <Keys extends Shape>(keys: Keys): Decoder<Found<Decoded<Keys>>> =>
+  (found, reading) => {
+    if (found.value.kind !== 'table') return wrong(found, reading, 'a table');
+    const value: Record<string, unknown> = Object.create(null);
+    for (const [key, entry] of found.value.entries) {
+      const place = { at: entry.at, path: [...found.path, key] };
+      const decoder = Object.hasOwn(keys, key) ? keys[key] : undefined;
+      if (!decoder) reading.problem(place, () => unknownKey(key, Object.keys(keys)));
+      const decoded = isNull(entry.value) ? undefined : decoder?.({ ...place, value: entry.value }, reading);
+      if (decoded !== undefined) value[key] = decoded;
+    }
+    return { ...found, value: value as Decoded<Keys> };
+  };
+
+const isNull = (node: DocumentNode): boolean => node.kind === 'scalar' && node.value === null;
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearest(key, known);
+  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
+  return `unknown key ${quote(key)}, ${hint}`;
+}
+
+function wrong(found: Found<DocumentNode>, reading: Reading, expected: string, isSecret = false): undefined {
+  const { kind, at } = found.value;
+  const told = isSecret ? 'a value that is not shown' : kind === 'scalar' ? kindOf(found.value.value) : `a ${kind}`;
+  reading.problem({ at, path: found.path }, `found ${told}, expected ${expected}`);
+  return undefined;
+}

@@ -1,0 +1,107 @@
+import { pathText } from '../../text/faults.ts';
+import { quote } from '../../text/quote.ts';
+import type { Config } from '../model.ts';
+import { parseConfig } from '../parse-config.ts';
+import { pemFault, pemsOf } from '../pem.ts';
+import { byPosition, fileError, type Position, placeText, type TellFault } from './document.ts';
+
+/** A key path of a file, and where its key stands. */
+export interface Place {
+  readonly at: Position;
+  readonly path: readonly PropertyKey[];
+}
+
+/** The problems and warnings of one file, collected while it is read. */
+export interface Reading {
+  /** `file:line` of a place, as `declaredAt` tells it. */
+  line(place: Place): string;
+  /** `file:line:column: key path` of a place, as `declaredAt` of TLS settings tells it. */
+  spot(place: Place): string;
+  /** The file cannot be used: what was found and what was expected, no secret in it. A function where it takes long to say. */
+  problem(place: Place, words: string | (() => string)): void;
+  /** The file says something that has no meaning here. */
+  warn(place: Place, words: string): void;
+  /**
+   * What was read, checked; `INVALID_CONFIG` with all problems, in the file's order, where there are any: then its
+   * certificates and keys are looked at, too, so that nothing is left to be told the next time.
+   */
+  end(config: Config): Read;
+}
+
+/** Takes keys that come again as problems beside the others. */
+export const again =
+  (reading: Reading): TellFault =>
+  (at, words) =>
+    reading.problem({ at, path: [] }, words);
+
+/** Where TLS settings are declared, by setting. */
+export const spotsOf = (
+  places: Readonly<Record<string, Place | undefined>>,
+  reading: Reading,
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(places).flatMap(([setting, place]) => (place ? [[setting, reading.spot(place)]] : [])),
+  );
+
+/** Problems of one file that are told; more of them tell no more. */
+const mostProblems = 100;
+
+/** Begins to read a file. */
+export function startReading(file: string): Reading {
+  const problems: { readonly at: Position; readonly line: string }[] = [];
+  let left = 0;
+  const warnings = new Set<string>();
+  const spots = new Map<string, Place>();
+  const line = ({ at }: Place): string => `${file}:${at.line}`;
+  const named = (path: Place['path'], words: string): string =>
+    path.length === 0 ? words : `${pathText(path)}: ${words}`;
+  const problem: Reading['problem'] = ({ at, path }, words) => {
+    const told = (): string => named(path, typeof words === 'string' ? words : words());
+    if (problems.length >= mostProblems) left++;
+    else problems.push({ at, line: `${placeText(file, at)}: ${told()}` });
+  };
+  return {
+    line,
+    spot: (place) => {
+      const spot = `${placeText(file, place.at)}: ${pathText(place.path)}`;
+      spots.set(spot, place);
+      return spot;
+    },
+    problem,
+    warn: (place, words) => {
+      warnings.add(`${line(place)}: ${named(place.path, words)}`);
+    },
+    end(config) {
+      if (problems.length > 0) {
+        for (const [spot, fault] of pemFaults(config)) problem(spots.get(spot) ?? nowhere, fault);
+        const lines = problems.sort((a, b) => byPosition(a.at, b.at)).map((problem) => problem.line);
+        throw fileError(file, left > 0 ? [...lines, `and ${left} more`] : lines);
+      }
+      return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [...warnings] };
+    },
+  };
+}
+
+const nowhere: Place = { at: { line: 1, column: 1 }, path: [] };
+
+/** What is wrong with the certificates and keys of all hosts, by where they are declared: several hosts may have one. */
+function pemFaults({ registries = {} }: Config): Map<string, string> {
+  const faults = new Map<string, string>();
+  for (const { mirrors = [], origin } of Object.values(registries)) {
+    for (const { tls } of typeof origin === 'object' ? [...mirrors, origin] : mirrors) {
+      for (const [path, written] of pemsOf(tls)) {
+        const spot = tls?.declaredAt?.[pathText(path)];
+        const fault = spot === undefined || faults.has(spot) ? undefined : pemFault(written);
+        if (spot !== undefined && fault !== undefined) faults.set(spot, fault);
+      }
+    }
+  }
+  return faults;
+}
+
+/** What a file was understood to say. */
+export interface Read {
+  readonly config: Config;
+  /** What it says that has no meaning here, each once, with `file:line`. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,48 @@
+import { normalizeRegistry } from '../../oci/reference.ts';
+import { quote } from '../../text/quote.ts';
+import type { HostConfig } from '../model.ts';
+import { patternFault, type RewriteRule } from '../rewrite.ts';
+import type { Named } from './decoders.ts';
+import type { Reading } from './file-report.ts';
+
+/** Rewrite rules in the file's order. A pattern that does not compile is a problem. */
+export function readRules(rules: readonly Named<string>[], reading: Reading): RewriteRule[] {
+  return rules.map((rule) => {
+    const fault = patternFault(rule.key);
+    if (fault !== undefined) reading.problem(rule, `found ${quote(rule.key)}, expected an RE2 pattern: ${fault}`);
+    return { pattern: rule.key, replacement: rule.value };
+  });
+}
+
+/** A path of a file as it is, or below a directory. */
+export function below(directory: string, path: string): string {
+  if (directory === '' || /^(?:[\\/]|[A-Za-z]:[\\/])/.test(path)) return path;
+  return /[\\/]$/.test(directory) ? directory + path : `${directory}/${path}`;
+}
+
+/** The directory of a file; empty where its name has none. */
+export const directoryOf = (file: string): string =>
+  file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
+
+/** A URL as messages show it, whether or not its scheme is written: without user, password and query. */
+export const shownUrl = (url: string): string =>
+  url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
+
+/** Docker Hub's API answers at one host, whichever of its names is written. */
+export function apiHost(url: URL): URL {
+  const found = new URL(url);
+  if (normalizeRegistry(url.host) === 'docker.io') found.host = 'registry-1.docker.io';
+  return found;
+}
+
+/**
+ * The API root of a host, without a slash at its end: its URL and `/v2`, or the URL as it is. A path that ends in `/v2` is
+ * taken for a root that is written out.
+ */
+export function rootOf({ url, overridePath = false }: HostConfig): string {
+  const { origin, pathname } = new URL(url);
+  let end = pathname.length;
+  while (pathname[end - 1] === '/') end -= 1;
+  const path = pathname.slice(0, end);
+  return origin + (overridePath || path.endsWith('/v2') ? path : `${path}/v2`);
+}

@@ -1,0 +1,181 @@
+import { Composer, type CST, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, Parser } from 'yaml';
+import {
+  byPosition,
+  checkLength,
+  type DocumentEntry,
+  type DocumentNode,
+  deepest,
+  fileError,
+  keyAgain,
+  type Position,
+  placeText,
+  type TellFault,
+} from './document.ts';
+
+/** Characters: each may take a kilobyte of memory while they are parsed. */
+const longestYaml = 512 * 1024;
+
+/** Values of a document whose aliases are written out. */
+const mostValues = 1_000_000;
+
+/** Of a text that is no YAML; one fault makes many others. */
+const mostProblems = 20;
+
+interface Reading {
+  position(offset: number): Position;
+  /** By the name of their anchor, the latest of that name. */
+  readonly anchors: Map<string, Anchored>;
+  values: number;
+  readonly tell: TellFault;
+  /** Throws what is wrong at an offset. */
+  fail(offset: number, message: string): never;
+}
+
+interface Anchored {
+  readonly node: DocumentNode;
+  readonly values: number;
+}
+
+/**
+ * Reads one document of YAML 1.2, or JSON, to its values and where they stand, tables in the file's order; `<<` merges.
+ * `INVALID_CONFIG` with `file:line:column` for a text that is no YAML, has a key twice, a key that is no text, an
+ * unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null. A key
+ * that comes again is told to `tell`, where there is one, and the first counts.
+ */
+export function parseYaml(text: string, file: string, tell?: TellFault): DocumentNode {
+  checkLength(text, file, longestYaml);
+  const lines = new LineCounter();
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const problem = (offset: number, message: string): string => `${placeText(file, position(offset))}: ${message}`;
+  const fail = (offset: number, message: string): never => {
+    throw fileError(file, [problem(offset, message)]);
+  };
+  const [first, second] = composed(text, lines, fail);
+  const faults = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
+  const told = yamlFaults(faults, position);
+  const problems = told.map(({ at, words }) => `${placeText(file, at)}: ${words}`);
+  if (second) problems.push(problem(second.range[0], 'found a second document, expected one'));
+  if (problems.length > 0) throw fileError(file, problems.slice(0, mostProblems));
+  const again: string[] = [];
+  const collect: TellFault = (at, words) => void again.push(`${placeText(file, at)}: ${words}`);
+  const reading = { position, anchors: new Map(), values: 0, tell: tell ?? collect, fail };
+  const root = nodeOf(first?.contents ?? null, 0, reading, 0);
+  if (again.length > 0) throw fileError(file, again.slice(0, mostProblems));
+  return root;
+}
+
+function composed(text: string, lines: LineCounter, fail: Reading['fail']) {
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  // Composing recurses, and a stack that overflows in it can end the process.
+  const offset = tooDeep(tokens);
+  if (offset !== undefined) fail(offset, `found more than ${deepest} levels, expected fewer`);
+  // Its own check compares every key with every other, which takes too long; they are compared here.
+  return [...new Composer({ prettyErrors: false, uniqueKeys: false }).compose(tokens, true, text.length)];
+}
+
+/** Where a value of more levels begins than anyone writes. */
+function tooDeep(tokens: readonly CST.Token[]): number | undefined {
+  const open = tokens.map((token) => ({ token, level: 0 }));
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { token, level } = next;
+    if (level > deepest) return token.offset;
+    if (token.type === 'document' && token.value) open.push({ token: token.value, level });
+    if (!('items' in token)) continue;
+    for (const { key, value } of token.items) {
+      if (key) open.push({ token: key, level: level + 1 });
+      if (value) open.push({ token: value, level: level + 1 });
+    }
+  }
+  return undefined;
+}
+
+function nodeOf(node: Node | null, offset: number, reading: Reading, level: number): DocumentNode {
+  const start = node?.range?.[0] ?? offset;
+  if (level > deepest) return reading.fail(start, `found more than ${deepest} levels, expected fewer`);
+  if (isAlias(node)) return aliased(node.source, start, reading);
+  const before = reading.values++;
+  const found = withoutAlias(node, start, reading, level);
+  const anchor = node?.anchor;
+  if (anchor !== undefined) reading.anchors.set(anchor, { node: found, values: reading.values - before });
+  return found;
+}
+
+function aliased(name: string, offset: number, reading: Reading): DocumentNode {
+  const anchored = reading.anchors.get(name);
+  if (!anchored) return reading.fail(offset, 'found an alias of nothing before it, expected an anchor');
+  reading.values += anchored.values;
+  if (reading.values > mostValues) return reading.fail(offset, `aliases make more than ${mostValues} values of it`);
+  return anchored.node;
+}
+
+function withoutAlias(node: Node | null, offset: number, reading: Reading, level: number): DocumentNode {
+  const at = reading.position(offset);
+  if (isSeq<Node>(node)) {
+    return { kind: 'list', at, items: node.items.map((item) => nodeOf(item, offset, reading, level + 1)) };
+  }
+  if (isMap<Node, Node | null>(node)) {
+    return { kind: 'table', at, entries: entriesOf(node.items, offset, reading, level) };
+  }
+  if (!isScalar(node)) return { kind: 'scalar', at, value: null };
+  const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+  const source = node.source === undefined ? {} : { source: node.source };
+  return { kind: 'scalar', at, value: node.value, ...source, ...(isQuoted && { quoted: true }) };
+}
+
+function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, reading: Reading, level: number) {
+  const entries = new Map<string, DocumentEntry>();
+  const merged: DocumentNode[] = [];
+  for (const { key, value } of pairs) {
+    const start = key?.range?.[0] ?? offset;
+    if (!isScalar(key)) return reading.fail(start, 'found a key that is no text, expected a text');
+    const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
+    const known = entries.get(name);
+    if (known) reading.tell(reading.position(start), keyAgain(name, known.at));
+    if (key.anchor !== undefined) return reading.fail(start, 'found an anchor of a key, expected one of a value');
+    const inner = nodeOf(value, key.range?.[1] ?? start, reading, level + 1);
+    // Quoted it is a key like others.
+    if (name === '<<' && key.type === 'PLAIN') merged.push(...mergedBy(inner, start, reading));
+    else if (!known) entries.set(name, { at: reading.position(start), value: inner });
+  }
+  for (const { entries: more } of merged as { entries: ReadonlyMap<string, DocumentEntry> }[]) {
+    for (const [name, entry] of more) if (!entries.has(name)) entries.set(name, entry);
+  }
+  return entries;
+}
+
+/** The tables of a `<<`: one, or a list of them. */
+function mergedBy(node: DocumentNode, offset: number, reading: Reading): DocumentNode[] {
+  const tables = node.kind === 'list' ? [...node.items] : [node];
+  if (tables.some(({ kind }) => kind !== 'table')) return reading.fail(offset, 'found no table to merge, expected one');
+  return tables;
+}
+
+/** What the parser found. */
+interface Fault {
+  readonly pos: readonly [number, number];
+  readonly code: string;
+  readonly message: string;
+}
+
+const badAlias = 'BAD_ALIAS';
+
+/** What is no YAML, in the file's order. A `*` without quotes makes other faults in its line, which are not told. */
+function yamlFaults(
+  faults: readonly Fault[],
+  position: (offset: number) => Position,
+): { readonly at: Position; readonly words: string }[] {
+  const found = faults.map(({ pos, code, message }) => ({ at: position(pos[0]), code, words: wordsOf(code, message) }));
+  const stars = new Set(found.filter(({ code }) => code === badAlias).map(({ at }) => at.line));
+  return found
+    .filter(({ at, code }) => code === badAlias || !stars.has(at.line))
+    .sort((a, b) => byPosition(a.at, b.at));
+}
+
+/** Without what a message quotes of the file, which may be secret. */
+function wordsOf(code: string, message: string): string {
+  if (code === badAlias) return 'no YAML, found an alias, expected quotes around what begins with "*"';
+  return `no YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
+}

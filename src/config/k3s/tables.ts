@@ -1,0 +1,140 @@
+import type { Login } from '../../login.ts';
+import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
+import { kindOf } from '../../text/quote.ts';
+import { decodeAuth } from '../docker/login-keys.ts';
+import {
+  anything,
+  type Decoded,
+  type Decoder,
+  type Found,
+  listOf,
+  type Named,
+  namesOf,
+  tableOf,
+} from '../document/decoders.ts';
+import type { DocumentNode } from '../document/document.ts';
+import { type Place, type Reading, spotsOf } from '../document/file-report.ts';
+import { below, directoryOf } from '../document/parts.ts';
+import type { TlsConfig } from '../model.ts';
+
+/** What `configs` says of a host. */
+export interface HostSettings {
+  readonly login?: Login | undefined;
+  readonly tls?: TlsConfig | undefined;
+  readonly at: Place;
+}
+
+/** A text; one that could be a number or a boolean is a text all the same, as YAML's readers in Go have it. */
+const yamlText =
+  (isSecret: boolean): Decoder<Found<string>> =>
+  (found, reading) => {
+    const { value: node } = found;
+    const value = node.kind === 'scalar' && node.value !== null ? (node.source ?? node.value) : undefined;
+    if (typeof value === 'string') return { ...found, value };
+    const told = isSecret ? 'a value that is not shown' : node.kind === 'scalar' ? 'nothing' : `a ${node.kind}`;
+    reading.problem({ ...found, at: node.at }, `found ${told}, expected a text`);
+    return undefined;
+  };
+
+const text = yamlText(false);
+const secret = yamlText(true);
+
+/** As YAML 1.1 writes it, which k3s reads: in quotes it is a text, and no boolean. */
+const yamlFlag: Decoder<Found<boolean>> = (found, reading) => {
+  const { value: node } = found;
+  const isText = node.kind === 'scalar' && node.quoted;
+  const word = node.kind === 'scalar' && !isText ? (node.source ?? String(node.value)).toLowerCase() : '';
+  if (/^(?:y|yes|true|on)$/.test(word)) return { ...found, value: true };
+  if (/^(?:n|no|false|off)$/.test(word)) return { ...found, value: false };
+  const told = node.kind === 'scalar' ? kindOf(node.value) : `a ${node.kind}`;
+  reading.problem(
+    { ...found, at: node.at },
+    `found ${told}, expected true or false${isText ? ', without quotes' : ''}`,
+  );
+  return undefined;
+};
+
+/** Tables by name; one that is left empty is a table. */
+const tablesOf =
+  <Value>(inner: Decoder<Found<Value>>): Decoder<Found<readonly Named<Value>[]>> =>
+  (found, reading) => {
+    const { value: node } = found;
+    if (node.kind !== 'table') return namesOf(inner)(found, reading);
+    const entries = [...node.entries].map(([key, entry]) => [key, { ...entry, value: filled(entry.value) }] as const);
+    return namesOf(inner)({ ...found, value: { ...node, entries: new Map(entries) } }, reading);
+  };
+
+const filled = (node: DocumentNode): DocumentNode =>
+  node.kind === 'scalar' && node.value === null ? { kind: 'table', at: node.at, entries: new Map() } : node;
+
+const mirrorKeys = { endpoint: listOf(text), rewrite: namesOf(text) };
+const authKeys = { username: secret, password: secret, auth: secret, identity_token: secret, token: secret };
+const tlsKeys = { ca_file: text, cert_file: text, key_file: text, insecure_skip_verify: yamlFlag };
+const configKeys = { auth: tableOf(authKeys), tls: tableOf(tlsKeys) };
+const rootKeys = { mirrors: tablesOf(tableOf(mirrorKeys)), configs: tablesOf(tableOf(configKeys)), auths: anything };
+
+export type MirrorTable = Decoded<typeof mirrorKeys>;
+type ConfigTable = Decoded<typeof configKeys>;
+
+/** The file's two tables, without entries whose names are no registry. */
+export function readRoot(root: DocumentNode, reading: Reading) {
+  const { mirrors, configs, auths } =
+    tableOf(rootKeys)({ value: filled(root), at: root.at, path: [] }, reading)?.value ?? {};
+  if (auths) reading.warn(auths, 'not used, k3s reads logins from configs');
+  const isRegistry = (entry: Named<unknown>): boolean => {
+    if (entry.key === '*' || hostFault(entry.key) === undefined) return true;
+    reading.problem(entry, 'expected a registry, host or host:port, or "*"');
+    return false;
+  };
+  return { mirrors: mirrors?.value.filter(isRegistry), configs: configs?.value.filter(isRegistry) };
+}
+
+/** What is configured of each host, by its one spelling; Docker Hub's API host before its name, as k3s has it. */
+export function readSettings(
+  configs: readonly Named<ConfigTable>[],
+  file: string,
+  reading: Reading,
+): Map<string, HostSettings> {
+  const hosts = new Map<string, HostSettings>();
+  const isApiHost = ({ key }: Named<unknown>): number => Number(key === 'registry-1.docker.io');
+  for (const entry of [...configs].sort((a, b) => isApiHost(b) - isApiHost(a))) {
+    const host = normalizeRegistry(entry.key);
+    const settings = {
+      login: readLogin(entry.value.auth, reading),
+      tls: readTls(entry.value.tls, file, reading),
+      at: entry,
+    };
+    if (hosts.has(host)) reading.warn(entry, 'not used, the same host has another entry');
+    else hosts.set(host, settings);
+  }
+  return hosts;
+}
+
+function readLogin(auth: ConfigTable['auth'], reading: Reading): Login | undefined {
+  const { username, password, auth: pair, identity_token: identityToken, token } = auth?.value ?? {};
+  const isGiven = [username, password, pair, identityToken].some((found) => found?.value);
+  if (token?.value && !isGiven) return { registryToken: token.value };
+  if (token?.value) reading.warn(token, 'not used beside another login');
+  if (username?.value) return { username: username.value, password: password?.value ?? '' };
+  if (password?.value) reading.problem(password, 'found a password, expected a username with it');
+  if (identityToken?.value) return { identityToken: identityToken.value };
+  const login = pair?.value ? decodeAuth(pair.value) : undefined;
+  if (pair?.value && !login) reading.problem(pair, 'found a text that is not shown, expected user:password in base64');
+  return login;
+}
+
+function readTls(table: ConfigTable['tls'], file: string, reading: Reading): TlsConfig | undefined {
+  const { ca_file: ca, cert_file: cert, key_file: key, insecure_skip_verify: skip } = table?.value ?? {};
+  if (cert?.value && !key?.value) reading.problem(cert, 'found no key_file, expected one for the certificate');
+  if (key?.value && !cert?.value) reading.problem(key, 'found no cert_file, expected one for the key');
+  const path = (written: string): string => below(directoryOf(file), written);
+  const tls = {
+    ...(ca?.value && { ca: [path(ca.value)] }),
+    ...(cert?.value && { cert: path(cert.value) }),
+    ...(key?.value && { key: path(key.value) }),
+    ...(skip?.value && { insecureSkipVerify: true }),
+  };
+  const used = (found: Found<string | boolean> | undefined) => (found?.value ? found : undefined);
+  const places = { 'ca[0]': used(ca), cert: used(cert), key: used(key), insecureSkipVerify: used(skip) };
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: spotsOf(places, reading) } : undefined;
+}

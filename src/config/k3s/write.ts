@@ -1,0 +1,201 @@
+import type { Login } from '../../login.ts';
+import { apiOrigin } from '../../oci/reference.ts';
+import { rootOf } from '../document/parts.ts';
+import { type Yaml, yamlLines } from '../document/write-yaml.ts';
+import { fileTls, firsts, keyPath, type Tell, tellLimits, tellOthers, type Written } from '../losses.ts';
+import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
+
+/**
+ * Writes a configuration as k3s' `registries.yaml`. Rewrites are there of a registry and not of a mirror, so mirrors
+ * whose rules differ from those of the first are left out rather than asked for wrong names; so are mirrors that are not
+ * trusted with both content and tags, as every mirror is trusted there.
+ */
+export function writeRegistriesYaml(config: Config): Written {
+  const unexpressed: string[] = [];
+  const tell: Tell = (path, why) => void unexpressed.push(`${path}: ${why}`);
+  const hosts = new Map<string, HostEntry>();
+  const mirrors: [string, Yaml][] = [];
+  const registries = config.registries ?? {};
+  const hasDefault = Object.hasOwn(registries, '*');
+  for (const [key, registry] of Object.entries(registries)) {
+    const path = keyPath('registries', key);
+    if (key !== '*' && /[*/]/.test(key)) tell(path, 'it has entries for hosts, not for paths or domains');
+    else if (registry.blocked) tell(path, 'nothing blocks a registry there; it would be asked');
+    else {
+      const entry = mirrorOf(registry, { key, path }, hosts, tell);
+      tellOrigin(registry, key, path, hosts, tell);
+      if (entry) mirrors.push([key, entry]);
+      else if (hasDefault && key !== '*') tell(path, 'without mirrors it has no entry, and those of "*" are asked');
+    }
+  }
+  exceptNamed(registries, hosts, tell);
+  addLogins(config.credentials, hosts, tell);
+  tellOthers(config, tell, true);
+  const root = new Map<string, Yaml>([
+    ...(mirrors.length > 0 ? [['mirrors', new Map(mirrors)] as const] : []),
+    ...(hosts.size > 0
+      ? [['configs', new Map([...hosts].map(([host, entry]) => [host, entryOf(entry)]))] as const]
+      : []),
+  ]);
+  const text = root.size === 0 ? '' : `${yamlLines(root).join('\n')}\n`;
+  return { files: text === '' ? [] : [{ path: 'registries.yaml', text }], unexpressed };
+}
+
+function mirrorOf(
+  { mirrors = [] }: RegistryConfig,
+  { key, path }: { readonly key: string; readonly path: string },
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): Yaml | undefined {
+  const rules = rulesOf(mirrors[0]);
+  const written = mirrors.filter((host, index) => {
+    const at = `${path}.mirrors[${index}]`;
+    const fault = faultOf(host, rules);
+    if (fault !== undefined) {
+      tell(at, `${fault}; left out`);
+      return false;
+    }
+    tellSettings(host, at, tell);
+    addTls(host, { name: new URL(host.url).host, path: at }, hosts, tell);
+    return true;
+  });
+  if (written.length === 0) return undefined;
+  const rewrite: [string, string][] = JSON.parse(rules);
+  return new Map<string, Yaml>([
+    ['endpoint', written.map((host) => endpointOf(host, key))],
+    ...(rewrite.length > 0 ? [['rewrite', new Map(rewrite)] as const] : []),
+  ]);
+}
+
+const rulesOf = (host?: HostConfig): string =>
+  JSON.stringify(firsts((host?.rewrites ?? []).map(({ pattern, replacement }) => [pattern, replacement])));
+
+/** Why a mirror cannot be written. */
+function faultOf(host: HostConfig, rules: string): string | undefined {
+  const { capabilities = ['pull', 'resolve'] } = host;
+  if (rulesOf(host) !== rules) return 'its rewrites differ from those of the first mirror';
+  if (!capabilities.includes('pull') || !capabilities.includes('resolve'))
+    return 'every mirror is trusted with content and with tags there';
+  return new URL(rootOf(host)).pathname === '/' ? 'an API at the root of a host cannot be told' : undefined;
+}
+
+/**
+ * `/v2` is left out; every other path is the whole API root. What would be taken for the registry itself, which is asked
+ * last and without rewrites, is told from it by its port, as k3s' documents do it.
+ */
+function endpointOf(host: HostConfig, key: string): string {
+  const { origin, pathname } = new URL(rootOf({ ...host, url: host.url.replace(/\/+$/, '') }));
+  const isItself = pathname === '/v2' && key !== '*' && origin === apiOrigin(key);
+  const base = isItself && new URL(origin).port === '' ? `${origin}:${origin.startsWith('http:') ? 80 : 443}` : origin;
+  return pathname === '/v2' ? base : base + pathname;
+}
+
+function tellSettings(host: OriginConfig, path: string, tell: Tell): void {
+  const { capabilities, headers, connectTimeout } = host;
+  tellLimits(host, path, tell);
+  if (capabilities?.includes('referrers')) tell(`${path}.capabilities`, 'mirrors are asked for no referrers');
+  if (headers) tell(`${path}.headers`, 'it has no headers');
+  if (connectTimeout !== undefined) tell(`${path}.connectTimeout`, 'it has no time limit');
+}
+
+function tellOrigin(
+  { origin }: RegistryConfig,
+  key: string,
+  path: string,
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): void {
+  const at = `${path}.origin`;
+  if (origin === undefined) return;
+  if (origin === 'never') {
+    tell(at, 'start k3s with --disable-default-registry-endpoint; else the registry is asked last');
+    return;
+  }
+  const { url, overridePath } = origin;
+  const isDefault = url === undefined || (key !== '*' && rootOf({ url, overridePath }) === `${apiOrigin(key)}/v2`);
+  if (!isDefault) tell(at, 'the last host is always the registry itself');
+  else {
+    tellSettings(origin, at, tell);
+    if (origin.capabilities) tell(`${at}.capabilities`, 'the registry itself is asked for everything');
+    if (origin.rewrites?.length) tell(`${at}.rewrites`, 'names are never rewritten for the registry itself');
+    addTls(origin, { name: key, path: at }, hosts, tell);
+  }
+}
+
+/** What the file says of a host. */
+export interface HostEntry {
+  readonly auth?: Readonly<Record<string, string>>;
+  readonly tls?: TlsConfig;
+}
+
+/** Adds the TLS settings of a host to those of its entry. */
+export function addTls(
+  host: OriginConfig,
+  { name, path }: { readonly name: string; readonly path: string },
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): void {
+  if (!host.tls) return;
+  const tls = fileTls(host.tls, `${path}.tls`, tell);
+  const known = hosts.get(name)?.tls;
+  if (host.url?.startsWith('http:')) tell(`${path}.tls`, 'not used, the host is asked over http');
+  else if (known && JSON.stringify(known) !== JSON.stringify(tls)) tell(`${path}.tls`, 'a host has one TLS setting');
+  else if (Object.keys(tls).length > 0) hosts.set(name, { ...hosts.get(name), tls });
+  if (tls.ca && tls.ca.length > 1) tell(`${path}.tls.ca`, 'it has one ca_file; only the first is written');
+}
+
+/**
+ * TLS settings of `*` are for all hosts without an entry: those that have other settings get one. An endpoint's own
+ * name is then a registry with an entry.
+ */
+export function exceptNamed(
+  registries: NonNullable<Config['registries']>,
+  hosts: Map<string, HostEntry>,
+  tell: Tell,
+): void {
+  if (!hosts.get('*')?.tls) return;
+  for (const key of Object.keys(registries)) if (!/[*/]/.test(key) && !hosts.has(key)) hosts.set(key, {});
+  const endpoints = Object.values(registries).flatMap(({ mirrors = [] }) =>
+    mirrors.map(({ url }) => new URL(url).host),
+  );
+  for (const name of new Set(endpoints)) {
+    if (!hosts.has(name)) hosts.set(name, {});
+    if (Object.hasOwn(registries, name)) continue;
+    const words = `not for images of ${JSON.stringify(name)} itself, an endpoint with other settings`;
+    tell(`${keyPath('registries', '*')}.origin.tls`, words);
+  }
+}
+
+/** Adds logins to the entries of their hosts. */
+export function addLogins(credentials: Config['credentials'], hosts: Map<string, HostEntry>, tell: Tell): void {
+  if (typeof credentials === 'function') return;
+  for (const [key, login] of Object.entries(credentials ?? {})) {
+    if (key.includes('/')) tell(keyPath('credentials', key), 'logins are of hosts, not of paths');
+    else hosts.set(key, { ...hosts.get(key), auth: authOf(login) });
+  }
+}
+
+function authOf(login: Login): Record<string, string> {
+  if ('identityToken' in login) return { identity_token: login.identityToken };
+  if ('registryToken' in login) return { token: login.registryToken };
+  return { username: login.username, password: login.password };
+}
+
+/** An entry of `configs`. */
+export const entryOf = ({ auth, tls }: HostEntry): Yaml =>
+  new Map<string, Yaml>([
+    ...(auth ? [['auth', new Map(Object.entries(auth))] as const] : []),
+    ...(tls
+      ? [
+          [
+            'tls',
+            new Map<string, Yaml>([
+              ...(tls.ca?.[0] === undefined ? [] : [['ca_file', tls.ca[0]] as const]),
+              ...(tls.cert === undefined ? [] : [['cert_file', tls.cert] as const]),
+              ...(tls.key === undefined ? [] : [['key_file', tls.key] as const]),
+              ...(tls.insecureSkipVerify ? [['insecure_skip_verify', true] as const] : []),
+            ]),
+          ] as const,
+        ]
+      : []),
+  ]);

@@ -1,0 +1,99 @@
+import { basename, dirname, resolve } from 'node:path';
+import { cannot } from '../errors.ts';
+import { proxyFault, proxyFromEnvironment } from '../proxy.ts';
+import { readHostsDirectory, registryOfDirectory } from './containerd/directory.ts';
+import { readRegistriesConfFiles } from './containers/load.ts';
+import { allFiles, unreadable } from './document/document.ts';
+import { type Found, textOf } from './files.ts';
+import {
+  type ConfigFiles,
+  checkLoadOptions,
+  type LoadConfigOptions,
+  type LoadConfigTextOptions,
+} from './load-options.ts';
+import { type FileRead, mergeReads } from './merge.ts';
+import { type ConfigKind, type ConfigText, configKinds, readText } from './read-texts.ts';
+import { type Environment, type Kind, kindOf, type Place, usualPlaces } from './usual-places.ts';
+
+/** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
+export async function loadFiles(
+  options: LoadConfigOptions,
+  environment: Environment = process.env,
+): Promise<ConfigFiles> {
+  checkLoadOptions(options);
+  const { discover: wanted, defaultEndpoint, ...named } = options;
+  const discover = wanted ?? Object.values(named).every((value) => value === undefined);
+  const usual = discover ? usualPlaces(environment) : undefined;
+  const readers = Object.entries(kinds) as [Kind, KindReader][];
+  const found = await allFiles(
+    readers.map(([kind, read]) => {
+      const path = named[kind];
+      const places = path === undefined ? (usual?.[kind] ?? []) : [{ path: resolve(path), named: true }];
+      return first(places, (place) => read(place, { defaultEndpoint }));
+    }),
+  );
+  const reads = found.flatMap((one) => one.reads);
+  const proxies = options.discover === false ? [] : [proxiesOf(environment)];
+  const config = mergeReads([...reads, ...proxies]);
+  return { config, warnings: config.warnings ?? [], files: found.flatMap((one) => one.files) };
+}
+
+/** The environment's proxies: also beside files that are named, as every program is expected to heed them. */
+function proxiesOf(environment: Environment): FileRead {
+  const { http, https, all, ...rest } = proxyFromEnvironment(environment);
+  // Of no use where each scheme has its own, and then whatever it is.
+  const others = http && https ? undefined : all;
+  for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
+    const fault = url === undefined ? undefined : proxyFault(url);
+    if (fault === undefined) continue;
+    throw cannot('INVALID_CONFIG', `use the environment's ${name}`, fault);
+  }
+  const proxy = { ...(http && { http }), ...(https && { https }), ...(others && { all: others }), ...rest };
+  return { config: { proxy }, warnings: [] };
+}
+
+type KindReader = (place: Place, options: Pick<LoadConfigOptions, 'defaultEndpoint'>) => Promise<Found | undefined>;
+
+/** How a file of a kind is read. */
+const reads =
+  (kind: ConfigKind): KindReader =>
+  async (place, options) => {
+    const text = await textOf(place);
+    if (text === undefined) return undefined;
+    return { files: [place.path], reads: [await readText({ text, file: place.path, kind }, options)] };
+  };
+
+/** Those that win first. */
+const kinds: Readonly<Record<Kind, KindReader>> = {
+  file: reads('ocifetch'),
+  hostsDirectory: readHostsDirectory,
+  registriesYaml: reads('registries.yaml'),
+  registriesConf: readRegistriesConfFiles,
+  regctlConfig: reads('regctl'),
+  authFile: reads('docker'),
+  dockerConfig: reads('docker'),
+};
+
+async function first(places: readonly Place[], read: (place: Place) => Promise<Found | undefined>): Promise<Found> {
+  const [place, ...others] = places;
+  if (!place) return { files: [], reads: [] };
+  return (await read(place)) ?? first(others, read);
+}
+
+/** As `loadConfigText` of load.ts tells. */
+export async function loadText(path: string, options: LoadConfigTextOptions): Promise<ConfigText> {
+  const file = resolve(path);
+  const text = (await textOf({ path: file, named: true })) ?? '';
+  const kind = options.kind ?? kindOf(file, text);
+  if (!kind) {
+    const expected = `expected its kind to be named: ${configKinds.join(', ')}`;
+    throw unreadable(file, `neither its name nor what is in it tells what it is, ${expected}`);
+  }
+  return { text, file, kind, ...(kind === 'hosts.toml' && { registry: options.registry ?? registryOf(file) }) };
+}
+
+/** Outside of a `certs.d` a directory has any name: only what a reference would take for a host is a registry's. */
+function registryOf(file: string): string {
+  const registry = registryOfDirectory(basename(dirname(file))) ?? '*';
+  return registry === 'localhost' || /[.:]/.test(registry) ? registry : '*';
+}

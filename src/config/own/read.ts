@@ -1,0 +1,190 @@
+import type { RegistryError } from '../../errors.ts';
+import { pathText, valueAt } from '../../text/faults.ts';
+import { quote } from '../../text/quote.ts';
+import {
+  byPosition,
+  type DocumentEntry,
+  type DocumentNode,
+  fileError,
+  type Position,
+  placeText,
+  type TellFault,
+} from '../document/document.ts';
+import type { Read } from '../document/file-report.ts';
+
+import { parseJson } from '../document/json.ts';
+import { below, directoryOf } from '../document/parts.ts';
+import { parseToml } from '../document/toml.ts';
+import { parseYaml } from '../document/yaml.ts';
+import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
+import { parseConfig, problemsOf } from '../parse-config.ts';
+import { pemFault, pemsOf } from '../pem.ts';
+import { configSchema } from '../schema.ts';
+
+/** An own file's name, and what it is written in. */
+export interface OwnConfigPlace {
+  /** As messages name it; its relative paths are relative to its directory. */
+  readonly file: string;
+  readonly format: 'json' | 'yaml' | 'toml';
+}
+
+/**
+ * Reads ocifetch's own file: the model itself, and `$schema` for editors. Certificates and keys are PEM texts, or paths
+ * relative to the file. `INVALID_CONFIG` with all problems, each with `file:line:column`, what was found and what was
+ * expected.
+ */
+export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): Read {
+  const repeats: Told[] = [];
+  const root = parseText(text, { file, format }, (at, problem) => void repeats.push({ at, problem }));
+  // A YAML file of comments alone is null.
+  const value = plainValue(root) ?? {};
+  // The name of the schema says nothing of registries.
+  if (typeof value === 'object' && value !== null && '$schema' in value) delete value.$schema;
+  const problems = problemsOf(value, configSchema.safeParse(value).error);
+  if (problems.length > 0 || repeats.length > 0) {
+    const place = placer(root);
+    const told = [...problems, ...pemProblems(value, file)].map((problem) => ({ problem, at: place(problem) }));
+    throw refused(file, [...repeats, ...told]);
+  }
+  const config = withPlaces(value as Config, root, file);
+  return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [] };
+}
+
+/** A problem and its place. */
+interface Told {
+  readonly at: Position;
+  readonly problem: string;
+}
+
+/** Problems that are told; more of them tell no more. */
+const mostProblems = 100;
+
+function refused(file: string, problems: readonly Told[]): RegistryError {
+  const lines = [...problems]
+    .sort((a, b) => byPosition(a.at, b.at))
+    .map(({ problem, at }) => `${placeText(file, at)}: ${problem.replace(/^it: /, '')}`);
+  const left = lines.length - mostProblems;
+  return fileError(file, left > 0 ? [...lines.slice(0, mostProblems), `and ${left} more`] : lines);
+}
+
+function parseText(text: string, { file, format }: OwnConfigPlace, tell: TellFault): DocumentNode {
+  if (format === 'toml') return parseToml(text, file, tell);
+  return format === 'yaml' ? parseYaml(text, file, tell) : parseJson(text, file, tell);
+}
+
+/** The plain value. Every key is a key, `__proto__` too, which the check then refuses. */
+function plainValue(node: DocumentNode): unknown {
+  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'list') return node.items.map(plainValue);
+  const table = {};
+  for (const [key, entry] of node.entries) {
+    Object.defineProperty(table, key, {
+      value: plainValue(entry.value),
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  }
+  return table;
+}
+
+/** Where the key path stands that a problem begins with, or the nearest that there is above it. */
+function placer(root: DocumentNode): (problem: string) => Position {
+  const places = new Map<string, Position>();
+  const visit = (node: DocumentNode, path: readonly PropertyKey[], at: Position): void => {
+    places.set(pathText(path), at);
+    if (node.kind === 'list') for (const [index, item] of node.items.entries()) visit(item, [...path, index], item.at);
+    if (node.kind === 'table') for (const [key, entry] of node.entries) visit(entry.value, [...path, key], entry.at);
+  };
+  visit(root, [], root.at);
+  return (problem) => {
+    let found = root.at;
+    for (let end = 1; end < Math.min(problem.length, 2000); end++) {
+      if (':.['.includes(problem[end] ?? '')) found = places.get(problem.slice(0, end)) ?? found;
+    }
+    return found;
+  };
+}
+
+type Path = readonly PropertyKey[];
+
+/** Where the key at a path stands, with the file's name. */
+type Locate = (path: Path) => { readonly line: string; readonly spot: string } | undefined;
+
+/** With the lines that say what is said, and with paths that do not depend on where the program was started. */
+export function withPlaces(config: Config, root: DocumentNode, file: string): Config {
+  if (!config.registries) return config;
+  const locate: Locate = (path) => {
+    const at = positionOf(root, path);
+    return at && { line: `${file}:${at.line}`, spot: `${placeText(file, at)}: ${pathText(path)}` };
+  };
+  const line = (path: Path): object => {
+    const found = locate(path);
+    return found ? { declaredAt: found.line } : {};
+  };
+  const placed = <Host extends OriginConfig>(host: Host, path: Path): Host => ({
+    ...line(path),
+    ...host,
+    ...(host.tls && { tls: withPaths(host.tls, [...path, 'tls'], { locate, directory: directoryOf(file) }) }),
+  });
+  const registries = Object.entries(config.registries).map(([key, registry]): [string, RegistryConfig] => {
+    const path = ['registries', key];
+    const mirrors = registry.mirrors?.map((mirror, index) => placed(mirror, [...path, 'mirrors', index]));
+    const { origin } = registry;
+    const placedOrigin = typeof origin === 'object' ? placed(origin, [...path, 'origin']) : origin;
+    return [key, { ...line(path), ...registry, ...(mirrors && { mirrors }), ...(origin && { origin: placedOrigin }) }];
+  });
+  return { ...config, registries: Object.fromEntries(registries) };
+}
+
+function positionOf(root: DocumentNode, path: Path): Position | undefined {
+  return path.reduce<DocumentEntry | undefined>((found, key) => found && inside(found.value, key), {
+    at: root.at,
+    value: root,
+  })?.at;
+}
+
+function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined {
+  if (node.kind === 'table') return node.entries.get(String(key));
+  const item = node.kind === 'list' ? node.items[Number(key)] : undefined;
+  return item && { at: item.at, value: item };
+}
+
+const resolved = (directory: string, text: string): string =>
+  text.includes('-----BEGIN ') ? text : below(directory, text);
+
+function withPaths(
+  { ca, cert, key, ...rest }: TlsConfig,
+  path: Path,
+  { locate, directory }: { readonly locate: Locate; readonly directory: string },
+): TlsConfig {
+  const given: Path[] = [...pemsOf({ ca, cert, key }).map(([at]) => at), ['insecureSkipVerify']];
+  const spots = given.flatMap((at) => {
+    const found = locate([...path, ...at]);
+    return found ? [[pathText(at), found.spot]] : [];
+  });
+  return {
+    ...rest,
+    ...(ca && { ca: ca.map((text) => resolved(directory, text)) }),
+    ...(cert !== undefined && { cert: resolved(directory, cert) }),
+    ...(key !== undefined && { key: resolved(directory, key) }),
+    ...(spots.length > 0 && { declaredAt: { ...Object.fromEntries(spots), ...rest.declaredAt } }),
+  };
+}
+
+/** What is wrong with the certificates and keys of a file that has other problems, too, each with its key path. */
+export function pemProblems(value: unknown, file: string): string[] {
+  const registries = valueAt(value, ['registries']);
+  if (typeof registries !== 'object' || registries === null) return [];
+  const hosts = Object.keys(registries).flatMap((key): Path[] => {
+    const mirrors = valueAt(registries, [key, 'mirrors']);
+    const count = Array.isArray(mirrors) ? mirrors.length : 0;
+    return [...Array.from({ length: count }, (_, index) => [key, 'mirrors', index]), [key, 'origin']];
+  });
+  return hosts.flatMap((host) =>
+    pemsOf(valueAt(registries, [...host, 'tls'])).flatMap(([path, text]) => {
+      const fault = pemFault(resolved(directoryOf(file), text));
+      return fault === undefined ? [] : [`${pathText(['registries', ...host, 'tls', ...path])}: ${fault}`];
+    }),
+  );
+}

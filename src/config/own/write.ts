@@ -1,0 +1,37 @@
+import { asYaml, yamlLines } from '../document/write-yaml.ts';
+import type { Written } from '../losses.ts';
+import type { Config, TlsConfig } from '../model.ts';
+
+/** A part of the model that may tell where it was declared. */
+interface Placed {
+  readonly declaredAt?: string | undefined;
+  readonly tls?: TlsConfig | undefined;
+}
+
+/** Writes a configuration as ocifetch's own YAML file: the model itself; where its parts came from only if it is asked for. */
+export function writeOwnConfig(
+  { warnings: _, registries = {}, credentials, ...rest }: Config,
+  { places = false }: { readonly places?: boolean | undefined } = {},
+): Written {
+  const placed = <Part extends Placed>({ declaredAt, tls, ...part }: Part) => ({
+    ...part,
+    ...(tls && { tls: { ...tls, declaredAt: places ? tls.declaredAt : undefined } }),
+    ...(places && declaredAt !== undefined && { declaredAt }),
+  });
+  const kept = Object.entries(registries).map(([key, { mirrors, origin, ...registry }]) => [
+    key,
+    {
+      ...(mirrors && { mirrors: mirrors.map(placed) }),
+      ...(origin !== undefined && { origin: origin === 'never' ? origin : placed(origin) }),
+      ...placed(registry),
+    },
+  ]);
+  const config = {
+    ...(kept.length > 0 && { registries: Object.fromEntries(kept) }),
+    ...(typeof credentials === 'object' && Object.keys(credentials).length > 0 && { credentials }),
+    ...rest,
+  };
+  const unexpressed =
+    typeof credentials === 'function' ? ['credentials: a program that is asked for logins has no place in it'] : [];
+  return { files: [{ path: 'config.yaml', text: `${yamlLines(asYaml(config)).join('\n')}\n` }], unexpressed };
+}

@@ -1,0 +1,245 @@
+import { credentialsFor } from '../config/credentials.ts';
+import { rootOf } from '../config/document/parts.ts';
+import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../config/model.ts';
+import { parseConfig } from '../config/parse-config.ts';
+import { pemName, readPem } from '../config/pem.ts';
+import { matchKey } from '../config/registry-keys.ts';
+import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
+import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
+import { cannot, RegistryError } from '../errors.ts';
+import { tlsFaults } from '../http/tls-fault.ts';
+import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
+import { pullScope } from '../oci/scope.ts';
+import { noProxyWarnings, proxyFor } from '../proxy.ts';
+import { quote } from '../text/quote.ts';
+
+/** Where to ask for a repository, in order. No I/O. */
+export type Resolver = (repository: Repository) => readonly Endpoint[];
+
+/** The endpoints of a repository, and the configured hosts that are none, with the reason. */
+export interface Hosts {
+  readonly endpoints: readonly Endpoint[];
+  readonly skipped: readonly Skipped[];
+}
+
+export interface HostPlanner {
+  hosts(repository: Repository): Hosts;
+  /** What the configuration says that cannot have been meant. */
+  readonly warnings: readonly string[];
+}
+
+/** For `origin: never`, k3s' switch, and whatever else says that mirrors stand in for a registry. */
+const neverReason = 'the registry itself is never asked: the configuration has its mirrors alone';
+
+const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
+
+/**
+ * The resolver of a configuration: mirrors in their order, then the origin. `INVALID_CONFIG` at once for whatever is
+ * wrong with it; a mirror whose rewrite gives no repository name is left out.
+ */
+export function createResolver(config: Config = {}): Resolver {
+  const { hosts } = planHosts(parseConfig(config));
+  return (repository) => hosts(repository).endpoints;
+}
+
+/**
+ * As `createResolver`, of a configuration that was checked, and with what is left out. `INVALID_CONFIG` with all
+ * certificates and keys that cannot be used, each with its place.
+ */
+export function planHosts({ registries = {}, credentials, proxy = {} }: Config): HostPlanner {
+  const compiled = new Map<string, readonly Host[]>();
+  const problems: string[] = [];
+  for (const [key, config] of Object.entries(registries)) compiled.set(key, compileRegistry(key, config, problems));
+  if (problems.length > 0) throw problemsError(problems);
+  const keys = new Set(compiled.keys());
+  /** A host that is itself a blocked registry is left out. `*` blocks registries that have no entry, not mirrors. */
+  const unlessBlocked = (endpoint: Endpoint): Endpoint | Skipped => {
+    const key = matchKey(keys, physical(endpoint));
+    if (key === undefined || key === '*' || !registries[key]?.blocked) return endpoint;
+    return { url: endpoint.url, reason: `the registry ${quote(key)} is blocked`, ...placeOf(registries[key]) };
+  };
+  const hosts = (repository: Repository): Hosts => {
+    const key = matchKey(keys, repository);
+    const found = key === undefined ? undefined : registries[key];
+    const configured = (key === undefined ? undefined : compiled.get(key)) ?? [];
+    const all = found?.origin === undefined ? [...configured, defaultOrigin(repository.registry)] : configured;
+    const rooted = all.map((host) => ({ ...host, root: host.root ?? ownRoot(repository.registry) }));
+    if (found?.blocked) {
+      const blocked = { reason: 'the registry is blocked', ...placeOf(found) };
+      return { endpoints: [], skipped: rooted.map(({ root }) => ({ url: root, ...blocked })) };
+    }
+    const endpoints: Endpoint[] = [];
+    const skipped: Skipped[] = [];
+    for (const host of rooted) {
+      const decided = endpointOf(host, repository, { credentials, proxy });
+      const placed = 'reason' in decided ? decided : unlessBlocked(decided);
+      if ('reason' in placed) skipped.push(placed);
+      else endpoints.push(placed);
+    }
+    const own = ownRoot(repository.registry);
+    // Listed as a mirror, it has its place there.
+    if (found?.origin === 'never' && !rooted.some(({ root }) => root === own)) {
+      skipped.push({ url: own, reason: neverReason, ...placeOf(found) });
+    }
+    return { endpoints, skipped };
+  };
+  return { hosts, warnings: [...hostWarnings(compiled), ...hostless(registries), ...noProxyWarnings(proxy)] };
+}
+
+/** Registries that no host is left for, which `blocked` would say in as many words. */
+function hostless(registries: NonNullable<Config['registries']>): string[] {
+  return Object.entries(registries).flatMap(([key, { mirrors = [], origin, blocked = false, declaredAt }]) => {
+    if (blocked || origin !== 'never' || mirrors.length > 0) return [];
+    const place = declaredAt === undefined ? '' : ` (${declaredAt})`;
+    return [`no host is asked for ${quote(key)}: it has no mirrors, and its origin is "never"${place}`];
+  });
+}
+
+/** Endpoints may have one certificate; it is told once. */
+function problemsError(found: readonly string[]): RegistryError {
+  const problems = [...new Set(found)];
+  const [first, ...others] = problems;
+  const told =
+    others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
+  return cannot('INVALID_CONFIG', 'use config', told ?? '');
+}
+
+const placeOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
+  declaredAt === undefined ? {} : { declaredAt };
+
+/** The repository that an endpoint has under its own name. */
+const physical = ({ url, repository }: Endpoint): Repository => ({ registry: new URL(url).host, name: repository });
+
+function endpointOf(
+  { root, config, rewriter, tls }: Host & { readonly root: string },
+  { registry, name }: Repository,
+  { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
+): Endpoint | Skipped {
+  const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency } = config;
+  const through = proxyFor(new URL(root), proxy);
+  const { name: repository, rule } = rewriter.rewrite(name);
+  try {
+    if (rule) checkRewritten(repository, rule, name);
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    return { url: root, reason: error.message, code: error.code, ...placeOf(config) };
+  }
+  const { host } = new URL(root);
+  const source = credentialsFor(credentials, host, repository);
+  return {
+    url: root,
+    repository,
+    scopes: [pullScope(repository)],
+    capabilities,
+    ...(!sameRegistry(host, registry) && { namespace: registry }),
+    ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
+    ...(headers && { headers }),
+    // What is asked over http has no use for it; of the registry itself that is known only now.
+    ...(tls && (config.url !== undefined || root.startsWith('https:')) && { tls }),
+    ...(connectTimeout !== undefined && { connectTimeout }),
+    ...(source !== undefined && { credentials: source }),
+    ...(requestsPerSecond !== undefined && { requestsPerSecond }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(through !== undefined && { proxy: redactUrl(through) }),
+    ...placeOf(config),
+  };
+}
+
+/** A configured host, its rules compiled and its files read. */
+export interface Host {
+  /** Its API root; undefined for the registry itself, where the configuration is for many. */
+  readonly root: string | undefined;
+  readonly config: OriginConfig;
+  readonly rewriter: Rewriter;
+  readonly tls: TlsOptions | undefined;
+}
+
+/** The API root of the registry itself. */
+const ownRoot = (registry: string): string => rootOf({ url: apiOrigin(registry) });
+
+/** The registry itself, of which nothing is configured. */
+const defaultOrigin = (registry: string): Host => ({
+  root: ownRoot(registry),
+  config: {},
+  rewriter: compileRewrites([], registry),
+  tls: undefined,
+});
+
+/** The hosts of a registry; what its TLS settings cannot be used for is added to `problems`. */
+function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig, problems: string[]): Host[] {
+  const where = `registries[${JSON.stringify(key)}]`;
+  const [registry = ''] = key.split('/');
+  const root = key.startsWith('*') ? undefined : ownRoot(registry);
+  const compile = (config: OriginConfig, path: string): Host => {
+    const { url, overridePath } = config;
+    const asked = url === undefined ? root : rootOf({ url, overridePath });
+    return {
+      root: asked,
+      config,
+      rewriter: compileRewrites(config.rewrites ?? [], asked === undefined ? path : `${path} (${asked})`),
+      tls: config.tls && readTls(config.tls, { path: `${path}.tls`, declaredAt: config.declaredAt }, problems),
+    };
+  };
+  const hosts = mirrors.map((mirror, index) => compile(mirror, `${where}.mirrors[${index}]`));
+  return origin === undefined || origin === 'never' ? hosts : [...hosts, compile(origin, `${where}.origin`)];
+}
+
+interface TlsPlace {
+  readonly path: string;
+  readonly declaredAt: string | undefined;
+}
+
+/** TLS settings as texts; a line for each file that cannot be used, with its place, key path and what was found. */
+function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: string[]): TlsOptions {
+  const { ca, cert, key, insecureSkipVerify, declaredAt: spots = {} } = config;
+  const place = declaredAt === undefined ? path : `${declaredAt}: ${path}`;
+  const tell = (setting: string, written: string, found: string): void =>
+    void problems.push(`${spots[setting] ?? `${place}.${setting}`}: ${pemName(written)}: ${found}`);
+  const read = (setting: string, written: string): string | undefined => {
+    const pem = readPem(written);
+    if ('text' in pem) return pem.text;
+    tell(setting, written, pem.found);
+    return undefined;
+  };
+  const authorities = ca?.flatMap((written, index) => {
+    const text = read(`ca[${index}]`, written);
+    const [fault] = text === undefined ? [] : tlsFaults({ ca: [text] });
+    if (fault) tell(`ca[${index}]`, written, fault.found);
+    return text ?? [];
+  });
+  const own = {
+    ...(cert !== undefined && { cert: read('cert', cert) }),
+    ...(key !== undefined && { key: read('key', key) }),
+  };
+  const known = Object.fromEntries(Object.entries(own).filter(([, text]) => text !== undefined));
+  const isWhole = Object.keys(known).length === Object.keys(own).length;
+  for (const { setting, found } of tlsFaults(known, { isWhole }))
+    tell(setting, (setting === 'key' ? key : cert) ?? '', found);
+  return {
+    ...(authorities && { ca: authorities }),
+    ...known,
+    ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
+  };
+}
+
+/** What the configuration says of hosts that cannot have been meant, or must be known; of each host once. */
+function hostWarnings(registries: ReadonlyMap<string, readonly Host[]>): string[] {
+  const rewrites: string[] = [];
+  const lenient = new Map<string, (string | undefined)[]>();
+  for (const [key, hosts] of registries) {
+    for (const { root, config, rewriter, tls } of hosts) {
+      rewrites.push(...rewriter.warnings);
+      const subject = root ?? `every registry that ${quote(key)} is for`;
+      if (tls?.insecureSkipVerify && !subject.startsWith('http:')) {
+        const place = config.tls?.declaredAt?.insecureSkipVerify ?? config.declaredAt;
+        lenient.set(subject, [...(lenient.get(subject) ?? []), place]);
+      }
+    }
+  }
+  const told = [...lenient].map(([subject, places]) => {
+    const [first, ...others] = new Set(places.filter((place) => place !== undefined));
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    return `the certificate of ${subject} is not checked: insecureSkipVerify${first === undefined ? '' : ` (${first}${more})`}`;
+  });
+  return [...rewrites, ...told];
+}

@@ -1,0 +1,52 @@
+import type { Handler } from '../registry/exchange.ts';
+import { problem } from '../registry/problem.ts';
+
+/** Names and their passwords. */
+export type Users = Readonly<Record<string, string>>;
+
+/** Lets only requests of these users through: 401 with a `Basic` challenge for others. */
+export const basicAccess =
+  ({ realm, users }: { readonly realm: string; readonly users: Users }): ((next: Handler) => Handler) =>
+  (next) =>
+  async (request) => {
+    const login = basicOf(request);
+    return login && isUser(users, login) ? next(request) : unauthorized(request, basic(realm));
+  };
+
+export interface Login {
+  readonly username: string;
+  readonly password: string;
+}
+
+export const isUser = (users: Users = {}, { username, password }: Login): boolean =>
+  Object.hasOwn(users, username) && users[username] === password;
+
+/** The login that a request sends with Basic. Null where there is no login, or one that cannot be read. */
+export function basicOf(request: Request): Login | null {
+  const [, encoded] = /^Basic +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
+  if (encoded === undefined) return null;
+  try {
+    const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+    const [, username, password] = /^([^:]*):(.*)$/s.exec(new TextDecoder().decode(bytes)) ?? [];
+    return username === undefined || password === undefined ? null : { username, password };
+  } catch {
+    return null;
+  }
+}
+
+/** The `Basic` challenge. */
+export const basic = (realm: string): string => `Basic ${parameters({ realm, charset: 'UTF-8' })}`;
+
+/** `name="value"` pairs; an undefined or empty value is left out. */
+export const parameters = (values: Readonly<Record<string, string | undefined>>): string =>
+  Object.entries(values)
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name}="${value?.replace(/["\\]/g, '\\$&')}"`)
+    .join(',');
+
+/** 401, in the specification's form, with a challenge. */
+export function unauthorized(request: Request, challenge: string): Response {
+  const headers = { 'www-authenticate': challenge, 'docker-distribution-api-version': 'registry/2.0' };
+  const response = problem(401, 'UNAUTHORIZED', 'Authentication is required', headers);
+  return request.method === 'HEAD' ? new Response(null, response) : response;
+}

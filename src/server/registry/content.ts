@@ -1,0 +1,103 @@
+import { cannot } from '../../errors.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { isDigest } from '../../oci/digest.ts';
+import { kindOf } from '../../oci/manifest.ts';
+import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
+import { isTag } from '../../oci/reference.ts';
+import type { Body } from '../../source.ts';
+import { type Answer, type Exchange, octets } from './exchange.ts';
+import { problem } from './problem.ts';
+
+/** GET and HEAD of a manifest, by tag or digest. What the client accepts is not looked at: content has one form. */
+export const readManifest: Answer<'manifest'> = async (exchange, { reference }) => {
+  const { request, source } = exchange;
+  if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
+  if (!reference.includes(':') && !isTag(reference)) {
+    return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": not a tag`);
+  }
+  const content = request.method === 'GET';
+  const descriptor = await source.resolve(reference, { signal: request.signal, content });
+  if (isDigest(reference) && kindOf(descriptor.mediaType) !== 'manifests') {
+    return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": it is a blob`);
+  }
+  return contentOf(exchange, descriptor, descriptor.mediaType);
+};
+
+/** GET and HEAD of a blob. Manifests too: some clients ask so for every content that they have a digest of. */
+export const readBlob: Answer<'blob'> = async (exchange, { digest }) => {
+  if (!isDigest(digest)) return invalidDigest(digest);
+  const descriptor = await exchange.source.resolve(digest, { signal: exchange.request.signal });
+  return contentOf(exchange, descriptor, octets);
+};
+
+export const invalidDigest = (text: string | null): Response =>
+  problem(400, 'DIGEST_INVALID', text === null ? 'No digest given' : `"${text}" is not a digest`);
+
+/**
+ * Answers GET and HEAD with the content of a descriptor: 200, 206 for a range, 304 for one the client has, 416.
+ * Only GET has a body, and only GET heeds ranges. https://www.rfc-editor.org/rfc/rfc9110#section-14
+ */
+async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: string): Promise<Response> {
+  const { request, source } = exchange;
+  const tag = `"${descriptor.digest}"`;
+  const headers = new Headers({ 'content-type': mediaType, 'docker-content-digest': descriptor.digest, etag: tag });
+  headers.set('accept-ranges', 'bytes');
+  if (isKnown(request.headers.get('if-none-match'), descriptor.digest)) {
+    headers.delete('content-type');
+    return new Response(null, { status: 304, headers });
+  }
+  const range = request.method === 'GET' ? rangeOf(request, descriptor.size, tag) : undefined;
+  if (range === 'unsatisfiable') {
+    const { size, digest } = descriptor;
+    const message = `No bytes "${request.headers.get('range')}" in "${digest}": it has ${size}`;
+    return problem(416, 'RANGE_INVALID', message, { 'content-range': formatUnsatisfied(size) });
+  }
+  const size = range ? range.end - range.start : descriptor.size;
+  headers.set('content-length', String(size));
+  if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
+  if (request.method === 'HEAD') return new Response(null, { headers });
+  const { body } = await source.fetch(descriptor, { signal: request.signal, range });
+  return new Response(streamOf(body, size, descriptor.digest), { status: range ? 206 : 200, headers });
+}
+
+function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof parseRange> {
+  const header = request.headers.get('range');
+  const condition = request.headers.get('if-range');
+  return header === null || (condition !== null && condition !== tag) ? undefined : parseRange(header, size);
+}
+
+/** `If-None-Match`, whose entries are quoted, or bare in clients that send the digest as it is. */
+const isKnown = (header: string | null, digest: string): boolean =>
+  header?.split(',').some((entry) => /^(?:W\/)?"?([^"]*)"?$/.exec(entry.trim())?.[1] === digest) ?? false;
+
+/**
+ * A body as a web stream of exactly `size` bytes, as the head of the answer promised: more is cut off, fewer is
+ * `UNEXPECTED_END`, so that no client is told a wrong end. Reads only when asked; cancelling cancels the body.
+ */
+function streamOf(body: Body, size: number, digest: string): ReadableStream<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]();
+  let left = size;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        for (;;) {
+          const { done, value } = await chunks.next();
+          if (done && left > 0) {
+            throw cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
+          }
+          if (done) return controller.close();
+          if (value.length === 0) continue;
+          if (left === 0) {
+            await body.cancel();
+            return controller.close();
+          }
+          const chunk = value.subarray(0, left);
+          left -= chunk.length;
+          return controller.enqueue(chunk);
+        }
+      },
+      cancel: (reason) => body.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

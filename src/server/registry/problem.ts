@@ -1,0 +1,81 @@
+import { type ErrorCode, RegistryError } from '../../errors.ts';
+
+/** Codes of the distribution specification, and three that it leaves to servers: `UNAVAILABLE`, `UNKNOWN`, `RANGE_INVALID`. */
+export type ProblemCode =
+  | 'BLOB_UNKNOWN'
+  | 'BLOB_UPLOAD_INVALID'
+  | 'BLOB_UPLOAD_UNKNOWN'
+  | 'DENIED'
+  | 'DIGEST_INVALID'
+  | 'MANIFEST_BLOB_UNKNOWN'
+  | 'MANIFEST_INVALID'
+  | 'MANIFEST_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'NAME_UNKNOWN'
+  | 'RANGE_INVALID'
+  | 'SIZE_INVALID'
+  | 'TOOMANYREQUESTS'
+  | 'UNAUTHORIZED'
+  | 'UNAVAILABLE'
+  | 'UNKNOWN'
+  | 'UNSUPPORTED';
+
+/** `NOT_FOUND` is told by what was looked for; the rest here. As near to the inverse of `codeOfStatus` as HTTP allows. */
+const answers: Readonly<Record<Exclude<ErrorCode, 'NOT_FOUND'>, readonly [status: number, code: ProblemCode]>> = {
+  INVALID_REFERENCE: [400, 'NAME_INVALID'],
+  INVALID_DIGEST: [400, 'DIGEST_INVALID'],
+  INVALID_CONFIG: [500, 'UNKNOWN'],
+  INVALID_REWRITE: [500, 'UNKNOWN'],
+  NO_HOSTS: [503, 'UNAVAILABLE'],
+  UNAUTHORIZED: [401, 'UNAUTHORIZED'],
+  DENIED: [403, 'DENIED'],
+  RATE_LIMITED: [429, 'TOOMANYREQUESTS'],
+  UNAVAILABLE: [503, 'UNAVAILABLE'],
+  // 408 would say that the client was slow.
+  TIMEOUT: [504, 'UNAVAILABLE'],
+  ABORTED: [503, 'UNAVAILABLE'],
+  DIGEST_MISMATCH: [502, 'DIGEST_INVALID'],
+  UNEXPECTED_END: [502, 'SIZE_INVALID'],
+  TOO_LARGE: [502, 'SIZE_INVALID'],
+  UNSUPPORTED_ENCODING: [502, 'UNKNOWN'],
+  DECODE_ERROR: [502, 'UNKNOWN'],
+  UNSUPPORTED: [405, 'UNSUPPORTED'],
+  BAD_RESPONSE: [502, 'UNKNOWN'],
+  TOO_MANY_REDIRECTS: [502, 'UNKNOWN'],
+  UNSAFE_URL: [502, 'UNKNOWN'],
+  STORE_ERROR: [500, 'UNKNOWN'],
+  CLOSED: [503, 'UNAVAILABLE'],
+};
+
+/** In a request that writes, these are faults of the bytes that the client sent. */
+const faultsOfClient: Partial<Record<ErrorCode, number>> = {
+  DIGEST_MISMATCH: 400,
+  UNEXPECTED_END: 400,
+  TOO_LARGE: 413,
+};
+
+/** An error as the specification has it. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
+export function problem(
+  status: number,
+  code: ProblemCode,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const body = JSON.stringify({ errors: [{ code, message }] });
+  return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
+}
+
+/** What is not offered at all: 404, as clients expect of a registry without referrers. */
+export const notOffered = ({ method, url }: Request): Response =>
+  problem(404, 'UNSUPPORTED', `Cannot ${method} "${new URL(url).pathname}": not offered here`);
+
+/**
+ * The answer to what a source or store threw. `unknown` is the code for what was not found. What is no RegistryError is
+ * a 500 that tells nothing of itself.
+ */
+export function problemOf(error: unknown, { unknown, writes }: { unknown: ProblemCode; writes: boolean }): Response {
+  if (!(error instanceof RegistryError)) return problem(500, 'UNKNOWN', 'The server failed');
+  if (error.code === 'NOT_FOUND') return problem(404, unknown, error.message);
+  const [status, code] = answers[error.code];
+  return problem((writes && faultsOfClient[error.code]) || status, code, error.message);
+}

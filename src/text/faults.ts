@@ -1,0 +1,85 @@
+import type { z } from 'zod';
+import { cannot } from '../errors.ts';
+import { legible, nearest, quote } from './quote.ts';
+
+type Path = readonly PropertyKey[];
+
+/** A key path as people write it: `layers[0].size`, `registries["docker.io"].mirrors[0].url`. */
+export function pathText(path: Path): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(String(key))) return `${text}[${JSON.stringify(legible(String(key)))}]`;
+    return text === '' ? String(key) : `${text}.${String(key)}`;
+  }, '');
+}
+
+/** What stands at a path; undefined where nothing does. */
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+        ? (value as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    root,
+  );
+}
+
+/** The first fault of a document: field, value in quotes, what is wrong with it. */
+export function firstFault(error: z.ZodError, root: unknown): string {
+  const issue = error.issues[0];
+  const path = issue?.path ?? [];
+  const where = path.length === 0 ? 'it' : `field ${quote(pathText(path))}`;
+  return `${where} is ${quote(valueAt(root, path))}: ${issue?.message ?? 'not as expected'}`;
+}
+
+/** What was expected in place of a value, `expected a path`; undefined where it is that. */
+export type Check = (value: unknown) => string | undefined;
+
+/** The checks of all options there are, by name. */
+export type Checks = Readonly<Record<string, Check>>;
+
+/** For what is judged elsewhere. */
+export const anything: Check = () => undefined;
+
+export const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'expected true or false');
+
+export const listener: Check = (value) => (typeof value === 'function' ? undefined : 'expected a function');
+
+/** An `AbortSignal`, of this or another realm. */
+export const abortSignal: Check = (value) =>
+  typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+    ? undefined
+    : 'expected an AbortSignal';
+
+/**
+ * Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them.
+ * `attempted` is `load config`. An option that is undefined is left out.
+ */
+export function checkOptions(attempted: string, options: unknown, checks: Checks): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw cannot('INVALID_CONFIG', attempted, `found ${shown(options)}, expected an object of options`);
+  }
+  const [first, ...others] = Object.entries(options).flatMap(([name, value]) => faultOf(name, value, checks) ?? []);
+  if (first === undefined) return;
+  const all = [first, ...others];
+  const told = others.length === 0 ? first : [`${all.length} problems`, ...all].join('\n  ');
+  throw cannot('INVALID_CONFIG', attempted, told);
+}
+
+function faultOf(name: string, value: unknown, checks: Checks): string | undefined {
+  const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+  if (!check) {
+    const near = nearest(name, Object.keys(checks));
+    const hint =
+      near === undefined ? `expected one of ${Object.keys(checks).join(', ')}` : `did you mean ${quote(near)}?`;
+    return `unknown option ${quote(name)}, ${hint}`;
+  }
+  const expected = value === undefined ? undefined : check(value);
+  return expected === undefined ? undefined : `${pathText([name])}: found ${shown(value)}, ${expected}`;
+}
+
+/** A text in quotes, anything else as it is or by its kind. */
+function shown(value: unknown): string {
+  const text = quote(value);
+  return typeof value === 'string' ? text : text.slice(1, -1);
+}

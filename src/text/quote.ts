@@ -1,0 +1,61 @@
+const longest = 300;
+
+/**
+ * A value as messages show it: in quotes, control characters escaped, cut where it is long. User information is struck,
+ * as people paste URLs and `user:password@host` where a name is wanted.
+ */
+export function quote(value: unknown): string {
+  if (typeof value !== 'string') return `"${shape(value)}"`;
+  const text = legible(value);
+  return JSON.stringify(text.length > longest ? `${text.slice(0, longest)}…` : text);
+}
+
+/** A text without the user information of a URL in it, or what stands for it: `name:tag@digest` stays. */
+export const legible = (text: string): string =>
+  text.replace(/:\/\/.*@/s, '://***@').replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
+
+function shape(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function') return 'a function';
+  return String(value);
+}
+
+/** A value that is of the wrong kind, as messages tell it: `the text "5"`, `the number 5`, `true`, `a list`. */
+export function kindOf(value: unknown): string {
+  if (typeof value === 'string') return `the text ${quote(value)}`;
+  if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;
+  if (value === null || value === undefined) return 'nothing';
+  if (value instanceof Date) return 'a date';
+  // Quotes are for texts.
+  return quote(value).slice(1, -1);
+}
+
+/** The word that a mistyped one was meant to be: a beginning of it, it and more, or few letters wrong, in any case. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const typed = word.slice(0, 64).toLowerCase();
+  const [best] = candidates
+    .map((candidate) => ({ candidate, wrong: distance(typed, candidate.toLowerCase()) }))
+    .filter(({ candidate, wrong }) => wrong < typed.length && wrong <= Math.max(2, candidate.length / 3))
+    .sort((a, b) => a.wrong - b.wrong);
+  return best?.candidate;
+}
+
+function distance(typed: string, word: string): number {
+  if (typed.length > 2 && word.startsWith(typed)) return 1;
+  return word.length > 2 && typed.startsWith(word) ? Math.min(2, edits(typed, word)) : edits(typed, word);
+}
+
+/** How many letters to add, drop or change (Levenshtein). */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const change = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
+      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

@@ -1,0 +1,189 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { DocumentNode } from '../../../src/config/document/document.ts';
+import { parseYaml } from '../../../src/config/document/yaml.ts';
+import { RegistryError } from '../../../src/errors.ts';
+import { told } from '../told.ts';
+
+function messageOf(text: string): string {
+  try {
+    parseYaml(text, 'a.yaml');
+  } catch (error) {
+    expect(error).toBeInstanceOf(RegistryError);
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG' });
+    return (error as Error).message;
+  }
+  return 'accepted';
+}
+
+test.each<[name: string, text: string, ...told: string[]]>([
+  ['a map', 'a: x\nb:\n  c: 2', '/a(1:1) = x @1:4', '/b(2:1)/c(3:3) = 2 @3:6'],
+  ['a list', 'a:\n- x\n- y: true', '/a(1:1)[0] = x @2:3', '/a(1:1)[1]/y(3:3) = true @3:6'],
+  ['flow style', '{a: [1, "b"], "c d": null}', '/a(1:2)[0] = 1 @1:6', '/a(1:2)[1] = b @1:9', '/c d(1:15) = null @1:22'],
+  ['nothing', 'a:\nb: # none', '/a(1:1) = null @1:3', '/b(2:1) = null @2:4'],
+  ['aliases', 'a: &x [1]\nb: *x', '/a(1:1)[0] = 1 @1:8', '/b(2:1)[0] = 1 @1:8'],
+  [
+    'merges',
+    'a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3',
+    '/a(1:1)/b(1:8) = 1 @1:11',
+    '/a(1:1)/c(1:14) = 2 @1:17',
+    '/d(2:1)/b(4:3) = 3 @4:6',
+    '/d(2:1)/c(1:14) = 2 @1:17',
+  ],
+  [
+    'merges of several',
+    'a: &x {c: 1}\nb: &y {c: 2, d: 3}\ne:\n  <<: [*x, *y]',
+    '/a(1:1)/c(1:8) = 1 @1:11',
+    '/b(2:1)/c(2:8) = 2 @2:11',
+    '/b(2:1)/d(2:14) = 3 @2:17',
+    '/e(3:1)/c(1:8) = 1 @1:11',
+    '/e(3:1)/d(2:14) = 3 @2:17',
+  ],
+  ['texts over lines', 'a: |\n  x: y\nb: "z\n  w"', '/a(1:1) = x: y\n @1:4', '/b(3:1) = z w @3:4'],
+  [
+    'keys that are no texts',
+    '5000: a\ntrue: b\n~: c',
+    '/5000(1:1) = a @1:7',
+    '/true(2:1) = b @2:7',
+    '/~(3:1) = c @3:4',
+  ],
+  ['line ends of Windows', 'a: 1\r\nb: 2\r\n', '/a(1:1) = 1 @1:4', '/b(2:1) = 2 @2:4'],
+  ['JSON', '{\n\t"a": ["\\u0062\\/"]\n}', '/a(2:2)[0] = b/ @2:8'],
+  ['an empty text', '', ' = null @1:1'],
+  ['comments', '# nothing\n', ' = null @1:1'],
+])('the values of %s are told with their places', (_, text, ...expected) => {
+  expect(told(parseYaml(text, 'a.yaml'))).toEqual(expected);
+});
+
+test('keys that look like numbers stay where the file has them', () => {
+  const root = parseYaml('z: 1\n10: 1\n9: 1', 'a.yaml');
+  expect(root.kind === 'table' && [...root.entries.keys()]).toEqual(['z', '10', '9']);
+});
+
+test('a value is told as it is written, too', () => {
+  expect(parseYaml('0123', 'a.yaml')).toMatchObject({ value: 123, source: '0123' });
+});
+
+test('keys that mean something to JavaScript are keys', () => {
+  const root = parseYaml('__proto__: {polluted: 1}\nconstructor: {prototype: {polluted: 1}}', 'a.yaml');
+  expect(root.kind === 'table' && [...root.entries.keys()]).toEqual(['__proto__', 'constructor']);
+  expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+});
+
+test.each(
+  [
+    ['a: b: c', 'a.yaml:1:4: no YAML, Nested mappings'],
+    ['a: 1\nb: [1', 'a.yaml:2:'],
+    ['a: 1\na: 2', 'a.yaml:2:1: found the key "a" again after 1:1, expected once'],
+    ['a: *x', 'a.yaml:1:4: found an alias of nothing before it'],
+    ['a: &x [*x]', 'a.yaml:1:8: found an alias of nothing before it'],
+    ['a: !!js/function x', 'a.yaml:1:4: no YAML, Unresolved tag'],
+    ['? [a]\n: b', 'a.yaml:1:3: found a key that is no text'],
+    ['a:\n  <<: x', 'a.yaml:2:3: found no table to merge'],
+    ['a: 1\n---\nb: 2', 'a.yaml:2:1: found a second document'],
+    ['\ta: 1', 'a.yaml:1:1: no YAML'],
+    ['['.repeat(100), 'a.yaml:1:66: found more than 64 levels'],
+    [Array.from({ length: 100 }, (_, index) => `${' '.repeat(index)}a:`).join('\n'), 'found more than 64 levels'],
+    [`a: ${'x'.repeat(512 * 1024)}`, 'found 524291 characters, expected at most 524288'],
+  ].map(([text = '', words = '']) => [words, text] as const),
+)('what is no YAML is refused with its place: %s', (expected, text) => {
+  expect(messageOf(text)).toContain(expected);
+});
+
+test('all faults of a text are told', () => {
+  expect(messageOf('a: b: c\nd: e: f\n')).toMatch(/a\.yaml:1:4: .*\n {2}a\.yaml:2:4: /);
+});
+
+test.each([
+  'p: hunter2 }: [',
+  'p: "hunter2\\q"',
+  'p: "x\\Uhunter"',
+  'p: | hunter2',
+  'p: ]hunter2',
+  'p: `hunter2',
+  '&a &hunter2 x',
+  'p: "a" hunter2',
+])('what cannot be read is not quoted: %s', (text) => {
+  expect(messageOf(text)).toContain('Cannot use config file "a.yaml"');
+  expect(messageOf(text)).not.toMatch(/hunt/);
+});
+
+test('aliases of aliases do not make a small file a large one', () => {
+  const lines = Array.from({ length: 30 }, (_, index) => `a${index + 1}: &a${index + 1} [*a${index}, *a${index}]`);
+  expect(messageOf(['a0: &a0 [x, x]', ...lines].join('\n'))).toContain('aliases make more than 1000000 values');
+});
+
+test('any text is refused or read', () => {
+  const pieces = fc.constantFrom(
+    'a',
+    ': ',
+    '- ',
+    '? ',
+    '\n',
+    '  ',
+    '[',
+    ']',
+    '{',
+    '}',
+    ',',
+    '"',
+    "'",
+    '|',
+    '>',
+    '&a ',
+    '*a',
+    '<<: ',
+    '!',
+    '!!int ',
+    '#',
+    '---\n',
+    '...\n',
+    '%YAML 1.1\n',
+    '~',
+    '1',
+    '\t',
+    '\\',
+    '__proto__',
+    '\r\n',
+  );
+  const yamlText = fc.array(pieces, { maxLength: 40 }).map((parts) => parts.join(''));
+  const check = (text: string): void => {
+    const message = messageOf(text);
+    if (message !== 'accepted') expect(message).toMatch(/a\.yaml:\d+:\d+: /);
+  };
+  fc.assert(fc.property(yamlText, check), { numRuns: 3000 });
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), check), { numRuns: 500 });
+});
+
+test('what JSON means, YAML means', () => {
+  const plain = (node: DocumentNode): unknown => {
+    if (node.kind === 'scalar') return node.value;
+    if (node.kind === 'list') return node.items.map(plain);
+    return Object.fromEntries([...node.entries].map(([key, entry]) => [key, plain(entry.value)]));
+  };
+  const json = fc.object({
+    maxDepth: 4,
+    key: fc.string({ maxLength: 8 }),
+    values: [fc.string({ maxLength: 8 }), fc.boolean(), fc.constant(null), fc.integer()],
+  });
+  fc.assert(
+    fc.property(json, (value) => {
+      expect(plain(parseYaml(JSON.stringify(value), 'a.yaml'))).toEqual(JSON.parse(JSON.stringify(value)));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test.each<[string, (length: number) => string]>([
+  ['keys', (length) => Array.from({ length: length / 10 }, (_, index) => `key${index}: 1`).join('\n')],
+  ['a flow map', (length) => `{${Array.from({ length: length / 10 }, (_, index) => `key${index}: 1`).join(', ')}}`],
+  ['aliases', (length) => `a: &a x\nb:\n${'- *a\n'.repeat(length / 5)}`],
+  ['faults', (length) => '- ]\n'.repeat(length / 4)],
+  ['brackets', (length) => '['.repeat(length)],
+  ['directives', (length) => '%\n'.repeat(length / 2)],
+])('time grows with the length of %s, not with its square', (_, make) => {
+  const started = performance.now();
+  messageOf(make(100_000));
+  // Squared it would be minutes.
+  expect(performance.now() - started).toBeLessThan(8000);
+});

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { readAll } from '../../src/body.ts';
+import { createLiars } from '../../src/content/liars.ts';
+import { digestOf } from '../../src/oci/digest.ts';
+import { createKept, keptSource } from '../../src/remote/at-hand.ts';
+
+const endpoint = { url: 'https://a.test/v2', repository: 'app', scopes: [], capabilities: [] };
+const read = (length: number) => ({ bytes: new Uint8Array(length), endpoint, request: 'https://a.test/v2/app' });
+const app = { registry: 'a.test', name: 'app' };
+
+test('what was read is kept up to a bound, the oldest goes first, and each repository has its own', () => {
+  const kept = createKept(10);
+  kept.put(app, 'sha256:1', read(6));
+  expect(kept.get(app, 'sha256:1')?.bytes).toHaveLength(6);
+  expect(kept.get({ ...app, name: 'other' }, 'sha256:1')).toBeUndefined();
+  kept.put(app, 'sha256:1', read(6));
+  kept.put(app, 'sha256:2', read(4));
+  expect(kept.get(app, 'sha256:1')?.bytes).toHaveLength(6);
+  kept.put(app, 'sha256:3', read(1));
+  expect([
+    kept.get(app, 'sha256:1'),
+    kept.get(app, 'sha256:2')?.bytes.length,
+    kept.get(app, 'sha256:3')?.bytes.length,
+  ]).toEqual([undefined, 4, 1]);
+  kept.put(app, 'sha256:4', read(11));
+  expect(kept.get(app, 'sha256:4')).toBeUndefined();
+});
+
+test('what is kept is a copy, and so is what is handed out, also where it is a Buffer', async () => {
+  const kept = createKept();
+  const bytes = Buffer.from('{"a":1}');
+  const digest = digestOf(bytes);
+  kept.put(app, digest, { bytes, endpoint, request: 'https://a.test/v2/app/manifests/1' });
+  bytes.fill(0);
+  const source = keptSource(kept, app);
+  const target = { mediaType: 'text/plain', digest, size: bytes.length };
+  for (const _ of [1, 2]) {
+    const fetched = await source.fetch(target);
+    expect([fetched.from, fetched.request]).toEqual(['https://a.test/v2', 'https://a.test/v2/app/manifests/1']);
+    const got = await readAll(fetched.body, 100, 'it');
+    expect(Buffer.from(got).toString()).toBe('{"a":1}');
+    got.fill(0);
+  }
+});
+
+test('who lied alone is asked last; of several who gave the bytes, the one that came last is asked first', () => {
+  const liars = createLiars();
+  expect(liars.of('sha256:1')).toEqual([]);
+  liars.remember('sha256:1', ['a', 'b', 'c']);
+  expect(liars.of('sha256:1')).toEqual(['c', 'b', 'a']);
+  liars.remember('sha256:1', ['c']);
+  expect(liars.of('sha256:1')).toEqual(['b', 'a', 'c']);
+  liars.remember('sha256:1', ['d', 'a']);
+  expect(liars.of('sha256:1')).toEqual(['a', 'd', 'b', 'c']);
+  expect(liars.of('sha256:2')).toEqual([]);
+});
+
+test('liars are remembered for so many contents, the oldest is forgotten', () => {
+  const liars = createLiars(2);
+  for (const digest of ['1', '2', '3']) liars.remember(digest, ['a']);
+  expect(['1', '2', '3'].map((digest) => liars.of(digest).length)).toEqual([0, 1, 1]);
+});
