@@ -166,6 +166,30 @@ export const cannot = (
   details: Omit<ErrorDetails, 'attempted' | 'found'> = {},
 ): RegistryError => new RegistryError(code, `Cannot ${attempted}: ${found}`, { ...details, attempted, found });
 
+/** A problem as messages show it: its place, its key, and what was found. */
+export function problemText({ file, line, column, key, found }: ConfigProblem): string {
+  const place = [file, line, column].filter((part) => part !== undefined).join(':');
+  return [...(place === '' ? [] : [place]), ...(key === undefined ? [] : [key]), found].join(': ');
+}
+
+/**
+ * `INVALID_CONFIG` with all problems: one in the line of the message, several each in a line of its own. `value` is the
+ * file or directory that `attempted` already names; a problem that has no line in it is shown without it.
+ */
+export function configError(
+  attempted: string,
+  problems: readonly ConfigProblem[],
+  details: Omit<ErrorDetails, 'attempted' | 'found' | 'problems'> = {},
+): RegistryError {
+  const lines = problems.map((problem) =>
+    problemText(
+      problem.line === undefined && problem.file === details.value ? { ...problem, file: undefined } : problem,
+    ),
+  );
+  const found = lines.length === 1 ? lines.join() : [`${lines.length} problems`, ...lines].join('\n  ');
+  return cannot('INVALID_CONFIG', attempted, found, { ...details, problems });
+}
+
 /**
  * The same error with some of its facts replaced. The message stays, unless `attempted` or `found` is replaced: then it is
  * made anew of both.

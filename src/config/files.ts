@@ -2,7 +2,7 @@ import { constants, type FileHandle, open, readdir, stat } from 'node:fs/promise
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
-import { fileError, longestText, type Position, placeText, positions, unreadable } from './document/document.ts';
+import { fileError, longestText, type Position, positions, unreadable } from './document/document.ts';
 import type { FileRead } from './merge.ts';
 import type { Place } from './usual-places.ts';
 
@@ -79,7 +79,7 @@ export async function readBytes(path: string, limit = 10_000): Promise<Buffer> {
 }
 
 const tooLong = (path: string, length: number): Error =>
-  fileError(path, [`found ${length} bytes, expected at most ${longestText}`]);
+  fileError(path, [{ found: `found ${length} bytes, expected at most ${longestText}` }]);
 
 async function readToEnd(
   handle: FileHandle,
@@ -122,12 +122,11 @@ async function readNext(handle: FileHandle): Promise<Buffer | undefined> {
  * the place of the first; none of them is told, as they may be a secret's.
  */
 export function decodeText(bytes: Uint8Array, file: string): string {
-  if (isUtf16(bytes))
-    throw fileError(file, [`${placeText(file, { line: 1, column: 1 })}: found UTF-16, expected UTF-8`]);
+  if (isUtf16(bytes)) throw fileError(file, [{ at: { line: 1, column: 1 }, found: 'found UTF-16, expected UTF-8' }]);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw fileError(file, [`${placeText(file, firstWrong(bytes))}: found bytes that are not UTF-8, expected UTF-8`]);
+    throw fileError(file, [{ at: firstWrong(bytes), found: 'found bytes that are not UTF-8, expected UTF-8' }]);
   }
 }
 

@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
-import { cannot } from '../errors.ts';
+import { configError } from '../errors.ts';
 import { proxyFault, proxyFromEnvironment } from '../proxy.ts';
 import { readHostsDirectory, registryOfDirectory } from './containerd/directory.ts';
 import { readRegistriesConfFiles } from './containers/load.ts';
@@ -46,7 +46,7 @@ function proxiesOf(environment: Environment): FileRead {
   for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
     const fault = url === undefined ? undefined : proxyFault(url);
     if (fault === undefined) continue;
-    throw cannot('INVALID_CONFIG', `use the environment's ${name}`, fault);
+    throw configError(`use the environment's ${name}`, [{ found: fault }], { reason: 'environment', value: name });
   }
   const proxy = { ...(http && { http }), ...(https && { https }), ...(others && { all: others }), ...rest };
   return { config: { proxy }, warnings: [] };

@@ -59,5 +59,5 @@ const checks: Readonly<Record<keyof LoadConfigOptions, Check>> = {
   defaultEndpoint: flag,
 };
 
-/** Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them. */
+/** Refuses unknown options and wrong values: `INVALID_CONFIG` with all of them. */
 export const checkLoadOptions = (options: unknown): void => checkOptions('load config', options, checks);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Codecs } from '../codec/codec.ts';
 import { rootOf } from '../config/document/parts.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
-import { cannot } from '../errors.ts';
+import { configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { NetworkOptions } from '../http/network.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
@@ -130,16 +130,16 @@ const schema = z.strictObject({
     .optional(),
 });
 
-/** Refuses options that are none: `INVALID_CONFIG` with the option and what is wrong with it. */
+/** Refuses unknown options and wrong values: `INVALID_CONFIG` with the option and what is wrong with it. */
 export function checkClientOptions(options: ClientOptions): void {
   const checked = schema.safeParse(options);
   if (checked.success) {
     if (options?.transport === undefined || options.network === undefined) return;
-    throw cannot('INVALID_CONFIG', 'create a client', '"network" is given beside "transport"');
+    throw configError('create a client', [{ found: '"network" is given beside "transport"' }]);
   }
   const [issue] = checked.error.issues;
   const found = issue?.code === 'unrecognized_keys' ? unknownOption(issue) : firstFault(checked.error, options);
-  throw cannot('INVALID_CONFIG', 'create a client', found);
+  throw configError('create a client', [{ found }]);
 }
 
 function unknownOption({ path, keys: [name = ''] }: z.core.$ZodIssueUnrecognizedKeys): string {

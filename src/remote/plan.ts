@@ -1,4 +1,5 @@
 import { credentialsFor } from '../config/credentials.ts';
+import { declaredPlace } from '../config/document/document.ts';
 import { rootOf } from '../config/document/parts.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
@@ -6,7 +7,7 @@ import { pemName, readPem } from '../config/pem.ts';
 import { matchKey } from '../config/registry-keys.ts';
 import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
 import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { type ConfigProblem, configError, problemText, RegistryError } from '../errors.ts';
 import { tlsFaults } from '../http/tls-fault.ts';
 import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
@@ -48,9 +49,11 @@ export function createResolver(config: Config = {}): Resolver {
  */
 export function planHosts({ registries = {}, credentials, proxy = {} }: Config): HostPlanner {
   const compiled = new Map<string, readonly Host[]>();
-  const problems: string[] = [];
+  const problems: ConfigProblem[] = [];
   for (const [key, config] of Object.entries(registries)) compiled.set(key, compileRegistry(key, config, problems));
-  if (problems.length > 0) throw problemsError(problems);
+  // Several hosts may have one certificate.
+  const distinct = [...new Map(problems.map((problem) => [problemText(problem), problem])).values()];
+  if (distinct.length > 0) throw configError('use config', distinct);
   const keys = new Set(compiled.keys());
   /** A host that is itself a blocked registry is left out. `*` blocks registries that have no entry, not mirrors. */
   const unlessBlocked = (endpoint: Endpoint): Endpoint | Skipped => {
@@ -93,15 +96,6 @@ function hostless(registries: NonNullable<Config['registries']>): string[] {
     const place = declaredAt === undefined ? '' : ` (${declaredAt})`;
     return [`no host is asked for ${quote(key)}: it has no mirrors, and its origin is "never"${place}`];
   });
-}
-
-/** Endpoints may have one certificate; it is told once. */
-function problemsError(found: readonly string[]): RegistryError {
-  const problems = [...new Set(found)];
-  const [first, ...others] = problems;
-  const told =
-    others.length === 0 ? first : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-  return cannot('INVALID_CONFIG', 'use config', told ?? '');
 }
 
 const placeOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
@@ -165,8 +159,12 @@ const defaultOrigin = (registry: string): Host => ({
   tls: undefined,
 });
 
-/** The hosts of a registry; what its TLS settings cannot be used for is added to `problems`. */
-function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig, problems: string[]): Host[] {
+/** The hosts of a registry; what is wrong with its TLS settings is added to `problems`. */
+function compileRegistry(
+  key: string,
+  { mirrors = [], origin }: RegistryConfig,
+  problems: ConfigProblem[],
+): Host[] {
   const where = `registries[${JSON.stringify(key)}]`;
   const [registry = ''] = key.split('/');
   const root = key.startsWith('*') ? undefined : ownRoot(registry);
@@ -189,22 +187,25 @@ interface TlsPlace {
   readonly declaredAt: string | undefined;
 }
 
-/** TLS settings as texts; a line for each file that cannot be used, with its place, key path and what was found. */
-function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: string[]): TlsOptions {
+/** TLS settings as texts; a file that cannot be used is a problem. */
+function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: ConfigProblem[]): TlsOptions {
   const { ca, cert, key, insecureSkipVerify, declaredAt: spots = {} } = config;
-  const place = declaredAt === undefined ? path : `${declaredAt}: ${path}`;
-  const tell = (setting: string, written: string, found: string): void =>
-    void problems.push(`${spots[setting] ?? `${place}.${setting}`}: ${pemName(written)}: ${found}`);
+  const report = (setting: string, written: string, found: string): void => {
+    const spot = spots[setting];
+    const place =
+      spot === undefined ? { ...declaredPlace(declaredAt), key: `${path}.${setting}` } : declaredPlace(spot);
+    problems.push({ ...place, found: `${pemName(written)}: ${found}` });
+  };
   const read = (setting: string, written: string): string | undefined => {
     const pem = readPem(written);
     if ('text' in pem) return pem.text;
-    tell(setting, written, pem.found);
+    report(setting, written, pem.found);
     return undefined;
   };
   const authorities = ca?.flatMap((written, index) => {
     const text = read(`ca[${index}]`, written);
     const [fault] = text === undefined ? [] : tlsFaults({ ca: [text] });
-    if (fault) tell(`ca[${index}]`, written, fault.found);
+    if (fault) report(`ca[${index}]`, written, fault.found);
     return text ?? [];
   });
   const own = {
@@ -214,7 +215,7 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: st
   const known = Object.fromEntries(Object.entries(own).filter(([, text]) => text !== undefined));
   const isWhole = Object.keys(known).length === Object.keys(own).length;
   for (const { setting, found } of tlsFaults(known, { isWhole }))
-    tell(setting, (setting === 'key' ? key : cert) ?? '', found);
+    report(setting, (setting === 'key' ? key : cert) ?? '', found);
   return {
     ...(authorities && { ca: authorities }),
     ...known,

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { cannot } from '../errors.ts';
+import { type ConfigProblem, configError } from '../errors.ts';
 import { legible, nearest, quote } from './quote.ts';
 
 type Path = readonly PropertyKey[];
@@ -12,6 +12,9 @@ export function pathText(path: Path): string {
     return text === '' ? String(key) : `${text}.${String(key)}`;
   }, '');
 }
+
+/** As `pathText`; undefined for the whole document. */
+export const keyOf = (path: Path): string | undefined => (path.length === 0 ? undefined : pathText(path));
 
 /** What stands at a path; undefined where nothing does. */
 export function valueAt(root: unknown, path: Path): unknown {
@@ -52,30 +55,27 @@ export const abortSignal: Check = (value) =>
     : 'expected an AbortSignal';
 
 /**
- * Refuses options that are none, as what is not read says nothing: `INVALID_CONFIG` with all that is wrong with them.
- * `attempted` is `load config`. An option that is undefined is left out.
+ * Refuses unknown options and wrong values, which would be ignored silently: `INVALID_CONFIG` with all of them. `attempted`
+ * is `load config`. An option that is undefined counts as left out.
  */
 export function checkOptions(attempted: string, options: unknown, checks: Checks): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw cannot('INVALID_CONFIG', attempted, `found ${shown(options)}, expected an object of options`);
+    throw configError(attempted, [{ found: `found ${shown(options)}, expected an object of options` }]);
   }
-  const [first, ...others] = Object.entries(options).flatMap(([name, value]) => faultOf(name, value, checks) ?? []);
-  if (first === undefined) return;
-  const all = [first, ...others];
-  const told = others.length === 0 ? first : [`${all.length} problems`, ...all].join('\n  ');
-  throw cannot('INVALID_CONFIG', attempted, told);
+  const problems = Object.entries(options).flatMap(([name, value]) => problemOf(name, value, checks) ?? []);
+  if (problems.length > 0) throw configError(attempted, problems);
 }
 
-function faultOf(name: string, value: unknown, checks: Checks): string | undefined {
+function problemOf(name: string, value: unknown, checks: Checks): ConfigProblem | undefined {
   const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
   if (!check) {
     const near = nearest(name, Object.keys(checks));
     const hint =
       near === undefined ? `expected one of ${Object.keys(checks).join(', ')}` : `did you mean ${quote(near)}?`;
-    return `unknown option ${quote(name)}, ${hint}`;
+    return { found: `unknown option ${quote(name)}, ${hint}` };
   }
   const expected = value === undefined ? undefined : check(value);
-  return expected === undefined ? undefined : `${pathText([name])}: found ${shown(value)}, ${expected}`;
+  return expected === undefined ? undefined : { key: pathText([name]), found: `found ${shown(value)}, ${expected}` };
 }
 
 /** A text in quotes, anything else as it is or by its kind. */

@@ -88,8 +88,8 @@ const at = 'registries["docker.io"].mirrors[0]';
 
 describe('one problem', () => {
   test.each<[unknown, string]>([
-    [null, 'it: found'],
-    [[], 'it: found'],
+    [null, 'config: found'],
+    [[], 'config: found'],
     [{ registry: {} }, 'registry: unknown key "registry", did you mean "registries"?'],
     [{ registries: [] }, 'registries: found a list, expected an object of registries'],
     [

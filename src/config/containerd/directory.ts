@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ConfigProblem } from '../../errors.ts';
 import { apiOrigin } from '../../oci/reference.ts';
 import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
@@ -41,7 +42,7 @@ async function list(
 function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof list>>[]) {
   const warnings: string[] = [];
   const directories: Listed[] = [];
-  const problems: string[] = [];
+  const problems: ConfigProblem[] = [];
   const seen = new Map<string, Directory>();
   // Of `host_port_` and `host:port` containerd takes the first.
   const inOrder = listed
@@ -56,7 +57,7 @@ function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof lis
     if (registry === undefined) not(`${quote(one.name)} is no registry's name`);
     else if (before) not(`${quote(before.name)} is there, too`);
     else {
-      problems.push(...sameRegistryProblem({ ...one, registry }, seen));
+      for (const found of sameRegistryProblem({ ...one, registry }, seen)) problems.push({ file: parent, found });
       directories.push({ ...one, registry });
     }
   }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ConfigProblem } from '../../errors.ts';
 import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import { type Directory, sameRegistryProblem } from '../containerd/directory.ts';
@@ -39,7 +40,7 @@ async function readTree(path: string): Promise<Tree> {
   );
   const hosts = new Map<string, HostCertificates | undefined>();
   const warnings: string[] = [];
-  const problems: string[] = [];
+  const problems: ConfigProblem[] = [];
   const seen = new Map<string, Directory>();
   for (const { name, directory, files } of listed) {
     if (!files) continue;
@@ -49,7 +50,8 @@ async function readTree(path: string): Promise<Tree> {
       if (tls) warnings.push(`${directory}: not looked at for registries.conf, ${quote(name)} is ${fault}`);
       continue;
     }
-    problems.push(...told.problems, ...sameRegistryProblem({ name, directory, registry: name }, seen));
+    const same = sameRegistryProblem({ name, directory, registry: name }, seen);
+    problems.push(...told.problems, ...same.map((found) => ({ file: path, found })));
     warnings.push(...told.warnings);
     hosts.set(normalizeRegistry(name), tls && { directory, tls });
   }
@@ -68,7 +70,7 @@ export interface CertificateNames {
   /** Undefined where there is neither an authority nor a client's certificate. */
   readonly tls?: TlsConfig | undefined;
   readonly warnings: readonly string[];
-  readonly problems: readonly string[];
+  readonly problems: readonly ConfigProblem[];
 }
 
 /**
@@ -81,7 +83,9 @@ export function readCertificateNames(names: readonly string[], directory: string
   const clients = sorted.filter((name) => name.endsWith('.cert'));
   const problems = [...clients, ...sorted.filter((name) => name.endsWith('.key'))].flatMap((name) => {
     const other = name.endsWith('.key') ? name.replace(/\.key$/, '.cert') : name.replace(/\.cert$/, '.key');
-    return names.includes(other) ? [] : [`${below(directory, name)}: found no ${other} beside it, expected both`];
+    return names.includes(other)
+      ? []
+      : [{ file: below(directory, name), found: `found no ${other} beside it, expected both` }];
   });
   const [cert, ...others] = clients;
   const key = cert?.replace(/\.cert$/, '.key');

@@ -1,4 +1,4 @@
-import { cannot, RegistryError } from '../../errors.ts';
+import { type ConfigProblem, configError, messageOf, RegistryError } from '../../errors.ts';
 import { quote } from '../../text/quote.ts';
 
 /** Where something stands in a file; both count from 1, columns in UTF-16 code units. */
@@ -75,62 +75,91 @@ export function positions(text: string): (offset: number) => Position {
 /** `hosts.toml:3:1`. */
 export const placeText = (file: string, { line, column }: Position): string => `${file}:${line}:${column}`;
 
-/** `INVALID_CONFIG` with every problem of a file, each beginning with its place. */
-export const fileError = (file: string, problems: readonly string[], cause?: unknown): RegistryError =>
-  problemsError('file', file, problems, cause);
-
-/** As `fileError`, of what is in a directory; each problem names its paths. */
-export const directoryError = (directory: string, problems: readonly string[]): RegistryError =>
-  problemsError('directory', directory, problems);
-
-function problemsError(kind: string, path: string, problems: readonly string[], cause?: unknown): RegistryError {
-  const told =
-    problems.length === 1
-      ? problems[0]
-      : `${problems.length} problems${problems.map((line) => `\n  ${line}`).join('')}`;
-  return cannot('INVALID_CONFIG', `use config ${kind} ${quote(path)}`, told ?? '', { cause });
+/**
+ * Reads a `declaredAt`: `file:line`, `file:line:column: key path`, or the path of a directory. People may write anything
+ * there, which is then taken for a path.
+ */
+export function declaredPlace(declaredAt: string | undefined): Pick<ConfigProblem, 'file' | 'line' | 'column' | 'key'> {
+  const [, file, line, column, key] = /^(.+?):(\d+)(?::(\d+): (.+))?$/s.exec(declaredAt ?? '') ?? [];
+  if (file === undefined) return { file: declaredAt };
+  return { file, line: Number(line), column: column === undefined ? undefined : Number(column), key };
 }
+
+/** A problem of a file. */
+export interface FileProblem {
+  /** Undefined for a problem of the whole file. */
+  readonly at?: Position | undefined;
+  /** Key path in the file. */
+  readonly key?: string | undefined;
+  /** What was found, and what was expected. */
+  readonly found: string;
+}
+
+/** Problems of one file that are reported; more of them would not help. */
+export const mostProblems = 100;
+
+/** `INVALID_CONFIG` with the problems of a file, sorted by place; `left` is how many more were found. */
+export function fileError(file: string, problems: readonly (FileProblem | string)[], left = 0): RegistryError {
+  const sorted = problems
+    .map((problem) => (typeof problem === 'string' ? placed(problem, file) : problem))
+    .sort(byPlace);
+  const more = Math.max(0, sorted.length - mostProblems) + left;
+  const listed = sorted
+    .slice(0, mostProblems)
+    .map(({ at, key, found }): ConfigProblem => ({ file, line: at?.line, column: at?.column, key, found }));
+  const all = more === 0 ? listed : [...listed, { file, found: `and ${more} more` }];
+  return configError(`use config file ${quote(file)}`, all, { value: file });
+}
+
+/** Parsers of formats still give a problem as a text that begins with its place. */
+function placed(text: string, file: string): FileProblem {
+  const [, line, column, found] = /^:(\d+):(\d+): (.*)$/s.exec(text.slice(file.length)) ?? [];
+  if (!text.startsWith(file) || found === undefined) return { found: text };
+  return { at: { line: Number(line), column: Number(column) }, found };
+}
+
+/** Problems of the whole file come last. */
+const byPlace = (a: FileProblem, b: FileProblem): number =>
+  a.at && b.at ? byPosition(a.at, b.at) : Number(a.at === undefined) - Number(b.at === undefined);
+
+/** `INVALID_CONFIG` with the problems of what is in a directory. */
+export const directoryError = (directory: string, problems: readonly ConfigProblem[]): RegistryError =>
+  configError(`use config directory ${quote(directory)}`, problems, { value: directory });
 
 /** `INVALID_CONFIG` for a file or directory that cannot be read at all. */
 export const unreadable = (path: string, found: string, kind = 'file', cause?: unknown): RegistryError =>
-  cannot('INVALID_CONFIG', `read config ${kind} ${quote(path)}`, found, { cause });
+  configError(`read config ${kind} ${quote(path)}`, [{ file: path, found }], {
+    reason: 'unreadable',
+    value: path,
+    cause,
+  });
 
-/** For readers that tell of no other fault beside it. */
+/** For readers that report no other problem beside it. */
 export const refuse =
   (file: string): TellFault =>
-  (at, words) => {
-    throw fileError(file, [`${placeText(file, at)}: ${words}`]);
+  (at, found) => {
+    throw fileError(file, [{ at, found }]);
   };
 
-/** The results of reading several files; where some are refused, one `INVALID_CONFIG` with the problems of them all. */
+/** The results of reading several files. If some are refused: one `INVALID_CONFIG` with the problems of them all. */
 export async function allFiles<Result>(reads: readonly Promise<Result>[]): Promise<Result[]> {
   const settled = await Promise.allSettled(reads);
-  const faults = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-  const [first, second] = faults;
+  const thrown = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  const [first, second] = thrown;
   if (first === undefined) return Promise.all(reads);
-  const other = faults.find((fault) => !(fault instanceof RegistryError && fault.code === 'INVALID_CONFIG'));
+  const other = thrown.find((error) => !(error instanceof RegistryError && error.code === 'INVALID_CONFIG'));
   if (other !== undefined || second === undefined) throw other ?? first;
-  const lines = faults.flatMap((fault: RegistryError) => problemLines(fault));
-  const files = faults.reduce((sum, { message }: RegistryError) => sum + filesIn(message), 0);
-  const told = `Cannot use ${files} config files: ${lines.length} problems`;
-  throw new RegistryError('INVALID_CONFIG', [told, ...lines].join('\n  '), { cause: first });
-}
-
-/** Of how many files an error tells. */
-const filesIn = (message: string): number => Number(/^Cannot use (\d+) config files: /.exec(message)?.[1] ?? 1);
-
-/** The problems that an error of a file tells, without the words before them, as each begins with its place. */
-function problemLines({ message }: RegistryError): string[] {
-  const [first = '', ...lines] = message.split('\n').map((line) => line.trim());
-  if (lines.length > 0) return lines;
-  const [, problem] = /^Cannot use config file "(?:[^"\\]|\\.)*": (.*:\d+:\d+: .*)$/.exec(first) ?? [];
-  return [problem ?? first];
+  const problems = thrown.flatMap((error: RegistryError) =>
+    error.problems.length > 0 ? error.problems : [{ found: messageOf(error) }],
+  );
+  const files = new Set(problems.map(({ file }) => file));
+  throw configError(`use ${files.size} config files`, problems, { cause: first });
 }
 
 /** Refuses, as `INVALID_CONFIG`, a text that no configuration is as long as. */
 export function checkLength(text: string, file: string, longest = longestText): void {
   if (text.length <= longest) return;
-  throw fileError(file, [`found ${text.length} characters, expected at most ${longest}`]);
+  throw fileError(file, [{ found: `found ${text.length} characters, expected at most ${longest}` }]);
 }
 
 /** What stands at an offset of a text, told by its kind: of letters and digits, which may be a secret's, nothing is shown. */

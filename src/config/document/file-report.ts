@@ -1,9 +1,9 @@
-import { pathText } from '../../text/faults.ts';
+import { keyOf, pathText } from '../../text/faults.ts';
 import { quote } from '../../text/quote.ts';
 import type { Config } from '../model.ts';
 import { parseConfig } from '../parse-config.ts';
 import { pemFault, pemsOf } from '../pem.ts';
-import { byPosition, fileError, type Position, placeText, type TellFault } from './document.ts';
+import { type FileProblem, fileError, mostProblems, type Position, placeText, type TellFault } from './document.ts';
 
 /** A key path of a file, and where its key stands. */
 export interface Place {
@@ -43,22 +43,16 @@ export const spotsOf = (
     Object.entries(places).flatMap(([setting, place]) => (place ? [[setting, reading.spot(place)]] : [])),
   );
 
-/** Problems of one file that are told; more of them tell no more. */
-const mostProblems = 100;
-
 /** Begins to read a file. */
 export function startReading(file: string): Reading {
-  const problems: { readonly at: Position; readonly line: string }[] = [];
+  const problems: FileProblem[] = [];
   let left = 0;
   const warnings = new Set<string>();
   const spots = new Map<string, Place>();
   const line = ({ at }: Place): string => `${file}:${at.line}`;
-  const named = (path: Place['path'], words: string): string =>
-    path.length === 0 ? words : `${pathText(path)}: ${words}`;
   const problem: Reading['problem'] = ({ at, path }, words) => {
-    const told = (): string => named(path, typeof words === 'string' ? words : words());
     if (problems.length >= mostProblems) left++;
-    else problems.push({ at, line: `${placeText(file, at)}: ${told()}` });
+    else problems.push({ at, key: keyOf(path), found: typeof words === 'string' ? words : words() });
   };
   return {
     line,
@@ -69,15 +63,14 @@ export function startReading(file: string): Reading {
     },
     problem,
     warn: (place, words) => {
-      warnings.add(`${line(place)}: ${named(place.path, words)}`);
+      warnings.add([line(place), keyOf(place.path) ?? [], words].flat().join(': '));
     },
     end(config) {
       if (problems.length > 0) {
         for (const [spot, fault] of pemFaults(config)) problem(spots.get(spot) ?? nowhere, fault);
-        const lines = problems.sort((a, b) => byPosition(a.at, b.at)).map((problem) => problem.line);
-        throw fileError(file, left > 0 ? [...lines, `and ${left} more`] : lines);
+        throw fileError(file, problems, left);
       }
-      return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [...warnings] };
+      return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [...warnings] };
     },
   };
 }

@@ -1,10 +1,9 @@
-import type { RegistryError } from '../../errors.ts';
-import { pathText, valueAt } from '../../text/faults.ts';
+import { keyOf, pathText, valueAt } from '../../text/faults.ts';
 import { quote } from '../../text/quote.ts';
 import {
-  byPosition,
   type DocumentEntry,
   type DocumentNode,
+  type FileProblem,
   fileError,
   type Position,
   placeText,
@@ -17,7 +16,7 @@ import { below, directoryOf } from '../document/parts.ts';
 import { parseToml } from '../document/toml.ts';
 import { parseYaml } from '../document/yaml.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
-import { parseConfig, problemsOf } from '../parse-config.ts';
+import { type KeyProblem, parseConfig, problemsOf } from '../parse-config.ts';
 import { pemFault, pemsOf } from '../pem.ts';
 import { configSchema } from '../schema.ts';
 
@@ -34,37 +33,21 @@ export interface OwnConfigPlace {
  * expected.
  */
 export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): Read {
-  const repeats: Told[] = [];
-  const root = parseText(text, { file, format }, (at, problem) => void repeats.push({ at, problem }));
+  const repeats: FileProblem[] = [];
+  const root = parseText(text, { file, format }, (at, found) => void repeats.push({ at, found }));
   // A YAML file of comments alone is null.
   const value = plainValue(root) ?? {};
   // The name of the schema says nothing of registries.
   if (typeof value === 'object' && value !== null && '$schema' in value) delete value.$schema;
   const problems = problemsOf(value, configSchema.safeParse(value).error);
   if (problems.length > 0 || repeats.length > 0) {
-    const place = placer(root);
-    const told = [...problems, ...pemProblems(value, file)].map((problem) => ({ problem, at: place(problem) }));
-    throw refused(file, [...repeats, ...told]);
+    const keyed = [...problems, ...pemProblems(value, file)].map(({ path, found }) => {
+      return { at: nearestPosition(root, path), key: keyOf(path), found };
+    });
+    throw fileError(file, [...repeats, ...keyed]);
   }
   const config = withPlaces(value as Config, root, file);
-  return { config: parseConfig(config, `config file ${quote(file)}`), warnings: [] };
-}
-
-/** A problem and its place. */
-interface Told {
-  readonly at: Position;
-  readonly problem: string;
-}
-
-/** Problems that are told; more of them tell no more. */
-const mostProblems = 100;
-
-function refused(file: string, problems: readonly Told[]): RegistryError {
-  const lines = [...problems]
-    .sort((a, b) => byPosition(a.at, b.at))
-    .map(({ problem, at }) => `${placeText(file, at)}: ${problem.replace(/^it: /, '')}`);
-  const left = lines.length - mostProblems;
-  return fileError(file, left > 0 ? [...lines.slice(0, mostProblems), `and ${left} more`] : lines);
+  return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [] };
 }
 
 function parseText(text: string, { file, format }: OwnConfigPlace, tell: TellFault): DocumentNode {
@@ -86,24 +69,6 @@ function plainValue(node: DocumentNode): unknown {
     });
   }
   return table;
-}
-
-/** Where the key path stands that a problem begins with, or the nearest that there is above it. */
-function placer(root: DocumentNode): (problem: string) => Position {
-  const places = new Map<string, Position>();
-  const visit = (node: DocumentNode, path: readonly PropertyKey[], at: Position): void => {
-    places.set(pathText(path), at);
-    if (node.kind === 'list') for (const [index, item] of node.items.entries()) visit(item, [...path, index], item.at);
-    if (node.kind === 'table') for (const [key, entry] of node.entries) visit(entry.value, [...path, key], entry.at);
-  };
-  visit(root, [], root.at);
-  return (problem) => {
-    let found = root.at;
-    for (let end = 1; end < Math.min(problem.length, 2000); end++) {
-      if (':.['.includes(problem[end] ?? '')) found = places.get(problem.slice(0, end)) ?? found;
-    }
-    return found;
-  };
 }
 
 type Path = readonly PropertyKey[];
@@ -144,6 +109,10 @@ function positionOf(root: DocumentNode, path: Path): Position | undefined {
   })?.at;
 }
 
+/** Where the key at a path stands, or the nearest key above it that the file has. */
+export const nearestPosition = (root: DocumentNode, path: Path): Position =>
+  positionOf(root, path) ?? nearestPosition(root, path.slice(0, -1));
+
 function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined {
   if (node.kind === 'table') return node.entries.get(String(key));
   const item = node.kind === 'list' ? node.items[Number(key)] : undefined;
@@ -172,8 +141,8 @@ function withPaths(
   };
 }
 
-/** What is wrong with the certificates and keys of a file that has other problems, too, each with its key path. */
-export function pemProblems(value: unknown, file: string): string[] {
+/** What is wrong with the certificates and keys of a file that has other problems, too. */
+export function pemProblems(value: unknown, file: string): KeyProblem[] {
   const registries = valueAt(value, ['registries']);
   if (typeof registries !== 'object' || registries === null) return [];
   const hosts = Object.keys(registries).flatMap((key): Path[] => {
@@ -184,7 +153,7 @@ export function pemProblems(value: unknown, file: string): string[] {
   return hosts.flatMap((host) =>
     pemsOf(valueAt(registries, [...host, 'tls'])).flatMap(([path, text]) => {
       const fault = pemFault(resolved(directoryOf(file), text));
-      return fault === undefined ? [] : [`${pathText(['registries', ...host, 'tls', ...path])}: ${fault}`];
+      return fault === undefined ? [] : [{ path: ['registries', ...host, 'tls', ...path], found: fault }];
     }),
   );
 }
