@@ -1,6 +1,7 @@
 import { abortError, unlessAborted } from '../deadline.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot, RegistryError, restate } from '../errors.ts';
 import type { CredentialProvider, Login } from '../login.ts';
+import { quote } from '../text/quote.ts';
 import type { HttpRequest } from './transport.ts';
 
 /**
@@ -29,16 +30,17 @@ export async function loginOf(
   throw cannot('INVALID_CONFIG', `use the login for "${host}"`, found, { host });
 }
 
-/** A helper's failure is named by the repository, too: one helper is asked for many. What a provider says itself stands. */
+/** A helper's failure names the repository, too: one helper serves many. An error that a provider makes itself stays. */
 function failureOf(cause: unknown, host: string, repository: string): RegistryError {
   if (!(cause instanceof RegistryError)) {
     const found = 'the provider of credentials failed';
     return cannot('UNAUTHORIZED', `get a login for "${host}"`, found, { host, cause });
   }
-  const [, found] = /^Cannot get the login of "[^"]*" (from credential helper .*)$/s.exec(cause.message) ?? [];
-  if (found === undefined) return cause;
+  const { helper } = cause;
+  if (!helper) return cause;
   const attempted = `get a login for "${host}" to read "${repository}"`;
-  return cannot(cause.code, attempted, `none ${found}`, { host, cause });
+  const found = `none from credential helper ${quote(helper.program)}: ${helper.found}`;
+  return restate(cause, { attempted, found, host, cause });
 }
 
 /** Exactly one kind of login, without what is beside it. */

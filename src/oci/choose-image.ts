@@ -173,12 +173,14 @@ export function selectPlatform(manifests: readonly Descriptor[], wanted: Platfor
   return fits.sort((a, b) => compareFits(a.fit, b.fit))[0]?.descriptor;
 }
 
-/** A platform as a caller gives it, text or record, normalised; `INVALID_REFERENCE` for what is none. */
+/** A platform as a caller gives it, text or record, normalized; `INVALID_REFERENCE` for anything else. */
 export function platformOf(given: unknown): Platform {
   if (typeof given === 'string') return parsePlatform(given);
   const parsed = platformSchema.safeParse(given);
   if (parsed.success) return normalizePlatform(parsed.data);
-  throw cannot('INVALID_REFERENCE', `use platform ${quote(given)}`, 'no os and architecture');
+  throw cannot('INVALID_REFERENCE', `use platform ${quote(given)}`, 'no os and architecture', {
+    reason: 'invalid-platform',
+  });
 }
 
 /** Most platforms that a message lists. */

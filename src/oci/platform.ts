@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
 import { builtin } from '../runtime.ts';
-import { quote } from '../text/quote.ts';
+import { legible, quote } from '../text/quote.ts';
 
 /** What a content runs on. https://github.com/opencontainers/image-spec/blob/v1.1.0/image-index.md */
 export interface Platform {
@@ -63,6 +63,7 @@ const noPlatform = (text: unknown): RegistryError =>
     'INVALID_REFERENCE',
     `parse platform ${quote(text)}`,
     'expected os/architecture[/variant], as in linux/amd64, linux/arm/v7, linux',
+    { reason: 'invalid-platform', value: typeof text === 'string' ? legible(text) : undefined },
   );
 
 /** Writes what `parsePlatform` reads, whole. */

@@ -1,5 +1,5 @@
 import { cannot, type RegistryError } from '../errors.ts';
-import { quote } from '../text/quote.ts';
+import { legible, quote } from '../text/quote.ts';
 import { type Digest, digestFault, isDigest } from './digest.ts';
 import { hostFault } from './registry.ts';
 
@@ -143,9 +143,9 @@ const contentNamePart = '[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*';
 const nameGrammar = new RegExp(`^${contentNamePart}(?:/${contentNamePart})*$`);
 const longestContentName = 1024;
 
-/** Refuses what is no name: `INVALID_REFERENCE`. Tags of registries are names, and what the image specification allows. */
+/** Refuses what is not a name: `INVALID_REFERENCE`. Tags of registries are names, and what the image specification allows. */
 export function checkName(name: string): void {
-  const fault =
+  const problem =
     typeof name !== 'string'
       ? 'not a text'
       : isDigest(name)
@@ -155,5 +155,9 @@ export function checkName(name: string): void {
           : isTag(name) || nameGrammar.test(name)
             ? undefined
             : 'letters and digits, with one of -._:@/+ between them, are expected';
-  if (fault !== undefined) throw cannot('INVALID_REFERENCE', `use name ${quote(name)}`, fault);
+  if (problem !== undefined)
+    throw cannot('INVALID_REFERENCE', `use name ${quote(name)}`, problem, {
+      reason: 'invalid-name',
+      value: typeof name === 'string' ? legible(name) : undefined,
+    });
 }

@@ -192,8 +192,7 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: Co
   const { ca, cert, key, insecureSkipVerify, declaredAt: spots = {} } = config;
   const report = (setting: string, written: string, found: string): void => {
     const spot = spots[setting];
-    const place =
-      spot === undefined ? { ...declaredPlace(declaredAt), key: `${path}.${setting}` } : declaredPlace(spot);
+    const place = spot === undefined ? { file: declaredAt, key: `${path}.${setting}` } : declaredPlace(spot);
     problems.push({ ...place, found: `${pemName(written)}: ${found}` });
   };
   const read = (setting: string, written: string): string | undefined => {

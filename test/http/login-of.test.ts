@@ -90,6 +90,11 @@ test('a helper that fails is told with the repository that the login was for', a
   expect(await failureOf(loginOf(request, provider))).toMatchObject({
     code: 'INVALID_CONFIG',
     host: 'registry.test:5000',
+    helper: {
+      program: 'docker-credential-ocifetch-is-not-there',
+      found: 'there is no such program on PATH',
+      isMissing: true,
+    },
     message:
       'Cannot get a login for "registry.test:5000" to read "library/app": none from credential helper "docker-credential-ocifetch-is-not-there": there is no such program on PATH',
   });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { cannot } from '../../errors.ts';
+import { cannot, type ErrorCode, type RegistryError } from '../../errors.ts';
 import type { Login } from '../../login.ts';
 import { quote } from '../../text/quote.ts';
 
@@ -33,33 +33,36 @@ export async function askHelper(
   }: { readonly timeout?: number | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Login | undefined> {
   const program = `docker-credential-${name}`;
-  const attempted = `get the login of ${quote(server)} from credential helper ${quote(program)}`;
+  const fail: Fail = (code, found, isMissing = false) => {
+    const attempted = `get the login of ${quote(server)} from credential helper ${quote(program)}`;
+    return cannot(code, attempted, found, { helper: { program, found, isMissing } });
+  };
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
-    throw cannot('INVALID_CONFIG', attempted, 'its name is not made of letters, digits, ".", "_" and "-"');
+    throw fail('INVALID_CONFIG', 'its name is not made of letters, digits, ".", "_" and "-"');
   }
   const found = await findProgram(program);
   signal?.throwIfAborted();
-  if ('fault' in found) throw cannot('INVALID_CONFIG', attempted, found.fault);
+  if ('problem' in found) throw fail('INVALID_CONFIG', found.problem, found.isMissing);
   const { file } = found;
-  const output = await run(file, server, { attempted, timeout, signal });
+  const output = await run(file, server, { fail, timeout, signal });
   if (output.status !== 'exit status 0') {
     if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
-    throw cannot('UNAUTHORIZED', attempted, `${output.status}, ${words(output)}`);
+    throw fail('UNAUTHORIZED', `${output.status}, ${words(output)}`);
   }
   const login = parseAnswer(output.stdout);
-  if (login === 'unreadable') {
-    throw cannot('UNAUTHORIZED', attempted, 'its answer is not an object with Username and Secret');
-  }
+  if (login === 'unreadable') throw fail('UNAUTHORIZED', 'its answer is not an object with Username and Secret');
   return login;
 }
 
+type Fail = (code: ErrorCode, found: string, isMissing?: boolean) => RegistryError;
+
 interface Run {
-  readonly attempted: string;
+  readonly fail: Fail;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
 }
 
-function run(file: string, server: string, { attempted, timeout, signal }: Run): Promise<Output> {
+function run(file: string, server: string, { fail, timeout, signal }: Run): Promise<Output> {
   return new Promise((resolve, reject) => {
     const isGroup = !hasTerminal();
     const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true, detached: isGroup });
@@ -74,7 +77,7 @@ function run(file: string, server: string, { attempted, timeout, signal }: Run):
       killChild(child, isGroup);
     };
     const abort = (): void => stop(signal?.reason);
-    const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void => stop(cannot(code, attempted, found));
+    const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void => stop(fail(code, found));
     const timer = setTimeout(() => failed('TIMEOUT', `no answer in ${timeout} ms`), Math.min(timeout, 2 ** 31 - 1));
     signal?.addEventListener('abort', abort, { once: true });
     const tooLong = (): void => failed('UNAUTHORIZED', `its output is longer than ${longestOutput} bytes`);
@@ -128,8 +131,11 @@ function words({ stdout, stderr }: Output): string {
   return `and said ${quote(said.replace(/[\w+=-]{32,}/g, '***'))}`;
 }
 
-/** The program's file, in the first absolute folder of PATH that has it, or why there is none. */
-async function findProgram(program: string): Promise<{ readonly file: string } | { readonly fault: string }> {
+/** A program's file, or why it cannot be run. */
+export type FoundProgram = { readonly file: string } | { readonly problem: string; readonly isMissing: boolean };
+
+/** Looks for a program in the absolute folders of PATH; the first that has it counts. */
+export async function findProgram(program: string): Promise<FoundProgram> {
   const isWindows = process.platform === 'win32';
   const name = isWindows && !/\.exe$/i.test(program) ? `${program}.exe` : program;
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
@@ -144,9 +150,9 @@ async function findProgram(program: string): Promise<{ readonly file: string } |
     if (await can(file, isWindows ? constants.F_OK : constants.X_OK)) return { file };
     if (useless === undefined && (await can(file, constants.F_OK))) useless = file;
   }
-  return {
-    fault: useless === undefined ? 'there is no such program on PATH' : `${quote(useless)} may not be executed`,
-  };
+  return useless === undefined
+    ? { problem: 'there is no such program on PATH', isMissing: true }
+    : { problem: `${quote(useless)} may not be executed`, isMissing: false };
 }
 
 /**

@@ -76,13 +76,12 @@ export function positions(text: string): (offset: number) => Position {
 export const placeText = (file: string, { line, column }: Position): string => `${file}:${line}:${column}`;
 
 /**
- * Reads a `declaredAt`: `file:line`, `file:line:column: key path`, or the path of a directory. People may write anything
- * there, which is then taken for a path.
+ * Reads where a TLS setting is declared: `file:line:column: key path`, or the path of a directory, whose name may end in a
+ * port. People may write anything there, which is then taken for a path.
  */
-export function declaredPlace(declaredAt: string | undefined): Pick<ConfigProblem, 'file' | 'line' | 'column' | 'key'> {
-  const [, file, line, column, key] = /^(.+?):(\d+)(?::(\d+): (.+))?$/s.exec(declaredAt ?? '') ?? [];
-  if (file === undefined) return { file: declaredAt };
-  return { file, line: Number(line), column: column === undefined ? undefined : Number(column), key };
+export function declaredPlace(declaredAt: string): Omit<ConfigProblem, 'found'> {
+  const [, file, line, column, key] = /^(.+?):(\d+):(\d+): (.+)$/s.exec(declaredAt) ?? [];
+  return file === undefined ? { file: declaredAt } : { file, line: Number(line), column: Number(column), key };
 }
 
 /** A problem of a file. */
