@@ -3,7 +3,7 @@ import { apiOrigin } from '../oci/reference.ts';
 import { pathText } from '../text/faults.ts';
 import { everything } from './containerd/read.ts';
 import { rootOf } from './document/parts.ts';
-import { firsts, keyPath, type Written, writtenCredentials } from './losses.ts';
+import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
 import { matchKey } from './registry-keys.ts';
@@ -21,8 +21,8 @@ export interface ConvertOptions {
 }
 
 /**
- * Writes a configuration in a format, and tells what that format has no words for. Reading what was written gives the
- * same hosts in the same order, but for what is told. `INVALID_CONFIG` for half characters (lone surrogates), which no
+ * Writes a configuration in a format, and reports what that format cannot express. Reading what was written gives the
+ * same hosts in the same order, except for what is reported. `INVALID_CONFIG` for half characters (lone surrogates), which no
  * file can hold. No I/O.
  */
 export async function convertConfig(
@@ -35,15 +35,16 @@ export async function convertConfig(
   const stated = { ...config, credentials };
   const { config: allowed, left } = secrets ? { config: stated, left: [] } : withoutSecrets(stated);
   const written = await write(allowed, to, places);
-  const unexpressed = [...written.unexpressed, ...(to === 'ocifetch' ? [] : await lostIn(allowed, written, to))];
+  const losses = [...written.losses, ...(to === 'ocifetch' ? [] : await lostIn(allowed, written, to))];
+  const unexpressed = losses.map(({ path, why }) => `${path}: ${why}`);
   return { files: written.files, unexpressed: [...left, ...unexpressed, ...unwritten] };
 }
 
 /** What reading it again would not find as it was. */
-async function lostIn(config: Config, { files, unexpressed }: Written, kind: ConfigFormat & ConfigKind) {
-  const { readConfigTexts } = await import('./read-texts.ts');
+async function lostIn(config: Config, { files, losses }: WrittenFiles, kind: ConfigFormat & ConfigKind) {
+  const [{ readConfigTexts }, { lostHosts }] = await Promise.all([import('./read-texts.ts'), import('./convert.ts')]);
   const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
-  return lostHosts(config, await readConfigTexts(texts), unexpressed);
+  return lostHosts(config, await readConfigTexts(texts), losses);
 }
 
 /** Whose directory of `certs.d` a file is in. */
@@ -52,13 +53,13 @@ function registryOf(path: string): string {
   return directory === '_default' ? '*' : directory.replace(/_(\d+)_$/, ':$1');
 }
 
-async function write(config: Config, to: ConfigFormat, places: boolean): Promise<Written> {
+async function write(config: Config, to: ConfigFormat, places: boolean): Promise<WrittenFiles> {
   if (to === 'hosts.toml') return (await import('./containerd/write.ts')).writeHostsToml(config);
   if (to === 'registries.yaml') return (await import('./k3s/write.ts')).writeRegistriesYaml(config);
   return (await import('./own/write.ts')).writeOwnConfig(config, { places });
 }
 
-/** Refuses texts that would not be read as they were written. Values may be secret, and only their keys are told. */
+/** Refuses texts that would not be read as they were written. Values may be secret, so only their keys are reported. */
 function checkText(value: unknown, path: PropertyKey[] = []): void {
   if (typeof value === 'object' && value !== null) {
     for (const [key, inner] of Object.entries(value)) {
@@ -116,7 +117,7 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
 
 /** A host as it is asked for a registry. */
 interface Asked {
-  /** Its key path; of what was read back it says nothing. */
+  /** Its key path. */
   readonly path: string;
   readonly root: string;
   /** All that a request to it is made of. */
@@ -124,27 +125,30 @@ interface Asked {
 }
 
 /**
- * What a configuration that was written and read again would be asked otherwise, beside what is told of already: a line
- * for each host, with its key path. Formats cannot tell all hosts apart, whatever was looked at when they were written.
+ * The hosts that a configuration would contact differently after it was written and read again, except those that
+ * `known` reports. A writer sees one host at a time; in these formats hosts share settings and identity with others.
  */
-function lostHosts(config: Config, back: Config, told: readonly string[]): string[] {
+export function lostHosts(config: Config, back: Config, known: readonly Loss[]): Loss[] {
   const keys = new Set([...Object.keys(config.registries ?? {}), ...Object.keys(back.registries ?? {})]);
   return [...keys].flatMap((key) => {
     const path = keyPath('registries', key);
-    const isTold = (at: string): boolean =>
-      told.some((line) => line.startsWith(at) && ':.[('.includes(line[at.length] ?? '')) ||
-      told.some((line) => line.startsWith(`${path}: `) || line.includes(` ${JSON.stringify(key)} itself`));
-    return lostOf(askedFor(config, key), askedFor(back, key), path, isTold);
+    const isKnown = (at: string): boolean =>
+      known.some((loss) => isWithin(loss.path, at) || loss.path === path || loss.registry === key);
+    return lostOf(askedFor(config, key), askedFor(back, key), path, isKnown);
   });
 }
+
+/** Whether a key path is another one, or below it. */
+const isWithin = (path: string, outer: string): boolean =>
+  path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`);
 
 function lostOf(
   wanted: readonly Asked[],
   found: readonly Asked[],
   path: string,
-  isTold: (path: string) => boolean,
-): string[] {
-  const lost: string[] = [];
+  isKnown: (path: string) => boolean,
+): Loss[] {
+  const lost: Loss[] = [];
   let next = 0;
   for (const one of wanted) {
     const candidate = found[next];
@@ -152,17 +156,17 @@ function lostOf(
     if (isThere) next += 1;
     if (isThere && candidate.facts === one.facts) continue;
     const why = isThere ? 'other settings count for this host there' : 'this host is not asked in this place there';
-    if (!isTold(one.path)) lost.push(`${one.path}: ${why}`);
+    if (!isKnown(one.path)) lost.push({ path: one.path, why });
   }
   const [more] = found.slice(next);
   if (
     more &&
     lost.length === 0 &&
-    !isTold(path) &&
-    !isTold(`${path}.origin`) &&
-    !wanted.some(({ path: at }) => isTold(at))
+    !isKnown(path) &&
+    !isKnown(`${path}.origin`) &&
+    !wanted.some(({ path: at }) => isKnown(at))
   )
-    lost.push(`${path}: ${more.root} is asked there, too`);
+    lost.push({ path, why: `${more.root} is asked there, too` });
   return lost;
 }
 

@@ -9,8 +9,22 @@ export interface Written {
   readonly unexpressed: readonly string[];
 }
 
-/** Collects what a format cannot say. */
-export type Tell = (path: string, why: string) => void;
+/** Something of a configuration that a format cannot express. */
+export interface Loss {
+  /** Its key path. */
+  readonly path: string;
+  readonly why: string;
+  /** A registry whose hosts it concerns, other than that of the key path. */
+  readonly registry?: string | undefined;
+}
+
+/** The files of a format, and what was lost. */
+export interface WrittenFiles extends Pick<Written, 'files'> {
+  readonly losses: readonly Loss[];
+}
+
+/** Collects what a format cannot express. */
+export type Tell = (path: string, why: string, registry?: string) => void;
 
 export const keyPath = (name: string, key: string): string => `${name}[${JSON.stringify(key)}]`;
 

@@ -1,6 +1,15 @@
 import { apiOrigin } from '../../oci/reference.ts';
 import { tomlText } from '../document/write-yaml.ts';
-import { fileTls, firsts, keyPath, type Tell, tellLimits, tellOthers, type Written } from '../losses.ts';
+import {
+  fileTls,
+  firsts,
+  keyPath,
+  type Loss,
+  type Tell,
+  tellLimits,
+  tellOthers,
+  type WrittenFiles,
+} from '../losses.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../model.ts';
 
 /** A host and its key path. */
@@ -13,9 +22,9 @@ interface Placed<Host extends OriginConfig = HostConfig> {
  * Writes a configuration as containerd's `certs.d`: a `hosts.toml` for each registry. Rewrites are for k3s' containerd.
  * Of a registry whose mirrors stand in for it, the last mirror is the `server`, as there is no other way to say so.
  */
-export function writeHostsToml(config: Config): Written {
-  const unexpressed: string[] = [];
-  const tell: Tell = (path, why) => void unexpressed.push(`${path}: ${why}`);
+export function writeHostsToml(config: Config): WrittenFiles {
+  const losses: Loss[] = [];
+  const tell: Tell = (path, why, registry) => void losses.push({ path, why, registry });
   const registries = config.registries ?? {};
   const hasDefault = Object.hasOwn(registries, '*');
   const files = Object.entries(registries).flatMap(([key, registry]) => {
@@ -33,7 +42,7 @@ export function writeHostsToml(config: Config): Written {
     return [];
   });
   tellOthers(config, tell);
-  return { files, unexpressed };
+  return { files, losses };
 }
 
 /** With the address of the registry itself, where it is one: without a `server` less can be said of it. */

@@ -2,7 +2,16 @@ import type { Login } from '../../login.ts';
 import { apiOrigin } from '../../oci/reference.ts';
 import { rootOf } from '../document/parts.ts';
 import { type Yaml, yamlLines } from '../document/write-yaml.ts';
-import { fileTls, firsts, keyPath, type Tell, tellLimits, tellOthers, type Written } from '../losses.ts';
+import {
+  fileTls,
+  firsts,
+  keyPath,
+  type Loss,
+  type Tell,
+  tellLimits,
+  tellOthers,
+  type WrittenFiles,
+} from '../losses.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
 
 /**
@@ -10,9 +19,9 @@ import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from
  * whose rules differ from those of the first are left out rather than asked for wrong names; so are mirrors that are not
  * trusted with both content and tags, as every mirror is trusted there.
  */
-export function writeRegistriesYaml(config: Config): Written {
-  const unexpressed: string[] = [];
-  const tell: Tell = (path, why) => void unexpressed.push(`${path}: ${why}`);
+export function writeRegistriesYaml(config: Config): WrittenFiles {
+  const losses: Loss[] = [];
+  const tell: Tell = (path, why, registry) => void losses.push({ path, why, registry });
   const hosts = new Map<string, HostEntry>();
   const mirrors: [string, Yaml][] = [];
   const registries = config.registries ?? {};
@@ -38,7 +47,7 @@ export function writeRegistriesYaml(config: Config): Written {
       : []),
   ]);
   const text = root.size === 0 ? '' : `${yamlLines(root).join('\n')}\n`;
-  return { files: text === '' ? [] : [{ path: 'registries.yaml', text }], unexpressed };
+  return { files: text === '' ? [] : [{ path: 'registries.yaml', text }], losses };
 }
 
 function mirrorOf(
@@ -162,7 +171,7 @@ export function exceptNamed(
     if (!hosts.has(name)) hosts.set(name, {});
     if (Object.hasOwn(registries, name)) continue;
     const words = `not for images of ${JSON.stringify(name)} itself, an endpoint with other settings`;
-    tell(`${keyPath('registries', '*')}.origin.tls`, words);
+    tell(`${keyPath('registries', '*')}.origin.tls`, words, name);
   }
 }
 

@@ -1,5 +1,5 @@
 import { asYaml, yamlLines } from '../document/write-yaml.ts';
-import type { Written } from '../losses.ts';
+import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 
 /** A part of the model that may tell where it was declared. */
@@ -12,7 +12,7 @@ interface Placed {
 export function writeOwnConfig(
   { warnings: _, registries = {}, credentials, ...rest }: Config,
   { places = false }: { readonly places?: boolean | undefined } = {},
-): Written {
+): WrittenFiles {
   const placed = <Part extends Placed>({ declaredAt, tls, ...part }: Part) => ({
     ...part,
     ...(tls && { tls: { ...tls, declaredAt: places ? tls.declaredAt : undefined } }),
@@ -31,7 +31,7 @@ export function writeOwnConfig(
     ...(typeof credentials === 'object' && Object.keys(credentials).length > 0 && { credentials }),
     ...rest,
   };
-  const unexpressed =
-    typeof credentials === 'function' ? ['credentials: a program that is asked for logins has no place in it'] : [];
-  return { files: [{ path: 'config.yaml', text: `${yamlLines(asYaml(config)).join('\n')}\n` }], unexpressed };
+  const why = 'a program that is asked for logins has no place in it';
+  const losses = typeof credentials === 'function' ? [{ path: 'credentials', why }] : [];
+  return { files: [{ path: 'config.yaml', text: `${yamlLines(asYaml(config)).join('\n')}\n` }], losses };
 }
