@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { cannot } from '../errors.ts';
+import { cannot, configError, messageOf } from '../errors.ts';
 import { nameFault } from '../oci/reference.ts';
 import { quote } from '../text/quote.ts';
 
@@ -51,7 +51,7 @@ export function patternFault(pattern: string): string | undefined {
     RE2JS.compile(pattern);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
@@ -64,7 +64,7 @@ type Template = readonly (string | number)[];
 function compileRule(rule: RewriteRule, where: string) {
   const fault = patternFault(rule.pattern);
   if (fault !== undefined) {
-    throw cannot('INVALID_CONFIG', `compile ${where}, pattern ${quote(rule.pattern)}`, fault);
+    throw configError(`compile ${where}, pattern ${quote(rule.pattern)}`, [{ found: fault }]);
   }
   const pattern = RE2JS.compile(rule.pattern);
   const { template, unknown } = compileTemplate(rule.replacement, pattern);

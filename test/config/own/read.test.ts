@@ -177,3 +177,22 @@ test('any file is a configuration or INVALID_CONFIG', () => {
     { numRuns: 1000 },
   );
 });
+
+test('problems are data, too, with the place and the key path of each', () => {
+  const read = () =>
+    readOwnConfig('{\n"registries": { "q.io": { "blocked": 1 } } }', { file: '/c.json', format: 'json' });
+  expect(read).toThrow(
+    expect.objectContaining({
+      value: '/c.json',
+      problems: [
+        {
+          file: '/c.json',
+          line: 2,
+          column: 27,
+          key: 'registries["q.io"].blocked',
+          found: 'found the number 1, expected true or false',
+        },
+      ],
+    }),
+  );
+});
