@@ -42,7 +42,7 @@ export async function convertConfig(
 
 /** What reading it again would not find as it was. */
 async function lostIn(config: Config, { files, losses }: WrittenFiles, kind: ConfigFormat & ConfigKind) {
-  const [{ readConfigTexts }, { lostHosts }] = await Promise.all([import('./read-texts.ts'), import('./convert.ts')]);
+  const { readConfigTexts } = await import('./read-texts.ts');
   const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
   return lostHosts(config, await readConfigTexts(texts), losses);
 }
@@ -128,7 +128,7 @@ interface Asked {
  * The hosts that a configuration would contact differently after it was written and read again, except those that
  * `known` reports. A writer sees one host at a time; in these formats hosts share settings and identity with others.
  */
-export function lostHosts(config: Config, back: Config, known: readonly Loss[]): Loss[] {
+function lostHosts(config: Config, back: Config, known: readonly Loss[]): Loss[] {
   const keys = new Set([...Object.keys(config.registries ?? {}), ...Object.keys(back.registries ?? {})]);
   return [...keys].flatMap((key) => {
     const path = keyPath('registries', key);

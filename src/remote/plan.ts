@@ -160,11 +160,7 @@ const defaultOrigin = (registry: string): Host => ({
 });
 
 /** The hosts of a registry; what is wrong with its TLS settings is added to `problems`. */
-function compileRegistry(
-  key: string,
-  { mirrors = [], origin }: RegistryConfig,
-  problems: ConfigProblem[],
-): Host[] {
+function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig, problems: ConfigProblem[]): Host[] {
   const where = `registries[${JSON.stringify(key)}]`;
   const [registry = ''] = key.split('/');
   const root = key.startsWith('*') ? undefined : ownRoot(registry);

@@ -135,7 +135,7 @@ function words({ stdout, stderr }: Output): string {
 export type FoundProgram = { readonly file: string } | { readonly problem: string; readonly isMissing: boolean };
 
 /** Looks for a program in the absolute folders of PATH; the first that has it counts. */
-export async function findProgram(program: string): Promise<FoundProgram> {
+async function findProgram(program: string): Promise<FoundProgram> {
   const isWindows = process.platform === 'win32';
   const name = isWindows && !/\.exe$/i.test(program) ? `${program}.exe` : program;
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
