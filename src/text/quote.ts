@@ -59,3 +59,10 @@ function edits(a: string, b: string): number {
   }
   return row.at(-1) ?? 0;
 }
+
+/** A text in double quotes and in ASCII, as both TOML and YAML read it. */
+export const asciiText = (text: string): string =>
+  JSON.stringify(text).replace(
+    /[^\x20-\x7e]/gu,
+    (letter) => `\\U${(letter.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`,
+  );

@@ -1,5 +1,4 @@
 import { apiOrigin } from '../../oci/reference.ts';
-import { tomlText } from '../document/write-yaml.ts';
 import {
   fileTls,
   firsts,
@@ -139,3 +138,7 @@ function table(name: string, entries: readonly (readonly [string, string])[]): s
   if (entries.length === 0) return [];
   return ['', `[${name}]`, ...firsts(entries).map(([key, value]) => `${tomlText(key)} = ${tomlText(value)}`)];
 }
+
+/** A text for TOML; a literal one if possible, so that patterns stay legible. */
+const tomlText = (text: string): string =>
+  /^[\x20-\x7e]*$/.test(text) && /["\\]/.test(text) && !text.includes("'") ? `'${text}'` : asciiText(text);

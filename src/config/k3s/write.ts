@@ -1,7 +1,7 @@
 import type { Login } from '../../login.ts';
 import { apiOrigin } from '../../oci/reference.ts';
 import { rootOf } from '../document/parts.ts';
-import { type Yaml, yamlLines } from '../document/write-yaml.ts';
+import { writeYaml, type Yaml } from '../document/write-yaml.ts';
 import {
   fileTls,
   firsts,
@@ -46,7 +46,7 @@ export function writeRegistriesYaml(config: Config): WrittenFiles {
       ? [['configs', new Map([...hosts].map(([host, entry]) => [host, entryOf(entry)]))] as const]
       : []),
   ]);
-  const text = root.size === 0 ? '' : `${yamlLines(root).join('\n')}\n`;
+  const text = root.size === 0 ? '' : writeYaml(root);
   return { files: text === '' ? [] : [{ path: 'registries.yaml', text }], losses };
 }
 

@@ -1,4 +1,4 @@
-import { asYaml, yamlLines } from '../document/write-yaml.ts';
+import { writeYaml } from '../document/write-yaml.ts';
 import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 
@@ -33,5 +33,5 @@ export function writeOwnConfig(
   };
   const why = 'a program that is asked for logins has no place in it';
   const losses = typeof credentials === 'function' ? [{ path: 'credentials', why }] : [];
-  return { files: [{ path: 'config.yaml', text: `${yamlLines(asYaml(config)).join('\n')}\n` }], losses };
+  return { files: [{ path: 'config.yaml', text: writeYaml(config) }], losses };
 }
