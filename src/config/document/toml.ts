@@ -10,39 +10,80 @@ import {
   type Position,
   placeText,
   positions,
+  refuse,
   type TableNode,
   type TellFault,
 } from './document.ts';
 
+/** Duplicate keys that are looked for; more of them say no more. */
+const mostDuplicates = 20;
+
 /**
- * Reads TOML 1.0 to its values and where they stand, tables in the file's order. `INVALID_CONFIG` with
- * `file:line:column` for a text that is no TOML, is nested deeper than 64 levels or longer than 4 Mi characters. A key
- * that comes again is told to `tell`, where there is one, and the first counts.
+ * Reads TOML to its values and where they stand, tables in the file's order. `INVALID_CONFIG` with `file:line:column` for
+ * the first error of a text that is not TOML, is nested deeper than 64 levels or longer than 4 Mi characters. A duplicate
+ * key or table is reported to `tell`, if given, and the first counts.
  */
-export function parseToml(written: string, file: string, tell?: TellFault): TableNode {
+export function parseToml(written: string, file: string, tell: TellFault = refuse(file)): TableNode {
   checkLength(written, file);
-  const { text, value, faults } = readToml(written);
   const position = positions(written);
-  const isLegible = value !== undefined && faults.every(({ repeat }) => repeat);
-  const problems = faults.map(({ offset, words, repeat }) => {
-    const at = position(offset);
-    const told = repeat ? keyAgain(repeat.key, position(repeat.first)) : `no TOML, ${words}`;
-    if (repeat && isLegible) tell?.(at, told);
-    return { at, line: `${placeText(file, at)}: ${told}` };
-  });
-  if (problems.length > 0 && !(tell && isLegible)) {
-    const sorted = problems.sort((a, b) => byPosition(a.at, b.at));
-    throw fileError(
-      file,
-      sorted.map(({ line }) => line),
-    );
+  const { text, value, duplicates } = readToml(written, file, position);
+  for (const { at, words } of duplicates) tell(at, words);
+  const { root, tooDeep } = outlineToml(text);
+  if (tooDeep !== undefined) refuse(file)(position(tooDeep), `found more than ${deepest} levels, expected fewer`);
+  return tableOf(root, value, position);
+}
+
+/** The values of a text; `text` is the same with spaces in place of duplicates. */
+function readToml(written: string, file: string, position: (offset: number) => Position) {
+  const problems: { readonly at: Position; readonly words: string }[] = [];
+  for (let text = written; ; ) {
+    try {
+      return { text, value: parse(text, { maxDepth: deepest }), duplicates: problems };
+    } catch (error) {
+      if (!(error instanceof TomlError)) throw error;
+      const at = { line: error.line, column: error.column };
+      const duplicate = duplicateAt(at, text, position);
+      const words = duplicate ? keyAgain(duplicate.key, position(duplicate.first)) : wordsOf(error, text);
+      problems.push({ at, words });
+      if (!duplicate || problems.length === mostDuplicates) {
+        const lines = problems.map((problem) => `${placeText(file, problem.at)}: ${problem.words}`);
+        throw fileError(file, lines);
+      }
+      text = withoutDuplicate(text, duplicate);
+    }
   }
-  const outline = outlineToml(text);
-  if (outline.tooDeep !== undefined) {
-    const place = placeText(file, position(outline.tooDeep));
-    throw fileError(file, [`${place}: found more than ${deepest} levels, expected fewer`]);
+}
+
+/** A table's pairs go with its header. */
+function withoutDuplicate(text: string, { start, end }: Duplicate): string {
+  const next = /^[ \t]*\[/gm;
+  next.lastIndex = end;
+  const rest = text[start] === '[' ? (next.exec(text)?.index ?? text.length) : end;
+  return text.slice(0, start) + text.slice(start, rest).replace(/[^\r\n]/g, ' ') + text.slice(rest);
+}
+
+/** The duplicate key or table that begins at a parser's error; the parser does not report where the first is. */
+function duplicateAt(at: Position, text: string, position: (offset: number) => Position): Duplicate | undefined {
+  const { duplicate } = outlineToml(text);
+  if (!duplicate || byPosition(position(duplicate.keyOffset), at) !== 0) return undefined;
+  try {
+    parse(text.slice(duplicate.start, duplicate.end), { maxDepth: deepest });
+    return duplicate;
+  } catch {
+    // It is not TOML by itself either, so that the outline may be wrong about it.
+    return undefined;
   }
-  return tableOf(outline.root, value, position);
+}
+
+/** What the parser's message lacks; the lines after its first quote the file, which may hold secrets. */
+function wordsOf({ message, line, column }: TomlError, text: string): string {
+  const [words = ''] = message.replace(/^Invalid TOML document: /, '').split('\n');
+  const letter = text.split('\n', line).at(-1)?.[column - 1] ?? '\n';
+  const isLineEnd = words.startsWith('control characters') && /[\r\n]/.test(letter);
+  if (isLineEnd || words === 'unfinished string') {
+    return `no TOML, found a text that does not end${isLineEnd ? ' in its line' : ''}, expected its closing quotation mark`;
+  }
+  return `no TOML, ${words}${words === 'illegal character in key' ? ', expected quotes around it, or "=" behind it' : ''}`;
 }
 
 function nodeOf(outline: Outline, value: unknown, position: (offset: number) => Position): DocumentNode {
@@ -61,103 +102,8 @@ function tableOf(outline: Outline, value: unknown, position: (offset: number) =>
   return { kind: 'table', at: position(outline.offset), entries };
 }
 
-/** What is wrong with a text that should be TOML. */
-export interface TomlFault {
-  readonly offset: number;
-  readonly words: string;
-  /** Of a key that comes again, which leaves the rest legible. */
-  readonly repeat?: Repeat;
-}
-
-/** Faults that are looked for; more of them tell no more. */
-const mostFaults = 20;
-
-/**
- * The values of a TOML text and what is wrong with it. A fault is blanked, and the rest read again: a key or table that
- * comes again, or a line that is no TOML by itself. `value` is of what is left, undefined where that is no
- * TOML yet; `text` is that, at the same offsets.
- */
-function readToml(written: string): { text: string; value: unknown; faults: readonly TomlFault[] } {
-  const faults: TomlFault[] = [];
-  const lines = new Set<number>();
-  let text = written;
-  for (;;) {
-    try {
-      return { text, value: parse(text, { maxDepth: deepest }), faults };
-    } catch (error) {
-      if (!(error instanceof TomlError)) throw error;
-      const fault = faultOf(error, text);
-      // Of one line the first fault is told; what comes after may be of its making.
-      if (lines.has(error.line)) return { text, value: undefined, faults };
-      lines.add(error.line);
-      faults.push(fault);
-      const rest = withoutFault(text, fault);
-      if (rest === undefined || faults.length >= mostFaults) return { text, value: undefined, faults };
-      text = rest;
-    }
-  }
-}
-
-function faultOf(error: TomlError, text: string): TomlFault {
-  const offset = lineStart(text, error.line) + error.column - 1;
-  if (/redefine/.test(error.message)) {
-    const { repeat } = outlineToml(text);
-    const isIt = repeat && lineEnd(text, repeat.offset) === lineEnd(text, offset);
-    // Where it ends cannot be told of a value that is no TOML either.
-    if (isIt && (repeat.isTable || isTomlAlone(text.slice(repeat.offset, repeat.end))))
-      return { offset: repeat.offset, words: '', repeat };
-  }
-  // The message's other lines quote the file, which may hold secrets.
-  const [message = ''] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
-  return { offset, words: wordsOf(message, text[offset]) };
-}
-
-function wordsOf(message: string, letter: string | undefined): string {
-  const isOpen = message === 'unfinished string';
-  if (isOpen || (/^control characters/.test(message) && /^[\r\n]?$/.test(letter ?? '')))
-    return `found a text that does not end${isOpen ? '' : ' in its line'}, expected its closing quotation mark`;
-  return message === 'illegal character in key' ? `${message}, expected quotes around it, or "=" behind it` : message;
-}
-
-/** The text with spaces in place of a fault; undefined where the rest cannot be told from it. */
-function withoutFault(text: string, { offset, repeat }: TomlFault): string | undefined {
-  if (repeat) {
-    const next = /^[ \t]*\[/gm;
-    next.lastIndex = lineEnd(text, repeat.end);
-    const end = repeat.isTable ? (next.exec(text)?.index ?? text.length) : repeat.end;
-    return blanked(text, repeat.isTable ? lineBefore(text, offset) : offset, end);
-  }
-  const [start, end] = [lineBefore(text, offset), lineEnd(text, offset)];
-  return isTomlAlone(text.slice(start, end)) ? undefined : blanked(text, start, end);
-}
-
-function isTomlAlone(line: string): boolean {
-  try {
-    parse(line, { maxDepth: deepest });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const blanked = (text: string, start: number, end: number): string =>
-  text.slice(0, start) + text.slice(start, end).replace(/[^\r\n]/g, ' ') + text.slice(end);
-
-function lineStart(text: string, line: number): number {
-  let start = 0;
-  for (let before = 1; before < line; before++) start = text.indexOf('\n', start) + 1;
-  return start;
-}
-
-const lineBefore = (text: string, offset: number): number => text.lastIndexOf('\n', offset - 1) + 1;
-
-function lineEnd(text: string, offset: number): number {
-  const end = text.indexOf('\n', offset);
-  return end === -1 ? text.length : end;
-}
-
 /** Where a value and its key begin. */
-export interface Outline {
+interface Outline {
   readonly kind: 'table' | 'list' | 'scalar';
   readonly offset: number;
   readonly keyOffset: number;
@@ -165,24 +111,35 @@ export interface Outline {
   readonly items: Outline[];
 }
 
-/** A key or table that is there already. */
-export interface Repeat {
+interface Duplicate {
   readonly key: string;
-  readonly offset: number;
-  /** Behind its value; of a table, behind its name. */
+  readonly keyOffset: number;
+  /** Of its pair, or of its table's header. */
+  readonly start: number;
   readonly end: number;
   /** Where it is first. */
   readonly first: number;
-  readonly isTable: boolean;
 }
 
-interface Scan extends Scanner {
-  repeat?: Repeat;
-  /** Tables that have a header of their own. */
-  readonly headed: Set<Outline>;
+interface Scan {
+  readonly text: string;
+  offset: number;
   /** Lists and tables around the value that is read. */
   depth: number;
+  /** Tables that have a header of their own. */
+  readonly headed: Set<Outline>;
+  duplicate?: Duplicate;
+  /** Where a key of more parts, or a value of more levels, begins than anyone writes. */
+  tooDeep?: number;
 }
+
+const afterBlank = /[^ \t\r\n]/g;
+const afterBareKey = /[^\w-]/g;
+const afterScalar = /[,\]}#\r\n]/g;
+const lineFeed = /\n/g;
+
+/** A part of a dotted key. */
+type KeyPart = { readonly name: string; readonly offset: number };
 
 const outline = (kind: Outline['kind'], offset: number, keyOffset = offset): Outline => ({
   kind,
@@ -193,76 +150,66 @@ const outline = (kind: Outline['kind'], offset: number, keyOffset = offset): Out
 });
 
 /**
- * Where the keys and values of a text stand, which its parser does not tell; in the file's order, which objects do not
- * keep for keys that look like numbers. The text is TOML already, up to the first `repeat`, whose value may be anything:
- * no other fault is looked for. `tooDeep` is the offset of what has more levels than anyone writes.
+ * Where the keys and values of a text stand, which its parser does not report; in the file's order, which objects do not
+ * keep for keys that look like numbers. The text is TOML already, or is up to `duplicate`: no other error is looked for.
  */
-function outlineToml(text: string): Pick<Scan, 'tooDeep' | 'repeat'> & { readonly root: Outline } {
+function outlineToml(text: string): Pick<Scan, 'tooDeep' | 'duplicate'> & { readonly root: Outline } {
   const root = outline('table', 0);
-  const scan: Scan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, headed: new Set(), depth: 0 };
+  const scan: Scan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, depth: 0, headed: new Set() };
   let table = root;
   for (skipBlank(scan); scan.offset < text.length; skipBlank(scan)) {
     if (text[scan.offset] === '[') table = scanHeader(scan, root);
     else scanPair(scan, table);
-    if (scan.tooDeep !== undefined || scan.repeat) break;
+    if (scan.tooDeep !== undefined || scan.duplicate) break;
   }
   return { root, ...scan };
 }
 
 /** `[a.b]` or `[[a.b]]`: the table that the following pairs belong to. */
 function scanHeader(scan: Scan, root: Outline): Outline {
-  const { offset } = scan;
-  const isListItem = scan.text[offset + 1] === '[';
-  scan.offset += isListItem ? 2 : 1;
-  const parts = scanKey(scan);
-  scan.offset += isListItem ? 2 : 1;
-  const last = parts.pop();
-  const parent = descend(root, parts);
-  if (!last) return parent;
+  const { offset: start } = scan;
+  const brackets = scan.text[start + 1] === '[' ? 2 : 1;
+  scan.offset += brackets;
+  const { path, last } = scanKey(scan);
+  scan.offset += brackets;
+  const parent = descend(root, path);
   const known = parent.entries.get(last.name);
-  if (known && (isListItem ? known.kind !== 'list' : known.kind !== 'table' || scan.headed.has(known))) {
-    const key = [...parts, last].map(({ name }) => name).join('.');
-    const start = parts[0]?.offset ?? last.offset;
-    scan.repeat ??= { key, offset: start, end: scan.offset, first: known.keyOffset, isTable: true };
+  if (brackets === 1) {
+    if (known && (known.kind !== 'table' || scan.headed.has(known))) noteDuplicate(scan, known, start, [...path, last]);
+    const table = descend(parent, [last]);
+    scan.headed.add(table);
+    return table;
   }
-  if (!isListItem) {
-    const found = descend(parent, [last]);
-    scan.headed.add(found);
-    return found;
-  }
+  if (known && known.kind !== 'list') noteDuplicate(scan, known, start, [...path, last]);
   const list = known ?? outline('list', last.offset);
   parent.entries.set(last.name, list);
-  const item = outline('table', offset);
+  const item = outline('table', start);
   list.items.push(item);
   return item;
 }
 
 /** `a.b = value`. */
 function scanPair(scan: Scan, table: Outline): void {
-  const parts = scanKey(scan);
-  const last = parts.pop();
+  const { offset: start } = scan;
+  const { path, last } = scanKey(scan);
   scan.offset++;
   skipBlank(scan);
-  const value = scanValue(scan, last?.offset);
-  if (!last) return;
-  const { entries } = descend(table, parts);
+  const value = scanValue(scan, last.offset);
+  const { entries } = descend(table, path);
   const known = entries.get(last.name);
-  if (known) {
-    const { name: key, offset } = last;
-    scan.repeat ??= {
-      key,
-      offset: parts[0]?.offset ?? offset,
-      end: scan.offset,
-      first: known.keyOffset,
-      isTable: false,
-    };
-  }
+  if (known) noteDuplicate(scan, known, start, [last]);
   entries.set(last.name, value);
 }
 
+function noteDuplicate(scan: Scan, known: Outline, start: number, named: readonly KeyPart[]): void {
+  const key = named.map(({ name }) => name).join('.');
+  const keyOffset = scan.text[start] === '[' ? (named[0]?.offset ?? start) : start;
+  scan.duplicate ??= { key, keyOffset, start, end: scan.offset, first: known.keyOffset };
+}
+
 /** The table of a dotted key; of a list of tables, its last. */
-function descend(table: Outline, parts: readonly KeyPart[]): Outline {
-  return parts.reduce((parent, { name, offset }) => {
+function descend(table: Outline, path: readonly KeyPart[]): Outline {
+  return path.reduce((parent, { name, offset }) => {
     const found = parent.entries.get(name) ?? outline('table', offset);
     parent.entries.set(name, found);
     return found.items.at(-1) ?? found;
@@ -272,7 +219,9 @@ function descend(table: Outline, parts: readonly KeyPart[]): Outline {
 function scanValue(scan: Scan, keyOffset?: number): Outline {
   const { text, offset } = scan;
   const letter = text[offset];
-  if (letter === '[' || letter === '{') {
+  if (letter === '"' || letter === "'") skipText(scan, letter);
+  else if (letter !== '[' && letter !== '{') scan.offset = endOf(afterScalar, scan);
+  else {
     const found = outline(letter === '[' ? 'list' : 'table', offset, keyOffset);
     if (++scan.depth > deepest) {
       scan.tooDeep ??= offset;
@@ -289,54 +238,30 @@ function scanValue(scan: Scan, keyOffset?: number): Outline {
     scan.depth--;
     return found;
   }
-  if (letter === '"' || letter === "'") skipText(scan, letter);
-  else while (/[^,\]}#\r\n]/.test(text[scan.offset] ?? '\n')) scan.offset++;
   return outline('scalar', offset, keyOffset);
 }
 
-/** A text of TOML, and how far it was read. */
-export interface Scanner {
-  readonly text: string;
-  offset: number;
-  /** Where a key of more parts, or a value of more levels, begins than anyone writes. */
-  tooDeep?: number;
-}
-
-/** A part of a dotted key. */
-export type KeyPart = { readonly name: string; readonly offset: number };
-
-/** Spaces, line ends and comments. */
-function skipBlank(scan: Scanner): void {
-  for (; ; scan.offset++) {
-    const letter = scan.text[scan.offset];
-    if (letter === '#') {
-      const end = scan.text.indexOf('\n', scan.offset);
-      scan.offset = end === -1 ? scan.text.length - 1 : end;
-    } else if (letter !== ' ' && letter !== '\t' && letter !== '\n' && letter !== '\r') return;
-  }
-}
-
 /** Up to the `=` or `]` behind it. */
-function scanKey(scan: Scanner): KeyPart[] {
-  const parts: KeyPart[] = [];
+function scanKey(scan: Scan): { readonly path: readonly KeyPart[]; readonly last: KeyPart } {
+  const path: KeyPart[] = [];
   for (;;) {
     skipBlank(scan);
     const { offset } = scan;
     const letter = scan.text[offset];
     if (letter === '"' || letter === "'") skipText(scan, letter);
-    else while (/[A-Za-z0-9_-]/.test(scan.text[scan.offset] ?? '')) scan.offset++;
-    const written = scan.text.slice(offset, scan.offset);
-    // Only a quoted key in double quotes has escapes.
-    parts.push({ name: letter === '"' ? unescaped(written) : unquoted(written), offset });
-    if (parts.length > deepest) scan.tooDeep ??= offset;
+    else scan.offset = endOf(afterBareKey, scan);
+    const last = { name: nameOf(scan.text.slice(offset, scan.offset)), offset };
+    if (path.length >= deepest) scan.tooDeep ??= offset;
     skipBlank(scan);
-    if (scan.text[scan.offset] !== '.') return parts;
+    if (scan.text[scan.offset] !== '.') return { path, last };
+    path.push(last);
     scan.offset++;
   }
 }
 
-/** A key in double quotes; what is none, behind a fault, stays as it is written. */
-function unescaped(written: string): string {
+/** A key without its quotes and escapes; what is not TOML, behind an error, stays as it is written. */
+function nameOf(written: string): string {
+  if (!/^["']/.test(written)) return written;
   try {
     return String(parse(`key=${written}`).key);
   } catch {
@@ -344,10 +269,17 @@ function unescaped(written: string): string {
   }
 }
 
-const unquoted = (key: string): string => (key.startsWith("'") ? key.slice(1, -1) : key);
+/** Spaces, line ends and comments. */
+function skipBlank(scan: Scan): void {
+  for (;;) {
+    scan.offset = endOf(afterBlank, scan);
+    if (scan.text[scan.offset] !== '#') return;
+    scan.offset = endOf(lineFeed, scan);
+  }
+}
 
 /** Past a text in either quotes, on one line or on several. */
-function skipText(scan: Scanner, mark: '"' | "'"): void {
+function skipText(scan: Scan, mark: '"' | "'"): void {
   const { text } = scan;
   const three = mark.repeat(3);
   const close = text.startsWith(three, scan.offset) ? three : mark;
@@ -358,4 +290,10 @@ function skipText(scan: Scanner, mark: '"' | "'"): void {
   scan.offset += close.length;
   // Up to two of the marks before the last three belong to the text.
   for (let more = 0; close === three && more < 2 && text[scan.offset] === mark; more++) scan.offset++;
+}
+
+/** Where the first of some characters is, from here on. */
+function endOf(characters: RegExp, { text, offset }: Scan): number {
+  characters.lastIndex = offset;
+  return characters.exec(text)?.index ?? text.length;
 }

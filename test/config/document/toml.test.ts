@@ -80,6 +80,7 @@ test.each(
     ['a = 1\n[b\nc = 1', 'a.toml:2:'],
     ['a = 1\na = 2', 'a.toml:2:1: found the key "a" again after 1:1, expected once'],
     ['[a]\n[a]', 'a.toml:2:2: found the key "a" again after 1:2, expected once'],
+    ['a = 1\nb = é\na = 2\nc = yes', '"a.toml": a.toml:2:5: no TOML, invalid value'],
     ['a = 1\na = { "x\nb = 1', 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
     [`a = 1\na = ${'['.repeat(100_000)}`, 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
     [
