@@ -88,24 +88,22 @@ async function readToEnd(
 ): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for (const end = performance.now() + limit; ; ) {
+  for (const end = performance.now() + limit; performance.now() <= end; ) {
     const chunk = await readNext(handle);
-    // A pipe that nobody has written to yet looks as if it were at its end.
-    if (chunk?.length === 0 && (length > 0 || !isPipe)) return Buffer.concat(chunks);
     if (chunk && chunk.length > 0) {
       chunks.push(chunk);
       length += chunk.length;
       if (length > longestText) throw tooLong(path, length);
       continue;
     }
-    if (performance.now() > end) {
-      throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not come to its end in ${limit} ms`);
-    }
+    // A pipe that nobody has written to yet looks as if it were at its end: no event says which, so it is read again.
+    if (chunk && (length > 0 || !isPipe)) return Buffer.concat(chunks);
     await wait(20);
   }
+  throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not come to its end in ${limit} ms`);
 }
 
-/** What is there to be read, nothing at the end; undefined where something may come later. */
+/** What is there to be read, nothing at the end; undefined if something may come later. */
 async function readNext(handle: FileHandle): Promise<Buffer | undefined> {
   const chunk = Buffer.allocUnsafe(65_536);
   try {

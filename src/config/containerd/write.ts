@@ -1,4 +1,5 @@
 import { apiOrigin } from '../../oci/reference.ts';
+import { asciiText } from '../../text/quote.ts';
 import {
   fileTls,
   firsts,

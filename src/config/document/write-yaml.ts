@@ -1,4 +1,5 @@
 import { type ScalarTag, stringify } from 'yaml';
+import { asciiText } from '../../text/quote.ts';
 
 /** What YAML is made of here. Maps keep the order of keys that look like numbers. */
 export type Yaml = string | number | boolean | readonly Yaml[] | ReadonlyMap<string, Yaml>;

@@ -18,7 +18,7 @@ const longestYaml = 512 * 1024;
 /** Values of a document whose aliases are written out. */
 const mostValues = 1_000_000;
 
-/** Of a text that is no YAML; one fault makes many others. */
+/** Of a text that is no YAML; one error makes many others. */
 const mostProblems = 20;
 
 interface Reading {
@@ -54,9 +54,8 @@ export function parseYaml(text: string, file: string, tell?: TellFault): Documen
     throw fileError(file, [problem(offset, message)]);
   };
   const [first, second] = composed(text, lines, fail);
-  const faults = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
-  const told = yamlFaults(faults, position);
-  const problems = told.map(({ at, words }) => `${placeText(file, at)}: ${words}`);
+  const errors = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
+  const problems = yamlProblems(errors, position).map(({ at, words }) => `${placeText(file, at)}: ${words}`);
   if (second) problems.push(problem(second.range[0], 'found a second document, expected one'));
   if (problems.length > 0) throw fileError(file, problems.slice(0, mostProblems));
   const again: string[] = [];
@@ -65,6 +64,33 @@ export function parseYaml(text: string, file: string, tell?: TellFault): Documen
   const root = nodeOf(first?.contents ?? null, 0, reading, 0);
   if (again.length > 0) throw fileError(file, again.slice(0, mostProblems));
   return root;
+}
+
+/** An error that the parser found. */
+interface YamlError {
+  readonly pos: readonly [number, number];
+  readonly code: string;
+  readonly message: string;
+}
+
+const badAlias = 'BAD_ALIAS';
+
+/** What is not YAML, in the file's order. A `*` without quotes makes other errors in its line, which are not reported. */
+function yamlProblems(
+  errors: readonly YamlError[],
+  position: (offset: number) => Position,
+): { readonly at: Position; readonly words: string }[] {
+  const found = errors.map(({ pos, code, message }) => ({ at: position(pos[0]), code, words: wordsOf(code, message) }));
+  const stars = new Set(found.filter(({ code }) => code === badAlias).map(({ at }) => at.line));
+  return found
+    .filter(({ at, code }) => code === badAlias || !stars.has(at.line))
+    .sort((a, b) => byPosition(a.at, b.at));
+}
+
+/** Without what a message quotes of the file, which may be secret. */
+function wordsOf(code: string, message: string): string {
+  if (code === badAlias) return 'no YAML, found an alias, expected quotes around what begins with "*"';
+  return `no YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
 }
 
 function composed(text: string, lines: LineCounter, fail: Reading['fail']) {
@@ -151,31 +177,4 @@ function mergedBy(node: DocumentNode, offset: number, reading: Reading): Documen
   const tables = node.kind === 'list' ? [...node.items] : [node];
   if (tables.some(({ kind }) => kind !== 'table')) return reading.fail(offset, 'found no table to merge, expected one');
   return tables;
-}
-
-/** What the parser found. */
-interface Fault {
-  readonly pos: readonly [number, number];
-  readonly code: string;
-  readonly message: string;
-}
-
-const badAlias = 'BAD_ALIAS';
-
-/** What is no YAML, in the file's order. A `*` without quotes makes other faults in its line, which are not told. */
-function yamlFaults(
-  faults: readonly Fault[],
-  position: (offset: number) => Position,
-): { readonly at: Position; readonly words: string }[] {
-  const found = faults.map(({ pos, code, message }) => ({ at: position(pos[0]), code, words: wordsOf(code, message) }));
-  const stars = new Set(found.filter(({ code }) => code === badAlias).map(({ at }) => at.line));
-  return found
-    .filter(({ at, code }) => code === badAlias || !stars.has(at.line))
-    .sort((a, b) => byPosition(a.at, b.at));
-}
-
-/** Without what a message quotes of the file, which may be secret. */
-function wordsOf(code: string, message: string): string {
-  if (code === badAlias) return 'no YAML, found an alias, expected quotes around what begins with "*"';
-  return `no YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
 }
