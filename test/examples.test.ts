@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import nock from 'nock';
 import { type Descriptor, mediaTypes, type Store } from 'ocifetch';
 import { type Listening, listen, memoryStore, serve } from 'ocifetch/server';
 import { create } from 'tar';
@@ -68,6 +69,8 @@ beforeAll(async () => {
   const [app, tools] = [memoryStore(), memoryStore()];
   await putApp(app);
   await putTools(tools, scratch);
+  // What the example that imports it counts on; but only the first import in a process starts it.
+  if (!nock.isActive()) nock.activate();
   registry = await listen(serve(({ name }) => (name === 'team/tools' ? tools : app)));
 });
 afterEach(() => {
@@ -75,8 +78,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 afterAll(async () => {
+  nock.restore();
   await registry.close();
-  await rm(scratch, { recursive: true });
+  // An example may still write behind what it printed.
+  await rm(scratch, { recursive: true, maxRetries: 5 });
 });
 
 /** What follows `// Output:` at the end of a program. */

@@ -35,10 +35,15 @@ function mocked(handler: Handler): void {
 }
 
 beforeAll(() => {
+  // Its import starts it, but only the first one in a process.
+  if (!nock.isActive()) nock.activate();
   nock.disableNetConnect();
   nock.enableNetConnect('127.0.0.1');
 });
-afterAll(() => nock.restore());
+afterAll(() => {
+  nock.enableNetConnect();
+  nock.restore();
+});
 
 transportContract(
   'the global fetch, mocked after the transport was made',

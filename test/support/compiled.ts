@@ -1,26 +1,29 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
+import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const source = join(root, 'src');
 
-/** `src` as JavaScript, for processes of their own, in a folder where its dependencies resolve. Types are not checked. */
+/**
+ * `src` as JavaScript, module by module, for processes of their own, in a folder where its dependencies resolve. Types
+ * are not checked, so a bundler does in a fraction of a second what takes tsc many.
+ */
 export async function compileSource(): Promise<{ readonly folder: string; readonly remove: () => Promise<void> }> {
   await mkdir(join(root, '.build'), { recursive: true });
   const folder = await mkdtemp(join(root, '.build', 'compiled-'));
-  const compilerOptions = {
-    module: ts.ModuleKind.ESNext,
-    target: ts.ScriptTarget.ES2022,
-    verbatimModuleSyntax: true,
-    rewriteRelativeImportExtensions: true,
-  };
-  for (const path of await readdir(join(root, 'src'), { recursive: true })) {
-    if (!path.endsWith('.ts')) continue;
-    const { outputText } = ts.transpileModule(await readFile(join(root, 'src', path), 'utf8'), { compilerOptions });
-    const target = join(folder, path.replace(/\.ts$/, '.js'));
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, outputText);
-  }
+  const paths = (await readdir(source, { recursive: true })).filter((path) => path.endsWith('.ts'));
+  const bundle = await rolldown({
+    input: paths.map((path) => join(source, path)),
+    platform: 'node',
+    // Packages and `node:` modules; what the bundler itself adds for `using` has a scope, and comes along.
+    external: /^[a-z]/,
+    treeshake: false,
+    // As tsc is told: Node 20 knows no `using`.
+    transform: { target: 'es2022' },
+  });
+  await bundle.write({ dir: folder, preserveModules: true, preserveModulesRoot: source });
+  await bundle.close();
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import { afterEach, expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import type { Endpoint } from '../../src/endpoint.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { createBody } from '../../src/feed.ts';
@@ -11,14 +11,18 @@ import type { HttpRequest, HttpResponse, Transport } from '../../src/http/transp
 
 const closing: (() => Promise<void>)[] = [];
 
-/** Runs when the test is over, also when it fails. */
+/**
+ * Runs when the test is over, also when it fails. An afterEach() here would be that of the first file only, as files of
+ * tests share this module.
+ */
 export const atEnd = (close: () => Promise<void>): void => {
+  if (closing.length === 0) {
+    onTestFinished(async () => {
+      await Promise.all(closing.splice(0).map((one) => one()));
+    });
+  }
   closing.push(close);
 };
-
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
-});
 
 export interface Loopback {
   /** Without a slash at its end. */
