@@ -3,7 +3,7 @@ import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import { createBody, type Feed } from '../feed.ts';
 import { checkHost } from './address.ts';
-import { connectionError } from './failure.ts';
+import { connectionError } from './connection-error.ts';
 import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
 
 /** Settings of the fetch transport. */

@@ -1,6 +1,6 @@
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { causeCode } from './failure.ts';
+import { causeCode } from './connection-error.ts';
 import { remember } from './remember.ts';
 import { type HttpRequest, type Wrapper, whenEnded } from './transport.ts';
 

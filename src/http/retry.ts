@@ -1,9 +1,9 @@
 import { discard } from '../body.ts';
 import { sleep } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
+import { messageOf, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { causeCode } from './failure.ts';
+import { causeCode } from './connection-error.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 
 export interface RetryOptions {
@@ -36,7 +36,7 @@ export const retry =
         return outcome;
       }
       if (!(outcome instanceof RegistryError)) await discard(outcome.body);
-      const reason = outcome instanceof RegistryError ? outcome.message : `status ${outcome.status}`;
+      const reason = outcome instanceof RegistryError ? messageOf(outcome) : `status ${outcome.status}`;
       emit({ type: 'wait', url: redactUrl(request.url), milliseconds: Math.round(delay), reason });
       await sleep(delay, request.signal);
     }

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { RegistryError } from '../errors.ts';
 import type { Feed } from '../feed.ts';
-import { connectionError } from './failure.ts';
+import { connectionError } from './connection-error.ts';
 import { recycle } from './receive.ts';
 
 /** Bytes taken from the stream ahead of their reader, before it is stopped: to stop it for each chunk costs more. */

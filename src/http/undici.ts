@@ -6,7 +6,7 @@ import { createBody } from '../feed.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import type { Modules } from './connect.ts';
-import { connectionError } from './failure.ts';
+import { connectionError } from './connection-error.ts';
 import { createGroups, type Lease } from './groups.ts';
 import { loadUndici } from './load-undici.ts';
 import { checkNetwork, lent, type NetworkOptions } from './network.ts';

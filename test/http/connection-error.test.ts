@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
-import { causeCode, connectionError } from '../../src/http/failure.ts';
+import { causeCode, connectionError } from '../../src/http/connection-error.ts';
 import { failsWith } from '../support/http.ts';
 
 test('what all addresses of a name failed of is told once each, as the runtime leaves the message empty', () => {
@@ -50,7 +50,7 @@ test.each<[Error, string]>([
   [coded('CERT_NOT_YET_VALID', 'certificate is not yet valid'), 'its certificate is not valid yet'],
   [
     coded('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'),
-    'its certificate is signed by nobody that is trusted (self-signed certificate); tls.ca of this host takes the certificate of its authority',
+    'its certificate is not signed by a trusted authority (self-signed certificate); tls.ca of this host takes the certificate of its authority',
   ],
   [
     coded('ERR_TLS_CERT_ALTNAME_INVALID', 'long', {
