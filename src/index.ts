@@ -26,7 +26,6 @@ export { listFiles, openFile } from './files/layer.ts';
 export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
 export type { FilesOptions, OpenFileOptions } from './files/options.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
-export type { NetworkOptions } from './http/network.ts';
 export {
   type AddressPolicy,
   type HttpRequest,
@@ -36,7 +35,7 @@ export {
   type Wrapper,
   wrap,
 } from './http/transport.ts';
-export { type ConnectedTransport, type UndiciOptions, undiciTransport } from './http/undici.ts';
+export { type ConnectedTransport, type NetworkOptions, type UndiciOptions, undiciTransport } from './http/undici.ts';
 export type { CredentialContext, CredentialHelpers, CredentialProvider, Login } from './login.ts';
 export { selectPlatform } from './oci/choose-image.ts';
 export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';

@@ -1,5 +1,5 @@
 import { unlessAborted } from '../deadline.ts';
-import { remember } from './remember.ts';
+import { remember } from './bounded-map.ts';
 import type { HttpRequest } from './transport.ts';
 
 /** To be called when the first answer has come, and at last with `false`, which counts where none has. */

@@ -1,7 +1,7 @@
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { remember } from './bounded-map.ts';
 import { causeCode } from './connection-error.ts';
-import { remember } from './remember.ts';
 import { type HttpRequest, type Wrapper, whenEnded } from './transport.ts';
 
 export interface HealthOptions {

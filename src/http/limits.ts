@@ -1,5 +1,5 @@
 import { abortError, sleep } from '../deadline.ts';
-import { remember } from './remember.ts';
+import { remember } from './bounded-map.ts';
 import { type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 interface Gate {

@@ -1,4 +1,4 @@
-import { remember } from './remember.ts';
+import { remember } from './bounded-map.ts';
 import type { TokenPlace } from './tokens.ts';
 import type { HttpRequest } from './transport.ts';
 

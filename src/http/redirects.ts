@@ -1,14 +1,14 @@
 import { discard } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
-import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
+import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
 import type { AddressPolicy, HttpRequest, Wrapper } from './transport.ts';
 
 export interface RedirectOptions {
   /** Most redirects followed for one request. */
   readonly limit?: number | undefined;
   /** Hosts allowed though their addresses are private. */
-  readonly allowPrivate?: Listed | undefined;
+  readonly allowPrivate?: AllowedHosts | undefined;
 }
 
 const redirecting = new Set([301, 302, 303, 307, 308]);

@@ -2,9 +2,9 @@ import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { singleFlight } from '../single-flight.ts';
-import { isListed, type Listed, parseTarget, policyAfter, policyOf } from './address.ts';
+import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
+import { remember } from './bounded-map.ts';
 import { redirects } from './redirects.ts';
-import { remember } from './remember.ts';
 import { requestToken, type Token } from './token.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
 
@@ -28,7 +28,7 @@ export interface TokensOptions {
   readonly userAgent?: string | undefined;
   /** Most bytes of a token's answer. */
   readonly tokenBytes?: number | undefined;
-  readonly allowPrivate?: Listed | undefined;
+  readonly allowPrivate?: AllowedHosts | undefined;
 }
 
 /** The realm that a challenge names: https, or the http origin that it came from; `UNSAFE_URL` for any other. */
@@ -36,7 +36,7 @@ export function realmOf(
   text: string,
   request: HttpRequest,
   response: HttpResponse,
-  allowPrivate: Listed,
+  allowPrivate: AllowedHosts,
 ): Pick<TokenPlace, 'realm' | 'addresses'> {
   const realm = parseTarget(text, request.url, 'the token realm');
   const { origin, host } = new URL(request.url);

@@ -1,16 +1,15 @@
 import type { Dispatcher } from 'undici';
 import { abortError, deadline } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
-import { RegistryError } from '../errors.ts';
-import { createBody } from '../feed.ts';
+import { cannot, RegistryError } from '../errors.ts';
+import { createBody, type Feed } from '../feed.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
-import type { Modules } from './connect.ts';
+import { remember } from './bounded-map.ts';
 import { connectionError } from './connection-error.ts';
-import { createGroups, type Lease } from './groups.ts';
+import { createConnections, type Lease, type NetworkModules } from './connections.ts';
 import { loadUndici } from './load-undici.ts';
-import { checkNetwork, lent, type NetworkOptions } from './network.ts';
-import { remember } from './remember.ts';
+import { recycle } from './socket-memory.ts';
 import {
   type HttpRequest,
   type HttpResponse,
@@ -18,73 +17,108 @@ import {
   type TransportTimeouts,
   timeoutsOf,
 } from './transport.ts';
-import { feedOf } from './undici-feed.ts';
-
-type Answer = Dispatcher.ResponseData;
 
 /** Settings of the undici transport. */
 export interface UndiciOptions {
   readonly timeouts?: TransportTimeouts | undefined;
-  /** Proxies to go through. The addresses of what is behind one are not seen: only hosts that are addresses are judged. */
+  /** Proxies to go through. Addresses behind a proxy are not seen: only hosts that are addresses are checked. */
   readonly proxy?: ProxyConfig | undefined;
   readonly network?: NetworkOptions | undefined;
+}
+
+/** How connections are made. At most one of the two. */
+export interface NetworkOptions {
+  /**
+   * Connects only to IPv4 or only to IPv6 addresses, of the proxy if there is one. A host without such an address, or that
+   * is itself an address of the other family, is `UNAVAILABLE`.
+   */
+  readonly family?: 4 | 6 | undefined;
+  /**
+   * A dispatcher of undici (an `Agent`, a `ProxyAgent`, a composed one) in place of this package's connections. It must
+   * hand on responses as they are: follow no redirect, decode no body. It is not closed with the client.
+   *
+   * It connects in its own way: TLS settings, proxies and connect timeouts of the configuration are not used. The addresses
+   * of names are not seen, so only hosts that are addresses themselves are checked: an external URL, a redirect or a token
+   * realm may name a host that leads to a private one.
+   */
+  readonly dispatcher?: Pick<Dispatcher, 'request'> | undefined;
 }
 
 /** A transport that keeps connections. `close` ends them, also those in use; from then on it fails with `CLOSED`. */
 export type ConnectedTransport = Transport & { close(): Promise<void> };
 
 /**
- * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked where they are connected to,
+ * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked when they are connected to,
  * bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
  */
 export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: UndiciOptions = {}): ConnectedTransport {
   const { family, dispatcher } = network;
   checkNetwork(network, proxy);
-  const groups = createGroups();
+  const connections = createConnections();
   let closed: RegistryError | undefined;
   const send: Transport = async (request) => {
-    if (dispatcher && !closed) return exchange(lent(dispatcher, request), request, timeouts);
+    if (dispatcher && !closed) return exchange(leaseOf(dispatcher, request), request, timeouts);
     const modules = await loadModules();
     if (closed) throw closed;
     const url = new URL(request.url);
     const through = proxyFor(url, proxy);
-    // What is behind a proxy only the proxy connects to.
+    // Only the proxy connects to hosts behind it.
     if (through !== undefined) checkHost(request);
     const { tls, addresses: policy = 'any' } = request;
-    return exchange(groups.use(modules, { policy, family, tls, proxy: through }, url.host), request, timeouts);
+    return exchange(connections.use(modules, { policy, family, tls, proxy: through }, url.host), request, timeouts);
   };
   const close = async (): Promise<void> => {
     const reason = new RegistryError('CLOSED', 'Cannot use a transport that was closed');
     closed ??= reason;
-    await groups.destroy(reason);
+    await connections.destroy(reason);
   };
   return Object.assign(send, { close });
 }
 
-let loading: Promise<Modules> | undefined;
+/** `INVALID_CONFIG` for settings that contradict each other. */
+function checkNetwork({ family, dispatcher }: NetworkOptions, { http, https, all }: ProxyConfig): void {
+  if (!dispatcher) return;
+  const beside = family !== undefined ? 'family' : (http ?? https ?? all) !== undefined ? 'proxy' : undefined;
+  if (beside === undefined) return;
+  const found = `${beside} is given beside it, and it makes its own connections`;
+  throw cannot('INVALID_CONFIG', 'use a dispatcher', found);
+}
 
-function loadModules(): Promise<Modules> {
+/** A user's own dispatcher for one exchange: `UNSAFE_URL` as far as can be seen, `INVALID_CONFIG` if the request has TLS settings. */
+function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest): Lease {
+  checkHost(request);
+  const { host } = new URL(request.url);
+  if (request.tls) {
+    const found = 'the given dispatcher makes its own connections';
+    throw cannot('INVALID_CONFIG', `use the TLS settings of "${host}"`, found, { host });
+  }
+  return { pool: { agent: dispatcher, addresses: new Map(), limits: new Map() }, release: () => {} };
+}
+
+let loading: Promise<NetworkModules> | undefined;
+
+function loadModules(): Promise<NetworkModules> {
   loading ??= Promise.all([loadUndici(), import('node:dns')]).then(([undici, dns]) => ({ undici, dns }));
   return loading;
 }
 
 async function exchange(
-  { group, release }: Lease,
+  { pool, release }: Lease,
   request: HttpRequest,
   timeouts: TransportTimeouts,
 ): Promise<HttpResponse> {
   const url = new URL(request.url);
   const { connect, headers, idle } = timeoutsOf(request, timeouts);
-  remember(group.limits, url.origin, connect);
+  remember(pool.limits, url.origin, connect);
   const limit = deadline(request.signal);
-  limit.limit(headers, `get an answer from "${redactUrl(url)}"`, url.host);
+  limit.limit(headers, `get a response from "${redactUrl(url)}"`, url.host);
   const end = (): void => {
     limit.end();
     release();
   };
-  let answer: Answer;
+  let response: Dispatcher.ResponseData;
   try {
-    answer = await group.agent.request({
+    response = await pool.agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: request.method as Dispatcher.HttpMethod,
@@ -98,12 +132,12 @@ async function exchange(
     throw connectionError(error, 'UNAVAILABLE', 'reach', url);
   }
   limit.unlimit();
-  const { body, ended } = createBody(feedOf(answer.body, request.url), { idle, signal: limit.signal });
+  const { body, ended } = createBody(feedOf(response.body, request.url), { idle, signal: limit.signal });
   void ended.then(end);
-  const address = group.addresses.get(url.origin);
+  const address = pool.addresses.get(url.origin);
   return {
-    status: answer.statusCode,
-    headers: joinLines(answer.headers),
+    status: response.statusCode,
+    headers: joinLines(response.headers),
     body,
     ended,
     url: request.url,
@@ -111,10 +145,81 @@ async function exchange(
   };
 }
 
-function joinLines(headers: Answer['headers']): Record<string, string> {
+function joinLines(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const lines = Object.entries(headers).map(([name, value]) => [
     name,
     Array.isArray(value) ? value.join(', ') : (value ?? ''),
   ]);
   return Object.fromEntries(lines);
+}
+
+/** Bytes taken from the stream ahead of their reader before it is paused: pausing it for each chunk costs more. */
+const readAhead = 393_216;
+
+/** Chunks as they come: two thirds of the cost of the stream's own iterator, which joins what it has buffered. */
+function feedOf(stream: Dispatcher.ResponseData['body'], url: string): Feed {
+  const queue: Uint8Array[] = [];
+  let queued = 0;
+  const given = new WeakSet<Uint8Array>();
+  let state: 'unread' | 'open' | 'ending' | 'ended' = 'unread';
+  let failure: RegistryError | undefined;
+  let waiting: { resolve(chunk: Uint8Array | undefined): void; reject(error: unknown): void } | undefined;
+  const settle = (): void => {
+    const waiter = waiting;
+    waiting = undefined;
+    if (failure) waiter?.reject(failure);
+    else waiter?.resolve(undefined);
+  };
+  const fail = (error: unknown): void => {
+    failure ??= connectionError(error, 'UNEXPECTED_END', 'continue to read', url);
+    settle();
+  };
+  // From the start: a body that breaks before it is read must not end the process.
+  stream.on('error', fail);
+  stream.on('close', () => {
+    if (state !== 'ending' && state !== 'ended') fail(new Error('the connection was closed'));
+  });
+  stream.on('end', () => {
+    state = 'ending';
+    // undici keeps the connection busy for one more turn: a request sent before would open another one.
+    setImmediate(() => {
+      state = 'ended';
+      settle();
+    });
+  });
+  const open = (): void => {
+    state = 'open';
+    stream.on('data', (chunk: Uint8Array) => {
+      given.add(chunk);
+      const waiter = waiting;
+      waiting = undefined;
+      if (waiter) waiter.resolve(chunk);
+      else {
+        queue.push(chunk);
+        queued += chunk.length;
+        if (queued >= readAhead) stream.pause();
+      }
+    });
+  };
+  return {
+    next: () => {
+      if (state === 'unread' && !failure) open();
+      const chunk = queue.shift();
+      queued -= chunk?.length ?? 0;
+      if (chunk) return chunk;
+      if (failure) throw failure;
+      if (state === 'ended') return undefined;
+      return new Promise((resolve, reject) => {
+        waiting = { resolve, reject };
+        if (stream.isPaused()) stream.resume();
+      });
+    },
+    cancel: () => {
+      stream.destroy();
+    },
+    recycle: (chunk) => {
+      // Once each, and none of another body: its memory may be somebody else's by now.
+      if (given.delete(chunk)) recycle(chunk);
+    },
+  };
 }

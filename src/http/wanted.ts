@@ -2,14 +2,14 @@ import { discard } from '../body.ts';
 import type { Emit } from '../events.ts';
 import type { Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
-import type { Listed } from './address.ts';
+import type { AllowedHosts } from './address.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Known } from './places.ts';
 import { realmOf } from './tokens.ts';
 import type { HttpRequest, HttpResponse } from './transport.ts';
 
 export interface WantedOptions {
-  readonly allowPrivate?: Listed | undefined;
+  readonly allowPrivate?: AllowedHosts | undefined;
   readonly emit?: Emit | undefined;
 }
 

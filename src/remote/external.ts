@@ -1,6 +1,6 @@
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { isListed, type Listed } from '../http/address.ts';
+import { type AllowedHosts, isListed } from '../http/address.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
@@ -11,7 +11,7 @@ import { ask, type Context } from './exchange.ts';
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
 
-export const listedOf = (policy: ExternalUrls): Listed => (typeof policy === 'object' ? policy.allowPrivate : []);
+export const listedOf = (policy: ExternalUrls): AllowedHosts => (typeof policy === 'object' ? policy.allowPrivate : []);
 
 /**
  * The places that a descriptor names itself, each a source: http and https only, asked without credentials, cookies or
@@ -27,7 +27,7 @@ export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls,
   });
 }
 
-function externalSource(url: URL, listed: Listed, context: Context): Source {
+function externalSource(url: URL, listed: AllowedHosts, context: Context): Source {
   url.username = '';
   url.password = '';
   url.hash = '';

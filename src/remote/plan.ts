@@ -8,7 +8,7 @@ import { matchKey } from '../config/registry-keys.ts';
 import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
 import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
 import { type ConfigProblem, configError, problemText, RegistryError } from '../errors.ts';
-import { tlsFaults } from '../http/tls-fault.ts';
+import { tlsProblems } from '../http/tls.ts';
 import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
 import { pullScope } from '../oci/scope.ts';
 import { noProxyWarnings, proxyFor } from '../proxy.ts';
@@ -199,7 +199,7 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: Co
   };
   const authorities = ca?.flatMap((written, index) => {
     const text = read(`ca[${index}]`, written);
-    const [fault] = text === undefined ? [] : tlsFaults({ ca: [text] });
+    const [fault] = text === undefined ? [] : tlsProblems({ ca: [text] });
     if (fault) report(`ca[${index}]`, written, fault.found);
     return text ?? [];
   });
@@ -209,7 +209,7 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: Co
   };
   const known = Object.fromEntries(Object.entries(own).filter(([, text]) => text !== undefined));
   const isWhole = Object.keys(known).length === Object.keys(own).length;
-  for (const { setting, found } of tlsFaults(known, { isWhole }))
+  for (const { setting, found } of tlsProblems(known, { isWhole }))
     report(setting, (setting === 'key' ? key : cert) ?? '', found);
   return {
     ...(authorities && { ca: authorities }),

@@ -223,7 +223,7 @@ test('all certificates and keys that cannot be used are told at once, each with 
     '  /certs.d/_default/hosts.toml:1: registries["*"].origin.tls.key: file "/dir/no-key.pem": no such file',
     '  registries["b.test"].mirrors[0].tls.cert: file "/dir": it is a directory',
     '  registries["b.test"].mirrors[0].tls.key: file "/dir/words.pem": not PEM',
-    '  registries["c.test"].mirrors[0].tls.key: file "/dir/good.pem": no private key can be read from it: it is none, or encrypted',
+    '  registries["c.test"].mirrors[0].tls.key: file "/dir/good.pem": no private key can be read from it: it is not one, or it is encrypted',
   ]);
 });
 

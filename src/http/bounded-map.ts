@@ -1,4 +1,4 @@
-/** Sets an entry of a map that keeps `most` of them: the one that was set longest ago is left out, and returned. */
+/** Sets an entry of a map that keeps at most `most`: the one that was set longest ago is removed and returned. */
 export function remember<T>(map: Map<string, T>, key: string, value: T, most = 1000): T | undefined {
   map.delete(key);
   map.set(key, value);

@@ -1,19 +1,17 @@
 import dns from 'node:dns';
-import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
-import type { Connections } from '../../src/http/connect.ts';
-import { createGroups } from '../../src/http/groups.ts';
+import { type ConnectionSettings, createAgent, createConnections } from '../../src/http/connections.ts';
 import { undiciTransport } from '../../src/http/undici.ts';
 import { certificate } from '../server/certificate.ts';
-import { atEnd, failsWith, failureOf, httpsServer, textOf } from '../support/http.ts';
+import { atEnd, failsWith, failureOf, httpsServer, rawServer, textOf } from '../support/http.ts';
 
-const modules = { undici: await import('undici'), dns, tls, trusted: () => [] };
+const modules = { undici: await import('undici'), dns };
 
 /** As many kinds of connections as wanted, which all work. */
-const kind = (index: number): Connections => ({
+const kind = (index: number): ConnectionSettings => ({
   policy: 'any',
   tls: { ca: [certificate.cert + '\n'.repeat(index)] },
   proxy: undefined,
@@ -27,20 +25,20 @@ async function world() {
     if (request.url === '/slow') finish = () => response.end('last');
     else response.end('last');
   });
-  const groups = createGroups(2);
-  atEnd(() => groups.destroy(new RegistryError('CLOSED', 'the test is over')));
+  const connections = createConnections(2);
+  atEnd(() => connections.destroy(new RegistryError('CLOSED', 'the test is over')));
   const ask = async (index: number): Promise<string> => {
-    const { group, release } = groups.use(modules, kind(index), 'host');
-    const { body } = await group.agent.request({ origin: server.url, path: '/', method: 'GET' });
+    const { pool, release } = connections.use(modules, kind(index), 'host');
+    const { body } = await pool.agent.request({ origin: server.url, path: '/', method: 'GET' });
     return body.text().finally(release);
   };
   /** The body of an answer under way. */
   const slow = (index: number) => {
-    const { group, release } = groups.use(modules, kind(index), 'host');
-    const answer = group.agent.request({ origin: server.url, path: '/slow', method: 'GET' });
+    const { pool, release } = connections.use(modules, kind(index), 'host');
+    const answer = pool.agent.request({ origin: server.url, path: '/slow', method: 'GET' });
     return answer.then(({ body }) => ({ text: failureOr(body.text().finally(release)) }));
   };
-  return { server, groups, ask, slow, finish: () => finish() };
+  return { server, connections, ask, slow, finish: () => finish() };
 }
 
 const failureOr = (text: Promise<string>): Promise<unknown> => text.catch((error: unknown) => error);
@@ -70,11 +68,11 @@ test('a kind that is let go of while nobody uses it ends at once', async () => {
 });
 
 test('to destroy them ends also what is under way in a kind that was let go of', async () => {
-  const { groups, ask, slow } = await world();
+  const { connections, ask, slow } = await world();
   const { text } = await slow(0);
   for (const index of [1, 2]) await ask(index);
   const reason = new RegistryError('CLOSED', 'enough');
-  await groups.destroy(reason);
+  await connections.destroy(reason);
   expect(await text).toBe(reason);
 });
 
@@ -98,4 +96,20 @@ test('TLS settings that cannot be used are INVALID_CONFIG for that host, without
     expect(inspect(error, { depth: 9 })).not.toContain(secret);
   }
   expect(await textOf(await transport({ method: 'GET', url: server.url, tls: { ca, cert, key } }))).toBe('text');
+});
+
+test('a connection that cannot be begun fails at once, and its timer is not left behind', async () => {
+  const { url } = await rawServer((socket) => void socket.resume());
+  const origin = url.replace('http:', 'https:');
+  const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
+  const pool = { addresses: new Map<string, string>(), limits: new Map([[origin, 30]]) };
+  const mismatched = { cert: certificate.cert, key: other.private };
+  const agent = createAgent(modules, pool, { policy: 'any', tls: mismatched, proxy: undefined });
+  atEnd(() => agent.destroy());
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const error = await failureOf(agent.request({ origin, path: '/', method: 'GET' }));
+  const armed = vi.getTimerCount();
+  vi.useRealTimers();
+  expect(error).toMatchObject({ code: 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' });
+  expect(armed).toBe(0);
 });

@@ -2,13 +2,11 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import tls from 'node:tls';
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
-import { createGroups } from '../../src/http/groups.ts';
-import type { NetworkOptions } from '../../src/http/network.ts';
+import { createConnections } from '../../src/http/connections.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
-import { type UndiciOptions, undiciTransport } from '../../src/http/undici.ts';
+import { type NetworkOptions, type UndiciOptions, undiciTransport } from '../../src/http/undici.ts';
 import { certificate } from '../server/certificate.ts';
 import { atEnd, failsWith, failureOf, httpServer, httpsServer, textOf } from '../support/http.ts';
 
@@ -80,19 +78,23 @@ test.each<[name: string, family: 4 | 6, reached: string | undefined]>([
   ['six.test', 4, undefined],
 ])('%s over IPv%i alone is reached at %s', async (name, family, reached) => {
   const port = await both();
-  const modules = { undici: await import('undici'), dns: { ...dns, lookup }, tls, trusted: () => [] };
-  const groups = createGroups();
-  atEnd(() => groups.destroy(new RegistryError('CLOSED', 'the test is over')));
-  const { group, release } = groups.use(modules, { policy: 'private', family, tls: undefined, proxy: undefined }, name);
+  const modules = { undici: await import('undici'), dns: { ...dns, lookup } };
+  const connections = createConnections();
+  atEnd(() => connections.destroy(new RegistryError('CLOSED', 'the test is over')));
+  const { pool, release } = connections.use(
+    modules,
+    { policy: 'private', family, tls: undefined, proxy: undefined },
+    name,
+  );
   const origin = `http://${name}:${port}`;
-  const answer = group.agent.request({ origin, path: '/', method: 'GET' }).finally(release);
+  const answer = pool.agent.request({ origin, path: '/', method: 'GET' }).finally(release);
   if (reached === undefined) {
     const message = `Cannot connect to "${name}": it has no IPv${family} address`;
     expect(await failureOf(answer)).toEqual(failsWith('UNAVAILABLE', { host: name, message }));
     return;
   }
   expect(await (await answer).body.text()).toBe(reached);
-  expect(group.addresses.get(origin)).toBe(reached);
+  expect(pool.addresses.get(origin)).toBe(reached);
 });
 
 test('the rules of addresses hold beside a family', async () => {

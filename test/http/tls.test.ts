@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import type { TlsOptions } from '../../src/endpoint.ts';
-import { tlsFaults } from '../../src/http/tls-fault.ts';
+import { tlsProblems } from '../../src/http/tls.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { certificate } from '../server/certificate.ts';
 
@@ -28,7 +28,7 @@ test.each<[string, TlsOptions]>([
   ['a client certificate and its key', { cert, key }],
   ['both in one text', { cert: `${key}\n${cert}`, key: `${key}\n${cert}` }],
 ])('%s can be used', (_kind, tls) => {
-  expect(tlsFaults(tls)).toEqual([]);
+  expect(tlsProblems(tls)).toEqual([]);
 });
 
 test.each<[string, TlsOptions, string, string]>([
@@ -39,12 +39,12 @@ test.each<[string, TlsOptions, string, string]>([
   ['a certificate that is garbage', { cert: garbage, key }, 'cert', 'no certificate can be read from it'],
   ['a key for a certificate', { cert: key, key }, 'cert', 'no certificate can be read from it'],
   ['a key that is garbage', { cert, key: garbage }, 'key', 'no private key can be read from it'],
-  ['an encrypted key', { cert, key: String(encrypted) }, 'key', 'it is none, or encrypted'],
+  ['an encrypted key', { cert, key: String(encrypted) }, 'key', 'it is not one, or it is encrypted'],
   ['a key of another certificate', { cert, key: otherKey }, 'key', 'it is not the key of the certificate in cert'],
   ['a certificate alone', { cert }, 'cert', 'it has no key beside it'],
   ['a key alone', { key }, 'key', 'it has no cert beside it'],
 ])('%s is told with its setting, without a word of it', (_kind, tls, setting, found) => {
-  const faults = tlsFaults(tls);
+  const faults = tlsProblems(tls);
   expect(faults).toMatchObject([{ setting, found: expect.stringContaining(found) }]);
   const lines = [cert, key, otherKey, garbage].flatMap((pem) => pem.split(/\r?\n/).filter((line) => /^\w+/.test(line)));
   const told = inspect(faults, { depth: 9 });
@@ -52,9 +52,9 @@ test.each<[string, TlsOptions, string, string]>([
 });
 
 test('all faults are told at once, and of a part that could not be read nothing', () => {
-  const faults = tlsFaults({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
+  const faults = tlsProblems({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
   expect(faults.map(({ setting }) => setting)).toEqual(['ca[0]', 'ca[2]', 'cert', 'key']);
-  expect(tlsFaults({ cert }, { isWhole: false })).toEqual([]);
+  expect(tlsProblems({ cert }, { isWhole: false })).toEqual([]);
 });
 
 test('a client is not made with TLS settings that cannot be used: the key path tells which', () => {

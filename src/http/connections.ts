@@ -1,0 +1,177 @@
+import type { Socket } from 'node:net';
+import type { buildConnector, Dispatcher } from 'undici';
+import { longestTimer } from '../deadline.ts';
+import type { TlsOptions } from '../endpoint.ts';
+import { cannot, type RegistryError } from '../errors.ts';
+import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
+import { remember } from './bounded-map.ts';
+import type { Undici } from './load-undici.ts';
+import { onread, receive } from './socket-memory.ts';
+import { tlsConnectOptions, tlsProblems } from './tls.ts';
+
+type Connect = buildConnector.connector;
+
+/** The modules that connections are made with. */
+export interface NetworkModules {
+  readonly undici: Undici;
+  readonly dns: typeof import('node:dns');
+}
+
+/** Most bytes of a response's head: signed Locations are long. */
+const headBytes = 65_536;
+
+/** What the connections of a pool have in common. */
+export interface ConnectionSettings extends AddressRules {
+  readonly tls: TlsOptions | undefined;
+  /** URL of the proxy that they go through. */
+  readonly proxy: string | undefined;
+}
+
+/** Connections with the same settings, to any number of origins. */
+export interface Pool {
+  readonly agent: Dispatcher;
+  /** Address last connected to, by origin. */
+  readonly addresses: Map<string, string>;
+  /** Milliseconds to connect, by origin, of the latest request. */
+  readonly limits: Map<string, number>;
+}
+
+/** A pool in use. */
+export interface Lease {
+  readonly pool: Omit<Pool, 'agent'> & { readonly agent: Pick<Pool['agent'], 'request'> };
+  /** The exchange is over. Must be called once. */
+  readonly release: () => void;
+}
+
+export interface Connections {
+  /** The pool with these settings, created if needed; `INVALID_CONFIG` if its TLS settings cannot be used. */
+  use(modules: NetworkModules, settings: ConnectionSettings, host: string): Lease;
+  /** Ends all connections, also those in use. */
+  destroy(reason: RegistryError): Promise<void>;
+}
+
+interface CountedPool extends Pool {
+  users: number;
+}
+
+/**
+ * Pools of connections by their settings. Of more than `most` the one that was requested longest ago is dropped: its
+ * connections end when the exchanges that use them are over.
+ */
+export function createConnections(most = 100): Connections {
+  const pools = new Map<string, CountedPool>();
+  const dropped = new Set<CountedPool>();
+  const endUnused = (pool: CountedPool): void => {
+    if (pool.users > 0 || !dropped.delete(pool)) return;
+    pool.agent.destroy().catch(() => {});
+  };
+  return {
+    use: (modules, settings, host) => {
+      const key = JSON.stringify(settings);
+      const pool = pools.get(key) ?? { ...createPool(modules, settings, host), users: 0 };
+      pool.users += 1;
+      const oldest = remember(pools, key, pool, most);
+      if (oldest) {
+        dropped.add(oldest);
+        endUnused(oldest);
+      }
+      const release = (): void => {
+        pool.users -= 1;
+        endUnused(pool);
+      };
+      return { pool, release };
+    },
+    destroy: async (reason) => {
+      const all = [...pools.values(), ...dropped];
+      pools.clear();
+      dropped.clear();
+      await Promise.all(all.map(({ agent }) => agent.destroy(reason)));
+    },
+  };
+}
+
+function createPool(modules: NetworkModules, settings: ConnectionSettings, host: string): Pool {
+  const [problem] = tlsProblems(settings.tls ?? {});
+  if (problem) {
+    const { setting, found, cause } = problem;
+    throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
+  }
+  const pool = { addresses: new Map<string, string>(), limits: new Map<string, number>() };
+  return { ...pool, agent: createAgent(modules, pool, settings) };
+}
+
+/** The dispatcher of a pool: it connects by the pool's settings, to each origin within its limit. */
+export function createAgent(
+  modules: NetworkModules,
+  pool: Omit<Pool, 'agent'>,
+  settings: ConnectionSettings,
+): Dispatcher {
+  const { Agent, ProxyAgent } = modules.undici;
+  const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false };
+  const { proxy, tls, family } = settings;
+  if (proxy === undefined) return new Agent({ ...common, connect: connector(modules, pool, settings) });
+  const problem = addressProblem(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
+  if (problem) throw problem;
+  const lookup = ruledLookup(modules.dns.lookup, { policy: 'any', family });
+  return new ProxyAgent({
+    ...common,
+    uri: proxy,
+    // A plain http request is sent to the proxy itself, as proxies expect; only https goes through a tunnel.
+    proxyTunnel: false,
+    requestTls: tlsConnectOptions(tls),
+    ...(lookup && { proxyTls: { lookup } }),
+  });
+}
+
+function connector(
+  { undici, dns }: NetworkModules,
+  { addresses, limits }: Omit<Pool, 'agent'>,
+  { policy, family, tls }: ConnectionSettings,
+): Connect {
+  const rules = { policy, family };
+  const lookup = ruledLookup(dns.lookup, rules);
+  const guard = lookup ? { lookup } : {};
+  // undici's own timer is coarse (half a second), so it is off; ours is exact.
+  // Over TLS no more than 16 KiB come at a time, however large the buffer is.
+  const plain = undici.buildConnector({ ...guard, onread, timeout: 0 });
+  let secure: Connect | undefined;
+  const open: Connect = (options, callback) => {
+    if (options.protocol !== 'https:') return plain(options, callback);
+    secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), ...guard, timeout: 0 });
+    return secure(options, callback);
+  };
+  return (options, callback) => {
+    const origin = `${options.protocol}//${options.host}`;
+    const timeout = Math.min(limits.get(origin) ?? 10_000, longestTimer);
+    const problem = addressProblem(options.hostname, rules);
+    if (problem) {
+      callback(problem, null);
+      return;
+    }
+    let isLate = false;
+    let socket: Socket | undefined;
+    const timer = setTimeout(() => {
+      isLate = true;
+      const cause = { code: 'CONNECT_TIMEOUT' };
+      callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, { cause }), null);
+      socket?.destroy();
+    }, timeout);
+    const settle: buildConnector.Callback = (...result) => {
+      clearTimeout(timer);
+      const [error, made] = result;
+      if (isLate) {
+        made?.destroy();
+        return;
+      }
+      if (error === null && made.remoteAddress !== undefined) remember(addresses, origin, made.remoteAddress);
+      if (made) receive(made as Socket);
+      callback(...result);
+    };
+    try {
+      // It returns the socket, though its type does not say so.
+      socket = open(options, settle) as unknown as Socket;
+    } catch (error) {
+      settle(error instanceof Error ? error : new Error(String(error)), null);
+    }
+  };
+}
