@@ -4,6 +4,7 @@ import { redactUrl } from '../endpoint.ts';
 import { messageOf, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { causeCode } from './connection-error.ts';
+import { parseRetryAfter } from './header-fields.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 
 export interface RetryOptions {
@@ -62,14 +63,4 @@ function delayAfter(outcome: HttpResponse | RegistryError, jittered: number, lon
   const asked = parseRetryAfter(outcome.headers['retry-after']);
   if (asked === undefined) return jittered;
   return asked > longest ? undefined : Math.max(asked, jittered);
-}
-
-/** Milliseconds named by a Retry-After field: seconds or a date. RFC 9110 section 10.2.3 */
-export function parseRetryAfter(field: string | undefined, now = Date.now()): number | undefined {
-  if (field === undefined) return undefined;
-  const text = field.trim();
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // The oldest of the three forms names no zone: it is GMT, as all are.
-  const date = /^[A-Za-z]{3}/.test(text) ? Date.parse(text.endsWith('GMT') ? text : `${text} GMT`) : Number.NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

@@ -3,7 +3,7 @@ import type { Emit } from '../events.ts';
 import type { Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
 import type { AllowedHosts } from './address.ts';
-import { parseChallenges } from './challenge.ts';
+import { parseChallenges } from './header-fields.ts';
 import type { Known } from './places.ts';
 import { realmOf } from './tokens.ts';
 import type { HttpRequest, HttpResponse } from './transport.ts';

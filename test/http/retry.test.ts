@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { ClientEvent } from '../../src/events.ts';
-import { parseRetryAfter, type RetryOptions, retry } from '../../src/http/retry.ts';
+import { type RetryOptions, retry } from '../../src/http/retry.ts';
 import type { HttpRequest, Transport } from '../../src/http/transport.ts';
 import { failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
 
@@ -203,12 +203,4 @@ test('one try is no second one', async () => {
   const { send, log } = steps([{ status: 503 }], { tries: 1 });
   expect((await outcomeOf(send(asked))).status).toBe(503);
   expect(log.length).toBe(1);
-});
-
-test('Retry-After is milliseconds from now, or nothing', () => {
-  expect(parseRetryAfter(undefined)).toBeUndefined();
-  expect(parseRetryAfter('3')).toBe(3_000);
-  expect(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT')).toBe(60_000);
-  expect(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT', now + 120_000)).toBe(0);
-  expect(parseRetryAfter('3, 3')).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { RegistryError } from '../../errors.ts';
+import { formatNext } from '../../http/header-fields.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { isDigest } from '../../oci/digest.ts';
-import { formatNext } from '../../oci/link.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
 import { isLister, isReferrers } from '../../source.ts';
 import { invalidDigest } from './content.ts';
