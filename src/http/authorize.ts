@@ -4,8 +4,8 @@ import type { CredentialProvider, Login } from '../login.ts';
 import { type Answered, createFirsts } from './first-answer.ts';
 import { loginOf } from './login-of.ts';
 import { createPlaces, type Known } from './places.ts';
-import { basic, type Token } from './token.ts';
-import { createTokens, headersOf, type TokensOptions } from './tokens.ts';
+
+import { basic, createTokens, headersOf, type Token, type TokensOptions } from './tokens.ts';
 import type { HttpRequest, HttpResponse, Wrapper } from './transport.ts';
 import { type WantedOptions, wantedBy } from './wanted.ts';
 

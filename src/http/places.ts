@@ -1,5 +1,5 @@
 import { remember } from './bounded-map.ts';
-import type { TokenPlace } from './tokens.ts';
+import type { TokenScope } from './tokens.ts';
 import type { HttpRequest } from './transport.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { HttpRequest } from './transport.ts';
 export type Known =
   | { readonly scheme: 'none' }
   | { readonly scheme: 'login' }
-  | ({ readonly scheme: 'token' } & TokenPlace);
+  | ({ readonly scheme: 'token' } & TokenScope);
 
 /** What the client knows of its places, so that a request proves itself at once. */
 export interface Places {

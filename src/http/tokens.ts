@@ -1,55 +1,45 @@
+import { discard, readAll } from '../body.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
-import { cannot } from '../errors.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { singleFlight } from '../single-flight.ts';
 import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
 import { remember } from './bounded-map.ts';
+import { readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
-import { requestToken, type Token } from './token.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
 
-/** Where a place's tokens come from, and for what. */
-export interface TokenPlace {
+/** What a token is requested for, and from where. */
+export interface TokenScope {
   readonly realm: URL;
   readonly service?: string | undefined;
   readonly scopes: readonly string[];
+  /** Addresses that the realm may have. */
   readonly addresses: AddressPolicy;
 }
 
+export interface Token {
+  readonly value: string;
+  /** `Date.now()` after which it is not sent any more. */
+  readonly expires: number;
+}
+
 export type Tokens = (
-  place: TokenPlace,
+  scope: TokenScope,
   login: Login | undefined,
   request: HttpRequest,
-  /** The token that a 401 has shown to be of no use. */
+  /** The token that a 401 has refused. */
   stale: Token | undefined,
 ) => Promise<Token>;
 
 export interface TokensOptions {
   readonly userAgent?: string | undefined;
-  /** Most bytes of a token's answer. */
+  /** Most bytes of a realm's response. */
   readonly tokenBytes?: number | undefined;
   readonly allowPrivate?: AllowedHosts | undefined;
 }
 
-/** The realm that a challenge names: https, or the http origin that it came from; `UNSAFE_URL` for any other. */
-export function realmOf(
-  text: string,
-  request: HttpRequest,
-  response: HttpResponse,
-  allowPrivate: AllowedHosts,
-): Pick<TokenPlace, 'realm' | 'addresses'> {
-  const realm = parseTarget(text, request.url, 'the token realm');
-  const { origin, host } = new URL(request.url);
-  const own = realm.origin === origin;
-  if (realm.protocol !== 'https:' && !own) {
-    const found = `"${redactUrl(realm)}" is neither https nor its own origin`;
-    throw cannot('UNSAFE_URL', `use the token realm of "${host}"`, found, { host });
-  }
-  if (own) return { realm, addresses: request.addresses ?? 'any' };
-  return { realm, addresses: isListed(realm, allowPrivate) ? 'any' : policyAfter(policyOf(request), response) };
-}
-
-/** Tokens by place, realm, service, scope and login; one request for all who want the same at the same time. */
+/** Tokens by endpoint, realm, service, scopes and login; one request for all that need the same one at the same time. */
 export function createTokens(next: Transport, options: TokensOptions): Tokens {
   const { userAgent = 'ocifetch', tokenBytes = 1_048_576, allowPrivate } = options;
   const kept = new Map<string, Token>();
@@ -61,16 +51,34 @@ export function createTokens(next: Transport, options: TokensOptions): Tokens {
     const token = kept.get(key);
     if (token && token !== stale && token.expires > Date.now()) return token;
     return flights(key, request.signal, async (signal) => {
-      const own = realm.origin === new URL(request.url).origin;
-      const headers = own ? headersOf(request.endpoint) : undefined;
-      // Another origin gets the trust of the endpoint's certificates, but no client certificate and no leniency.
-      const tls = own ? request.tls : request.tls?.ca && { ca: request.tls.ca };
-      const asked = { realm, service, scopes, login, addresses, tls, signal, headers, more: request.more, userAgent };
-      const fresh = await requestToken(send, { ...asked, limit: tokenBytes });
+      const isOwn = realm.origin === new URL(request.url).origin;
+      const headers = isOwn ? headersOf(request.endpoint) : undefined;
+      // Another origin is trusted by the endpoint's authorities, but gets no client certificate and is verified.
+      const tls = isOwn ? request.tls : request.tls?.ca && { ca: request.tls.ca };
+      const common = { realm, service, scopes, login, addresses, tls, signal, headers, more: request.more, userAgent };
+      const fresh = await requestToken(send, { ...common, limit: tokenBytes });
       remember(kept, key, fresh);
       return fresh;
     });
   };
+}
+
+/** The realm that a challenge names: https, or the http origin that the challenge came from; `UNSAFE_URL` for any other. */
+export function realmOf(
+  text: string,
+  request: HttpRequest,
+  response: HttpResponse,
+  allowPrivate: AllowedHosts,
+): Pick<TokenScope, 'realm' | 'addresses'> {
+  const realm = parseTarget(text, request.url, 'the token realm');
+  const { origin, host } = new URL(request.url);
+  const isOwn = realm.origin === origin;
+  if (realm.protocol !== 'https:' && !isOwn) {
+    const found = `"${redactUrl(realm)}" is neither https nor its own origin`;
+    throw cannot('UNSAFE_URL', `use the token realm of "${host}"`, found, { host });
+  }
+  if (isOwn) return { realm, addresses: request.addresses ?? 'any' };
+  return { realm, addresses: isListed(realm, allowPrivate) ? 'any' : policyAfter(policyOf(request), response) };
 }
 
 /** Configured headers, by their names in lower case. */
@@ -78,4 +86,120 @@ export function headersOf(endpoint: Endpoint | undefined): Record<string, string
   return Object.fromEntries(
     Object.entries(endpoint?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   );
+}
+
+export const basic = ({ username, password }: { username: string; password: string }): string => {
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+};
+
+interface TokenRequest extends TokenScope {
+  readonly login?: Login | undefined;
+  readonly tls?: HttpRequest['tls'];
+  readonly signal?: AbortSignal | undefined;
+  readonly more?: boolean | undefined;
+  /** Configured headers, if the realm is at the endpoint's own origin. Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly userAgent: string;
+  /** Most bytes of the response. */
+  readonly limit: number;
+}
+
+const clientId = 'ocifetch';
+/** Milliseconds for the whole response, shorter if another host is left, as for any head. */
+const withinFor = (more: boolean | undefined): number => (more ? 10_000 : 30_000);
+
+const unknownMethod = new Set([404, 405]);
+
+/**
+ * Requests a token from the realm: by GET, with Basic if there is a password; by POST for an identity token; by the other
+ * if the realm does not know that method (404, 405). https://distribution.github.io/distribution/spec/auth/token/ and oauth/
+ */
+async function requestToken(send: Transport, wanted: TokenRequest): Promise<Token> {
+  const { login } = wanted;
+  const methods = login === undefined ? [get(wanted)] : [get(wanted), post(wanted, login)];
+  if (login && 'identityToken' in login) methods.reverse();
+  for (const [index, request] of methods.entries()) {
+    const response = await send(request);
+    if (unknownMethod.has(response.status) && index + 1 < methods.length) await discard(response.body);
+    else return readToken(response, wanted);
+  }
+  throw cannot('UNAUTHORIZED', `get a token from "${redactUrl(wanted.realm)}"`, 'no method left');
+}
+
+function common(wanted: TokenRequest): HttpRequest & { headers: Record<string, string> } {
+  const { realm, userAgent, headers, addresses, tls, signal, more } = wanted;
+  const typical = { accept: 'application/json', 'user-agent': userAgent };
+  return { method: 'GET', url: realm.href, headers: { ...typical, ...headers }, addresses, tls, signal, more };
+}
+
+function get(wanted: TokenRequest): HttpRequest {
+  const { realm, service, scopes, login } = wanted;
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set('service', service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  const { headers, ...rest } = common(wanted);
+  const account = accountOf(login);
+  return { ...rest, url: url.href, headers: { ...headers, ...(account && { authorization: basic(account) }) } };
+}
+
+/** An identity token is sent as the password of the user `<token>`, as Docker's own client does. */
+function accountOf(login: Login | undefined): { username: string; password: string } | undefined {
+  if (!login || 'registryToken' in login) return undefined;
+  return 'identityToken' in login ? { username: '<token>', password: login.identityToken } : login;
+}
+
+function post(wanted: TokenRequest, login: Login): HttpRequest {
+  const { service, scopes } = wanted;
+  const form = new URLSearchParams({ client_id: clientId });
+  if (scopes.length > 0) form.set('scope', scopes.join(' '));
+  if (service !== undefined) form.set('service', service);
+  if ('identityToken' in login) {
+    form.set('grant_type', 'refresh_token');
+    form.set('refresh_token', login.identityToken);
+  } else if ('password' in login) {
+    form.set('grant_type', 'password');
+    form.set('username', login.username);
+    form.set('password', login.password);
+  }
+  const { headers, ...rest } = common(wanted);
+  const typed = { ...headers, 'content-type': 'application/x-www-form-urlencoded' };
+  return { ...rest, method: 'POST', headers: typed, body: form.toString() };
+}
+
+async function readToken(response: HttpResponse, { realm, limit, more }: TokenRequest): Promise<Token> {
+  const attempted = `get a token from "${redactUrl(realm)}"`;
+  const { host } = realm;
+  const received = Date.now();
+  if (response.status !== 200) {
+    const { found, ...facts } = await readErrorBody(response);
+    throw cannot(codeOf(response.status), attempted, found, { ...facts, host });
+  }
+  const what = `the token of "${redactUrl(realm)}"`;
+  const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {
+    // It is the realm's connection that broke, not the one of the requested content.
+    throw error instanceof RegistryError && error.code === 'UNEXPECTED_END'
+      ? cannot('UNAVAILABLE', attempted, error.found ?? messageOf(error), { host, cause: error.cause })
+      : error;
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw cannot('BAD_RESPONSE', attempted, 'the response is not JSON', { status: 200, host });
+  }
+  const { token, access_token, expires_in } = (json ?? {}) as Record<string, unknown>;
+  const value = [token, access_token].find((text) => typeof text === 'string' && /^[\x21-\x7e]+$/.test(text));
+  if (typeof value !== 'string') {
+    throw cannot('BAD_RESPONSE', attempted, 'no token in the response', { status: 200, host });
+  }
+  // 60 s if the response does not say (the token specification); sent for at most nine tenths of its life.
+  const seconds = typeof expires_in === 'number' && expires_in > 0 ? Math.min(expires_in, 86_400 * 365) : 60;
+  return { value, expires: received + seconds * 900 };
+}
+
+function codeOf(status: number): 'RATE_LIMITED' | 'UNAVAILABLE' | 'DENIED' | 'UNAUTHORIZED' {
+  if (status === 429) return 'RATE_LIMITED';
+  if (status >= 500 || status === 408) return 'UNAVAILABLE';
+  return status === 403 ? 'DENIED' : 'UNAUTHORIZED';
 }

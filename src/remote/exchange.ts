@@ -2,8 +2,8 @@ import { recordOf, withAttempt } from '../content/attempt.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { readErrorBody } from '../http/error-body.ts';
 import { parseRetryAfter, parseWarnings } from '../http/header-fields.ts';
-import { refusalOf } from '../http/refusal.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
@@ -94,13 +94,12 @@ export async function ask<T>(
 
 /** What a bad status says, with the codes of the body. */
 async function refusal(response: HttpResponse, { endpoint, method, url, reference }: Question): Promise<RegistryError> {
-  const { status } = response;
-  const { words, codes } = await refusalOf(response);
+  const { found: reported, ...facts } = await readErrorBody(response);
   const wait = parseRetryAfter(response.headers['retry-after']);
   const later = wait === undefined ? '' : `asks to wait ${Math.ceil(wait / 1000)} s`;
-  const found = [`status ${status}`, words, later].filter((part) => part !== '').join(', ');
-  const code = codeOfStatus(status);
-  const details = { status, registryErrors: codes, host: new URL(endpoint.url).host, value: reference };
+  const found = later === '' ? reported : `${reported}, ${later}`;
+  const code = codeOfStatus(response.status);
+  const details = { ...facts, host: new URL(endpoint.url).host, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
     ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${new URL(endpoint.url).host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);

@@ -1,0 +1,61 @@
+import { discard, readAll } from '../body.ts';
+import type { HttpResponse } from './transport.ts';
+
+/** What a response with a bad status reports, as the facts of an error. */
+export interface ErrorBody {
+  readonly status: number;
+  /** On one line, with what the body says, if anything: `status 403, DENIED "pay first"`. */
+  readonly found: string;
+  /** Codes of the distribution-spec, `MANIFEST_UNKNOWN`. */
+  readonly registryErrors: readonly string[];
+}
+
+/** Most bytes of an error's body that are read. */
+const errorBytes = 65_536;
+/** Most errors of a body that are reported. */
+const mostErrors = 8;
+
+/**
+ * Reads the JSON of a bad status: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec, or `error` and
+ * `error_description` (RFC 6749), `details` or `message` of token servers. The body is read or discarded.
+ */
+export async function readErrorBody(response: HttpResponse): Promise<ErrorBody> {
+  const { status, headers, body } = response;
+  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  const bytes = isJson ? await readAll(body, errorBytes, 'an error', 1_000).catch(() => undefined) : undefined;
+  if (!bytes) await discard(body);
+  const json = bytes && parseObject(bytes);
+  const errors = errorsOf(json?.errors);
+  const words = errors.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
+  const found = [`status ${status}`, words || tokenServerWords(json)].filter((part) => part !== '').join(', ');
+  return { status, found, registryErrors: errors.map(({ code }) => code) };
+}
+
+function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function errorsOf(errors: unknown): { code: string; message: string }[] {
+  if (!Array.isArray(errors)) return [];
+  return errors.slice(0, mostErrors).flatMap((error: unknown) => {
+    const { code, message } = (error ?? {}) as Record<string, unknown>;
+    if (typeof code !== 'string' || !/^[\w-]{1,64}$/.test(code)) return [];
+    return [{ code, message: typeof message === 'string' ? printableText(message) : '' }];
+  });
+}
+
+function tokenServerWords({ error, error_description, details, message }: Record<string, unknown> = {}): string {
+  const text = [error_description, details, message].find((value) => typeof value === 'string' && value !== '');
+  const code = typeof error === 'string' && /^[\w-]{1,64}$/.test(error) ? error : '';
+  return [code, typeof text === 'string' ? `"${printableText(text)}"` : ''].filter((part) => part !== '').join(' ');
+}
+
+/** A server's text, safe for one line of a log. */
+function printableText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}"]+/gu, ' ').slice(0, 200);
+}
