@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createFirsts } from '../../src/http/first-answer.ts';
+import { createFirsts } from '../../src/http/authorize.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
 import { endpointOf, failsWith, failureOf } from '../support/http.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { helperCredentials } from '../../src/config/docker/helper-credentials.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { loginOf } from '../../src/http/login-of.ts';
+import { loginOf } from '../../src/http/authorize.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
 import type { CredentialProvider } from '../../src/login.ts';
 import { endpointOf, failsWith, failureOf } from '../support/http.ts';
