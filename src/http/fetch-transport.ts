@@ -10,8 +10,8 @@ import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } 
 export interface FetchTransportOptions {
   readonly timeouts?: TransportTimeouts | undefined;
   /**
-   * The function hands on bodies as sent, as a handler called in process does. A runtime's fetch does not: it takes
-   * some content encodings off and never says which, so they are neither asked for nor accepted.
+   * The function hands on bodies as sent, as a handler called in process does. A runtime's fetch does not: it decodes
+   * some content encodings and never reports which, so they are neither requested nor accepted.
    */
   readonly asSent?: boolean | undefined;
 }
@@ -19,9 +19,9 @@ export interface FetchTransportOptions {
 type Fetch = (request: Request) => Promise<Response>;
 
 /**
- * Transport over a web-standard fetch, or over a handler such as `serve` makes. Where none is given, the global one at
- * the time of each call, so that a mock put in its place is seen. It takes no TLS settings (`UNSUPPORTED`), and sees
- * the host of a URL but not the address connected to.
+ * Transport over a web-standard fetch, or over a handler such as `serve` makes. By default the global one at the time of
+ * each call, so that a mock in its place is used. It takes no TLS settings (`UNSUPPORTED`), and sees the host of a URL but
+ * not the address connected to.
  */
 export function fetchTransport(
   fetch?: Fetch,
@@ -34,16 +34,15 @@ export function fetchTransport(
     }
     const { headers, idle } = timeoutsOf(request, timeouts);
     const limit = deadline(request.signal);
-    limit.limit(headers, `get an answer from "${redactUrl(request.url)}"`, new URL(request.url).host);
+    limit.limit(headers, `get a response from "${redactUrl(request.url)}"`, new URL(request.url).host);
     try {
-      const send: Fetch = fetch ?? ((asked) => globalThis.fetch(asked));
+      const send: Fetch = fetch ?? ((sent) => globalThis.fetch(sent));
       if (limit.signal.aborted) throw limit.signal.reason;
-      const asked = webRequest(request, asSent, limit.signal);
-      const response = await settled(send(asked), limit.signal);
+      const response = await settled(send(webRequest(request, asSent, limit.signal)), limit.signal);
       const encoding = response.headers.get('content-encoding') ?? '';
       if (!asSent && !/^(identity)?$/i.test(encoding)) {
         await response.body?.cancel();
-        const found = `fetch answers with content encoding "${encoding}" and does not say whether it was taken off`;
+        const found = `fetch gives a response with content encoding "${encoding}" and does not report whether it was decoded`;
         throw cannot('UNSUPPORTED_ENCODING', `read "${redactUrl(request.url)}"`, found, {
           host: new URL(request.url).host,
         });
@@ -63,14 +62,14 @@ export function fetchTransport(
   };
 }
 
-/** A fetch says `fetch failed`; what did is its cause. */
+/** A fetch fails with `fetch failed`; the reason is its cause. */
 function causeOf(error: unknown): unknown {
   return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
 }
 
 function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal): Request {
   const url = new URL(request.url);
-  // A Request takes no URL with user information, and says so with the whole URL.
+  // A Request takes no URL with user information, and its error contains the whole URL.
   url.username = '';
   url.password = '';
   try {
@@ -83,14 +82,14 @@ function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal):
     });
   } catch {
     // The runtime's message holds the header's value, which may be a secret.
-    throw cannot('UNAVAILABLE', `ask "${redactUrl(url)}"`, 'fetch refuses its method or headers', {
+    throw cannot('UNAVAILABLE', `request "${redactUrl(url)}"`, 'fetch refuses its method or headers', {
       host: new URL(url).host,
       cause: { code: 'INVALID_REQUEST' },
     });
   }
 }
 
-/** The response, or the error as soon as the signal fires: a function in process may not heed it, and answers nobody. */
+/** The response, or an error as soon as the signal fires: a function in process may ignore it, and its response is dropped. */
 function settled(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
@@ -105,7 +104,7 @@ function settled(response: Promise<Response>, signal: AbortSignal): Promise<Resp
 
 function joinLines(lines: Headers): Record<string, string> {
   const headers: Record<string, string> = {};
-  // `set-cookie` comes line by line; the others are joined already.
+  // `set-cookie` comes line by line; other fields are joined already.
   for (const [name, value] of lines) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   return headers;
 }
@@ -117,7 +116,7 @@ function feedOf({ body }: Response, url: string): Feed {
       try {
         return (await reader?.read())?.value;
       } catch (error) {
-        throw connectionError(causeOf(error), 'UNEXPECTED_END', 'go on reading', url);
+        throw connectionError(causeOf(error), 'UNEXPECTED_END', 'continue to read', url);
       }
     },
     cancel: async (reason) => {

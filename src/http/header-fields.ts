@@ -68,7 +68,7 @@ export interface Challenge {
 const challengePatterns = {
   separators: /[\s,]*/y,
   scheme: new RegExp(`(${token})(?=[ \\t]|,|$)`, 'y'),
-  // A token68 stands alone before the next comma; anything else with "=" inside is a parameter.
+  // A token68 stands alone before the next comma; anything else with "=" inside it is a parameter.
   token68: /[ \t]+([A-Za-z0-9._~+/-]+=*)[ \t]*(?=,|$)/y,
   // Unquoted values go up to the next comma or space: real servers leave URLs bare.
   parameter: new RegExp(`[ \\t]*(${token})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))[ \\t]*(?=,|$)`, 'y'),

@@ -8,9 +8,8 @@ interface Gate {
 }
 
 /**
- * At most `concurrency` exchanges with an origin at a time, from the request to the end of the body; the others wait in
- * line; fewer, and no more than so many a second, where its endpoint says so. A wait ends with `ABORTED` when its signal
- * fires.
+ * At most `concurrency` exchanges with an origin at a time, from the request to the end of the body; others wait in line.
+ * An endpoint may lower that and limit requests per second. A wait ends with `ABORTED` when its signal fires.
  */
 export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined } = {}): Wrapper => {
   const gates = new Map<string, Gate>();

@@ -2,9 +2,9 @@
 export type Undici = Pick<typeof import('undici'), 'Agent' | 'ProxyAgent' | 'buildConnector'>;
 
 /**
- * undici, without its side effect: imported, it makes itself the process's dispatcher where there is none yet, and the
+ * undici, without its side effect: when imported, it makes itself the process's dispatcher if there is none yet, and the
  * built-in fetch would use that. Touching one of fetch's own names loads the built-in first, which brings its own.
- * In the bundle of the command line scripts/cli-undici.mjs stands in for this file.
+ * scripts/cli-undici.mjs replaces this file in the bundle of the command line.
  */
 export function loadUndici(): Promise<Undici> {
   void globalThis.Headers;

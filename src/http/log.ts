@@ -3,22 +3,22 @@ import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
-/** Tells every exchange, when its body has ended, as a `request` event. */
+/** Reports every exchange as a `request` event when its body has ended. */
 export const log =
   (emit: Emit): Wrapper =>
   (next) =>
   async (request) => {
     const started = performance.now();
-    const tell = (outcome: string, bytes: number, status?: number): void =>
+    const report = (outcome: string, bytes: number, status?: number): void =>
       emit(record(request, started, outcome, bytes, status));
     let response: HttpResponse;
     try {
       response = await next(request);
     } catch (error) {
-      tell(outcomeOf(error), 0);
+      report(outcomeOf(error), 0);
       throw error;
     }
-    return whenEnded(response, ({ bytes, error }) => tell(outcomeOf(error), bytes, response.status));
+    return whenEnded(response, ({ bytes, error }) => report(outcomeOf(error), bytes, response.status));
   };
 
 function outcomeOf(error: unknown): string {

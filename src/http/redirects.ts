@@ -7,27 +7,27 @@ import type { AddressPolicy, HttpRequest, Wrapper } from './transport.ts';
 export interface RedirectOptions {
   /** Most redirects followed for one request. */
   readonly limit?: number | undefined;
-  /** Hosts allowed though their addresses are private. */
+  /** Hosts that are allowed though their addresses are private. */
   readonly allowPrivate?: AllowedHosts | undefined;
 }
 
 const redirecting = new Set([301, 302, 303, 307, 308]);
-/** Headers that prove who asks; a stranger does not see them. */
+/** Headers with credentials, which another origin must not see. */
 const personal = new Set(['authorization', 'proxy-authorization', 'cookie']);
 
 /**
- * Follows redirects. A hop to another origin is a stranger's: the endpoint's headers, credentials and TLS settings stay
- * behind. `TOO_MANY_REDIRECTS` over the limit, `UNSAFE_URL` where it may not go. An answer without Location is handed on.
+ * Follows redirects. A hop to another origin carries no headers, credentials or TLS settings of the endpoint.
+ * `TOO_MANY_REDIRECTS` over the limit, `UNSAFE_URL` if the target is not allowed. A response without Location is returned.
  */
 export const redirects =
   ({ limit = 10, allowPrivate = [] }: RedirectOptions = {}): Wrapper =>
   (next) =>
   async (request) => {
-    let asked = request;
-    // What unlisted targets may be: a chain that has been at a public place stays public, whoever is listed on its way.
+    let sent = request;
+    // The addresses of unlisted targets: after a public host a chain stays public, also through listed hosts.
     let policy = policyOf(request);
     for (let hops = 0; ; hops += 1) {
-      const response = await next(asked);
+      const response = await next(sent);
       const location = response.headers.location;
       if (!redirecting.has(response.status) || location === undefined) return response;
       await discard(response.body);
@@ -37,30 +37,30 @@ export const redirects =
           host: new URL(request.url).host,
         });
       }
-      const target = parseTarget(location, asked.url, 'a redirect');
-      const hop = methodOf(asked, response.status);
-      if (target.origin === new URL(asked.url).origin) asked = { ...hop, url: target.href };
+      const target = parseTarget(location, sent.url, 'a redirect');
+      const hop = methodOf(sent, response.status);
+      if (target.origin === new URL(sent.url).origin) sent = { ...hop, url: target.href };
       else {
         policy = policyAfter(policy, response);
-        asked = asStranger(hop, target, isListed(target, allowPrivate) ? 'any' : policy);
+        sent = toOtherOrigin(hop, target, isListed(target, allowPrivate) ? 'any' : policy);
       }
     }
   };
 
-/** What is asked of the target. https://fetch.spec.whatwg.org/#http-redirect-fetch */
-function methodOf(asked: HttpRequest, status: number): HttpRequest {
-  const becomesGet = status === 303 ? asked.method !== 'HEAD' : asked.method === 'POST' && status < 303;
-  return becomesGet ? { ...asked, method: 'GET', body: undefined } : asked;
+/** The request to the target. https://fetch.spec.whatwg.org/#http-redirect-fetch */
+function methodOf(sent: HttpRequest, status: number): HttpRequest {
+  const becomesGet = status === 303 ? sent.method !== 'HEAD' : sent.method === 'POST' && status < 303;
+  return becomesGet ? { ...sent, method: 'GET', body: undefined } : sent;
 }
 
-function asStranger(asked: HttpRequest, target: URL, addresses: AddressPolicy): HttpRequest {
-  if (asked.body !== undefined) {
-    const found = 'what is sent in the body is not for another origin';
+function toOtherOrigin(sent: HttpRequest, target: URL, addresses: AddressPolicy): HttpRequest {
+  if (sent.body !== undefined) {
+    const found = 'the body of the request is not sent to another origin';
     throw cannot('UNSAFE_URL', `follow a redirect to "${redactUrl(target)}"`, found);
   }
-  const headers = Object.entries(asked.headers ?? {}).filter(([name]) => !personal.has(name.toLowerCase()));
+  const headers = Object.entries(sent.headers ?? {}).filter(([name]) => !personal.has(name.toLowerCase()));
   return {
-    ...asked,
+    ...sent,
     url: target.href,
     headers: Object.fromEntries(headers),
     endpoint: undefined,

@@ -8,22 +8,22 @@ import { parseRetryAfter } from './header-fields.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 
 export interface RetryOptions {
-  /** Most requests to one host for one question. */
+  /** Most requests to one host. */
   readonly tries?: number | undefined;
   /** Milliseconds before the second try, give or take a half; doubles each time. */
   readonly backoff?: number | undefined;
-  /** Milliseconds: the longest `Retry-After` that is obeyed. One that asks for more ends the tries. */
+  /** Milliseconds: the longest `Retry-After` that is obeyed. A longer one ends the tries. */
   readonly retryAfter?: number | undefined;
   readonly emit?: Emit | undefined;
 }
 
-const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
+const temporary = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** Milliseconds. */
 const longestBackoff = 60_000;
-/** What a second try does not mend: a name that is not there, a certificate that is wrong. */
+/** What a second try does not fix: a name that does not exist, a wrong certificate. */
 const lasting = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO|ENOTFOUND|INVALID|EPROTO/;
 
-/** Asks the same host again when it says "later" or the connection fails; only where no other host is left to ask. */
+/** Sends to the same host again when it responds "later" or the connection fails; only if no other host is left. */
 export const retry =
   ({ tries = 3, backoff = 200, retryAfter = 60_000, emit = () => {} }: RetryOptions = {}): Wrapper =>
   (next) =>
@@ -52,15 +52,15 @@ async function attempt(next: Transport, request: HttpRequest): Promise<HttpRespo
   }
 }
 
-/** Milliseconds to wait before another try; undefined where none would help. */
+/** Milliseconds to wait before another try; undefined if none would help. */
 function delayAfter(outcome: HttpResponse | RegistryError, jittered: number, longest: number): number | undefined {
   if (outcome instanceof RegistryError) {
-    // The answer of a token realm comes as an error with its status.
-    if (outcome.code !== 'UNAVAILABLE' && !passing.has(outcome.status ?? 0)) return undefined;
+    // The response of a token realm comes as an error with its status.
+    if (outcome.code !== 'UNAVAILABLE' && !temporary.has(outcome.status ?? 0)) return undefined;
     return lasting.test(causeCode(outcome)) ? undefined : jittered;
   }
-  if (!passing.has(outcome.status)) return undefined;
-  const asked = parseRetryAfter(outcome.headers['retry-after']);
-  if (asked === undefined) return jittered;
-  return asked > longest ? undefined : Math.max(asked, jittered);
+  if (!temporary.has(outcome.status)) return undefined;
+  const requested = parseRetryAfter(outcome.headers['retry-after']);
+  if (requested === undefined) return jittered;
+  return requested > longest ? undefined : Math.max(requested, jittered);
 }

@@ -1,27 +1,27 @@
 import type { OnReadOpts, Socket } from 'node:net';
 
-/** Bytes that a socket takes at a time, where they are there. */
+/** Most bytes that a socket reads at a time. */
 const slabBytes = 262_144;
 
-/** Fewer than these are copied out: a chunk that is kept must not hold much more memory than it has bytes. */
+/** Fewer are copied out: a chunk that is kept must not hold much more memory than its own bytes. */
 const leastLent = slabBytes / 2;
 
-/** Slabs that wait for bytes. */
+/** Slabs that are free. */
 const idle: Uint8Array[] = [];
 const mostIdle = 32;
 
-/** Bytes that came into a slab, which is whoever's has them until it is given back. */
+/** Bytes read into a slab that its receiver has until it is given back. */
 const lent = new WeakMap<ArrayBufferLike, number>();
 
-/** Sockets whose reader wants no more for now: it put back what it had left, and has not read since. */
+/** Sockets whose reader is paused: it put back what it had left, and has not read since. */
 const held = new WeakSet<Socket>();
 
-/** What the socket's reader takes next, at once. */
+/** The chunk that the socket's reader takes next. */
 const ready = new WeakMap<Socket, Uint8Array>();
 
 /**
- * Options for connecting without TLS: what comes is put where it is going to be used and shown at once, instead of into new
- * memory for each 64 KiB, queued and joined. `receive` belongs to it.
+ * Options for connecting without TLS: bytes are read into memory where they are used and shown at once, instead of into
+ * new memory for each 64 KiB, queued and joined. `receive` belongs to it.
  */
 export const onread: OnReadOpts = {
   buffer: () => idle.pop() ?? Buffer.allocUnsafeSlow(slabBytes),
@@ -29,7 +29,7 @@ export const onread: OnReadOpts = {
     const isLent = length > leastLent;
     const chunk = Buffer.from(slab.buffer, 0, length);
     if (isLent) lent.set(slab.buffer, length);
-    // A copy of its own, not of Node's pool: its receiver may hand its memory on.
+    // A copy with its own memory, not from Node's pool: its receiver may transfer the memory.
     const shown = isLent ? chunk : Buffer.allocUnsafeSlow(length).fill(chunk);
     ready.set(this, shown);
     try {
@@ -39,15 +39,15 @@ export const onread: OnReadOpts = {
       return false;
     }
     if (!isLent) putBack(slab);
-    // Its reader did not take it: it waits, as whoever sends does, as on any socket.
+    // Its reader did not take it: it is queued, and the sender waits, as on any socket.
     if (ready.delete(this) && !this.push(shown)) return false;
     return !held.has(this);
   },
 };
 
 /**
- * Lets undici have what comes to a socket at once, and its end not before it wants more: over TLS an end comes also while
- * nothing is read, and undici's parser then loses what it has not seen, or ends the process by an assertion.
+ * Gives undici the bytes of a socket at once, and the end only when it reads on: over TLS an end comes even while nothing is
+ * read, and undici's parser then loses what it has not seen, or ends the process by an assertion.
  */
 export function receive(socket: Socket): void {
   const { read, unshift, push } = socket;
@@ -59,7 +59,7 @@ export function receive(socket: Socket): void {
     read.call(socket, 0);
   };
   socket.read = (size) => {
-    // Node's own `read(0)` is no wish for more.
+    // Node's own `read(0)` does not read on.
     if (size !== undefined) return read.call(socket, size);
     held.delete(socket);
     const chunk = ready.get(socket);
@@ -68,7 +68,7 @@ export function receive(socket: Socket): void {
       return chunk;
     }
     const rest = read.call(socket);
-    // Later, as its reader may stop again at what it has left.
+    // Later, as its reader may pause again at what it has left.
     if (rest === null && isOver) queueMicrotask(end);
     return rest;
   };

@@ -5,16 +5,16 @@ import type { Body } from '../source.ts';
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */
 export type AddressPolicy = 'any' | 'private' | 'public';
 
-/** What is asked, and of whom; every decision is in it. */
+/** One request; every decision is in it. */
 export interface HttpRequest {
   readonly method: string;
   /** Absolute; http or https. */
   readonly url: string;
-  /** Names in lower case. Those that only the endpoint may see are in `endpoint.headers`. */
+  /** Names in lower case. Headers that only the endpoint may see are in `endpoint.headers`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** The endpoint that is asked: its headers, scopes, credentials and TLS apply. Absent: a stranger (an external URL, a redirect's target). */
+  /** The endpoint that is contacted: its headers, scopes, credentials and TLS apply. Absent for another origin (an external URL, a redirect's target). */
   readonly endpoint?: Endpoint | undefined;
   /** Another host is left: shorter time limits, no waiting, no second try. */
   readonly more?: boolean | undefined;
@@ -22,50 +22,50 @@ export interface HttpRequest {
   readonly tls?: TlsOptions | undefined;
 }
 
-/** An answer, its body not yet read: read it to its end or cancel it. */
+/** A response whose body is not yet read: read it to its end or cancel it. */
 export interface HttpResponse {
   readonly status: number;
-  /** Names in lower case; lines that came several times are joined by `, `. */
+  /** Names in lower case; several lines of one name are joined by `, `. */
   readonly headers: Readonly<Record<string, string>>;
-  /** As sent: no content encoding is taken off. */
+  /** As sent: no content encoding is decoded. */
   readonly body: Body;
-  /** The URL that answered: after redirects, the last one. */
+  /** The URL of the response: after redirects, the last one. */
   readonly url: string;
   /** Settles when the body has ended, however it did; never rejects. Given by the transports of this package. */
   readonly ended?: Promise<BodyEnd> | undefined;
-  /** IP address that was connected to, where the transport knows it. */
+  /** IP address that was connected to, if the transport knows it. */
   readonly address?: string | undefined;
 }
 
 /**
- * One exchange. Fails with `UNAVAILABLE`, `TIMEOUT`, `ABORTED` or `UNSAFE_URL`, and with `INVALID_CONFIG` where the TLS
- * settings cannot be used; every status is an answer, not a failure. It follows no redirect.
+ * One exchange. Fails with `UNAVAILABLE`, `TIMEOUT`, `ABORTED` or `UNSAFE_URL`, and with `INVALID_CONFIG` if the TLS
+ * settings cannot be used; every status is a response, not a failure. It follows no redirect.
  *
- * A client checks hosts that are addresses themselves, and names of this machine, before it asks a transport of its
- * user's. What any other name stands for only the transport sees: with `addresses` other than `any` it must look the
- * name up, refuse (`UNSAFE_URL`) what is not allowed, and connect to the address that it checked. One that tells the
- * `address` it connected to lets redirects and token realms be judged by it.
+ * A client checks hosts that are addresses themselves, and names of this machine, before it calls its user's transport.
+ * Only the transport sees the addresses of other names: with `addresses` other than `any` it must look the name up, refuse
+ * (`UNSAFE_URL`) what is not allowed, and connect to the address that it checked. If it reports the `address` that it
+ * connected to, redirects and token realms are checked by it.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
-/** One concern put round a transport. */
+/** One concern around a transport. */
 export type Wrapper = (next: Transport) => Transport;
 
-/** Puts wrappers round a transport; the first is the outermost. */
+/** Puts wrappers around a transport; the first is the outermost. */
 export const wrap = (transport: Transport, ...wrappers: Wrapper[]): Transport =>
   wrappers.reduceRight((next, wrapper) => wrapper(next), transport);
 
 /** Limits of one exchange. */
 export interface TransportTimeouts {
-  /** Milliseconds to connect, TLS included. Default 10,000, or 3,000 where another host is left. */
+  /** Milliseconds to connect, TLS included. Default 10,000, or 3,000 if another host is left. */
   readonly connect?: number | undefined;
-  /** Milliseconds from sending the request to the end of the answer's head. Default 30,000, or 10,000 where another host is left. */
+  /** Milliseconds from sending the request to the end of the response's head. Default 30,000, or 10,000 if another host is left. */
   readonly headers?: number | undefined;
-  /** Milliseconds without a byte of the body, counted while somebody waits for it. Default 30,000. */
+  /** Milliseconds without a byte of the body, counted while a reader waits for it. Default 30,000. */
   readonly idle?: number | undefined;
 }
 
-/** The limits that hold for one request. */
+/** The limits of one request. */
 export function timeoutsOf(
   request: HttpRequest,
   { connect, headers, idle }: TransportTimeouts,
@@ -77,7 +77,7 @@ export function timeoutsOf(
   };
 }
 
-/** Calls `listen` once when the body has ended; hands on the response, which must be used in place of the one given. */
+/** Calls `listen` once when the body has ended; returns the response that must be used in place of the given one. */
 export function whenEnded(response: HttpResponse, listen: (end: BodyEnd) => void): HttpResponse {
   if (response.ended) {
     void response.ended.then(listen);
