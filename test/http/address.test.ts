@@ -126,7 +126,7 @@ test('a host is listed with any port, or with its own', () => {
   expect(listed('https://storage.corp/', 'storage.corp:80')).toBe(false);
 });
 
-test('what an answer may name follows from who asked and who answered', () => {
+test('what a response may refer to follows from who requested it and who sent it', () => {
   const url = 'https://registry.test/';
   const endpoint = endpointOf('https://registry.test/v2');
   expect(policyOf({ method: 'GET', url, endpoint })).toBe('any');

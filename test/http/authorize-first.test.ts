@@ -19,7 +19,7 @@ function waiting(promise: Promise<unknown>): { readonly isOver: () => boolean } 
   return { isOver: () => isOver };
 }
 
-test('the others wait for the answer of the first, and from then on nobody waits', async () => {
+test('the others wait for the response to the first, and from then on none waits', async () => {
   const first = createFirsts();
   const answered = await first(asked());
   const others = [waiting(first(asked())), waiting(first(asked()))];
@@ -34,7 +34,7 @@ test('the others wait for the answer of the first, and from then on nobody waits
   expect(later.every(({ isOver }) => isOver())).toBe(true);
 });
 
-test('where the first fails the others go on together, and the next to come is the first again', async () => {
+test('if the first fails the others continue together, and the next new one is the first again', async () => {
   const first = createFirsts();
   const answered = await first(asked());
   const others = [first(asked()), first(asked())];
@@ -49,7 +49,7 @@ test('where the first fails the others go on together, and the next to come is t
   expect(next.isOver()).toBe(true);
 });
 
-test('another endpoint, and a stranger, do not wait; a signal ends a wait', async () => {
+test('another endpoint and another origin do not wait; a signal ends a wait', async () => {
   const first = createFirsts();
   await first(asked());
   await first(asked(undefined, 'https://mirror.test/v2'));

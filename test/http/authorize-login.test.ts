@@ -13,7 +13,7 @@ const request: HttpRequest = {
 };
 const giving = (value: unknown): CredentialProvider => (() => value) as CredentialProvider;
 
-test('a provider is asked with host, repository and signal; a stranger has no login', async () => {
+test('a provider is called with host, repository and signal; another origin has no login', async () => {
   const asked: unknown[] = [];
   const { signal } = new AbortController();
   const login = await loginOf({ ...request, signal }, (...given) => {
@@ -26,7 +26,7 @@ test('a provider is asked with host, repository and signal; a stranger has no lo
   expect(await loginOf(request, undefined)).toBeUndefined();
 });
 
-test('a provider that never answers is left when the signal fires, and one fired before is too', async () => {
+test('a provider that never returns is abandoned when the signal fires, also if it fired before', async () => {
   const controller = new AbortController();
   const pending = failureOf(loginOf({ ...request, signal: controller.signal }, () => new Promise(() => {})));
   controller.abort(new Error('enough'));
@@ -64,14 +64,14 @@ test.each([
   [false],
   [0],
   [['m4rk3r']],
-])('%o is no login: INVALID_CONFIG naming the host, not the values', async (given) => {
+])('%o is not a login: INVALID_CONFIG that names the host, not the values', async (given) => {
   const error = await failureOf(loginOf(request, giving(given)));
   expect(error).toEqual(failsWith('INVALID_CONFIG', { host: 'registry.test:5000' }));
   expect(String(error)).toContain('"registry.test:5000"');
   expect(String(error)).not.toContain('m4rk3r');
 });
 
-test('a provider that fails is UNAUTHORIZED, its own words are the cause alone', async () => {
+test('a provider that fails is UNAUTHORIZED, and its own message is only in the cause', async () => {
   const cause = new Error('cannot log in with m4rk3r');
   const throwing: CredentialProvider = () => {
     throw cause;
@@ -85,7 +85,7 @@ test('a provider that fails is UNAUTHORIZED, its own words are the cause alone',
   expect(await failureOf(loginOf(request, () => Promise.reject(own)))).toBe(own);
 });
 
-test('a helper that fails is told with the repository that the login was for', async () => {
+test('a helper that fails is reported with the repository that the login was for', async () => {
   const provider = helperCredentials({ credsStore: 'ocifetch-is-not-there' });
   expect(await failureOf(loginOf(request, provider))).toMatchObject({
     code: 'INVALID_CONFIG',

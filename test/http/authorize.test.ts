@@ -33,7 +33,7 @@ interface World extends Recording {
 interface WorldOptions extends AuthorizeOptions {
   readonly login?: Login | undefined;
   readonly challenge?: string | ((request: HttpRequest) => string);
-  /** The answer of the realm to its nth request. */
+  /** The response of the realm to its nth request. */
   readonly token?: (request: HttpRequest, count: number) => Given | Promise<Given>;
 }
 
@@ -86,13 +86,13 @@ async function statusOf(response: Promise<{ status: number; body: Parameters<typ
   return status;
 }
 
-test('who wants nothing is sent nothing, whoever asks', async () => {
+test('a host that requires nothing is sent no credentials', async () => {
   const { send, log } = world({ challenge: '', login: password });
   expect(await statusOf(send(asked()))).toBe(200);
   expect(log).toEqual(['GET registry.test/v2/a -']);
 });
 
-test('a challenge is answered by a token: anonymous, with its service and scope', async () => {
+test('a challenge leads to a token: anonymous, with its service and scope', async () => {
   const { send, log, requests, open } = world({ userAgent: 'agent' });
   expect(await statusOf(send(asked()))).toBe(200);
   expect(log).toEqual(['GET registry.test/v2/a -', `GET ${scoped()} -`, 'GET registry.test/v2/a Bearer t1']);
@@ -100,13 +100,13 @@ test('a challenge is answered by a token: anonymous, with its service and scope'
   expect(open()).toBe(0);
 });
 
-test('with a password it is asked for with Basic, in UTF-8', async () => {
+test('with a password a token is requested with Basic, in UTF-8', async () => {
   const { send, log } = world({ login: password });
   await send(asked());
   expect(log[1]).toBe(`GET ${scoped()} ${basic}`);
 });
 
-test('with an identity token it is asked for by POST', async () => {
+test('with an identity token a token is requested by POST', async () => {
   const { send, log, requests } = world({ login: identity });
   await send(asked());
   expect(log[1]).toMatch(/^POST auth\.test\/token - /);
@@ -120,7 +120,7 @@ test('with an identity token it is asked for by POST', async () => {
   });
 });
 
-test.each([404, 405])('a realm that answers %i to one method is asked by the other', async (status) => {
+test.each([404, 405])('a realm that responds %i to one method is sent the other', async (status) => {
   const posting = world({
     login: identity,
     token: (_request, count) => (count === 1 ? { status } : json({ token: 'x' })),
@@ -174,7 +174,7 @@ const tokens: readonly [string, unknown, string | undefined][] = [
   ['a list', [], undefined],
 ];
 
-test.each(tokens)('a realm that answers with %s', async (_kind, answer, value) => {
+test.each(tokens)('a realm that responds with %s', async (_kind, answer, value) => {
   const { send, log, valid } = world({ token: () => json(answer) });
   valid.add('x');
   if (value === undefined) expect(await failureOf(send(asked()))).toEqual(failsWith('BAD_RESPONSE'));
@@ -195,7 +195,7 @@ const refusals: readonly [Given, string, object][] = [
   [{ status: 503 }, 'UNAVAILABLE', { status: 503 }],
 ];
 
-test.each(refusals)('a realm that answers %o is %s, told with its host', async (given, code, details) => {
+test.each(refusals)('a realm that responds %o is %s, reported with its host', async (given, code, details) => {
   const { send, open } = world({ tokenBytes: 2_048, token: () => given, login: password });
   const error = await failureOf(send(asked()));
   expect(error).toMatchObject({ code, ...details });
@@ -209,20 +209,20 @@ test.each([
   ['{"details":"incorrect username or password"}', 'status 403, "incorrect username or password"'],
   ['{"message":7}', 'status 403'],
   ['[', 'status 403'],
-])('what a realm says of a refusal is told: %s', async (body, told) => {
+])('the reason that a realm gives is reported: %s', async (body, told) => {
   const given = { status: 403, body, headers: { 'content-type': 'application/json' } };
   const { send } = world({ token: () => given, login: password });
   expect(String(await failureOf(send(asked()))).endsWith(`: ${told}`)).toBe(true);
 });
 
-test('a failure is not kept: the next request asks again', async () => {
+test('a failure is not kept: the next request tries again', async () => {
   const { send, log } = world({ token: (_request, count) => (count === 1 ? { status: 503 } : json({ token: 'x' })) });
   expect(await failureOf(send(asked()))).toEqual(failsWith('UNAVAILABLE'));
   expect(await statusOf(send(asked()))).toBe(200);
   expect(log.slice(2)).toEqual([`GET ${scoped()} -`, 'GET registry.test/v2/a Bearer x']);
 });
 
-test('a warm client makes no 401 round trip, for another repository of the endpoint neither', async () => {
+test('a warm client makes no 401 round trip, nor for another repository of the endpoint', async () => {
   const { send, log } = world();
   await send(asked());
   await send(asked('/v2/b'));
@@ -237,7 +237,7 @@ test('a warm client makes no 401 round trip, for another repository of the endpo
   ]);
 });
 
-test('a repository that needs no token is read without, though its endpoint gives none for it', async () => {
+test('a repository that needs no token is read without one, though its endpoint gives none for it', async () => {
   const open = { ...endpoint, repository: 'open', scopes: ['repository:open:pull'] };
   const { send, log } = world({
     challenge: ({ url }) => (url.includes('/open/') ? '' : bearer),
@@ -253,7 +253,7 @@ test('a repository that needs no token is read without, though its endpoint give
   ]);
 });
 
-test('where no token was given, what a registry hides from strangers is not taken for missing', async () => {
+test('if no token was given, what a registry hides from anonymous users is not reported as missing', async () => {
   let isHidden = false;
   const recorded = recording(({ url, headers }) => {
     if (url.startsWith(realm)) return isHidden ? { status: 503 } : json({ token: 't' });
@@ -270,7 +270,7 @@ test('where no token was given, what a registry hides from strangers is not take
   expect(recorded.log.slice(-2)).toEqual([`GET ${scoped()} -`, 'GET registry.test/v2/a Bearer t']);
 });
 
-test('a password that the realm refused from memory is not sent there again for the same question', async () => {
+test('a password that the realm refused from memory is not sent there again for the same scope', async () => {
   const { send, log } = world({
     login: password,
     token: (_request, count) => (count === 1 ? json({ token: 'x', expires_in: 60 }) : { status: 401 }),
@@ -303,7 +303,7 @@ const lives: readonly [string, unknown, number, number][] = [
   ['a year and more', 1e12, 86_400, 86_400 * 366],
 ];
 
-test.each(lives)('a token that says it lives for %s is sent until shortly before', async (_kind, life, fresh, gone) => {
+test.each(lives)('a token with a life of %s is sent until shortly before its end', async (_kind, life, fresh, gone) => {
   const { send, log } = world({ token: (_request, count) => json({ token: `t${count}`, expires_in: life }) });
   const start = Date.now();
   await send(asked());
@@ -331,7 +331,7 @@ test('a hundred at once make one token request', async () => {
   expect(log.filter((entry) => entry.includes('auth.test')).length).toBe(1);
 });
 
-test('a hundred at once of a new endpoint meet one challenge, of several repositories too', async () => {
+test('a hundred at once to a new endpoint meet one challenge, also for several repositories', async () => {
   const { send, log } = world();
   const repositories = ['one', 'two', 'three', 'four'];
   const asking = Array.from({ length: 100 }, (_, index) => {
@@ -345,7 +345,7 @@ test('a hundred at once of a new endpoint meet one challenge, of several reposit
   expect(log.length).toBe(105);
 });
 
-test('where no token is needed the others wait for the head of the first answer only, and later ones for none', async () => {
+test('if no token is needed the others wait for the head of the first response only, and later ones do not wait', async () => {
   let give: (given: Given) => void = () => {};
   const recorded = recording(() => {
     if (recorded.log.length % 10 === 1) return new Promise<Given>((resolve) => (give = resolve));
@@ -365,7 +365,7 @@ test('where no token is needed the others wait for the head of the first answer 
   await Promise.all(later);
 });
 
-test('the failure of the first is its own: the others ask, and one whose signal fires waits no longer', async () => {
+test('the failure of the first is its own: the others are sent, and one whose signal fires waits no longer', async () => {
   let fail: (error: Error) => void = () => {};
   const recorded = recording(() => {
     if (recorded.log.length === 1) return new Promise<Given>((_resolve, reject) => (fail = reject));
@@ -385,7 +385,7 @@ test('the failure of the first is its own: the others ask, and one whose signal 
   expect(recorded.log).toEqual(['GET registry.test/v2/a -', 'GET registry.test/v2/b -']);
 });
 
-test('a provider that never answers does not hold a request whose signal fires', async () => {
+test('a provider that never returns does not hold a request whose signal fires', async () => {
   const controller = new AbortController();
   const { send, log, open } = world({ loginFor: () => new Promise(() => {}) });
   const call = failureOf(send(asked('/v2/a', { signal: controller.signal })));
@@ -399,7 +399,7 @@ test('a provider that never answers does not hold a request whose signal fires',
 test.each([
   [false, 30_000],
   [true, 10_000],
-])('a token whose answer drips is TIMEOUT (another host left: %s) after %i ms', async (more, within) => {
+])('a token whose response drips is TIMEOUT (another host left: %s) after %i ms', async (more, within) => {
   let cancelled = 0;
   vi.useFakeTimers({ toFake: ['Date', 'performance'] });
   const drip = (): Uint8Array => {
@@ -422,7 +422,7 @@ test.each([
   expect(cancelled).toBe(1);
 });
 
-test('a hundred at once whose token has become worthless make one more', async () => {
+test('a hundred at once whose token is refused make one more', async () => {
   const { send, log, valid } = world();
   await send(asked());
   valid.clear();
@@ -461,7 +461,7 @@ test('one that aborts does not fail the others, and the last one to leave ends t
   expect(signals[1]?.aborted).toBe(true);
 });
 
-test('a 401 to a sent token renews it once; a second one is the answer', async () => {
+test('a 401 to a token renews it once; a second one is the response', async () => {
   const cold = world({ token: (_request, count) => json({ other: 1, access_token: `worthless${count}` }) });
   const response = await cold.send(asked());
   expect([response.status, await textOf(response)]).toEqual([401, 'who are you']);
@@ -484,7 +484,7 @@ test('a 401 to a sent token renews it once; a second one is the answer', async (
   ]);
 });
 
-test('Basic is sent where it is asked for and there is a password, at once from then on', async () => {
+test('Basic is sent if it is required and there is a password, at once from then on', async () => {
   const { send, log } = world({ challenge: 'Basic realm="x"', login: password });
   await send(asked());
   await send(asked('/v2/b'));
@@ -495,7 +495,7 @@ test('Basic is sent where it is asked for and there is a password, at once from 
   ]);
 });
 
-test('a provider is asked for each request, so that what it gives may expire', async () => {
+test('a provider is called for each request, so that its login may expire', async () => {
   let turn = 0;
   const loginFor = () => ({ username: 'user', password: `p${++turn}` });
   const { send, log } = world({
@@ -524,7 +524,7 @@ test('a password is tried once', async () => {
   expect(atRealm.log.length).toBe(2);
 });
 
-test('Bearer comes before Basic, wherever it stands', async () => {
+test('Bearer is preferred to Basic, in any order', async () => {
   for (const challenge of [`Basic realm="x", ${bearer}`, `${bearer}, Basic realm="x"`]) {
     const { send, log } = world({ challenge, login: password });
     await send(asked());
@@ -532,7 +532,7 @@ test('Bearer comes before Basic, wherever it stands', async () => {
   }
 });
 
-test('a Bearer without a realm is none: Basic then, or the 401', async () => {
+test('a Bearer challenge without a realm is ignored: Basic then, or the 401', async () => {
   const both = world({ challenge: 'Bearer service="x", Basic realm="x"', login: password });
   expect(await statusOf(both.send(asked()))).toBe(200);
   const alone = world({ challenge: 'Bearer service="x"', login: password });
@@ -541,7 +541,7 @@ test('a Bearer without a realm is none: Basic then, or the 401', async () => {
   expect(await statusOf(unknown.send(asked()))).toBe(401);
 });
 
-test('an endpoint of Basic that wants a token for another repository gets one', async () => {
+test('an endpoint with Basic that requires a token for another repository gets one', async () => {
   const other = { ...endpoint, repository: 'other', scopes: ['repository:other:pull'] };
   const { send, log, transport } = recordingOf();
   await send(asked());
@@ -561,7 +561,7 @@ function recordingOf() {
   return { ...recorded, send: authorize({ loginFor: () => password })(recorded.transport) };
 }
 
-test('a registryToken is sent as it is, without asking a realm, whichever it is', async () => {
+test('a registryToken is sent as it is, without a request to any realm', async () => {
   for (const challenge of [bearer, 'Basic realm="x"', 'Bearer realm="http://10.0.0.1/evil"']) {
     const { send, log, valid } = world({ challenge, login: { registryToken: 'own' } });
     valid.add('own');
@@ -578,7 +578,7 @@ test('a registryToken is sent as it is, without asking a realm, whichever it is'
   expect(refused.log.length).toBe(2);
 });
 
-test('an Authorization that is configured stands: nothing is asked of a realm', async () => {
+test('a configured Authorization is sent as it is: no realm is contacted', async () => {
   const own = { ...endpoint, headers: { Authorization: 'Bearer configured', 'X-Key': 'key' } };
   const { send, log, requests } = world({ login: password });
   expect(await statusOf(send(asked('/v2/a', { endpoint: own })))).toBe(401);
@@ -605,7 +605,7 @@ test('configured headers go to the origin of the endpoint, its own realm too, an
   expect([elsewhere.requests[0]?.endpoint, elsewhere.requests[0]?.tls]).toEqual([undefined, undefined]);
 });
 
-test('a login is looked up for the host of the endpoint, and only when it is wanted', async () => {
+test('a login is looked up for the host of the endpoint, and only when it is needed', async () => {
   const hosts: unknown[] = [];
   const loginFor: AuthorizeOptions['loginFor'] = async (host, { repository }) => {
     hosts.push([host, repository]);
@@ -621,13 +621,13 @@ test('a login is looked up for the host of the endpoint, and only when it is wan
   expect(hosts.length).toBe(1);
 });
 
-test('a login that cannot be looked up fails the request, and leaves no answer open', async () => {
+test('a login that cannot be looked up fails the request, and leaves no response open', async () => {
   const { send, open } = world({ loginFor: () => Promise.reject(new Error('the helper is broken')) });
   await expect(send(asked())).rejects.toMatchObject({ code: 'UNAUTHORIZED', cause: new Error('the helper is broken') });
   expect(open()).toBe(0);
 });
 
-test('a stranger that challenges gets an anonymous token, each time anew from its own realm', async () => {
+test('another origin that challenges gets an anonymous token, each time a new one from its own realm', async () => {
   const { send, log } = world({ login: password });
   expect(await statusOf(send({ method: 'GET', url: 'https://stranger.test/layer' }))).toBe(200);
   expect(log).toEqual([
@@ -668,7 +668,7 @@ const realms: readonly [string, string, string | undefined][] = [
   ['https://registry.test', 'https://', undefined],
 ];
 
-test.each(realms)('of %s, the realm "%s" is asked at %s', async (origin, text, target) => {
+test.each(realms)('for %s, the realm "%s" is requested at %s', async (origin, text, target) => {
   const recorded = recording(({ url, headers }) => {
     if (url.includes('/token')) return json({ token: 't' });
     const challenge = { 'www-authenticate': `Bearer realm="${text}"` };
@@ -693,7 +693,7 @@ test.each([
   ['93.184.216.34', realm, ['auth.test'], 'any'],
   ['169.254.1.1', `${home}/token`, [], 'any'],
 ] as const)(
-  'of a registry at %s, the realm "%s" may have addresses: (listed: %j) %s',
+  'for a registry at %s, the realm "%s" may have addresses: (listed: %j) %s',
   async (address, text, allowPrivate, policy) => {
     const recorded = recording(({ url, headers }) => {
       if (url.includes('/token')) return json({ token: 't' });
@@ -705,7 +705,7 @@ test.each([
   },
 );
 
-test('a realm elsewhere gets the certificate authorities of the endpoint, but not its client certificate', async () => {
+test('a realm at another origin gets the certificate authorities of the endpoint, but not its client certificate', async () => {
   const tls = { ca: ['CA'], cert: 'CERT', key: 'KEY', insecureSkipVerify: true };
   const apart = world();
   await apart.send(asked('/v2/a', { tls }));
@@ -734,7 +734,7 @@ test('a realm that redirects is followed, the password staying at its origin', a
   expect(await failureOf(posted)).toEqual(failsWith('UNSAFE_URL'));
 });
 
-test('tokens of one place, realm, service or scope are not sent for another', async () => {
+test('tokens for one endpoint, realm, service or scope are not sent for another', async () => {
   let service = 'a';
   const { send, log } = world({ challenge: () => `Bearer realm="${realm}",service="${service}"` });
   await send(asked());
@@ -758,7 +758,7 @@ test('logins of one endpoint do not share tokens', async () => {
   ]);
 });
 
-test('what is remembered is bounded: the oldest of 1,001 places is met as new', async () => {
+test('what is remembered is bounded: the oldest of 1,001 endpoints is treated as new', async () => {
   const { send, log } = world();
   const at = (index: number) => {
     const place = endpointOf(`https://r${index}.test/v2`);
@@ -772,7 +772,7 @@ test('what is remembered is bounded: the oldest of 1,001 places is met as new', 
   expect(log.length).toBe(4);
 });
 
-test('a malformed challenge is told as an event, and what is before the fault counts', async () => {
+test('a malformed challenge is reported as an event, and what is before the error counts', async () => {
   const { send, events } = world({ challenge: `${bearer}, =secret` });
   expect(await statusOf(send(asked()))).toBe(200);
   expect(events).toEqual([

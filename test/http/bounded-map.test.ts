@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { remember } from '../../src/http/bounded-map.ts';
 
-test('of more than a thousand entries the one set longest ago is left out and returned', () => {
+test('of more than a thousand entries the one set longest ago is removed and returned', () => {
   const map = new Map<string, number>();
   for (let index = 0; index < 1000; index += 1) expect(remember(map, String(index), index)).toBeUndefined();
   expect(remember(map, '0', 0), 'set again').toBeUndefined();

@@ -3,7 +3,7 @@ import { RegistryError } from '../../src/errors.ts';
 import { causeCode, connectionError } from '../../src/http/connection-error.ts';
 import { failsWith } from '../support/http.ts';
 
-test('what all addresses of a name failed of is told once each, as the runtime leaves the message empty', () => {
+test('the errors of all addresses of a name are reported once each, as the runtime leaves the message empty', () => {
   const errors = ['connect ECONNREFUSED ::1:80', 'connect ECONNREFUSED 127.0.0.1:80', 'connect ECONNREFUSED ::1:80'];
   const cause = Object.assign(new AggregateError(errors.map((message) => new Error(message))), {
     code: 'ECONNREFUSED',
@@ -15,7 +15,7 @@ test('what all addresses of a name failed of is told once each, as the runtime l
   expect(causeCode(error)).toBe('ECONNREFUSED');
 });
 
-test('any other error is told as it is, one of ours is kept', () => {
+test('any other error is reported as it is, and one of this package is kept', () => {
   expect(connectionError(new Error('cut'), 'UNEXPECTED_END', 'read', 'http://a.test/x')).toEqual(
     failsWith('UNEXPECTED_END', { message: 'Cannot read "http://a.test/x": cut' }),
   );
@@ -60,7 +60,7 @@ test.each<[Error, string]>([
   ],
   [new Error('one\r\n two\u001b[31m \n'), 'one two [31m'],
   [new Error('a'.repeat(5_000)), `${'a'.repeat(300)}…`],
-])('%o is told in plain words on one line, and stays the cause', (cause, found) => {
+])('%o is reported in plain words on one line, and stays the cause', (cause, found) => {
   expect(connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x')).toEqual(
     failsWith('UNAVAILABLE', { message: `Cannot reach "http://a.test/x": ${found}`, cause }),
   );

@@ -17,7 +17,7 @@ const kind = (index: number): ConnectionSettings => ({
   proxy: undefined,
 });
 
-/** At most two kinds, and a server that answers `/slow` when told. */
+/** At most two pools, and a server that ends `/slow` when `finish` is called. */
 async function world() {
   let finish = (): void => {};
   const server = await httpsServer(certificate, (request, response) => {
@@ -32,7 +32,7 @@ async function world() {
     const { body } = await pool.agent.request({ origin: server.url, path: '/', method: 'GET' });
     return body.text().finally(release);
   };
-  /** The body of an answer under way. */
+  /** The body of an open response. */
   const slow = (index: number) => {
     const { pool, release } = connections.use(modules, kind(index), 'host');
     const answer = pool.agent.request({ origin: server.url, path: '/slow', method: 'GET' });
@@ -43,7 +43,7 @@ async function world() {
 
 const failureOr = (text: Promise<string>): Promise<unknown> => text.catch((error: unknown) => error);
 
-test('of three kinds where two are kept the one unused for longest ends, after what is under way in it', async () => {
+test('of three pools where two are kept the one unused for longest ends, after its exchanges', async () => {
   const { server, ask, slow, finish } = await world();
   const { text } = await slow(0);
   const left = server.closed();
@@ -58,7 +58,7 @@ test('of three kinds where two are kept the one unused for longest ends, after w
   expect(server.connections()).toBe(4);
 });
 
-test('a kind that is let go of while nobody uses it ends at once', async () => {
+test('a pool that is dropped while it is not in use ends at once', async () => {
   const { server, ask } = await world();
   await ask(0);
   await ask(1);
@@ -67,7 +67,7 @@ test('a kind that is let go of while nobody uses it ends at once', async () => {
   await left;
 });
 
-test('to destroy them ends also what is under way in a kind that was let go of', async () => {
+test('destroying them also ends the exchanges of a dropped pool', async () => {
   const { connections, ask, slow } = await world();
   const { text } = await slow(0);
   for (const index of [1, 2]) await ask(index);
@@ -76,7 +76,7 @@ test('to destroy them ends also what is under way in a kind that was let go of',
   expect(await text).toBe(reason);
 });
 
-test('TLS settings that cannot be used are INVALID_CONFIG for that host, without a word of the key', async () => {
+test('TLS settings that cannot be used are INVALID_CONFIG for that host, without any part of the key', async () => {
   const server = await httpsServer(certificate, (_request, response) => response.end('text'));
   const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
   const transport = undiciTransport();
@@ -98,7 +98,7 @@ test('TLS settings that cannot be used are INVALID_CONFIG for that host, without
   expect(await textOf(await transport({ method: 'GET', url: server.url, tls: { ca, cert, key } }))).toBe('text');
 });
 
-test('a connection that cannot be begun fails at once, and its timer is not left behind', async () => {
+test('a connection that cannot be started fails at once, and leaves no timer', async () => {
   const { url } = await rawServer((socket) => void socket.resume());
   const origin = url.replace('http:', 'https:');
   const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });

@@ -55,7 +55,7 @@ transportContract(
   { reachesSender: false },
 );
 
-test('fetch asks for bodies as they are, whatever the request offers', async () => {
+test('fetch requests bodies without encoding, whatever the request accepts', async () => {
   const transport = fetchTransport(async ({ headers }) => new Response(headers.get('accept-encoding')));
   const asked = { method: 'GET', url: origin, headers: { 'accept-encoding': 'zstd, gzip' } };
   expect(await textOf(await transport(asked))).toBe('identity');
@@ -63,7 +63,7 @@ test('fetch asks for bodies as they are, whatever the request offers', async () 
   expect(await textOf(await asSent(asked))).toBe('zstd, gzip');
 });
 
-test('fetch refuses an encoded answer, as nobody can say what was taken off, and lets go of it', async () => {
+test('fetch refuses an encoded response, as it is unknown what was decoded, and cancels it', async () => {
   let cancelled = 0;
   const body = () =>
     new ReadableStream({
@@ -95,7 +95,7 @@ test('TLS settings are refused, as fetch takes none', async () => {
   expect(error).toEqual(failsWith('UNSUPPORTED', { message: expect.stringContaining(origin) }));
 });
 
-test('what a runtime says a fetch failed of is told, and kept as cause', async () => {
+test('the reason of the runtime for a failed fetch is reported, and kept as cause', async () => {
   const port = await deadPort();
   const cases: [string, string][] = [
     [`http://127.0.0.1:${port}/a?token=marker`, 'ECONNREFUSED'],
@@ -130,7 +130,7 @@ test('a function that throws is UNAVAILABLE; a body that breaks is UNEXPECTED_EN
   expect(await response.ended).toEqual({ bytes: 7, error: failsWith('UNEXPECTED_END') });
 });
 
-test('an answer that comes after the signal has fired is let go of', async () => {
+test('a response that comes after the signal has fired is cancelled', async () => {
   let cancelled: () => void = () => undefined;
   const gone = new Promise<void>((resolve) => {
     cancelled = resolve;

@@ -34,7 +34,7 @@ test.each([
   refused('ETIMEDOUT'),
   refused('ENOTFOUND'),
   refused('UND_ERR_CONNECT_TIMEOUT'),
-])('after %s the host is passed over while another is left', async (error) => {
+])('after %s the host is skipped while another is left', async (error) => {
   const { send, log, events, state } = world();
   state.next = error;
   expect(await failureOf(send(at(mirror)))).toBe(error);
@@ -54,7 +54,7 @@ test.each([
   refused('DEPTH_ZERO_SELF_SIGNED_CERT'),
   new RegistryError('UNAUTHORIZED', 'no token'),
   new RegistryError('UNSAFE_URL', 'no'),
-])('after %s it is asked again', async (error) => {
+])('after %s it is contacted again', async (error) => {
   const { send, log, state } = world();
   state.next = error;
   await failureOf(send(at(mirror)));
@@ -62,7 +62,7 @@ test.each([
   expect(log.length).toBe(2);
 });
 
-test('no status is death', async () => {
+test('no status makes a host dead', async () => {
   const { send, log, state } = world();
   state.next = { status: 503 };
   await send(at(mirror));
@@ -70,7 +70,7 @@ test('no status is death', async () => {
   expect(log.length).toBe(2);
 });
 
-test('where no other host is left, a dead one is asked, and lives again when it answers', async () => {
+test('if no other host is left a dead one is contacted, and is no longer dead when it responds', async () => {
   const { send, log, state } = world();
   state.next = late;
   await failureOf(send(at(mirror)));
@@ -81,7 +81,7 @@ test('where no other host is left, a dead one is asked, and lives again when it 
   expect(log.length).toBe(4);
 });
 
-test('other origins are asked as ever: another host, another port, another scheme', async () => {
+test('other origins are contacted as before: another host, another port, another scheme', async () => {
   const { send, state } = world();
   state.next = late;
   await failureOf(send(at(mirror)));
@@ -91,7 +91,7 @@ test('other origins are asked as ever: another host, another port, another schem
   }
 });
 
-test('after the pause one request goes as a probe, and the others pass over until it has answered', async () => {
+test('after the pause one request is sent as a probe, and the others skip the host until it has responded', async () => {
   const { send, log, state } = world();
   state.next = late;
   await failureOf(send(at(mirror)));
@@ -110,7 +110,7 @@ test('after the pause one request goes as a probe, and the others pass over unti
   expect(log.length).toBe(3);
 });
 
-test('a probe that fails makes the pause begin again', async () => {
+test('a probe that fails starts the pause again', async () => {
   const { send, log, state } = world();
   state.next = late;
   await failureOf(send(at(mirror)));
@@ -121,7 +121,7 @@ test('a probe that fails makes the pause begin again', async () => {
   expect(log.length).toBe(2);
 });
 
-test('a request that its asker called off is no sign of death, nor of life', async () => {
+test('a request that its caller cancelled shows nothing about the host', async () => {
   const { send, log, state } = world();
   const called = new RegistryError('ABORTED', 'enough');
   state.next = called;
@@ -137,7 +137,7 @@ test('a request that its asker called off is no sign of death, nor of life', asy
   expect(log.length).toBe(5);
 });
 
-/** A host whose bodies do as told, at `https://mirror.test`. */
+/** A host with controlled bodies, at `https://mirror.test`. */
 function bodies(signal?: AbortSignal) {
   const state: { now: number; body: 'whole' | 'empty' | 'stalling' | 'broken' } = { now: 1_000, body: 'whole' };
   let asked = 0;
@@ -162,7 +162,7 @@ function bodies(signal?: AbortSignal) {
   return { state, send, read, asked: () => asked };
 }
 
-test('a host whose body stalls is passed over too: a mirror that begins and stops costs one time limit', async () => {
+test('a host whose body stalls is skipped too: a mirror that starts and stops costs one time limit', async () => {
   const { state, read, send, asked } = bodies();
   state.body = 'stalling';
   expect(await read()).toEqual(failsWith('TIMEOUT'));
@@ -181,7 +181,7 @@ test('a host whose body stalls is passed over too: a mirror that begins and stop
   expect(asked()).toBe(4);
 });
 
-test('a probe of a stalling host that has no body, or whose body nobody wanted, tells nothing: the next one is', async () => {
+test('a probe of a stalling host without a body, or whose body was not read, shows nothing: the next request is a probe', async () => {
   const { state, read, send, asked } = bodies();
   state.body = 'stalling';
   await read();
@@ -196,7 +196,7 @@ test('a probe of a stalling host that has no body, or whose body nobody wanted, 
   expect(asked()).toBe(4);
 });
 
-test('a body that breaks, is cancelled, or is ended by its asker is no sign of death', async () => {
+test('a body that breaks, is cancelled, or is ended by its caller does not make a host dead', async () => {
   const broken = bodies();
   broken.state.body = 'broken';
   expect(await broken.read()).toEqual(failsWith('UNEXPECTED_END'));
@@ -209,7 +209,7 @@ test('a body that breaks, is cancelled, or is ended by its asker is no sign of d
   expect(await ended.send(at(mirror))).toMatchObject({ status: 200 });
 });
 
-test('of more than a thousand dead hosts the one that died first is asked again', async () => {
+test('of more than a thousand dead hosts the first one is contacted again', async () => {
   const { send, log, state } = world();
   state.next = late;
   for (let index = 0; index <= 1_000; index += 1) await failureOf(send(at(`https://m${index}.test/`)));

@@ -8,7 +8,7 @@ import { failsWith, failureOf, recording, textOf } from '../support/http.ts';
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const get = (url: string, signal?: AbortSignal) => ({ method: 'GET', url, signal });
 
-test('the slot is held to the end of the body, and the next in line goes then', async () => {
+test('a slot is held to the end of the body, and then the next in line is sent', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits({ concurrency: 1 })(transport);
   const first = await send(get('https://a.test/1'));
@@ -35,7 +35,7 @@ test('a request that fails gives its slot back', async () => {
   expect((await Promise.all(calls)).map(String)).toEqual(['Error: no 1', 'Error: no 2', 'Error: no 3']);
 });
 
-test('eight at a time, unless told otherwise; ports make origins', async () => {
+test('eight at a time by default; ports make origins', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
   const calls = Array.from({ length: 12 }, (_, index) => send(get(`https://a.test/${index}`)));
@@ -57,7 +57,7 @@ test('a body that is aborted unread gives its slot back', async () => {
   expect(await textOf(await next)).toBe('text');
 });
 
-test('a transport that does not tell its bodies’ ends is limited as well', async () => {
+test('a transport that does not report the ends of its bodies is limited as well', async () => {
   let open = 0;
   let most = 0;
   const transport: Transport = async ({ url }) => {
@@ -169,7 +169,7 @@ test('a wait in line ends with ABORTED as soon as the signal fires, and was neve
   expect(log).toEqual(['GET https://a.test/1', 'GET https://a.test/4']);
 });
 
-test('an endpoint may want fewer at a time than the client allows', async () => {
+test('an endpoint may allow fewer at a time than the client', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits({ concurrency: 4 })(transport);
   const endpoint = { url: 'https://a.test/v2', repository: 'x', scopes: [], capabilities: [], concurrency: 1 };
@@ -181,7 +181,7 @@ test('an endpoint may want fewer at a time than the client allows', async () => 
   await (await second).body.cancel();
 });
 
-test('an endpoint may want no more than so many a second', async () => {
+test('an endpoint may limit requests per second', async () => {
   const { transport } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
   const endpoint = { url: 'https://a.test/v2', repository: 'x', scopes: [], capabilities: [], requestsPerSecond: 20 };

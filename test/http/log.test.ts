@@ -12,7 +12,7 @@ function logged(transport: Transport) {
 
 const url = 'https://user:secret@registry.test/v2/a?ns=docker.io&signature=secret#secret';
 
-test('an exchange is told once, when its body has ended, with its bytes and without secrets', async () => {
+test('an exchange is reported once, when its body has ended, with its bytes and without secrets', async () => {
   const { transport } = recording(() => ({ status: 206, body: 'content' }));
   const { events, send } = logged(transport);
   const headers = { range: 'bytes=5-9', authorization: 'Bearer secret' };
@@ -50,7 +50,7 @@ test('a body that is left is ABORTED with the bytes that were read, whatever the
   ]);
 });
 
-test('what fails is told with its code, and no status', async () => {
+test('a failure is reported with its code, and no status', async () => {
   const { events, send } = logged(() => Promise.reject(new RegistryError('TIMEOUT', 'too late')));
   await failureOf(send({ method: 'HEAD', url }));
   expect(events).toEqual([expect.objectContaining({ type: 'request', method: 'HEAD', outcome: 'TIMEOUT', bytes: 0 })]);

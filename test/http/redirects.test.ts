@@ -58,13 +58,13 @@ test.each(methods)('%i to a %s is followed by a %s', async (status, method, next
   expect(open()).toBe(0);
 });
 
-test.each([200, 206, 300, 304, 305, 306, 401, 404])('%i is an answer, also with a Location', async (status) => {
+test.each([200, 206, 300, 304, 305, 306, 401, 404])('%i is returned, also with a Location', async (status) => {
   const { transport, log } = places({ [`${home}/a`]: `${status} /b` });
   const response = await redirects()(transport)(asked('/a'));
   expect([response.status, await textOf(response), log.length]).toEqual([status, 'moved', 1]);
 });
 
-test('a redirect without Location is an answer', async () => {
+test('a redirect without Location is returned', async () => {
   const { transport } = places({ [`${home}/a`]: { status: 307, body: 'nowhere' } });
   const response = await redirects()(transport)(asked('/a'));
   expect([response.status, await textOf(response)]).toEqual([307, 'nowhere']);
@@ -105,7 +105,7 @@ test('as many redirects as the limit are followed; one more is TOO_MANY_REDIRECT
   );
 });
 
-test('a place that redirects to itself is left after the limit', async () => {
+test('a URL that redirects to itself is given up after the limit', async () => {
   const { transport, log } = places({ [`${home}/a`]: '307 /a' });
   expect(await failureOf(redirects({ limit: 3 })(transport)(asked('/a')))).toEqual(failsWith('TOO_MANY_REDIRECTS'));
   expect(log.length).toBe(4);
@@ -119,7 +119,7 @@ test.each([
   'data:text/plain,a',
   'https://',
   'https://[::1',
-])('a redirect from https to "%s" is UNSAFE_URL, and nothing is asked', async (location) => {
+])('a redirect from https to "%s" is UNSAFE_URL, and nothing is sent', async (location) => {
   const { transport, log, open } = places({ [`${home}/a`]: `302 ${location}` });
   const error = await failureOf(redirects()(transport)(asked('/a')));
   expect(error).toEqual(failsWith('UNSAFE_URL', { message: expect.stringContaining(`${home}/a`) }));
@@ -137,7 +137,7 @@ test('from http to https and back to http is refused at the way back', async () 
   expect(log).toEqual(['GET http://registry.test/a', 'GET https://cdn.test/b']);
 });
 
-test('the same origin sees all that the endpoint is sent, another one none of what is its own', async () => {
+test('the same origin sees all that the endpoint is sent, another one nothing of the endpoint', async () => {
   const { transport, requests } = places({
     [`${home}/a`]: '307 /b',
     [`${home}/b`]: '307 https://cdn.test/c?X-Signature=1',
@@ -174,7 +174,7 @@ test.each(['https://registry.test:444/b', 'https://sub.registry.test/b', 'https:
   },
 );
 
-test('what was sent in a body does not go to another origin', async () => {
+test('a request body is not sent to another origin', async () => {
   const { transport, log } = places({ [`${home}/a`]: '307 https://evil.test/b' });
   const error = await failureOf(redirects()(transport)(asked('/a', { method: 'POST', body: 'refresh_token=secret' })));
   expect(error).toEqual(failsWith('UNSAFE_URL', { message: expect.not.stringContaining('secret') }));
@@ -207,7 +207,7 @@ test.each(chains)('from %s the next may be: %s', async (_from, addresses, policy
   expect(requests.at(-1)?.addresses).toBe(policy);
 });
 
-test('a stranger may name public places only, though it is listed and private itself', async () => {
+test('another origin may refer to public hosts only, though it is listed and private itself', async () => {
   const url = 'https://external.test/layer';
   const { transport, requests } = places({
     [url]: { status: 307, headers: { location: 'https://other.test/' }, address: '10.0.0.5' },
@@ -216,7 +216,7 @@ test('a stranger may name public places only, though it is listed and private it
   expect(requests.at(-1)?.addresses).toBe('public');
 });
 
-test('a place whose address is not known, by a name, counts as public; by an address, as what it is', async () => {
+test('a host whose address is not known counts as public if it is a name, and as what it is if it is an address', async () => {
   for (const [host, policy] of [
     ['registry.corp', 'public'],
     ['10.0.0.5', 'private'],

@@ -17,7 +17,7 @@ afterEach(() => {
 
 type Step = Given | RegistryError;
 
-/** Answers these one after the other, the last for ever; tells the waits, in milliseconds. */
+/** Responds with these one after the other, with the last for ever; reports the waits, in milliseconds. */
 function steps(list: readonly Step[], options: RetryOptions = {}) {
   const recorded = recording((_request, count) => {
     const step = list[Math.min(count, list.length) - 1] ?? {};
@@ -45,7 +45,7 @@ async function outcomeOf<T>(call: Promise<T>): Promise<T> {
 const fault = (code: string): RegistryError =>
   new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
 
-test.each([408, 425, 429, 500, 502, 503, 504])('%i is asked again, up to three times in all', async (status) => {
+test.each([408, 425, 429, 500, 502, 503, 504])('%i is sent again, up to three times in all', async (status) => {
   const { send, log, open } = steps([{ status, body: 'later' }, { status }, { body: 'content' }]);
   expect(await textOf(await outcomeOf(send(asked)))).toBe('content');
   expect([log.length, open()]).toEqual([3, 0]);
@@ -55,7 +55,7 @@ test.each([408, 425, 429, 500, 502, 503, 504])('%i is asked again, up to three t
   expect(lasting.open()).toBe(0);
 });
 
-test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is the answer', async (status) => {
+test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is returned', async (status) => {
   const { send, log } = steps([{ status }]);
   expect((await outcomeOf(send(asked))).status).toBe(status);
   expect(log.length).toBe(1);
@@ -82,13 +82,13 @@ test.each([
   new RegistryError('UNSAFE_URL', 'no'),
   new RegistryError('UNAUTHORIZED', 'no', { status: 401 }),
   new RegistryError('TOO_MANY_REDIRECTS', 'no'),
-])('what a second try does not mend is told at once: %s', async (error) => {
+])('what a second try does not fix is thrown at once: %s', async (error) => {
   const { send, log } = steps([error, {}]);
   await expect(outcomeOf(send(asked))).rejects.toBe(error);
   expect(log.length).toBe(1);
 });
 
-test('a realm that says "later" is asked again too', async () => {
+test('a realm that responds "later" is contacted again, too', async () => {
   const { send, log } = steps([
     new RegistryError('RATE_LIMITED', 'no token', { status: 429 }),
     new RegistryError('UNAVAILABLE', 'no token', { status: 503 }),
@@ -98,7 +98,7 @@ test('a realm that says "later" is asked again too', async () => {
   expect(log.length).toBe(3);
 });
 
-test('an error that is none of ours is not asked again', async () => {
+test('an error of another kind is not tried again', async () => {
   let count = 0;
   const send = retry()(() => {
     count += 1;
@@ -108,7 +108,7 @@ test('an error that is none of ours is not asked again', async () => {
   expect(count).toBe(1);
 });
 
-test('with another host left nothing is asked again', async () => {
+test('with another host left nothing is tried again', async () => {
   for (const step of [{ status: 503 }, { status: 429, headers: { 'retry-after': '1' } }, fault('ECONNRESET')]) {
     const { send, log, waits } = steps([step, {}]);
     await outcomeOf(send({ ...asked, more: true })).catch(() => undefined);
@@ -154,7 +154,7 @@ test.each([
 });
 
 test.each(['0', new Date(now - 5_000).toUTCString(), 'soon', '-5', '1.5', ''])(
-  'a Retry-After of "%s" leaves the usual wait',
+  'a Retry-After of "%s" keeps the default wait',
   async (field) => {
     const { send, waits } = steps([{ status: 429, headers: { 'retry-after': field } }, {}], { backoff: 100 });
     await outcomeOf(send(asked));
@@ -185,7 +185,7 @@ test('a wait ends with ABORTED as soon as the signal fires', async () => {
   expect([log.length, vi.getTimerCount()]).toEqual([1, 0]);
 });
 
-test('a wait is told, with its reason and without secrets', async () => {
+test('a wait is reported, with its reason and without secrets', async () => {
   const { send, events } = steps([{ status: 503 }, fault('ECONNRESET'), {}]);
   await outcomeOf(send(asked));
   expect(events).toEqual([
@@ -199,7 +199,7 @@ test('a wait is told, with its reason and without secrets', async () => {
   ]);
 });
 
-test('one try is no second one', async () => {
+test('with one try there is no second one', async () => {
   const { send, log } = steps([{ status: 503 }], { tries: 1 });
   expect((await outcomeOf(send(asked))).status).toBe(503);
   expect(log.length).toBe(1);

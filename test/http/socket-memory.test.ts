@@ -143,7 +143,7 @@ test('a head that comes in pieces, each behind others, is read whole', async () 
   }
 });
 
-test('where the connection breaks a slow reader has the beginning of what was sent, and then the failure', async () => {
+test('if the connection breaks a slow reader gets the beginning of what was sent, and then the error', async () => {
   const body = noise.subarray(0, 500_000);
   const { url } = await rawServer((socket) => {
     socket.once('data', () =>
@@ -234,7 +234,7 @@ async function sentToResting(scheme: 'http' | 'https', how: 'in chunks' | 'by le
   return sent;
 }
 
-test('what comes stays with the sender while its reader rests, over http and https, in chunks and by length', async () => {
+test('bytes stay with the sender while the reader rests, over http and https, in chunks and by length', async () => {
   const all = await Promise.all(
     schemes.flatMap((scheme) => [sentToResting(scheme, 'in chunks'), sentToResting(scheme, 'by length')]),
   );
@@ -274,7 +274,7 @@ test('memory that is given back is used for what comes next; anything else is le
   expect(digestOf(await bytesOf({ body: await get(url) }))).toBe(digestOf(noise));
 });
 
-test("a chunk that is given back late, and a second time, is nobody else's", async () => {
+test('a chunk that is given back late, and a second time, is not taken from another reader', async () => {
   const { url } = await httpServer((_request, response) => {
     response.writeHead(200, { 'content-length': noise.length }).end(noise);
   });

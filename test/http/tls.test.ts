@@ -43,7 +43,7 @@ test.each<[string, TlsOptions, string, string]>([
   ['a key of another certificate', { cert, key: otherKey }, 'key', 'it is not the key of the certificate in cert'],
   ['a certificate alone', { cert }, 'cert', 'it has no key beside it'],
   ['a key alone', { key }, 'key', 'it has no cert beside it'],
-])('%s is told with its setting, without a word of it', (_kind, tls, setting, found) => {
+])('%s is reported with its setting, without any part of it', (_kind, tls, setting, found) => {
   const faults = tlsProblems(tls);
   expect(faults).toMatchObject([{ setting, found: expect.stringContaining(found) }]);
   const lines = [cert, key, otherKey, garbage].flatMap((pem) => pem.split(/\r?\n/).filter((line) => /^\w+/.test(line)));
@@ -51,13 +51,13 @@ test.each<[string, TlsOptions, string, string]>([
   expect(lines.filter((line) => told.includes(line))).toEqual([]);
 });
 
-test('all faults are told at once, and of a part that could not be read nothing', () => {
+test('all problems are reported at once, and none about the counterpart of an unreadable part', () => {
   const faults = tlsProblems({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
   expect(faults.map(({ setting }) => setting)).toEqual(['ca[0]', 'ca[2]', 'cert', 'key']);
   expect(tlsProblems({ cert }, { isWhole: false })).toEqual([]);
 });
 
-test('a client is not made with TLS settings that cannot be used: the key path tells which', () => {
+test('a client is not made with TLS settings that cannot be used: the error has the key path', () => {
   const made = (tls: TlsOptions) => () =>
     createClient({ config: { registries: { x: { mirrors: [{ url: 'https://m.test', tls }] } } } });
   const path = 'registries["x"].mirrors[0].tls';

@@ -20,7 +20,7 @@ test('the first wrapper is the outermost', async () => {
   expect(wrap(transport)).toBe(transport);
 });
 
-test('limits are shorter where another host is left, unless they are given', () => {
+test('limits are shorter if another host is left, unless they are given', () => {
   expect(timeoutsOf(request, {})).toEqual({ connect: 10_000, headers: 30_000, idle: 30_000 });
   expect(timeoutsOf({ ...request, more: true }, {})).toEqual({ connect: 3_000, headers: 10_000, idle: 30_000 });
   const given = { connect: 1, headers: 2, idle: 3 };
@@ -29,7 +29,7 @@ test('limits are shorter where another host is left, unless they are given', () 
   expect(timeoutsOf({ ...request, endpoint }, given)).toEqual({ ...given, connect: 9 });
 });
 
-test('the end of a body is told once to each who listens, also for a transport that does not tell it', async () => {
+test('the end of a body is reported once to each listener, also for a transport that does not report it', async () => {
   const silent = (): HttpResponse => ({
     status: 200,
     headers: {},

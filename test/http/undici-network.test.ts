@@ -18,7 +18,7 @@ function over(network: NetworkOptions, more: Omit<UndiciOptions, 'network'> = {}
   return transport;
 }
 
-/** A server at one port of 127.0.0.1 and of ::1, which says where it was reached. */
+/** A server at one port of 127.0.0.1 and of ::1, which reports the address that was reached. */
 async function both(): Promise<number> {
   const servers = ['127.0.0.1', '::1'].map((host) => ({
     host,
@@ -76,7 +76,7 @@ test.each<[name: string, family: 4 | 6, reached: string | undefined]>([
   ['four.test', 6, undefined],
   ['six.test', 6, '::1'],
   ['six.test', 4, undefined],
-])('%s over IPv%i alone is reached at %s', async (name, family, reached) => {
+])('%s over only IPv%i is reached at %s', async (name, family, reached) => {
   const port = await both();
   const modules = { undici: await import('undici'), dns: { ...dns, lookup } };
   const connections = createConnections();
@@ -97,7 +97,7 @@ test.each<[name: string, family: 4 | 6, reached: string | undefined]>([
   expect(pool.addresses.get(origin)).toBe(reached);
 });
 
-test('the rules of addresses hold beside a family', async () => {
+test('the rules of addresses apply with a family, too', async () => {
   const port = await both();
   for (const family of [4, 6] as const) {
     for (const host of ['127.0.0.1', '[::1]', 'localhost']) {
@@ -114,7 +114,7 @@ test('the rules of addresses hold beside a family', async () => {
   }
 });
 
-test('of a proxy the family is that of its own address', async () => {
+test('for a proxy the family is that of its own address', async () => {
   const port = await both();
   const asked = get('http://registry.test/');
   const own = over({ family: 6 }, { proxy: { http: `http://[::1]:${port}` } });
@@ -125,7 +125,7 @@ test('of a proxy the family is that of its own address', async () => {
   );
 });
 
-test('a dispatcher makes the connections, with what it was made of, and stays open', async () => {
+test('a dispatcher makes the connections, with its own settings, and stays open', async () => {
   const { Agent } = await import('undici');
   const secured = await httpsServer(certificate, (_request, response) => response.end('secured'));
   const plain = await httpServer((request, response) => response.end(request.headers.host));
@@ -139,7 +139,7 @@ test('a dispatcher makes the connections, with what it was made of, and stays op
   expect(await textOf(await over({ dispatcher })(get(plain.url)))).toBe(new URL(plain.url).host);
 });
 
-test('what a dispatcher composes is used: a request goes where it is sent', async () => {
+test('a composed dispatcher is used: its interceptors decide where a request goes', async () => {
   const { Agent } = await import('undici');
   const { url } = await httpServer((request, response) => response.end(`reached as ${request.headers.host}`));
   const agent = new Agent();
@@ -148,7 +148,7 @@ test('what a dispatcher composes is used: a request goes where it is sent', asyn
   expect(await textOf(await over({ dispatcher })(get('http://registry.test/')))).toMatch(/^reached as /);
 });
 
-test('a dispatcher takes no TLS settings, and hosts that are addresses are judged beside it', async () => {
+test('a dispatcher takes no TLS settings, and hosts that are addresses are checked before it', async () => {
   const { Agent } = await import('undici');
   const server = await httpServer((_request, response) => response.end());
   const dispatcher = new Agent();

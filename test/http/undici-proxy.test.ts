@@ -55,7 +55,7 @@ function through(config: ProxyConfig) {
 const withLogin = (url: string): string => url.replace('://', '://joe:s3cret@');
 const login = `Basic ${Buffer.from('joe:s3cret').toString('base64')}`;
 
-test('plain http is asked of the proxy, with its login', async () => {
+test('plain http is sent to the proxy, with its login', async () => {
   const { url, log } = await proxy(undefined);
   const send = through({ http: withLogin(url) });
   expect(await textOf(await send({ method: 'GET', url: 'http://registry.test/v2/' }))).toBe('from the proxy');
@@ -75,7 +75,7 @@ test('https goes through a tunnel, and the certificate is that of the host behin
   expect(log).toEqual([`CONNECT registry.test:443 ${login}`, `CONNECT registry.test:443 ${login}`]);
 });
 
-test('a proxy that refuses is UNAVAILABLE, and its login is not told', async () => {
+test('a proxy that refuses is UNAVAILABLE, and its login is not in the error', async () => {
   const { url } = await proxy(undefined);
   const send = through({ https: withLogin(url) });
   const error = await send({ method: 'GET', url: 'https://registry.test/v2/' }).catch((thrown: unknown) => thrown);
@@ -83,12 +83,12 @@ test('a proxy that refuses is UNAVAILABLE, and its login is not told', async () 
   expect(inspect(error, { depth: 9 })).not.toMatch(/s3cret|am9lOnMzY3JldA/);
 });
 
-test('a proxy that is not there is UNAVAILABLE', async () => {
+test('a proxy that does not exist is UNAVAILABLE', async () => {
   const send = through({ all: 'http://127.0.0.1:1' });
   await expect(send({ method: 'GET', url: 'http://registry.test/' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-test('a stranger at a private address is refused before the proxy is asked', async () => {
+test('another origin at a private address is refused before the proxy is contacted', async () => {
   const { url, log } = await proxy(undefined);
   const send = through({ all: url });
   const asked = { method: 'GET', url: 'http://10.1.2.3/layer', addresses: 'public' as const };

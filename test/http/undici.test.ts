@@ -51,14 +51,14 @@ test('a body comes as sent, with its encoding', async () => {
   expect(Buffer.compare(await bytesOf(response), sent)).toBe(0);
 });
 
-test('one connection serves what is asked one after the other', async () => {
+test('one connection serves requests one after the other', async () => {
   const server = await httpServer((request, response) => response.end(request.url));
   const transport = connected();
   for (const path of ['/a', '/b', '/c']) expect(await textOf(await transport(get(server.url + path)))).toBe(path);
   expect(server.connections()).toBe(1);
 });
 
-test('the address that was connected to is told', async () => {
+test('the address that was connected to is reported', async () => {
   const { url, port } = await httpServer((_request, response) => response.end());
   const transport = connected();
   for (const host of [url, `http://localhost:${port}`]) {
@@ -136,14 +136,14 @@ test.each(broken)('a body %s is UNEXPECTED_END after the bytes that came', async
   expect(await response.ended).toEqual({ bytes, error: failsWith('UNEXPECTED_END') });
 });
 
-test('a body that breaks before it is read does not end the process, and says so when it is', async () => {
+test('a body that breaks before it is read does not end the process, and fails when it is read', async () => {
   const { url } = await answering('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345');
   const response = await connected()(get(url));
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(await failureOf(bytesOf(response))).toEqual(failsWith('UNEXPECTED_END'));
 });
 
-test('a body without a length ends where its connection does', async () => {
+test('a body without a length ends with its connection', async () => {
   const { url } = await answering('HTTP/1.1 200 OK\r\n\r\n12345');
   expect(await textOf(await connected()(get(url)))).toBe('12345');
 });
@@ -167,7 +167,7 @@ test('a head of 60 KiB is taken: signed Locations are long', async () => {
   expect((await connected()(get(url))).headers.location?.length).toBe(60_001);
 });
 
-test('who refuses connections, and a name that is not there, are UNAVAILABLE with the code as cause', async () => {
+test('a refused connection and a name that does not exist are UNAVAILABLE with the code in the cause', async () => {
   const port = await deadPort();
   for (const [url, code] of [
     [`http://127.0.0.1:${port}`, 'ECONNREFUSED'],
@@ -180,12 +180,12 @@ test('who refuses connections, and a name that is not there, are UNAVAILABLE wit
   }
 });
 
-test('a name that is not there is no unsafe one', async () => {
+test('a name that does not exist is not unsafe', async () => {
   const error = await failureOf(connected()(get('http://registry.invalid', { addresses: 'public' })));
   expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringMatching(/ENOTFOUND|EAI_AGAIN/) }));
 });
 
-test('who accepts and never ends the TLS handshake is TIMEOUT after the limit to connect', async () => {
+test('a TLS handshake that never ends is TIMEOUT after the limit to connect', async () => {
   const server = await rawServer((socket) => void socket.resume());
   const started = performance.now();
   const closed = server.closed();
@@ -204,7 +204,7 @@ test('the endpoint has its own limit to connect', async () => {
   );
 });
 
-test('a limit longer than a timer can be is not one that fires at once', async () => {
+test('a limit longer than a timer can be does not fire at once', async () => {
   const { url } = await httpServer((_request, response) => {
     response.write('first');
     setTimeout(() => response.end('last'), 30);
@@ -240,7 +240,7 @@ test('what a slow reader does not take stays with the sender', async () => {
 
 const secured = () => httpsServer(certificate, (_request, response) => response.end('secret'));
 
-test('a certificate counts where its authority is given, for that endpoint alone', async () => {
+test('a certificate is trusted if its authority is given, for that endpoint only', async () => {
   const { url } = await secured();
   const transport = connected();
   expect(await failureOf(transport(get(url)))).toEqual(
@@ -250,7 +250,7 @@ test('a certificate counts where its authority is given, for that endpoint alone
   expect(await failureOf(transport(get(url)))).toEqual(failsWith('UNAVAILABLE'));
 });
 
-test('a server without TLS, and a certificate that does not fit, are told in plain words with their codes as cause', async () => {
+test('a server without TLS, and a certificate that does not fit, are reported in plain words with their codes in the cause', async () => {
   const plain = await answering('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
   const of = async (names: string[], expired = false) => {
     const day = 86_400_000;
@@ -280,14 +280,14 @@ test('a server without TLS, and a certificate that does not fit, are told in pla
   }
 });
 
-test('insecureSkipVerify takes any certificate, for that endpoint alone', async () => {
+test('insecureSkipVerify accepts any certificate, for that endpoint only', async () => {
   const { url } = await secured();
   const transport = connected();
   expect(await textOf(await transport(get(url, { tls: { insecureSkipVerify: true } })))).toBe('secret');
   expect(await failureOf(transport(get(url)))).toEqual(failsWith('UNAVAILABLE'));
 });
 
-test('a client certificate is shown to its endpoint alone', async () => {
+test('a client certificate is shown to its endpoint only', async () => {
   const client = await generate([{ name: 'commonName', value: 'client' }], { keyType: 'ec', algorithm: 'sha256' });
   const options = { ...certificate, ca: [client.cert], requestCert: true, rejectUnauthorized: false };
   const { url } = await httpsServer(options, (request, response) => {
@@ -300,7 +300,7 @@ test('a client certificate is shown to its endpoint alone', async () => {
   expect(await textOf(await transport(get(url, { tls: { ca } })))).toBe('nobody');
 });
 
-test('a name is judged by the addresses that it stands for, also over a connection that is open', async () => {
+test('a name is checked by its addresses, also over an open connection', async () => {
   const { port, connections } = await httpServer((_request, response) => response.end('text'));
   const transport = connected();
   expect(await textOf(await transport(get(`http://127.0.0.1:${port}`)))).toBe('text');
@@ -314,7 +314,7 @@ test('a name is judged by the addresses that it stands for, also over a connecti
   expect(await textOf(allowed)).toBe('text');
 });
 
-test('close ends what is under way with CLOSED, and everything after', async () => {
+test('close ends exchanges with CLOSED, and everything after', async () => {
   const server = await httpServer((request, response) => {
     if (request.url === '/body') response.write('first');
   });
@@ -329,7 +329,7 @@ test('close ends what is under way with CLOSED, and everything after', async () 
   await transport.close();
 });
 
-test('a hundred answers at once, and no connection is left busy', async () => {
+test('a hundred responses at once, and no connection is left busy', async () => {
   const server = await httpServer((_request, response) => response.end('text'));
   const transport = connected();
   const texts = await Promise.all(Array.from({ length: 100 }, async () => textOf(await transport(get(server.url)))));
@@ -339,7 +339,7 @@ test('a hundred answers at once, and no connection is left busy', async () => {
   expect(server.connections()).toBe(before);
 });
 
-test('importing undici leaves the dispatcher of the process alone, and its fetch goes on', async () => {
+test('importing undici leaves the dispatcher of the process as it is, and its fetch works', async () => {
   const dispatchers = () =>
     ['1', '2'].map((number) => Reflect.get(globalThis, Symbol.for(`undici.globalDispatcher.${number}`)));
   const { url } = await httpServer((_request, response) => response.end('text'));
