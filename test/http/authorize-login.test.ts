@@ -14,14 +14,14 @@ const request: HttpRequest = {
 const giving = (value: unknown): CredentialProvider => (() => value) as CredentialProvider;
 
 test('a provider is called with host, repository and signal; another origin has no login', async () => {
-  const asked: unknown[] = [];
+  const calls: unknown[] = [];
   const { signal } = new AbortController();
   const login = await loginOf({ ...request, signal }, (...given) => {
-    asked.push(given);
+    calls.push(given);
     return Promise.resolve({ identityToken: 't' });
   });
   expect(login).toEqual({ identityToken: 't' });
-  expect(asked).toEqual([['registry.test:5000', { repository: 'library/app', signal }]]);
+  expect(calls).toEqual([['registry.test:5000', { repository: 'library/app', signal }]]);
   expect(await loginOf({ method: 'GET', url: request.url }, giving({ identityToken: 't' }))).toBeUndefined();
   expect(await loginOf(request, undefined)).toBeUndefined();
 });

@@ -70,7 +70,7 @@ function world({ login, challenge = bearer, token, ...options }: WorldOptions = 
 }
 
 const endpoint = endpointOf(`${home}/v2`);
-const asked = (path = '/v2/a', more: Partial<HttpRequest> = {}): HttpRequest => ({
+const requestTo = (path = '/v2/a', more: Partial<HttpRequest> = {}): HttpRequest => ({
   method: 'GET',
   url: home + path,
   endpoint,
@@ -88,13 +88,13 @@ async function statusOf(response: Promise<{ status: number; body: Parameters<typ
 
 test('a host that requires nothing is sent no credentials', async () => {
   const { send, log } = world({ challenge: '', login: password });
-  expect(await statusOf(send(asked()))).toBe(200);
+  expect(await statusOf(send(requestTo()))).toBe(200);
   expect(log).toEqual(['GET registry.test/v2/a -']);
 });
 
 test('a challenge leads to a token: anonymous, with its service and scope', async () => {
   const { send, log, requests, open } = world({ userAgent: 'agent' });
-  expect(await statusOf(send(asked()))).toBe(200);
+  expect(await statusOf(send(requestTo()))).toBe(200);
   expect(log).toEqual(['GET registry.test/v2/a -', `GET ${scoped()} -`, 'GET registry.test/v2/a Bearer t1']);
   expect(requests[1]?.headers).toMatchObject({ 'user-agent': 'agent' });
   expect(open()).toBe(0);
@@ -102,13 +102,13 @@ test('a challenge leads to a token: anonymous, with its service and scope', asyn
 
 test('with a password a token is requested with Basic, in UTF-8', async () => {
   const { send, log } = world({ login: password });
-  await send(asked());
+  await send(requestTo());
   expect(log[1]).toBe(`GET ${scoped()} ${basic}`);
 });
 
 test('with an identity token a token is requested by POST', async () => {
   const { send, log, requests } = world({ login: identity });
-  await send(asked());
+  await send(requestTo());
   expect(log[1]).toMatch(/^POST auth\.test\/token - /);
   expect(requests[1]?.headers?.['content-type']).toBe('application/x-www-form-urlencoded');
   expect(Object.fromEntries(new URLSearchParams(requests[1]?.body))).toEqual({
@@ -125,14 +125,14 @@ test.each([404, 405])('a realm that responds %i to one method is sent the other'
     login: identity,
     token: (_request, count) => (count === 1 ? { status } : json({ token: 'x' })),
   });
-  expect(await statusOf(posting.send(asked()))).toBe(200);
+  expect(await statusOf(posting.send(requestTo()))).toBe(200);
   const tokenBasic = `Basic ${Buffer.from('<token>:identity').toString('base64')}`;
   expect(posting.log.slice(2)).toEqual([`GET ${scoped()} ${tokenBasic}`, 'GET registry.test/v2/a Bearer x']);
   const getting = world({
     login: password,
     token: (_request, count) => (count === 1 ? { status } : json({ token: 'x' })),
   });
-  expect(await statusOf(getting.send(asked()))).toBe(200);
+  expect(await statusOf(getting.send(requestTo()))).toBe(200);
   expect(Object.fromEntries(new URLSearchParams(getting.requests[2]?.body))).toMatchObject({
     grant_type: 'password',
     username: 'user',
@@ -143,21 +143,21 @@ test.each([404, 405])('a realm that responds %i to one method is sent the other'
 
 test('an anonymous request that the realm does not know is not sent again', async () => {
   const { send, log } = world({ token: () => ({ status: 404 }) });
-  expect(await failureOf(send(asked()))).toEqual(failsWith('UNAUTHORIZED', { status: 404 }));
+  expect(await failureOf(send(requestTo()))).toEqual(failsWith('UNAUTHORIZED', { status: 404 }));
   expect(log.length).toBe(2);
 });
 
 test('scopes are those of the endpoint united with those of the challenge, one parameter each', async () => {
   const scope = 'repository:library/app:push registry:catalog:*';
   const { send, requests } = world({ challenge: `${bearer},scope="${scope}"` });
-  await send(asked());
+  await send(requestTo());
   const { searchParams } = new URL(requests[1]?.url ?? '');
   expect(searchParams.getAll('scope')).toEqual(['registry:catalog:*', 'repository:library/app:pull,push']);
 });
 
 test('a realm keeps its own query', async () => {
   const { send, requests } = world({ challenge: `Bearer realm="${realm}?tenant=a%20b",service="r"` });
-  await send(asked());
+  await send(requestTo());
   const { searchParams } = new URL(requests[1]?.url ?? '');
   expect([searchParams.get('tenant'), searchParams.get('service')]).toEqual(['a b', 'r']);
 });
@@ -177,9 +177,9 @@ const tokens: readonly [string, unknown, string | undefined][] = [
 test.each(tokens)('a realm that responds with %s', async (_kind, answer, value) => {
   const { send, log, valid } = world({ token: () => json(answer) });
   valid.add('x');
-  if (value === undefined) expect(await failureOf(send(asked()))).toEqual(failsWith('BAD_RESPONSE'));
+  if (value === undefined) expect(await failureOf(send(requestTo()))).toEqual(failsWith('BAD_RESPONSE'));
   else {
-    await send(asked());
+    await send(requestTo());
     expect(log[2]).toBe(`GET registry.test/v2/a Bearer ${value}`);
   }
 });
@@ -197,7 +197,7 @@ const refusals: readonly [Given, string, object][] = [
 
 test.each(refusals)('a realm that responds %o is %s, reported with its host', async (given, code, details) => {
   const { send, open } = world({ tokenBytes: 2_048, token: () => given, login: password });
-  const error = await failureOf(send(asked()));
+  const error = await failureOf(send(requestTo()));
   expect(error).toMatchObject({ code, ...details });
   expect(String(error)).toContain('auth.test');
   expect(open()).toBe(0);
@@ -209,26 +209,26 @@ test.each([
   ['{"details":"incorrect username or password"}', 'status 403, "incorrect username or password"'],
   ['{"message":7}', 'status 403'],
   ['[', 'status 403'],
-])('the reason that a realm gives is reported: %s', async (body, told) => {
+])('the reason that a realm gives is reported: %s', async (body, reported) => {
   const given = { status: 403, body, headers: { 'content-type': 'application/json' } };
   const { send } = world({ token: () => given, login: password });
-  expect(String(await failureOf(send(asked()))).endsWith(`: ${told}`)).toBe(true);
+  expect(String(await failureOf(send(requestTo()))).endsWith(`: ${reported}`)).toBe(true);
 });
 
 test('a failure is not kept: the next request tries again', async () => {
   const { send, log } = world({ token: (_request, count) => (count === 1 ? { status: 503 } : json({ token: 'x' })) });
-  expect(await failureOf(send(asked()))).toEqual(failsWith('UNAVAILABLE'));
-  expect(await statusOf(send(asked()))).toBe(200);
+  expect(await failureOf(send(requestTo()))).toEqual(failsWith('UNAVAILABLE'));
+  expect(await statusOf(send(requestTo()))).toBe(200);
   expect(log.slice(2)).toEqual([`GET ${scoped()} -`, 'GET registry.test/v2/a Bearer x']);
 });
 
 test('a warm client makes no 401 round trip, nor for another repository of the endpoint', async () => {
   const { send, log } = world();
-  await send(asked());
-  await send(asked('/v2/b'));
+  await send(requestTo());
+  await send(requestTo('/v2/b'));
   const other = { ...endpoint, repository: 'library/other', scopes: ['repository:library/other:pull'] };
-  await send(asked('/v2/c', { endpoint: other }));
-  await send(asked('/v2/d', { endpoint: other }));
+  await send(requestTo('/v2/c', { endpoint: other }));
+  await send(requestTo('/v2/d', { endpoint: other }));
   expect(log.slice(3)).toEqual([
     'GET registry.test/v2/b Bearer t1',
     `GET ${scoped('repository:library/other:pull')} -`,
@@ -243,9 +243,9 @@ test('a repository that needs no token is read without one, though its endpoint 
     challenge: ({ url }) => (url.includes('/open/') ? '' : bearer),
     token: ({ url }) => (url.includes('open') ? { status: 403 } : json({ token: 'x' })),
   });
-  await send(asked());
-  expect(await statusOf(send(asked('/v2/open/a', { endpoint: open })))).toBe(200);
-  expect(await statusOf(send(asked('/v2/open/b', { endpoint: open })))).toBe(200);
+  await send(requestTo());
+  expect(await statusOf(send(requestTo('/v2/open/a', { endpoint: open })))).toBe(200);
+  expect(await statusOf(send(requestTo('/v2/open/b', { endpoint: open })))).toBe(200);
   expect(log.slice(3)).toEqual([
     `GET ${scoped('repository:open:pull')} -`,
     'GET registry.test/v2/open/a -',
@@ -261,12 +261,12 @@ test('if no token was given, what a registry hides from anonymous users is not r
     return isHidden ? { status: 404 } : { status: 401, headers: { 'www-authenticate': bearer } };
   }, line);
   const send = authorize()(recorded.transport);
-  await send(asked());
+  await send(requestTo());
   vi.setSystemTime(Date.now() + 100_000);
   isHidden = true;
-  expect(await failureOf(send(asked()))).toEqual(failsWith('UNAVAILABLE', { status: 503 }));
+  expect(await failureOf(send(requestTo()))).toEqual(failsWith('UNAVAILABLE', { status: 503 }));
   isHidden = false;
-  expect((await send(asked())).status).toBe(200);
+  expect((await send(requestTo())).status).toBe(200);
   expect(recorded.log.slice(-2)).toEqual([`GET ${scoped()} -`, 'GET registry.test/v2/a Bearer t']);
 });
 
@@ -275,9 +275,9 @@ test('a password that the realm refused from memory is not sent there again for 
     login: password,
     token: (_request, count) => (count === 1 ? json({ token: 'x', expires_in: 60 }) : { status: 401 }),
   });
-  await send(asked());
+  await send(requestTo());
   vi.setSystemTime(Date.now() + 100_000);
-  expect(await failureOf(send(asked()))).toEqual(failsWith('UNAUTHORIZED'));
+  expect(await failureOf(send(requestTo()))).toEqual(failsWith('UNAUTHORIZED'));
   expect(log.filter((entry) => entry.includes(basic)).length).toBe(2);
 });
 
@@ -287,10 +287,10 @@ test('a realm that has moved is found again', async () => {
     challenge: () => `Bearer realm="${current}"`,
     token: ({ url }, count) => (url.startsWith(current) ? json({ token: `t${count}` }) : { status: 503 }),
   });
-  await send(asked());
+  await send(requestTo());
   current = 'https://auth.test/moved';
   vi.setSystemTime(Date.now() + 100_000);
-  expect(await statusOf(send(asked()))).toBe(200);
+  expect(await statusOf(send(requestTo()))).toBe(200);
   expect(log.at(-1)).toBe('GET registry.test/v2/a Bearer t3');
 });
 
@@ -306,27 +306,29 @@ const lives: readonly [string, unknown, number, number][] = [
 test.each(lives)('a token with a life of %s is sent until shortly before its end', async (_kind, life, fresh, gone) => {
   const { send, log } = world({ token: (_request, count) => json({ token: `t${count}`, expires_in: life }) });
   const start = Date.now();
-  await send(asked());
+  await send(requestTo());
   vi.setSystemTime(start + fresh * 1000);
-  await send(asked());
+  await send(requestTo());
   expect(log.at(-1)).toBe('GET registry.test/v2/a Bearer t1');
   vi.setSystemTime(start + gone * 1000);
-  await send(asked());
+  await send(requestTo());
   expect(log.slice(-2)).toEqual([`GET ${scoped()} -`, 'GET registry.test/v2/a Bearer t2']);
 });
 
 test('a token is renewed before it expires, not at that moment', async () => {
   const { send, log } = world({ token: (_request, count) => json({ token: `t${count}`, expires_in: 300 }) });
   const start = Date.now();
-  await send(asked());
+  await send(requestTo());
   vi.setSystemTime(start + 295_000);
-  await send(asked());
+  await send(requestTo());
   expect(log.at(-1)).toBe('GET registry.test/v2/a Bearer t2');
 });
 
 test('a hundred at once make one token request', async () => {
   const { send, log } = world({ login: password });
-  const statuses = await Promise.all(Array.from({ length: 100 }, (_, index) => statusOf(send(asked(`/v2/${index}`)))));
+  const statuses = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => statusOf(send(requestTo(`/v2/${index}`)))),
+  );
   expect(new Set(statuses)).toEqual(new Set([200]));
   expect(log.filter((entry) => entry.includes('auth.test')).length).toBe(1);
 });
@@ -337,7 +339,7 @@ test('a hundred at once to a new endpoint meet one challenge, also for several r
   const asking = Array.from({ length: 100 }, (_, index) => {
     const repository = repositories[index % 4] ?? '';
     const own = { ...endpoint, repository, scopes: [`repository:${repository}:pull`] };
-    return statusOf(send(asked(`/v2/${index}`, { endpoint: own })));
+    return statusOf(send(requestTo(`/v2/${index}`, { endpoint: own })));
   });
   expect(new Set(await Promise.all(asking))).toEqual(new Set([200]));
   expect(log.filter((entry) => entry.endsWith(' -') && entry.includes('registry.test')).length).toBe(1);
@@ -352,13 +354,13 @@ test('if no token is needed the others wait for the head of the first response o
     return {};
   }, line);
   const send = authorize()(recorded.transport);
-  const calls = Array.from({ length: 10 }, (_, index) => send(asked(`/v2/${index}`)));
+  const calls = Array.from({ length: 10 }, (_, index) => send(requestTo(`/v2/${index}`)));
   await new Promise((resolve) => setImmediate(resolve));
   expect(recorded.log.length).toBe(1);
   give({});
   await Promise.all(calls);
   expect(recorded.open(), 'no body was read').toBe(10);
-  const later = Array.from({ length: 10 }, (_, index) => send(asked(`/v2/${index}`)));
+  const later = Array.from({ length: 10 }, (_, index) => send(requestTo(`/v2/${index}`)));
   await new Promise((resolve) => setImmediate(resolve));
   expect(recorded.log.length).toBe(20);
   give({});
@@ -373,8 +375,8 @@ test('the failure of the first is its own: the others are sent, and one whose si
   }, line);
   const send = authorize()(recorded.transport);
   const controller = new AbortController();
-  const [first, second] = [failureOf(send(asked())), send(asked('/v2/b'))];
-  const third = failureOf(send(asked('/v2/c', { signal: controller.signal })));
+  const [first, second] = [failureOf(send(requestTo())), send(requestTo('/v2/b'))];
+  const third = failureOf(send(requestTo('/v2/c', { signal: controller.signal })));
   await new Promise((resolve) => setImmediate(resolve));
   controller.abort();
   expect(await third).toEqual(failsWith('ABORTED'));
@@ -388,7 +390,7 @@ test('the failure of the first is its own: the others are sent, and one whose si
 test('a provider that never returns does not hold a request whose signal fires', async () => {
   const controller = new AbortController();
   const { send, log, open } = world({ loginFor: () => new Promise(() => {}) });
-  const call = failureOf(send(asked('/v2/a', { signal: controller.signal })));
+  const call = failureOf(send(requestTo('/v2/a', { signal: controller.signal })));
   await vi.waitFor(() => expect(log.length).toBe(1));
   await new Promise((resolve) => setImmediate(resolve));
   controller.abort(new Error('enough'));
@@ -416,7 +418,7 @@ test.each([
     const made = createBody({ next: feed, cancel });
     return { status, headers: { 'www-authenticate': bearer }, ...made, url: request.url };
   };
-  const error = await failureOf(authorize()(transport)(asked('/v2/a', { more })));
+  const error = await failureOf(authorize()(transport)(requestTo('/v2/a', { more })));
   expect(error).toEqual(failsWith('TIMEOUT', { message: expect.stringContaining(`${within} ms`) }));
   expect(String(error)).toContain('auth.test');
   expect(cancelled).toBe(1);
@@ -424,9 +426,9 @@ test.each([
 
 test('a hundred at once whose token is refused make one more', async () => {
   const { send, log, valid } = world();
-  await send(asked());
+  await send(requestTo());
   valid.clear();
-  await Promise.all(Array.from({ length: 100 }, (_, index) => statusOf(send(asked(`/v2/${index}`)))));
+  await Promise.all(Array.from({ length: 100 }, (_, index) => statusOf(send(requestTo(`/v2/${index}`)))));
   expect(log.filter((entry) => entry.includes('auth.test')).length).toBe(2);
 });
 
@@ -444,7 +446,7 @@ test('one that aborts does not fail the others, and the last one to leave ends t
     });
   const controllers = [new AbortController(), new AbortController()];
   const shared = pending();
-  const [first, second] = controllers.map(({ signal }) => shared.send(asked('/v2/a', { signal })));
+  const [first, second] = controllers.map(({ signal }) => shared.send(requestTo('/v2/a', { signal })));
   await vi.waitFor(() => expect(signals.length).toBe(1));
   await new Promise((resolve) => setTimeout(resolve, 5));
   controllers[0]?.abort(new Error('enough'));
@@ -454,7 +456,7 @@ test('one that aborts does not fail the others, and the last one to leave ends t
   expect((await second)?.status).toBe(200);
   const alone = pending();
   const controller = new AbortController();
-  const call = failureOf(alone.send(asked('/v2/a', { signal: controller.signal })));
+  const call = failureOf(alone.send(requestTo('/v2/a', { signal: controller.signal })));
   await vi.waitFor(() => expect(signals.length).toBe(2));
   controller.abort();
   expect(await call).toEqual(failsWith('ABORTED'));
@@ -463,7 +465,7 @@ test('one that aborts does not fail the others, and the last one to leave ends t
 
 test('a 401 to a token renews it once; a second one is the response', async () => {
   const cold = world({ token: (_request, count) => json({ other: 1, access_token: `worthless${count}` }) });
-  const response = await cold.send(asked());
+  const response = await cold.send(requestTo());
   expect([response.status, await textOf(response)]).toEqual([401, 'who are you']);
   expect(cold.log).toEqual([
     'GET registry.test/v2/a -',
@@ -474,9 +476,9 @@ test('a 401 to a token renews it once; a second one is the response', async () =
   ]);
   expect(cold.open()).toBe(0);
   const warm = world();
-  await warm.send(asked());
+  await warm.send(requestTo());
   warm.valid.clear();
-  expect(await statusOf(warm.send(asked()))).toBe(200);
+  expect(await statusOf(warm.send(requestTo()))).toBe(200);
   expect(warm.log.slice(3)).toEqual([
     'GET registry.test/v2/a Bearer t1',
     `GET ${scoped()} -`,
@@ -486,8 +488,8 @@ test('a 401 to a token renews it once; a second one is the response', async () =
 
 test('Basic is sent if it is required and there is a password, at once from then on', async () => {
   const { send, log } = world({ challenge: 'Basic realm="x"', login: password });
-  await send(asked());
-  await send(asked('/v2/b'));
+  await send(requestTo());
+  await send(requestTo('/v2/b'));
   expect(log).toEqual([
     'GET registry.test/v2/a -',
     `GET registry.test/v2/a ${basic}`,
@@ -502,50 +504,50 @@ test('a provider is called for each request, so that its login may expire', asyn
     loginFor,
     challenge: ({ headers }) => (headers?.authorization ? '' : 'Basic realm="x"'),
   });
-  await send(asked());
-  await send(asked('/v2/b'));
-  await send(asked('/v2/c'));
+  await send(requestTo());
+  await send(requestTo('/v2/b'));
+  await send(requestTo('/v2/c'));
   const sent = log.map((each) => Buffer.from(/Basic (.*)$/.exec(each)?.[1] ?? '', 'base64').toString());
   expect(sent).toEqual(['', 'user:p1', 'user:p2', 'user:p3']);
   let given = 0;
   const tokens = world({ loginFor: () => ({ username: 'user', password: `q${++given}` }) });
-  await tokens.send(asked());
-  await tokens.send(asked('/v2/b'));
+  await tokens.send(requestTo());
+  await tokens.send(requestTo('/v2/b'));
   expect(given).toBe(2);
 });
 
 test('a password is tried once', async () => {
   const wrong = { username: 'user', password: 'wrong' };
   const direct = world({ challenge: 'Basic realm="x"', login: wrong });
-  expect(await statusOf(direct.send(asked()))).toBe(401);
+  expect(await statusOf(direct.send(requestTo()))).toBe(401);
   expect(direct.log.length).toBe(2);
   const atRealm = world({ login: wrong, token: () => ({ status: 401 }) });
-  expect(await failureOf(atRealm.send(asked()))).toEqual(failsWith('UNAUTHORIZED', { status: 401 }));
+  expect(await failureOf(atRealm.send(requestTo()))).toEqual(failsWith('UNAUTHORIZED', { status: 401 }));
   expect(atRealm.log.length).toBe(2);
 });
 
 test('Bearer is preferred to Basic, in any order', async () => {
   for (const challenge of [`Basic realm="x", ${bearer}`, `${bearer}, Basic realm="x"`]) {
     const { send, log } = world({ challenge, login: password });
-    await send(asked());
+    await send(requestTo());
     expect(log[1]).toBe(`GET ${scoped()} ${basic}`);
   }
 });
 
 test('a Bearer challenge without a realm is ignored: Basic then, or the 401', async () => {
   const both = world({ challenge: 'Bearer service="x", Basic realm="x"', login: password });
-  expect(await statusOf(both.send(asked()))).toBe(200);
+  expect(await statusOf(both.send(requestTo()))).toBe(200);
   const alone = world({ challenge: 'Bearer service="x"', login: password });
-  expect(await statusOf(alone.send(asked()))).toBe(401);
+  expect(await statusOf(alone.send(requestTo()))).toBe(401);
   const unknown = world({ challenge: 'Negotiate', login: password });
-  expect(await statusOf(unknown.send(asked()))).toBe(401);
+  expect(await statusOf(unknown.send(requestTo()))).toBe(401);
 });
 
 test('an endpoint with Basic that requires a token for another repository gets one', async () => {
   const other = { ...endpoint, repository: 'other', scopes: ['repository:other:pull'] };
   const { send, log, transport } = recordingOf();
-  await send(asked());
-  expect(await statusOf(send(asked('/v2/other/a', { endpoint: other })))).toBe(200);
+  await send(requestTo());
+  expect(await statusOf(send(requestTo('/v2/other/a', { endpoint: other })))).toBe(200);
   expect(log.at(-1)).toBe('GET registry.test/v2/other/a Bearer t');
   expect(transport).toBeTypeOf('function');
 });
@@ -565,8 +567,8 @@ test('a registryToken is sent as it is, without a request to any realm', async (
   for (const challenge of [bearer, 'Basic realm="x"', 'Bearer realm="http://10.0.0.1/evil"']) {
     const { send, log, valid } = world({ challenge, login: { registryToken: 'own' } });
     valid.add('own');
-    await send(asked());
-    await send(asked('/v2/b'));
+    await send(requestTo());
+    await send(requestTo('/v2/b'));
     expect(log).toEqual([
       'GET registry.test/v2/a -',
       'GET registry.test/v2/a Bearer own',
@@ -574,14 +576,14 @@ test('a registryToken is sent as it is, without a request to any realm', async (
     ]);
   }
   const refused = world({ login: { registryToken: 'stale' } });
-  expect(await statusOf(refused.send(asked()))).toBe(401);
+  expect(await statusOf(refused.send(requestTo()))).toBe(401);
   expect(refused.log.length).toBe(2);
 });
 
 test('a configured Authorization is sent as it is: no realm is contacted', async () => {
   const own = { ...endpoint, headers: { Authorization: 'Bearer configured', 'X-Key': 'key' } };
   const { send, log, requests } = world({ login: password });
-  expect(await statusOf(send(asked('/v2/a', { endpoint: own })))).toBe(401);
+  expect(await statusOf(send(requestTo('/v2/a', { endpoint: own })))).toBe(401);
   expect(log).toEqual(['GET registry.test/v2/a Bearer configured']);
   expect(requests[0]?.headers).toEqual({ authorization: 'Bearer configured', 'x-key': 'key' });
 });
@@ -589,10 +591,10 @@ test('a configured Authorization is sent as it is: no realm is contacted', async
 test('configured headers go to the origin of the endpoint, its own realm too, and nowhere else', async () => {
   const own = { ...endpoint, headers: { 'X-Key': 'key' } };
   const apart = world();
-  await apart.send(asked('/v2/a', { endpoint: own }));
+  await apart.send(requestTo('/v2/a', { endpoint: own }));
   expect(apart.requests.map(({ headers }) => headers?.['x-key'])).toEqual(['key', undefined, 'key']);
   const together = world({ challenge: `Bearer realm="${home}/token"` });
-  await together.send(asked('/v2/a', { endpoint: own }));
+  await together.send(requestTo('/v2/a', { endpoint: own }));
   expect(together.requests.map(({ headers }) => headers?.['x-key'])).toEqual(['key', 'key', 'key']);
   const elsewhere = world({ challenge: '', login: password });
   await elsewhere.send({
@@ -612,31 +614,34 @@ test('a login is looked up for the host of the endpoint, and only when it is nee
     return password;
   };
   const open = world({ challenge: '', loginFor });
-  await open.send(asked());
+  await open.send(requestTo());
   expect(hosts).toEqual([]);
   const closed = world({ loginFor });
-  await closed.send(asked());
+  await closed.send(requestTo());
   expect(hosts).toEqual([['registry.test', 'library/app']]);
-  await closed.send({ method: 'GET', url: 'https://stranger.test/layer' });
+  await closed.send({ method: 'GET', url: 'https://other.test/layer' });
   expect(hosts.length).toBe(1);
 });
 
 test('a login that cannot be looked up fails the request, and leaves no response open', async () => {
   const { send, open } = world({ loginFor: () => Promise.reject(new Error('the helper is broken')) });
-  await expect(send(asked())).rejects.toMatchObject({ code: 'UNAUTHORIZED', cause: new Error('the helper is broken') });
+  await expect(send(requestTo())).rejects.toMatchObject({
+    code: 'UNAUTHORIZED',
+    cause: new Error('the helper is broken'),
+  });
   expect(open()).toBe(0);
 });
 
 test('another origin that challenges gets an anonymous token, each time a new one from its own realm', async () => {
   const { send, log } = world({ login: password });
-  expect(await statusOf(send({ method: 'GET', url: 'https://stranger.test/layer' }))).toBe(200);
+  expect(await statusOf(send({ method: 'GET', url: 'https://other.test/layer' }))).toBe(200);
   expect(log).toEqual([
-    'GET stranger.test/layer -',
+    'GET other.test/layer -',
     'GET auth.test/token?service=registry -',
-    'GET stranger.test/layer Bearer t1',
+    'GET other.test/layer Bearer t1',
   ]);
   const basicOnly = world({ challenge: 'Basic realm="x"', login: password });
-  expect(await statusOf(basicOnly.send({ method: 'GET', url: 'https://stranger.test/layer' }))).toBe(401);
+  expect(await statusOf(basicOnly.send({ method: 'GET', url: 'https://other.test/layer' }))).toBe(401);
   expect(basicOnly.log.length).toBe(1);
 });
 
@@ -649,7 +654,7 @@ test('a redirect takes no credentials with it', async () => {
   }, line);
   const own = { ...endpoint, headers: { 'X-Key': 'key' } };
   const send = wrap(recorded.transport, redirects(), authorize({ loginFor: () => password }));
-  await send(asked('/v2/a', { endpoint: own }));
+  await send(requestTo('/v2/a', { endpoint: own }));
   expect(recorded.log.at(-1)).toBe('GET cdn.test/layer -');
   expect(recorded.requests.at(-1)?.headers).toEqual({});
 });
@@ -700,7 +705,7 @@ test.each([
       const challenge = { 'www-authenticate': `Bearer realm="${text}"` };
       return headers?.authorization === 'Bearer t' ? {} : { status: 401, headers: challenge, address };
     });
-    await authorize({ allowPrivate })(recorded.transport)(asked());
+    await authorize({ allowPrivate })(recorded.transport)(requestTo());
     expect(recorded.requests[1]?.addresses).toBe(policy);
   },
 );
@@ -708,10 +713,10 @@ test.each([
 test('a realm at another origin gets the certificate authorities of the endpoint, but not its client certificate', async () => {
   const tls = { ca: ['CA'], cert: 'CERT', key: 'KEY', insecureSkipVerify: true };
   const apart = world();
-  await apart.send(asked('/v2/a', { tls }));
+  await apart.send(requestTo('/v2/a', { tls }));
   expect(apart.requests.map((request) => request.tls)).toEqual([tls, { ca: ['CA'] }, tls]);
   const together = world({ challenge: `Bearer realm="${home}/token"` });
-  await together.send(asked('/v2/a', { tls }));
+  await together.send(requestTo('/v2/a', { tls }));
   expect(together.requests.map((request) => request.tls)).toEqual([tls, tls, tls]);
 });
 
@@ -721,27 +726,27 @@ test('a realm that redirects is followed, the password staying at its origin', a
     token: ({ url }) =>
       url.includes('/moved') ? json({ token: 'x' }) : { status: 308, headers: { location: '/moved' } },
   });
-  expect(await statusOf(near.send(asked()))).toBe(200);
+  expect(await statusOf(near.send(requestTo()))).toBe(200);
   expect(near.log[2]).toBe(`GET auth.test/moved ${basic}`);
   const far = recording(({ url, headers }) => {
     if (url.startsWith(realm)) return { status: 307, headers: { location: 'https://evil.test/token' } };
     if (url.startsWith('https://evil.test')) return json({ token: 'x' });
     return headers?.authorization ? {} : { status: 401, headers: { 'www-authenticate': bearer } };
   }, line);
-  await authorize({ loginFor: () => password })(far.transport)(asked());
+  await authorize({ loginFor: () => password })(far.transport)(requestTo());
   expect(far.log[2]).toBe('GET evil.test/token -');
-  const posted = authorize({ loginFor: () => identity })(far.transport)(asked());
+  const posted = authorize({ loginFor: () => identity })(far.transport)(requestTo());
   expect(await failureOf(posted)).toEqual(failsWith('UNSAFE_URL'));
 });
 
 test('tokens for one endpoint, realm, service or scope are not sent for another', async () => {
   let service = 'a';
   const { send, log } = world({ challenge: () => `Bearer realm="${realm}",service="${service}"` });
-  await send(asked());
+  await send(requestTo());
   const mirror = endpointOf('https://mirror.test/v2');
   await send({ method: 'GET', url: 'https://mirror.test/v2/a', endpoint: mirror });
   service = 'b';
-  await send(asked('/v2/x', { endpoint: endpointOf(`${home}/prefix/v2`) }));
+  await send(requestTo('/v2/x', { endpoint: endpointOf(`${home}/prefix/v2`) }));
   const sent = log.filter((entry) => entry.includes('Bearer ')).map((entry) => entry.split(' ').at(-1));
   expect(sent).toEqual(['t1', 't2', 't3']);
 });
@@ -749,9 +754,9 @@ test('tokens for one endpoint, realm, service or scope are not sent for another'
 test('logins of one endpoint do not share tokens', async () => {
   let login: Login = password;
   const { send, log } = world({ loginFor: () => login });
-  await send(asked());
+  await send(requestTo());
   login = { username: 'other', password: 'word' };
-  await send(asked());
+  await send(requestTo());
   expect(log.slice(3)).toEqual([
     `GET ${scoped()} Basic ${Buffer.from('other:word').toString('base64')}`,
     'GET registry.test/v2/a Bearer t2',
@@ -774,12 +779,12 @@ test('what is remembered is bounded: the oldest of 1,001 endpoints is treated as
 
 test('a malformed challenge is reported as an event, and what is before the error counts', async () => {
   const { send, events } = world({ challenge: `${bearer}, =secret` });
-  expect(await statusOf(send(asked()))).toBe(200);
+  expect(await statusOf(send(requestTo()))).toBe(200);
   expect(events).toEqual([
     { type: 'warning', host: 'registry.test', text: 'part of its WWW-Authenticate field is malformed' },
   ]);
   const none = world({ challenge: '"' });
-  expect(await statusOf(none.send(asked()))).toBe(401);
+  expect(await statusOf(none.send(requestTo()))).toBe(401);
   expect(none.events.length).toBe(1);
 });
 
@@ -813,12 +818,12 @@ test('no secret is in any error or event, whatever fails', async () => {
     );
     const own = { ...endpoint, headers: { 'X-Key': marker } };
     const send = authorize({ loginFor: () => login, emit: (event) => events.push(event) })(recorded.transport);
-    const outcome = await send(asked(`/v2/a?sig=${marker}`, { endpoint: own })).catch((error: unknown) => {
+    const outcome = await send(requestTo(`/v2/a?sig=${marker}`, { endpoint: own })).catch((error: unknown) => {
       expect(error).toMatchObject({ name: 'RegistryError' });
       return error;
     });
-    const told = outcome instanceof Error ? inspect(outcome, { depth: 8 }) : '';
-    expect(told + JSON.stringify(events)).not.toContain(marker);
+    const reported = outcome instanceof Error ? inspect(outcome, { depth: 8 }) : '';
+    expect(reported + JSON.stringify(events)).not.toContain(marker);
   };
   await fc.assert(fc.asyncProperty(fc.constantFrom(...logins), given, challenges, check), { numRuns: 300 });
 });

@@ -57,10 +57,10 @@ transportContract(
 
 test('fetch requests bodies without encoding, whatever the request accepts', async () => {
   const transport = fetchTransport(async ({ headers }) => new Response(headers.get('accept-encoding')));
-  const asked = { method: 'GET', url: origin, headers: { 'accept-encoding': 'zstd, gzip' } };
-  expect(await textOf(await transport(asked))).toBe('identity');
+  const request = { method: 'GET', url: origin, headers: { 'accept-encoding': 'zstd, gzip' } };
+  expect(await textOf(await transport(request))).toBe('identity');
   const asSent = fetchTransport(async ({ headers }) => new Response(headers.get('accept-encoding')), { asSent: true });
-  expect(await textOf(await asSent(asked))).toBe('zstd, gzip');
+  expect(await textOf(await asSent(request))).toBe('zstd, gzip');
 });
 
 test('fetch refuses an encoded response, as it is unknown what was decoded, and cancels it', async () => {

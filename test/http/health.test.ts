@@ -140,14 +140,14 @@ test('a request that its caller cancelled shows nothing about the host', async (
 /** A host with controlled bodies, at `https://mirror.test`. */
 function bodies(signal?: AbortSignal) {
   const state: { now: number; body: 'whole' | 'empty' | 'stalling' | 'broken' } = { now: 1_000, body: 'whole' };
-  let asked = 0;
+  let sent = 0;
   const next = (): Uint8Array | undefined => {
     if (state.body === 'stalling') throw new RegistryError('TIMEOUT', 'no byte came');
     if (state.body === 'broken') throw new RegistryError('UNEXPECTED_END', 'cut');
     return undefined;
   };
   const transport: Transport = async ({ url }) => {
-    asked += 1;
+    sent += 1;
     const first = state.body === 'empty' ? [] : [new Uint8Array(5)];
     const made = createBody({ next: () => first.shift() ?? next(), cancel: () => {} }, { signal });
     return { status: 200, headers: {}, url, ...made };
@@ -159,17 +159,17 @@ function bodies(signal?: AbortSignal) {
     await response.ended;
     return text;
   };
-  return { state, send, read, asked: () => asked };
+  return { state, send, read, sent: () => sent };
 }
 
 test('a host whose body stalls is skipped too: a mirror that starts and stops costs one time limit', async () => {
-  const { state, read, send, asked } = bodies();
+  const { state, read, send, sent } = bodies();
   state.body = 'stalling';
   expect(await read()).toEqual(failsWith('TIMEOUT'));
   for (let count = 0; count < 3; count += 1) {
     expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE', { host: 'mirror.test' }));
   }
-  expect(asked()).toBe(1);
+  expect(sent()).toBe(1);
   state.now += 500;
   const probe = await send(at(mirror));
   expect(await failureOf(send(at(mirror))), 'the head of a probe proves nothing').toEqual(failsWith('UNAVAILABLE'));
@@ -178,11 +178,11 @@ test('a host whose body stalls is skipped too: a mirror that starts and stops co
   state.body = 'whole';
   expect(await read()).toHaveLength(5);
   expect(await read()).toHaveLength(5);
-  expect(asked()).toBe(4);
+  expect(sent()).toBe(4);
 });
 
 test('a probe of a stalling host without a body, or whose body was not read, shows nothing: the next request is a probe', async () => {
-  const { state, read, send, asked } = bodies();
+  const { state, read, send, sent } = bodies();
   state.body = 'stalling';
   await read();
   state.now += 500;
@@ -193,7 +193,7 @@ test('a probe of a stalling host without a body, or whose body was not read, sho
   await unwanted.ended;
   state.body = 'whole';
   expect(await read()).toHaveLength(5);
-  expect(asked()).toBe(4);
+  expect(sent()).toBe(4);
 });
 
 test('a body that breaks, is cancelled, or is ended by its caller does not make a host dead', async () => {

@@ -21,7 +21,7 @@ function places(routes: Record<string, string | Given>) {
   );
 }
 
-const asked = (path: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
+const requestTo = (path: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
   method: 'GET',
   url: `${home}${path}`,
   endpoint,
@@ -50,7 +50,7 @@ const methods: readonly [number, string, string][] = [
 test.each(methods)('%i to a %s is followed by a %s', async (status, method, next) => {
   const { transport, log, open } = places({ [`${home}/a`]: `${status} /b` });
   const body = method === 'POST' || method === 'PUT' ? 'form' : undefined;
-  const response = await redirects()(transport)(asked('/a', { method, body }));
+  const response = await redirects()(transport)(requestTo('/a', { method, body }));
   expect(response.url).toBe(`${home}/b`);
   await textOf(response);
   const kept = body === undefined || next === 'GET' ? '' : ' form';
@@ -60,13 +60,13 @@ test.each(methods)('%i to a %s is followed by a %s', async (status, method, next
 
 test.each([200, 206, 300, 304, 305, 306, 401, 404])('%i is returned, also with a Location', async (status) => {
   const { transport, log } = places({ [`${home}/a`]: `${status} /b` });
-  const response = await redirects()(transport)(asked('/a'));
+  const response = await redirects()(transport)(requestTo('/a'));
   expect([response.status, await textOf(response), log.length]).toEqual([status, 'moved', 1]);
 });
 
 test('a redirect without Location is returned', async () => {
   const { transport } = places({ [`${home}/a`]: { status: 307, body: 'nowhere' } });
-  const response = await redirects()(transport)(asked('/a'));
+  const response = await redirects()(transport)(requestTo('/a'));
   expect([response.status, await textOf(response)]).toEqual([307, 'nowhere']);
 });
 
@@ -83,7 +83,7 @@ const locations: readonly [string, string][] = [
 
 test.each(locations)('a Location of "%s" leads to %s', async (location, target) => {
   const { transport, log } = places({ [`${home}/v2/x/a?q=1`]: `307 ${location}` });
-  await redirects()(transport)(asked('/v2/x/a?q=1'));
+  await redirects()(transport)(requestTo('/v2/x/a?q=1'));
   expect(log[1]).toBe(`GET ${target}`);
 });
 
@@ -92,22 +92,22 @@ test('as many redirects as the limit are followed; one more is TOO_MANY_REDIRECT
     Array.from({ length: 20 }, (_, index) => [`${home}/${index}`, `302 /${index + 1}`]),
   );
   const near = places(routes);
-  const response = await redirects()(near.transport)(asked('/10'));
+  const response = await redirects()(near.transport)(requestTo('/10'));
   expect(response.url).toBe(`${home}/20`);
   const far = places(routes);
-  const error = await failureOf(redirects()(far.transport)(asked('/9')));
+  const error = await failureOf(redirects()(far.transport)(requestTo('/9')));
   expect(error).toEqual(failsWith('TOO_MANY_REDIRECTS', { message: expect.stringContaining(`"${home}/9"`) }));
   expect(far.log.length).toBe(11);
   expect(far.open()).toBe(0);
   const none = places(routes);
-  expect(await failureOf(redirects({ limit: 0 })(none.transport)(asked('/9')))).toEqual(
+  expect(await failureOf(redirects({ limit: 0 })(none.transport)(requestTo('/9')))).toEqual(
     failsWith('TOO_MANY_REDIRECTS'),
   );
 });
 
 test('a URL that redirects to itself is given up after the limit', async () => {
   const { transport, log } = places({ [`${home}/a`]: '307 /a' });
-  expect(await failureOf(redirects({ limit: 3 })(transport)(asked('/a')))).toEqual(failsWith('TOO_MANY_REDIRECTS'));
+  expect(await failureOf(redirects({ limit: 3 })(transport)(requestTo('/a')))).toEqual(failsWith('TOO_MANY_REDIRECTS'));
   expect(log.length).toBe(4);
 });
 
@@ -121,7 +121,7 @@ test.each([
   'https://[::1',
 ])('a redirect from https to "%s" is UNSAFE_URL, and nothing is sent', async (location) => {
   const { transport, log, open } = places({ [`${home}/a`]: `302 ${location}` });
-  const error = await failureOf(redirects()(transport)(asked('/a')));
+  const error = await failureOf(redirects()(transport)(requestTo('/a')));
   expect(error).toEqual(failsWith('UNSAFE_URL', { message: expect.stringContaining(`${home}/a`) }));
   expect(log).toEqual([`GET ${home}/a`]);
   expect(open()).toBe(0);
@@ -151,7 +151,7 @@ test('the same origin sees all that the endpoint is sent, another one nothing of
     'user-agent': 'x',
   };
   const tls = { insecureSkipVerify: true };
-  await redirects()(transport)(asked('/a', { headers, tls, more: true }));
+  await redirects()(transport)(requestTo('/a', { headers, tls, more: true }));
   const [first, second, third, fourth] = requests;
   expect(second).toEqual({ ...first, url: `${home}/b` });
   expect([second?.endpoint, second?.tls, second?.headers]).toEqual([endpoint, tls, headers]);
@@ -168,7 +168,7 @@ test.each(['https://registry.test:444/b', 'https://sub.registry.test/b', 'https:
   '%s is another origin',
   async (location) => {
     const { transport, requests } = places({ [`${home}/a`]: `307 ${location}` });
-    await redirects()(transport)(asked('/a', { headers: { authorization: 'Basic c2VjcmV0' } }));
+    await redirects()(transport)(requestTo('/a', { headers: { authorization: 'Basic c2VjcmV0' } }));
     expect(requests[1]?.endpoint).toBeUndefined();
     expect(requests[1]?.headers).toEqual({});
   },
@@ -176,12 +176,14 @@ test.each(['https://registry.test:444/b', 'https://sub.registry.test/b', 'https:
 
 test('a request body is not sent to another origin', async () => {
   const { transport, log } = places({ [`${home}/a`]: '307 https://evil.test/b' });
-  const error = await failureOf(redirects()(transport)(asked('/a', { method: 'POST', body: 'refresh_token=secret' })));
+  const error = await failureOf(
+    redirects()(transport)(requestTo('/a', { method: 'POST', body: 'refresh_token=secret' })),
+  );
   expect(error).toEqual(failsWith('UNSAFE_URL', { message: expect.not.stringContaining('secret') }));
   expect(log.length).toBe(1);
 });
 
-/** Where each place of a chain answers from, and what is allowed of the last one. */
+/** The address of each host of a chain, and what the last one may refer to. */
 const chains: readonly [string, string[], string, string[]][] = [
   ['a public registry', [publicAddress], 'public', []],
   ['a registry at a private address', ['10.0.0.5'], 'private', []],
@@ -203,7 +205,7 @@ test.each(chains)('from %s the next may be: %s', async (_from, addresses, policy
     routes[url] = { status: 307, headers: { location: `https://hop${index + 1}.test${port}/` }, address };
   }
   const { transport, requests } = places(routes);
-  await redirects({ allowPrivate })(transport)(asked('/a'));
+  await redirects({ allowPrivate })(transport)(requestTo('/a'));
   expect(requests.at(-1)?.addresses).toBe(policy);
 });
 

@@ -6,7 +6,7 @@ import type { HttpRequest, Transport } from '../../src/http/transport.ts';
 import { failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
 
 const now = Date.parse('2026-01-01T00:00:00Z');
-const asked: HttpRequest = { method: 'GET', url: 'https://registry.test/v2/a?token=secret' };
+const request: HttpRequest = { method: 'GET', url: 'https://registry.test/v2/a?token=secret' };
 
 beforeEach(() => {
   vi.useFakeTimers({ now });
@@ -42,41 +42,41 @@ async function outcomeOf<T>(call: Promise<T>): Promise<T> {
   return (await settled)();
 }
 
-const fault = (code: string): RegistryError =>
+const failure = (code: string): RegistryError =>
   new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
 
 test.each([408, 425, 429, 500, 502, 503, 504])('%i is sent again, up to three times in all', async (status) => {
   const { send, log, open } = steps([{ status, body: 'later' }, { status }, { body: 'content' }]);
-  expect(await textOf(await outcomeOf(send(asked)))).toBe('content');
+  expect(await textOf(await outcomeOf(send(request)))).toBe('content');
   expect([log.length, open()]).toEqual([3, 0]);
   const lasting = steps([{ status, body: 'later' }]);
-  const response = await outcomeOf(lasting.send(asked));
+  const response = await outcomeOf(lasting.send(request));
   expect([response.status, await textOf(response), lasting.log.length]).toEqual([status, 'later', 3]);
   expect(lasting.open()).toBe(0);
 });
 
 test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is returned', async (status) => {
   const { send, log } = steps([{ status }]);
-  expect((await outcomeOf(send(asked))).status).toBe(status);
+  expect((await outcomeOf(send(request))).status).toBe(status);
   expect(log.length).toBe(1);
 });
 
 test.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'EAI_AGAIN', 'EHOSTUNREACH'])(
-  '%s is asked again',
+  '%s is request again',
   async (code) => {
-    const { send, log } = steps([fault(code), fault(code), {}]);
-    expect((await outcomeOf(send(asked))).status).toBe(200);
+    const { send, log } = steps([failure(code), failure(code), {}]);
+    expect((await outcomeOf(send(request))).status).toBe(200);
     expect(log.length).toBe(3);
   },
 );
 
 test.each([
-  fault('ENOTFOUND'),
-  fault('DEPTH_ZERO_SELF_SIGNED_CERT'),
-  fault('CERT_HAS_EXPIRED'),
-  fault('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
-  fault('ERR_TLS_CERT_ALTNAME_INVALID'),
-  fault('UND_ERR_INVALID_ARG'),
+  failure('ENOTFOUND'),
+  failure('DEPTH_ZERO_SELF_SIGNED_CERT'),
+  failure('CERT_HAS_EXPIRED'),
+  failure('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
+  failure('ERR_TLS_CERT_ALTNAME_INVALID'),
+  failure('UND_ERR_INVALID_ARG'),
   new RegistryError('TIMEOUT', 'too late'),
   new RegistryError('ABORTED', 'enough'),
   new RegistryError('UNSAFE_URL', 'no'),
@@ -84,7 +84,7 @@ test.each([
   new RegistryError('TOO_MANY_REDIRECTS', 'no'),
 ])('what a second try does not fix is thrown at once: %s', async (error) => {
   const { send, log } = steps([error, {}]);
-  await expect(outcomeOf(send(asked))).rejects.toBe(error);
+  await expect(outcomeOf(send(request))).rejects.toBe(error);
   expect(log.length).toBe(1);
 });
 
@@ -94,7 +94,7 @@ test('a realm that responds "later" is contacted again, too', async () => {
     new RegistryError('UNAVAILABLE', 'no token', { status: 503 }),
     {},
   ]);
-  expect((await outcomeOf(send(asked))).status).toBe(200);
+  expect((await outcomeOf(send(request))).status).toBe(200);
   expect(log.length).toBe(3);
 });
 
@@ -104,14 +104,14 @@ test('an error of another kind is not tried again', async () => {
     count += 1;
     return Promise.reject(new TypeError('a bug'));
   });
-  await expect(outcomeOf(send(asked))).rejects.toThrow('a bug');
+  await expect(outcomeOf(send(request))).rejects.toThrow('a bug');
   expect(count).toBe(1);
 });
 
 test('with another host left nothing is tried again', async () => {
-  for (const step of [{ status: 503 }, { status: 429, headers: { 'retry-after': '1' } }, fault('ECONNRESET')]) {
+  for (const step of [{ status: 503 }, { status: 429, headers: { 'retry-after': '1' } }, failure('ECONNRESET')]) {
     const { send, log, waits } = steps([step, {}]);
-    await outcomeOf(send({ ...asked, more: true })).catch(() => undefined);
+    await outcomeOf(send({ ...request, more: true })).catch(() => undefined);
     expect([log.length, waits()]).toEqual([1, []]);
   }
 });
@@ -120,7 +120,7 @@ test('waits double, give or take a half', async () => {
   const seen: number[][] = [[], [], []];
   for (let count = 0; count < 200; count += 1) {
     const { send, waits } = steps([{ status: 503 }], { tries: 4, backoff: 100 });
-    await outcomeOf(send(asked));
+    await outcomeOf(send(request));
     for (const [index, wait] of waits().entries()) seen[index]?.push(wait);
   }
   for (const [index, waits] of seen.entries()) {
@@ -134,7 +134,7 @@ test('waits double, give or take a half', async () => {
 
 test('however many tries, no wait is longer than a minute', async () => {
   const { send, waits, log } = steps([{ status: 503 }], { tries: 60 });
-  await outcomeOf(send(asked));
+  await outcomeOf(send(request));
   expect(log.length).toBe(60);
   expect(Math.max(...waits())).toBe(60_000);
 });
@@ -147,7 +147,7 @@ test.each([
   ['Thu Jan  1 00:00:09 2026', 9_000],
 ])('a Retry-After of "%s" is obeyed', async (field, milliseconds) => {
   const { send, waits } = steps([{ status: 429, headers: { 'retry-after': field } }, {}], { backoff: 1 });
-  const call = send(asked);
+  const call = send(request);
   await vi.advanceTimersByTimeAsync(milliseconds - 1);
   expect(waits()).toEqual([milliseconds]);
   expect((await outcomeOf(call)).status).toBe(200);
@@ -157,7 +157,7 @@ test.each(['0', new Date(now - 5_000).toUTCString(), 'soon', '-5', '1.5', ''])(
   'a Retry-After of "%s" keeps the default wait',
   async (field) => {
     const { send, waits } = steps([{ status: 429, headers: { 'retry-after': field } }, {}], { backoff: 100 });
-    await outcomeOf(send(asked));
+    await outcomeOf(send(request));
     expect(waits()[0]).toBeGreaterThanOrEqual(50);
     expect(waits()[0]).toBeLessThanOrEqual(150);
   },
@@ -167,17 +167,17 @@ test.each(['61', '9'.repeat(400), new Date(now + 3_600_000).toUTCString()])(
   'a Retry-After of "%s", over the limit, ends the tries',
   async (field) => {
     const { send, log } = steps([{ status: 429, headers: { 'retry-after': field } }, {}]);
-    expect((await outcomeOf(send(asked))).status).toBe(429);
+    expect((await outcomeOf(send(request))).status).toBe(429);
     expect(log.length).toBe(1);
     const patient = steps([{ status: 429, headers: { 'retry-after': '61' } }, {}], { retryAfter: 61_000 });
-    expect((await outcomeOf(patient.send(asked))).status).toBe(200);
+    expect((await outcomeOf(patient.send(request))).status).toBe(200);
   },
 );
 
 test('a wait ends with ABORTED as soon as the signal fires', async () => {
   const controller = new AbortController();
   const { send, log } = steps([{ status: 503, headers: { 'retry-after': '30' } }, {}]);
-  const call = failureOf(send({ ...asked, signal: controller.signal }));
+  const call = failureOf(send({ ...request, signal: controller.signal }));
   await vi.advanceTimersByTimeAsync(1_000);
   const reason = new Error('enough');
   controller.abort(reason);
@@ -186,8 +186,8 @@ test('a wait ends with ABORTED as soon as the signal fires', async () => {
 });
 
 test('a wait is reported, with its reason and without secrets', async () => {
-  const { send, events } = steps([{ status: 503 }, fault('ECONNRESET'), {}]);
-  await outcomeOf(send(asked));
+  const { send, events } = steps([{ status: 503 }, failure('ECONNRESET'), {}]);
+  await outcomeOf(send(request));
   expect(events).toEqual([
     {
       type: 'wait',
@@ -201,6 +201,6 @@ test('a wait is reported, with its reason and without secrets', async () => {
 
 test('with one try there is no second one', async () => {
   const { send, log } = steps([{ status: 503 }], { tries: 1 });
-  expect((await outcomeOf(send(asked))).status).toBe(503);
+  expect((await outcomeOf(send(request))).status).toBe(503);
   expect(log.length).toBe(1);
 });

@@ -64,7 +64,7 @@ async function send(exchange: Exchange, response: ServerResponse): Promise<void>
   response.flushHeaders();
   let writes = 0;
   for (let at = 0; at < bytes.length && !response.destroyed; writes++) {
-    // Hundreds of tiny writes tell no more than some.
+    // Hundreds of tiny writes show no more than some.
     const size = writes > 50 ? bytes.length : (exchange.writes[writes % exchange.writes.length] ?? 1);
     response.write(bytes.subarray(at, at + size));
     at += size;

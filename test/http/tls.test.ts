@@ -44,16 +44,16 @@ test.each<[string, TlsOptions, string, string]>([
   ['a certificate alone', { cert }, 'cert', 'it has no key beside it'],
   ['a key alone', { key }, 'key', 'it has no cert beside it'],
 ])('%s is reported with its setting, without any part of it', (_kind, tls, setting, found) => {
-  const faults = tlsProblems(tls);
-  expect(faults).toMatchObject([{ setting, found: expect.stringContaining(found) }]);
+  const problems = tlsProblems(tls);
+  expect(problems).toMatchObject([{ setting, found: expect.stringContaining(found) }]);
   const lines = [cert, key, otherKey, garbage].flatMap((pem) => pem.split(/\r?\n/).filter((line) => /^\w+/.test(line)));
-  const told = inspect(faults, { depth: 9 });
-  expect(lines.filter((line) => told.includes(line))).toEqual([]);
+  const reported = inspect(problems, { depth: 9 });
+  expect(lines.filter((line) => reported.includes(line))).toEqual([]);
 });
 
 test('all problems are reported at once, and none about the counterpart of an unreadable part', () => {
-  const faults = tlsProblems({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
-  expect(faults.map(({ setting }) => setting)).toEqual(['ca[0]', 'ca[2]', 'cert', 'key']);
+  const problems = tlsProblems({ ca: [garbage, cert, garbage], cert: garbage, key: garbage });
+  expect(problems.map(({ setting }) => setting)).toEqual(['ca[0]', 'ca[2]', 'cert', 'key']);
   expect(tlsProblems({ cert }, { isWhole: false })).toEqual([]);
 });
 

@@ -10,9 +10,9 @@ test('the first wrapper is the outermost', async () => {
   const named =
     (name: string): Wrapper =>
     (next) =>
-    (asked) => {
+    (request) => {
       order.push(name);
-      return next(asked);
+      return next(request);
     };
   const { transport, log } = recording(() => ({}));
   await wrap(transport, named('a'), named('b'), named('c'))(request);
@@ -37,14 +37,14 @@ test('the end of a body is reported once to each listener, also for a transport 
     url: request.url,
   });
   for (const leave of [false, true]) {
-    const told: unknown[] = [];
-    const once = whenEnded(silent(), (end) => told.push(end));
-    const twice = whenEnded(once, (end) => told.push(end));
+    const reported: unknown[] = [];
+    const once = whenEnded(silent(), (end) => reported.push(end));
+    const twice = whenEnded(once, (end) => reported.push(end));
     expect(twice).toBe(once);
     if (leave) await twice.body.cancel();
     else expect(await textOf(twice)).toBe('text');
     await twice.ended;
     const end = leave ? { bytes: 0, error: failsWith('ABORTED') } : { bytes: 4 };
-    expect(told).toEqual([end, end]);
+    expect(reported).toEqual([end, end]);
   }
 });

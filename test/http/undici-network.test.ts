@@ -116,11 +116,11 @@ test('the rules of addresses apply with a family, too', async () => {
 
 test('for a proxy the family is that of its own address', async () => {
   const port = await both();
-  const asked = get('http://registry.test/');
+  const request = get('http://registry.test/');
   const own = over({ family: 6 }, { proxy: { http: `http://[::1]:${port}` } });
-  expect(await textOf(await own(asked))).toBe('::1');
+  expect(await textOf(await own(request))).toBe('::1');
   const other = over({ family: 6 }, { proxy: { http: `http://127.0.0.1:${port}` } });
-  expect(await failureOf(other(asked))).toEqual(
+  expect(await failureOf(other(request))).toEqual(
     failsWith('UNAVAILABLE', { message: expect.stringContaining('it is an IPv4 address, and only IPv6 is used') }),
   );
 });
@@ -169,7 +169,7 @@ test('a dispatcher that fails is UNAVAILABLE', async () => {
 });
 
 test('a family or a proxy beside a dispatcher is INVALID_CONFIG', async () => {
-  const dispatcher = { request: () => Promise.reject(new Error('not asked')) };
+  const dispatcher = { request: () => Promise.reject(new Error('not request')) };
   expect(() => undiciTransport({ network: { dispatcher, family: 4 } })).toThrow('family is given beside it');
   expect(() => undiciTransport({ network: { dispatcher }, proxy: { all: 'http://p.test' } })).toThrow(
     expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining('proxy is given beside it') }),

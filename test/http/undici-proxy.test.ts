@@ -15,17 +15,17 @@ interface Proxy {
 /** Answers plain requests itself; opens tunnels to `behind`, or refuses them. */
 async function proxy(behind: number | undefined): Promise<Proxy> {
   const log: string[] = [];
-  const tell = ({ method, url, headers }: IncomingMessage): void => {
+  const record = ({ method, url, headers }: IncomingMessage): void => {
     log.push(`${method} ${url} ${headers['proxy-authorization'] ?? 'anonymous'}`);
   };
   const server = createServer((request, response) => {
-    tell(request);
+    record(request);
     response.end('from the proxy');
   });
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => sockets.add(socket));
   server.on('connect', (request, socket: Socket) => {
-    tell(request);
+    record(request);
     if (behind === undefined) {
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
       return;
@@ -69,9 +69,9 @@ test('https goes through a tunnel, and the certificate is that of the host behin
   const behind = await httpsServer({ cert, key }, (request, response) => response.end(`behind: ${request.url}`));
   const { url, log } = await proxy(behind.port);
   const send = through({ https: withLogin(url) });
-  const asked = { method: 'GET', url: 'https://registry.test/v2/' };
-  expect(await textOf(await send({ ...asked, tls: { ca: [cert] } }))).toBe('behind: /v2/');
-  await expect(send(asked)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  const request = { method: 'GET', url: 'https://registry.test/v2/' };
+  expect(await textOf(await send({ ...request, tls: { ca: [cert] } }))).toBe('behind: /v2/');
+  await expect(send(request)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(log).toEqual([`CONNECT registry.test:443 ${login}`, `CONNECT registry.test:443 ${login}`]);
 });
 
@@ -91,7 +91,7 @@ test('a proxy that does not exist is UNAVAILABLE', async () => {
 test('another origin at a private address is refused before the proxy is contacted', async () => {
   const { url, log } = await proxy(undefined);
   const send = through({ all: url });
-  const asked = { method: 'GET', url: 'http://10.1.2.3/layer', addresses: 'public' as const };
-  await expect(send(asked)).rejects.toMatchObject({ code: 'UNSAFE_URL' });
+  const request = { method: 'GET', url: 'http://10.1.2.3/layer', addresses: 'public' as const };
+  await expect(send(request)).rejects.toMatchObject({ code: 'UNSAFE_URL' });
   expect(log).toEqual([]);
 });

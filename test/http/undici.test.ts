@@ -272,8 +272,8 @@ test('a server without TLS, and a certificate that does not fit, are reported in
     [await of(['localhost'], true), 'its certificate has expired', /^CERT_HAS_EXPIRED$/],
     [await of(['other.test']), 'its certificate is for other names: ', /^ERR_TLS_CERT_ALTNAME_INVALID$/],
   ] as const;
-  for (const [asked, found, code] of cases) {
-    const error = await failureOf(connected()(get(asked.url, asked)));
+  for (const [request, found, code] of cases) {
+    const error = await failureOf(connected()(get(request.url, request)));
     expect(error).toEqual(failsWith('UNAVAILABLE', { message: expect.stringContaining(found) }));
     expect((error as { cause: { code: string } }).cause.code).toMatch(code);
     expect(String(error)).not.toMatch(/\n|openssl|:error:/);
