@@ -20,7 +20,7 @@ export interface Catalogue {
 
 export function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogue {
   const missing: Catalogue['missing'] = (attempted, reference) =>
-    cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`);
+    cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference });
   const described: Catalogue['described'] = async (digest, attempted) => {
     const facts = await blobs.factsOf(digest);
     if (!facts) throw missing(attempted, digest);
@@ -35,7 +35,7 @@ export function createCatalogue(name: string, blobs: Blobs, index: IndexFile): C
       const entry = findName(await index.read(), reference);
       if (!entry) throw missing('resolve', reference);
       if (!entry.descriptor) {
-        throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, entry.fault ?? '');
+        throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, entry.fault ?? '', { value: reference });
       }
       const { digest } = entry.descriptor;
       const facts = await blobs.factsOf(digest);

@@ -1,4 +1,4 @@
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot, type ErrorReason, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 
 /** What the codes of the system mean, and what can be done. https://nodejs.org/api/errors.html#common-system-errors */
@@ -30,11 +30,14 @@ export function storeFault(attempted: string, path: string, error: unknown): Reg
   if (error instanceof RegistryError) return error;
   const code = systemCode(error);
   const meaning = code === undefined ? undefined : meanings[code];
-  const found =
-    meaning === undefined ? (error instanceof Error ? error.message : String(error)) : `${meaning} (${code})`;
-  return cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { cause: error });
+  const found = meaning === undefined ? messageOf(error) : `${meaning} (${code})`;
+  return cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, cause: error });
 }
 
 /** Something about a path that no call of the system said. */
-export const storeError = (attempted: string, path: string, found: string): RegistryError =>
-  cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found);
+export const storeError = (attempted: string, path: string, found: string, reason?: ErrorReason): RegistryError =>
+  cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, reason });
+
+/** What an error found, without what was attempted, which whoever catches it says in its own words. */
+export const foundBy = (error: unknown): string =>
+  (error instanceof RegistryError ? error.found : undefined) ?? messageOf(error);

@@ -59,7 +59,7 @@ async function collect(
   const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
   const leftovers = (await leftoversOf(holding)).filter((one) => !isTidying(one));
   if (leftovers.some(({ isLive }) => isLive)) {
-    throw storeError('collect garbage in', directory, 'somebody is writing into it');
+    throw storeError('collect garbage in', directory, 'somebody is writing into it', 'layout-in-use');
   }
   const reached: Reached[] = [];
   for await (const one of walk(entries, blobs, { signal })) reached.push(one);

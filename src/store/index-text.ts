@@ -2,7 +2,7 @@ import { cannot, type RegistryError } from '../errors.ts';
 import { parseDocumentText } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 import { entryOf, type LayoutIndex } from './entries.ts';
-import { storeError } from './fault.ts';
+import { foundBy, storeError } from './fault.ts';
 import type { Holding } from './others.ts';
 import { readFile } from './small-files.ts';
 
@@ -67,10 +67,9 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     return parseDocumentText(bytes);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw bad(path, message.replace(/^Cannot read manifest: /, ''), error);
+    throw bad(path, foundBy(error), error);
   }
 }
 
 const bad = (path: string, found: string, cause?: unknown): RegistryError =>
-  cannot('STORE_ERROR', `read ${quote(path)}`, found, { cause });
+  cannot('STORE_ERROR', `read ${quote(path)}`, found, { value: path, cause });

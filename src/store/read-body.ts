@@ -40,7 +40,7 @@ export function fileBody(files: Files, path: string, range: ClosedRange, signal:
     isReading = true;
     try {
       const file = kept ?? (await files.open(path, 'read'));
-      if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is not there any more');
+      if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is not there any more', { value: path });
       try {
         const buffer = new Uint8Array(Math.min(chunkBytes, range.end - position));
         const count = await file.read(buffer, position);

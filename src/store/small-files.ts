@@ -11,7 +11,7 @@ const stepBytes = 65_536;
 export async function readFile(files: Files, path: string, limit: number): Promise<Uint8Array | undefined> {
   const bytes = await readPart(files, path, limit + 1);
   if (bytes && bytes.length > limit) {
-    throw cannot('TOO_LARGE', `read ${quote(path)}`, `more than ${limit} bytes`);
+    throw cannot('TOO_LARGE', `read ${quote(path)}`, `more than ${limit} bytes`, { reason: 'limit', value: path });
   }
   return bytes;
 }

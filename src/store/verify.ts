@@ -1,6 +1,6 @@
 import { abortError } from '../deadline.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
-import { systemCode } from './fault.ts';
+import { foundBy, systemCode } from './fault.ts';
 import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
 import { wrongSizes } from './sizes.ts';
 import { type Reached, walk } from './walk.ts';
@@ -33,7 +33,7 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
   const reached: Reached[] = [];
   const onFault = (digest: string, error: Error): void => {
     if (!isWrong.has(digest))
-      wrong.push({ digest: digest as Digest, path: blobs.pathOf(digest), found: error.message });
+      wrong.push({ digest: digest as Digest, path: blobs.pathOf(digest), found: foundBy(error) });
   };
   for await (const one of walk(entries, blobs, { signal, onFault })) reached.push(one);
   wrong.push(...wrongSizes({ index: entries, path: holding.join(directory, 'index.json'), reached, sizes }, blobs));

@@ -1,9 +1,10 @@
 import { abortError } from '../deadline.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import { kindOf, parseDocument } from '../oci/manifest.ts';
 import { type Blobs, documentBytes } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
+import { foundBy } from './fault.ts';
 
 /** How content is named: as an entry of an index, as a part of a manifest, or as what a manifest refers to. */
 export interface Named {
@@ -51,7 +52,8 @@ export async function* walk(
   type Next = Named & Pick<Reached, 'neededBy'>;
   const parts: Next[] = [];
   const documents: Next[] = entries.map(({ descriptor, fault }, at) => {
-    if (!descriptor) throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${fault}`);
+    if (!descriptor)
+      throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${fault}`, { value: 'index.json' });
     return { descriptor, neededBy: undefined, as: 'entry' };
   });
   documents.reverse();
@@ -69,7 +71,7 @@ export async function* walk(
       (child.as === 'part' ? parts : documents).push({ ...child, neededBy: digest });
     }
     if (next.as !== 'part' && ++count > mostDocuments) {
-      throw cannot('TOO_LARGE', 'walk a layout', `more than ${mostDocuments} manifests`);
+      throw cannot('TOO_LARGE', 'walk a layout', `more than ${mostDocuments} manifests`, { reason: 'limit' });
     }
   }
 }
@@ -84,15 +86,22 @@ async function readDocument(
   const bytes = await blobs.document(digest);
   try {
     if (bytes) return isManifest ? documentOf(bytes, mediaType) : unknownDocument(bytes);
-    if (isManifest) throw new RegistryError('TOO_LARGE', `${size} bytes, at most ${documentBytes}`);
+    if (!isManifest) return leaf;
+    throw cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${documentBytes}`, { reason: 'limit' });
   } catch (thrown) {
-    const { code, message } = thrown instanceof RegistryError ? thrown : new RegistryError('BAD_RESPONSE', `${thrown}`);
-    const found = message.replace(/^Cannot read manifest: /, '');
-    const error = cannot(code, `read manifest "${digest}"`, found, { cause: thrown });
+    const attempted = `read manifest "${digest}"`;
+    const cause = asRegistryError(thrown, 'BAD_RESPONSE', attempted);
+    const error = restate(cause, {
+      attempted,
+      found: foundBy(cause),
+      reason: cause.reason ?? 'invalid-document',
+      value: digest,
+      cause,
+    });
     if (!onFault) throw error;
     onFault(digest, error);
+    return leaf;
   }
-  return leaf;
 }
 
 function documentOf(bytes: Uint8Array, mediaType: string): Document {

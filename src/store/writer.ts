@@ -1,6 +1,6 @@
 import { abortError } from '../deadline.ts';
-import { createHasher, type Digest, type DigestAlgorithm } from '../oci/digest.ts';
-
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
+import { createHasher } from '../oci/digest.ts';
 import { storeError } from './fault.ts';
 import type { Files, OpenFile } from './files.ts';
 
