@@ -3,8 +3,8 @@ import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
 import type { Chunks } from '../source.ts';
+import { openWriter, type Writer } from './file-io.ts';
 import type { Files } from './files.ts';
-import { openWriter, type Writer } from './writer.ts';
 
 /** The bytes of a content from an offset on. */
 export type Open = (offset: number) => Chunks;

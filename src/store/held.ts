@@ -1,6 +1,6 @@
-import { storeError } from './fault.ts';
 import type { Holding } from './others.ts';
 import { nobody } from './owner.ts';
+import { storeError } from './store-error.ts';
 
 /**
  * A file that is held: a lock by its name, and the place for its bytes. One of `commit`, `keep` and `drop` must follow.

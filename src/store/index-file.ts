@@ -1,8 +1,8 @@
 import { emptyIndex, type LayoutIndex, toDocument } from './entries.ts';
 import type { Files } from './files.ts';
 import type { Held } from './held.ts';
-import { hold } from './hold.ts';
 import { checkLayout, mostBytes, parseIndex, refuseLost, version } from './index-text.ts';
+import { hold } from './lock.ts';
 import type { Holding } from './others.ts';
 import { readFile, writeFile } from './small-files.ts';
 import { inTurn } from './turns.ts';

@@ -2,9 +2,9 @@ import { cannot, type RegistryError } from '../errors.ts';
 import { parseDocumentText } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 import { entryOf, type LayoutIndex } from './entries.ts';
-import { foundBy, storeError } from './fault.ts';
 import type { Holding } from './others.ts';
 import { readFile } from './small-files.ts';
+import { foundBy, storeError } from './store-error.ts';
 
 /** Most bytes of an `index.json` that is read. */
 export const mostBytes = 67_108_864;

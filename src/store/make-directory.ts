@@ -1,6 +1,6 @@
 import { builtin } from '../runtime.ts';
 import { quote } from '../text/quote.ts';
-import { systemCode } from './fault.ts';
+import { systemCode } from './store-error.ts';
 
 /** A directory with its parents. Not by the option of `mkdir`, which never ends where a file system says that a directory below it is not there. */
 export async function makeDirectory(fs: typeof import('node:fs/promises'), path: string): Promise<void> {

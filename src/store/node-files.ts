@@ -1,9 +1,9 @@
 import { sleep } from '../deadline.ts';
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
-import { storeFault, systemCode } from './fault.ts';
 import type { Files, OpenFile } from './files.ts';
 import { makeDirectory } from './make-directory.ts';
+import { storeFault, systemCode } from './store-error.ts';
 
 /** Milliseconds that are waited, all in all, for other files to be closed. */
 const mostPatience = 5_000;

@@ -1,12 +1,12 @@
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
-import { storeError, storeFault } from './fault.ts';
 import type { Files } from './files.ts';
 import { refuseLost } from './index-text.ts';
 import { layoutStore } from './layout.ts';
 import type { LayoutStore } from './layout-store.ts';
 import { refuseLink } from './make-directory.ts';
 import { nodeFiles } from './node-files.ts';
+import { storeError, storeFault } from './store-error.ts';
 
 /**
  * The layout of a directory that is to be written, which is looked at: `STORE_ERROR` for what is no layout and cannot

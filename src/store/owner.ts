@@ -1,5 +1,5 @@
 import { builtin } from '../runtime.ts';
-import { systemCode } from './fault.ts';
+import { systemCode } from './store-error.ts';
 
 /** Who holds a file, as its name tells: `host-process-start-random`. */
 export interface Owners {

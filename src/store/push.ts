@@ -5,13 +5,13 @@ import { kindOf } from '../oci/manifest.ts';
 import { referrerOf } from '../oci/referrer.ts';
 import type { PushOptions } from '../source.ts';
 import type { Blobs } from './blobs.ts';
-import { storeError } from './fault.ts';
 import { fill, type Open } from './fill.ts';
 import { sweep } from './garbage.ts';
 import type { Held } from './held.ts';
-import { hold } from './hold.ts';
+import { hold } from './lock.ts';
 import type { Holding } from './others.ts';
 import type { Session } from './session.ts';
+import { storeError } from './store-error.ts';
 import { inTurn } from './turns.ts';
 import type { Layout } from './whole.ts';
 

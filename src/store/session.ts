@@ -1,9 +1,9 @@
 import { sleep, unlessAborted } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
-import { storeError } from './fault.ts';
 import { type Held, heldFile } from './held.ts';
-import { create } from './hold.ts';
+import { create } from './lock.ts';
 import { type Holding, othersOf } from './others.ts';
+import { storeError } from './store-error.ts';
 
 /** Work that is more than one push: until it ends `gc` keeps away, in other processes, too. */
 export interface Session {

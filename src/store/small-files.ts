@@ -1,8 +1,8 @@
 import { join } from '../body.ts';
 import { cannot } from '../errors.ts';
 import { quote } from '../text/quote.ts';
-import { storeError } from './fault.ts';
 import type { Files } from './files.ts';
+import { storeError } from './store-error.ts';
 
 /** Bytes that are read at a time where nobody knows how many there are. */
 const stepBytes = 65_536;

@@ -1,11 +1,11 @@
 import { abortError } from '../deadline.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
-import { foundBy, systemCode } from './fault.ts';
+import { hashFile } from './file-io.ts';
 import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
 import { wrongSizes } from './sizes.ts';
+import { foundBy, systemCode } from './store-error.ts';
 import { type Reached, walk } from './walk.ts';
 import { checkWhole, type Layout } from './whole.ts';
-import { hashFile } from './writer.ts';
 
 export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './report.ts';
 

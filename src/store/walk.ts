@@ -4,7 +4,7 @@ import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import { kindOf, parseDocument } from '../oci/manifest.ts';
 import { type Blobs, documentBytes } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
-import { foundBy } from './fault.ts';
+import { foundBy } from './store-error.ts';
 
 /** How content is named: as an entry of an index, as a part of a manifest, or as what a manifest refers to. */
 export interface Named {

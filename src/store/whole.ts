@@ -1,8 +1,8 @@
 import type { Blobs } from './blobs.ts';
-import { storeError } from './fault.ts';
 import type { IndexFile } from './index-file.ts';
 import { noIndex, noLayout, notBegun } from './index-text.ts';
 import type { Holding } from './others.ts';
+import { storeError } from './store-error.ts';
 
 /** The parts of a layout that are looked at. */
 export interface Layout {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RegistryError } from '../../src/errors.ts';
-import { storeFault } from '../../src/store/fault.ts';
 import type { Files } from '../../src/store/files.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
+import { storeFault } from '../../src/store/store-error.ts';
 import { samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
 

@@ -1,8 +1,8 @@
 import { abortError } from '../deadline.ts';
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 import { createHasher } from '../oci/digest.ts';
-import { storeError } from './fault.ts';
 import type { Files, OpenFile } from './files.ts';
+import { storeError } from './store-error.ts';
 
 /** Puts bytes into a file and counts them into a digest. Whoever opened it closes it. */
 export interface Writer {

@@ -1,7 +1,7 @@
 import { abortError, sleep } from '../deadline.ts';
-import { storeError } from './fault.ts';
 import { type Held, heldFile, letGo } from './held.ts';
 import { type Holding, type Other, othersOf } from './others.ts';
+import { storeError } from './store-error.ts';
 
 /** What to hold, and what to do meanwhile. */
 export interface HoldOptions {
