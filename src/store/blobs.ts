@@ -2,21 +2,21 @@ import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestFault, parseDigest } from '../oci/digest.ts';
 import { kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
+import { readFile, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
-import type { Holding } from './others.ts';
-import { readFile, readPart } from './small-files.ts';
+import type { LockFolder } from './lock.ts';
 
 /** The contents of a layout: `blobs/<algorithm>/<hex>`. */
 export interface Blobs {
-  /** Where content is, or would be. `INVALID_DIGEST` for what is no digest. */
+  /** Where content is, or would be. `INVALID_DIGEST` for what is not a digest. */
   pathOf(digest: string): string;
-  /** The file of a content; undefined where it is not here. */
+  /** The file of a content; undefined if it is not here. */
   factsOf(digest: string): Promise<FileFacts | undefined>;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
   document(digest: string): Promise<Uint8Array | undefined>;
-  /** What the bytes themselves say they are. */
+  /** The media type that the bytes themselves give. */
   typeOf(digest: string, size: number): Promise<string>;
-  /** Files under `blobs`: those of contents, and what else lies there. */
+  /** Files under `blobs`: those of contents, and all others. */
   list(): Promise<{ readonly digests: readonly Digest[]; readonly strangers: readonly string[] }>;
   /** Returns when the disk has the names of all contents. */
   sync(): Promise<void>;
@@ -24,10 +24,10 @@ export interface Blobs {
 
 /** Most bytes of a manifest or an index. */
 export const documentBytes = 4_194_304;
-/** Bytes in which a JSON object has begun. */
+/** Bytes within which a JSON object begins. */
 const headBytes = 64;
 
-export function createBlobs(directory: string, { files, join }: Holding): Blobs {
+export function createBlobs(directory: string, { files, join }: Pick<LockFolder, 'files' | 'join'>): Blobs {
   const root = join(directory, 'blobs');
   const pathOf = (digest: string): string => {
     const valid = parseDigest(digest);
@@ -77,7 +77,7 @@ export function createBlobs(directory: string, { files, join }: Holding): Blobs 
   };
 }
 
-/** The media type of a document, by its own word or by its fields. */
+/** The media type of a document, by its `mediaType` or by its fields. */
 function typeOfBytes(bytes: Uint8Array): string {
   try {
     const parsed = parseDocument(bytes);
@@ -88,10 +88,10 @@ function typeOfBytes(bytes: Uint8Array): string {
   }
 }
 
-/** Refuses content of a size that its descriptor does not say. */
+/** Refuses content whose size is not that of its descriptor. */
 export function checkSize({ digest, size }: Descriptor, path: string, found: number): void {
   if (size < 0 || found === size) return;
-  throw cannot('STORE_ERROR', `fetch "${digest}"`, `"${path}" has ${found} bytes where its size is ${size}`, {
+  throw cannot('STORE_ERROR', `fetch "${digest}"`, `"${path}" has ${found} bytes, expected ${size}`, {
     value: digest,
   });
 }

@@ -2,23 +2,23 @@ import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import { mediaTypes } from '../oci/manifest.ts';
 import { firstFault } from '../text/faults.ts';
 
-/** The text of `index.json` as a value: what is not known of it stays as it is. */
+/** The text of `index.json` as a value: unknown fields stay as they are. */
 export interface LayoutIndex {
   readonly document: Readonly<Record<string, unknown>>;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly IndexEntry[];
 }
 
 /** One descriptor of `index.json`. */
-export interface Entry {
+export interface IndexEntry {
   readonly raw: Readonly<Record<string, unknown>>;
-  /** Undefined where it cannot be read; `fault` tells why. */
+  /** Undefined if it is invalid; `problem` says why. */
   readonly descriptor: Descriptor | undefined;
-  readonly fault?: string | undefined;
+  readonly problem?: string | undefined;
 }
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md#pre-defined-annotation-keys */
 const nameKey = 'org.opencontainers.image.ref.name';
-/** Where containerd and buildkit write the whole reference, beside the tag alone in the other. */
+/** The whole reference, which containerd and buildkit write beside the tag in `nameKey`. */
 const wholeNameKey = 'io.containerd.image.name';
 
 /** An index without entries, as the specification has it. */
@@ -27,10 +27,10 @@ export const emptyIndex: LayoutIndex = {
   entries: [],
 };
 
-export function entryOf(raw: Readonly<Record<string, unknown>>): Entry {
+export function entryOf(raw: Readonly<Record<string, unknown>>): IndexEntry {
   const parsed = descriptorSchema.safeParse(raw);
   if (parsed.success) return { raw, descriptor: parsed.data };
-  return { raw, descriptor: undefined, fault: firstFault(parsed.error, raw) };
+  return { raw, descriptor: undefined, problem: firstFault(parsed.error, raw) };
 }
 
 export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<string, unknown>> => ({
@@ -38,20 +38,20 @@ export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<
   manifests: entries.map(({ raw }) => raw),
 });
 
-function annotation({ raw }: Entry, key: string): string | undefined {
+function annotation({ raw }: IndexEntry, key: string): string | undefined {
   const { annotations } = raw;
   if (typeof annotations !== 'object' || annotations === null) return undefined;
   const value = (annotations as Record<string, unknown>)[key];
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-export const nameOf = (entry: Entry): string | undefined => annotation(entry, nameKey);
+export const nameOf = (entry: IndexEntry): string | undefined => annotation(entry, nameKey);
 
 /**
- * The entry of a name: that of the annotation of the specification, then containerd's. `latest`, which stands for no name
- * at all, is also the only entry of a layout if that has no name, as crane writes it and skopeo reads it.
+ * The entry of a name: that of the annotation of the specification, then containerd's. `latest`, which is what
+ * no name means, is also the only entry of a layout if that has no name, as crane writes it and skopeo reads it.
  */
-export function findName({ entries }: LayoutIndex, name: string): Entry | undefined {
+export function findName({ entries }: LayoutIndex, name: string): IndexEntry | undefined {
   const [first] = entries;
   const isOnly = name === 'latest' && entries.length === 1 && first && nameOf(first) === undefined;
   return (
@@ -61,23 +61,23 @@ export function findName({ entries }: LayoutIndex, name: string): Entry | undefi
   );
 }
 
-export const findDigest = ({ entries }: LayoutIndex, digest: string): Entry | undefined =>
+export const findDigest = ({ entries }: LayoutIndex, digest: string): IndexEntry | undefined =>
   entries.find(({ descriptor }) => descriptor?.digest === digest);
 
-/** What an entry says of its content, without its names: those belong to the layout. */
+/** What an entry says about its content, without its names: those belong to the layout. */
 export function plainDescriptor(descriptor: Descriptor): Descriptor {
   const { [nameKey]: _name, [wholeNameKey]: _whole, ...annotations } = descriptor.annotations ?? {};
   const { annotations: _annotations, ...rest } = descriptor;
   return Object.keys(annotations).length === 0 ? rest : { ...rest, annotations };
 }
 
-/** The entries, with the size of `target` in all that are of it. */
-const sized = (entries: readonly Entry[], { digest, size }: Descriptor): readonly Entry[] =>
+/** The entries, with the size of `target` in all that have its digest. */
+const sized = (entries: readonly IndexEntry[], { digest, size }: Descriptor): readonly IndexEntry[] =>
   entries.some(({ descriptor }) => descriptor?.digest === digest && descriptor.size !== size)
     ? entries.map((entry) => (entry.descriptor?.digest === digest ? entryOf({ ...entry.raw, size }) : entry))
     : entries;
 
-/** The index in which `name` stands for `target`, and for nothing else. Undefined where it does already. */
+/** The index in which `name` stands for `target`, and for nothing else. Undefined if it does already. */
 export function withName(index: LayoutIndex, target: Descriptor, name: string): LayoutIndex | undefined {
   const entries = sized(index.entries, target);
   const had = entries.findIndex((entry) => nameOf(entry) === name);
@@ -95,20 +95,20 @@ export function withName(index: LayoutIndex, target: Descriptor, name: string): 
   return { ...index, entries: placed.filter((one, at) => at === place || one === entry || at !== had) };
 }
 
-/** The index that has an entry for `target`, with or without a name. Undefined where it has one already. */
+/** The index that has an entry for `target`, with or without a name. Undefined if it has one already. */
 export function withKept(index: LayoutIndex, target: Descriptor): LayoutIndex | undefined {
   const entries = sized(index.entries, target);
   if (entries !== index.entries) return { ...index, entries };
   return findDigest(index, target.digest) ? undefined : { ...index, entries: [...entries, entryOf(describe(target))] };
 }
 
-/** The index without the entries of a name. Undefined where it has none. */
+/** The index without the entries of a name. Undefined if it has none. */
 export function withoutName(index: LayoutIndex, name: string): LayoutIndex | undefined {
   const entries = index.entries.filter((entry) => nameOf(entry) !== name);
   return entries.length === index.entries.length ? undefined : { ...index, entries };
 }
 
-/** What `index.json` says of a content: all but the content itself and where else it is. */
+/** What `index.json` says about a content: everything except its bytes (`data`) and other places (`urls`). */
 function describe(target: Descriptor): Record<string, unknown> {
   const { mediaType, digest, size, platform, artifactType, annotations } = plainDescriptor(target);
   return {

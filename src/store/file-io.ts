@@ -1,42 +1,153 @@
+import { join } from '../body.ts';
 import { abortError } from '../deadline.ts';
+import { cannot } from '../errors.ts';
+import { createBody } from '../feed.ts';
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 import { createHasher } from '../oci/digest.ts';
+import type { ClosedRange } from '../oci/range.ts';
+import type { Body } from '../source.ts';
+import { quote } from '../text/quote.ts';
 import type { Files, OpenFile } from './files.ts';
 import { storeError } from './store-error.ts';
 
-/** Puts bytes into a file and counts them into a digest. Whoever opened it closes it. */
+/** Bytes that are read at a time if the size is not known. */
+const stepBytes = 65_536;
+/** Bytes of one chunk of a body. */
+const chunkBytes = 131_072;
+/** Files that bodies keep open between two chunks; further bodies open their file anew for each chunk. */
+const mostOpen = 32;
+/** Bytes that are gathered while others are written, before the writer's caller has to wait. */
+const mostGathered = 1_048_576;
+
+/** The whole of a file of at most `limit` bytes, else `TOO_LARGE`; undefined if it does not exist. */
+export async function readFile(files: Files, path: string, limit: number): Promise<Uint8Array | undefined> {
+  const bytes = await readPart(files, path, limit + 1);
+  if (bytes && bytes.length > limit) {
+    throw cannot('TOO_LARGE', `read ${quote(path)}`, `more than ${limit} bytes`, { reason: 'limit', value: path });
+  }
+  return bytes;
+}
+
+/**
+ * The first `length` bytes of a file, or all if it has fewer; undefined if it does not exist. Its size is not requested
+ * first: by then another file may have its name.
+ */
+export async function readPart(files: Files, path: string, length: number): Promise<Uint8Array | undefined> {
+  const file = await files.open(path, 'read');
+  if (!file) return undefined;
+  try {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    while (size < length) {
+      const chunk = new Uint8Array(Math.min(stepBytes, length - size));
+      const count = await file.read(chunk, size);
+      if (count === 0) break;
+      size += count;
+      chunks.push(chunk.subarray(0, count));
+    }
+    return join(chunks, size);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes `bytes` the whole of an existing file, and returns when the disk has them. */
+export async function writeFile(files: Files, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await files.open(path, 'write');
+  if (!file) throw storeError('write', path, 'it no longer exists');
+  try {
+    await file.truncate(0);
+    await file.write([bytes], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Files that bodies keep open now. */
+let open = 0;
+
+/** The bytes of a range of a file, which is opened when the first chunk is read, and closed after the last one. */
+export function fileBody(files: Files, path: string, range: ClosedRange, signal: AbortSignal | undefined): Body {
+  let position = range.start;
+  let kept: OpenFile | undefined;
+  let isOver = false;
+  let isReading = false;
+  const closeKept = async (): Promise<void> => {
+    const file = kept;
+    kept = undefined;
+    if (!file) return;
+    open -= 1;
+    await file.close();
+  };
+  const keepOrClose = async (file: OpenFile): Promise<void> => {
+    const isNeeded = !isOver && position < range.end;
+    if (file === kept) {
+      if (!isNeeded) await closeKept();
+    } else if (isNeeded && open < mostOpen) {
+      kept = file;
+      open += 1;
+    } else {
+      await file.close();
+    }
+  };
+  const read = async (): Promise<Uint8Array | undefined> => {
+    isReading = true;
+    try {
+      const file = kept ?? (await files.open(path, 'read'));
+      if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it no longer exists', { value: path });
+      try {
+        const buffer = new Uint8Array(Math.min(chunkBytes, range.end - position));
+        const count = await file.read(buffer, position);
+        position = count === 0 ? range.end : position + count;
+        return count === 0 ? undefined : buffer.subarray(0, count);
+      } catch (error) {
+        isOver = true;
+        throw error;
+      } finally {
+        await keepOrClose(file);
+      }
+    } finally {
+      isReading = false;
+    }
+  };
+  const cancel = async (): Promise<void> => {
+    isOver = true;
+    if (!isReading) await closeKept();
+  };
+  return createBody({ next: () => (position < range.end ? read() : undefined), cancel }, { signal }).body;
+}
+
+/** Writes bytes into a file and hashes them. Whoever opened it closes it. */
 export interface Writer {
   /**
    * Adds a chunk, which belongs to the writer from now on; `recycle`, the same for all, which must not throw, is called with
-   * each one that is written. Where there is something to wait for, a promise of it.
+   * each one that is written. Returns a promise if there is something to wait for.
    */
   write(chunk: Uint8Array, recycle?: (chunk: Uint8Array) => void): Promise<void> | undefined;
   /** The digest of the whole file, once the disk has it. Nothing is written after it. */
   finish(): Promise<Digest>;
-  /** Puts down what was added, unless that failed, and closes the file. Safe to call again. */
+  /** Writes what was added, unless that failed, and closes the file. Safe to call again. */
   close(): Promise<void>;
 }
 
 export interface WriterOptions {
   readonly algorithm: DigestAlgorithm;
-  /** Bytes at the beginning of the file to go on after: they are read and counted first. */
+  /** Bytes at the beginning of the file to continue after: they are read and hashed first. */
   readonly at: number;
-  /** Bytes that the file has now; what is after `at` is cut off. Default: `at`. */
+  /** Bytes that the file has now; those after `at` are cut off. Default: `at`. */
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Bytes that are gathered while others are written, before the giver has to wait. */
-const mostGathered = 1_048_576;
-
-/** Opens a file that is there. `STORE_ERROR` for what the file system refuses, or where it has fewer than `at` bytes. */
+/** Opens an existing file. `STORE_ERROR` for what the file system refuses, or if the file has fewer than `at` bytes. */
 export async function openWriter(files: Files, path: string, options: WriterOptions): Promise<Writer> {
   const { algorithm, at, size: found = at, signal } = options;
   const file = await files.open(path, 'write');
-  if (!file) throw storeError('write', path, 'it is not there');
+  if (!file) throw storeError('write', path, 'it does not exist');
   const hasher = createHasher(algorithm);
   try {
-    await readInto(hasher, file, { path, at, signal });
+    await hashInto(hasher, file, { path, at, signal });
     if (found > at) await file.truncate(at);
   } catch (error) {
     await file.close();
@@ -77,7 +188,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
     if (failure) throw failure.error;
   };
   return {
-    // What comes is written at once, so that a process that is killed loses little; gathered is what comes meanwhile.
+    // A chunk is written at once, so that a process that is killed loses little; those that arrive meanwhile are gathered.
     write: (chunk, recycle) => {
       recycleEach = recycle;
       hasher.update(chunk);
@@ -104,7 +215,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
   };
 }
 
-/** The digest and size of a file; undefined where there is none. */
+/** The digest and size of a file; undefined if it does not exist. */
 export async function hashFile(
   files: Files,
   path: string,
@@ -114,24 +225,18 @@ export async function hashFile(
   if (!file) return undefined;
   const hasher = createHasher(algorithm);
   try {
-    const size = await readInto(hasher, file, { path, at: Number.POSITIVE_INFINITY, signal });
+    const size = await hashInto(hasher, file, { path, at: Number.POSITIVE_INFINITY, signal });
     return { digest: hasher.digest(), size };
   } finally {
     await file.close();
   }
 }
 
-interface Beginning {
-  readonly path: string;
-  readonly at: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Counts the first `at` bytes of a file, or all where that is infinite; gives how many they were. */
-async function readInto(
+/** Hashes the first `at` bytes of a file, or all if that is infinite; returns how many they were. */
+async function hashInto(
   hasher: { update(chunk: Uint8Array): void },
   file: OpenFile,
-  { path, at, signal }: Beginning,
+  { path, at, signal }: { readonly path: string } & Pick<WriterOptions, 'at' | 'signal'>,
 ): Promise<number> {
   const buffer = new Uint8Array(Math.min(at, mostGathered));
   let done = 0;
@@ -139,7 +244,7 @@ async function readInto(
     if (signal?.aborted) throw abortError(signal.reason);
     const count = await file.read(buffer.subarray(0, Math.min(buffer.length, at - done)), done);
     if (count === 0 && at === Number.POSITIVE_INFINITY) break;
-    if (count === 0) throw storeError('go on with', path, `${done} bytes where ${at} are said to be`);
+    if (count === 0) throw storeError('resume', path, `it has ${done} bytes, expected at least ${at}`);
     hasher.update(buffer.subarray(0, count));
     done += count;
   }

@@ -2,19 +2,18 @@ import { abortError } from '../deadline.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
-import { hold } from './lock.ts';
-import { type Holding, stateOf } from './others.ts';
+import { checkWhole, type LayoutParts } from './index-file.ts';
+import { acquire, type LockFolder, stateOf } from './lock.ts';
 import { isOwner, nobody } from './owner.ts';
 import { garbageKey } from './session.ts';
 import { storeError } from './store-error.ts';
 import { absences } from './verify.ts';
 import { type Reached, walk } from './walk.ts';
-import { checkWhole, type Layout } from './whole.ts';
 
 /** How to collect. */
 export interface GarbageOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Tells what would be removed, and removes nothing. */
+  /** Reports what would be removed, and removes nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -35,29 +34,29 @@ interface Leftover {
   readonly isLive: boolean;
 }
 
-export async function collectGarbage(layout: Layout, options: GarbageOptions): Promise<LayoutGarbage> {
-  const { holding, index } = layout;
+export async function collectGarbage(layout: LayoutParts, options: GarbageOptions): Promise<LayoutGarbage> {
+  const { locks, index } = layout;
   const { signal, dryRun = false } = options;
   const directory = await checkWhole(layout, 'collect garbage in');
-  // Who only looks needs no right to write, and may be told what is true no more.
+  // A dry run needs no permission to write, and what it reports may be outdated at once.
   if (dryRun) return collect(layout, await index.read(), { directory, ...options });
   const isDone = async (): Promise<boolean> => false;
-  const held = await hold(holding, { key: garbageKey, isCarried: false, isDone, signal });
+  const lock = await acquire(locks, { key: garbageKey, isResumed: false, isDone, signal });
   try {
-    return await index.hold(async (entries) => collect(layout, entries, { directory, ...options }), signal);
+    return await index.whileLocked(async (entries) => collect(layout, entries, { directory, ...options }), signal);
   } finally {
-    await held?.drop();
+    await lock?.drop();
   }
 }
 
 async function collect(
-  { holding, blobs }: Layout,
+  { locks, blobs }: LayoutParts,
   entries: LayoutIndex,
   { directory, signal, dryRun = false }: GarbageOptions & { readonly directory: string },
 ): Promise<LayoutGarbage> {
-  const { files } = holding;
+  const { files } = locks;
   const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
-  const leftovers = (await leftoversOf(holding)).filter((one) => !isTidying(one));
+  const leftovers = (await leftoversOf(locks)).filter((one) => !isTidying(one));
   if (leftovers.some(({ isLive }) => isLive)) {
     throw storeError('collect garbage in', directory, 'somebody is writing into it', 'layout-in-use');
   }
@@ -70,7 +69,7 @@ async function collect(
   let bytes = 0;
   const remove = async (path: string): Promise<boolean> => {
     if (signal?.aborted) throw abortError(signal.reason);
-    // A directory of such a name is nobody's content.
+    // A directory of such a name is not content.
     const facts = await files.facts(path);
     bytes += facts?.size ?? 0;
     if (facts && !dryRun) await files.remove(path);
@@ -81,42 +80,42 @@ async function collect(
   return { removed, partials: leftovers.filter(({ size }) => size > 0).length, bytes };
 }
 
-/** What a manifest needs that is not here cannot be told, so nothing is garbage for sure. */
+/** What a manifest needs is unknown if it is not here, so no content is certain to be garbage. */
 function refuseGaps(reached: readonly Reached[], directory: string): void {
   const documents = new Set<string>(
     reached.filter(({ as }) => as === 'entry').map(({ descriptor }) => descriptor.digest),
   );
   const [gap] = absences(reached).missing.filter(({ digest }) => documents.has(digest));
   if (!gap) return;
-  const found = `"${gap.digest}", needed by ${gap.neededBy}, is missing, so nothing tells what it needs`;
-  throw storeError('collect garbage in', directory, `${found}. Pull it again, or take its name away`);
+  const found = `"${gap.digest}", needed by ${gap.neededBy}, is missing, so what it needs is unknown`;
+  throw storeError('collect garbage in', directory, `${found}. Pull it again, or remove its name`);
 }
 
 /**
- * Removes what those left who are gone, and nobody will go on with: files without a byte, versions of `index.json` that
- * never got their name, and downloads of what is here.
+ * Removes what owners that are gone have left and nobody will resume: empty files, versions of `index.json` that never got
+ * their name, and downloads of content that is here.
  */
-export function sweep(holding: Holding, blobs: Blobs): Promise<void> {
-  const { folder } = holding;
-  const underWay = sweeps.get(folder) ?? sweepNow(holding, blobs).finally(() => sweeps.delete(folder));
+export function sweep(locks: LockFolder, blobs: Blobs): Promise<void> {
+  const { folder } = locks;
+  const underWay = sweeps.get(folder) ?? sweepNow(locks, blobs).finally(() => sweeps.delete(folder));
   sweeps.set(folder, underWay);
   return underWay;
 }
 
-/** Those under way, by folder: many who begin at once need one. */
+/** Those under way, by folder: pushes that begin at the same time need only one. */
 const sweeps = new Map<string, Promise<void>>();
 
-async function sweepNow(holding: Holding, blobs: Blobs): Promise<void> {
-  for (const { path, key, size, isLive } of await leftoversOf(holding)) {
+async function sweepNow(locks: LockFolder, blobs: Blobs): Promise<void> {
+  for (const { path, key, size, isLive } of await leftoversOf(locks)) {
     if (isLive) continue;
     const [, algorithm, hex] = /^(sha\d+)-([0-9a-f]+)$/.exec(key) ?? [];
     const isUseful = algorithm !== undefined && size > 0 && !(await blobs.factsOf(`${algorithm}:${hex}`));
-    if (!isUseful) await holding.files.remove(path);
+    if (!isUseful) await locks.files.remove(path);
   }
 }
 
-async function leftoversOf(holding: Holding): Promise<readonly Leftover[]> {
-  const { files, folder, join } = holding;
+async function leftoversOf(locks: LockFolder): Promise<readonly Leftover[]> {
+  const { files, folder, join } = locks;
   const leftovers: Leftover[] = [];
   for (const name of (await files.list(folder)) ?? []) {
     const dot = name.indexOf('.');
@@ -124,8 +123,8 @@ async function leftoversOf(holding: Holding): Promise<readonly Leftover[]> {
     const path = join(folder, name);
     const facts = await files.facts(path);
     if (dot === -1 || !facts || !(owner === nobody || isOwner(owner))) continue;
-    // A process of this machine that was silent for a while may be at work all the same.
-    const isLive = stateOf(holding, owner, facts) === 'live' || holding.owners.isRunning(owner) === true;
+    // A process of this machine that was silent for a while may still be at work.
+    const isLive = stateOf(locks, owner, facts) === 'live' || locks.owners.isRunning(owner) === true;
     leftovers.push({ path, key, size: facts.size, isLive });
   }
   return leftovers;

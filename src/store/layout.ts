@@ -1,32 +1,60 @@
 import { abortError } from '../deadline.ts';
-import { cannot } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
-import { isDigest } from '../oci/digest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
+import { kindOf } from '../oci/manifest.ts';
 import { checkRange } from '../oci/range.ts';
 import { checkName } from '../oci/reference.ts';
+import { referrerOf } from '../oci/referrer.ts';
 import { builtin } from '../runtime.ts';
-import type { CallOptions } from '../source.ts';
-import { checkSize, createBlobs } from './blobs.ts';
-import { createCatalogue } from './catalogue.ts';
-import { type LayoutIndex, nameOf, withKept, withName, withoutName } from './entries.ts';
+import type { CallOptions, Keeper, Lister, Referrers, ReferrersOptions, ResumableStore, Sessions } from '../source.ts';
+import { type Blobs, checkSize, createBlobs } from './blobs.ts';
+import {
+  findDigest,
+  findName,
+  type LayoutIndex,
+  nameOf,
+  plainDescriptor,
+  withKept,
+  withName,
+  withoutName,
+} from './entries.ts';
+import { fileBody } from './file-io.ts';
 import type { Files } from './files.ts';
-import type { Open } from './fill.ts';
-import { collectGarbage } from './garbage.ts';
-import { createIndexFile } from './index-file.ts';
-import type { LayoutStore } from './layout-store.ts';
-import { nodeFiles } from './node-files.ts';
-import type { Holding } from './others.ts';
+import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garbage.ts';
+import { createIndexFile, type IndexFile, refuseLost } from './index-file.ts';
+import type { LockFolder } from './lock.ts';
+import { nodeFiles, refuseLink } from './node-files.ts';
 import { type Owners, processOwners } from './owner.ts';
-import { createPush } from './push.ts';
-import { fileBody } from './read-body.ts';
-import { referrersIn } from './referrers.ts';
+import { createPush, type OpenAt } from './push.ts';
 import { createSession } from './session.ts';
-import { verifyLayout } from './verify.ts';
+import { fileSystemError, storeError } from './store-error.ts';
+import { type LayoutReport, type VerifyOptions, verifyLayout } from './verify.ts';
+import { walk } from './walk.ts';
 
-export type { LayoutStore } from './layout-store.ts';
+/** A directory that is an OCI image layout. Errors of the file system are `STORE_ERROR`. */
+export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions {
+  readonly name: string;
+  /** Absolute. */
+  readonly directory: string;
+  /** Removes a name, with what `index.json` says under it. `NOT_FOUND` if there is no such name. */
+  untag(name: string, options?: CallOptions): Promise<void>;
+  /**
+   * Reads all content again and compares it with its digests, and with the sizes that manifests and `index.json` give;
+   * checks whether what `index.json` names is complete here. Changes nothing. `STORE_ERROR` if there is no layout, or one
+   * that has lost its `index.json`.
+   */
+  verify(options?: VerifyOptions): Promise<LayoutReport>;
+  /**
+   * Removes content that no entry of `index.json` reaches, and what broke off. Nothing is removed if a document cannot be
+   * read (`BAD_RESPONSE`); if there is no layout, if `index.json` or a manifest that says what is needed is missing, or
+   * while somebody writes into it, from `begin` to its end or in one push (`STORE_ERROR`).
+   */
+  gc(options?: GarbageOptions): Promise<LayoutGarbage>;
+}
 
-/** How a layout is called, and for tests what it stands on. */
-export interface LayoutParts {
+/** What a layout is called, and in tests what it stands on. */
+export interface LayoutOptions {
   readonly name?: string | undefined;
   readonly files?: Files | undefined;
   readonly owners?: Owners | undefined;
@@ -34,15 +62,15 @@ export interface LayoutParts {
 
 /**
  * An OCI image layout: `oci-layout`, `index.json` and `blobs/<algorithm>/<hex>` in one directory, as skopeo, crane, umoci
- * and others read and write it. A directory that is empty or not there is an empty layout, made by the first push. Any
- * number of processes may use one at a time.
+ * and others read and write it. A directory that is empty or does not exist is an empty layout, created by the first push.
+ * Any number of processes may use one at a time.
  *
  * Names are the annotation `org.opencontainers.image.ref.name` of entries of `index.json`; what containerd calls an image
- * is found, too, and `latest` is also the only entry of a layout where it has no name. A name that moves leaves its old
- * content to `gc`. Manifests that refer to another are entered without a name, as nothing else would tell of them.
+ * is found, too, and `latest` is also the only entry of a layout if it has no name. When a name moves, its old content is
+ * left to `gc`. Manifests that refer to another are entered without a name, as nothing else would lead to them.
  *
- * What is being downloaded, and what broke off and can be gone on with, lies in `.ocifetch` of the directory, which is
- * removed when it is empty. Content gets its final name when its size and digest are right and the disk has it.
+ * What is being downloaded, and what broke off and can be resumed, is in `.ocifetch` of the directory, which is removed
+ * when it is empty. Content gets its final name when its size and digest are right and the disk has it.
  * `fetch` does not verify: `Content` does.
  *
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md · `UNSUPPORTED` without `node:fs`.
@@ -51,37 +79,36 @@ export const layoutStore = (directory: string, { name }: { readonly name?: strin
   createLayout(directory, { name });
 
 /** `layoutStore` over any file system. */
-export function createLayout(given: string, parts: LayoutParts = {}): LayoutStore {
-  const { files = nodeFiles(), owners = processOwners() } = parts;
-  const paths = builtin('node:path');
-  if (!paths) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:path');
-  const directory = paths.resolve(given);
-  const name = parts.name ?? `oci:${directory}`;
-  const holding: Holding = { files, owners, folder: paths.join(directory, '.ocifetch'), join: paths.join, active: 0 };
-  const blobs = createBlobs(directory, holding);
-  const index = createIndexFile(directory, holding);
-  const session = createSession(holding);
+export function createLayout(given: string, options: LayoutOptions = {}): LayoutStore {
+  const { files = nodeFiles(), owners = processOwners() } = options;
+  const { resolve, join } = nodePaths();
+  const directory = resolve(given);
+  const name = options.name ?? `oci:${directory}`;
+  const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, active: 0 };
+  const blobs = createBlobs(directory, locks);
+  const index = createIndexFile(directory, locks);
+  const session = createSession(locks);
   const { described, named, entered, missing } = createCatalogue(name, blobs, index);
 
-  type Make = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
-  /** Enters what is here, if `make` does. What the index names is on the disk before it is. */
-  const enter = async (given: Descriptor, attempted: string, make: Make, signal?: AbortSignal): Promise<void> => {
+  type Change = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
+  /** Enters content that is here, if `change` does. What the index names is on the disk before the index is. */
+  const enter = async (given: Descriptor, attempted: string, change: Change, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
     const target = await entered(parseDescriptor(given), attempted);
-    if (!make(await index.read(), target)) return;
+    if (!change(await index.read(), target)) return;
     await blobs.sync();
     await index.update(async (now) => {
-      // Who collects garbage holds the index meanwhile, and may have been here just now.
+      // `gc` locks the index while it removes content, and may have been here just now.
       if (!(await blobs.factsOf(target.digest))) throw missing(attempted, target.digest);
       await session.check('write index.json of');
-      return make(now, target);
+      return change(now, target);
     }, signal);
   };
 
   const keep = (target: Descriptor, { signal }: CallOptions = {}): Promise<void> =>
     enter(target, 'keep', withKept, signal);
 
-  const push = createPush({ holding, blobs, index }, session, keep);
+  const push = createPush({ locks, blobs, index }, session, keep);
 
   return {
     name,
@@ -102,23 +129,23 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
       return { descriptor: { ...target, size: facts.size }, body, from: name };
     },
     async push(target, body, options = {}) {
-      let isTaken = false;
-      const open: Open = () => {
-        isTaken = true;
+      let isOpened = false;
+      const open: OpenAt = () => {
+        isOpened = true;
         return body;
       };
       try {
         await push(target, open, false, options);
       } finally {
-        // A body that is not read is left, which cancels it.
-        if (!isTaken) await body[Symbol.asyncIterator]().return?.();
+        // A body that is not read is cancelled.
+        if (!isOpened) await body[Symbol.asyncIterator]().return?.();
       }
     },
     pushFrom: (target, open, options = {}) => push(target, open, true, options),
     async tag(given, tagName, { signal } = {}) {
       checkName(tagName);
-      const make: Make = (now, target) => withName(now, target, tagName);
-      await enter(given, `give the name "${tagName}" to`, make, signal);
+      const change: Change = (now, target) => withName(now, target, tagName);
+      await enter(given, `give the name "${tagName}" to`, change, signal);
     },
     async untag(tagName, { signal } = {}) {
       refuseAborted(signal);
@@ -135,13 +162,130 @@ export function createLayout(given: string, parts: LayoutParts = {}): LayoutStor
       const names = (await index.read()).entries.map(nameOf).filter((each) => each !== undefined);
       return [...new Set(names)].sort();
     },
-    async referrers(digest, { artifactType, signal } = {}) {
-      refuseAborted(signal);
-      return referrersIn(await index.read(), blobs, { digest, artifactType, signal });
+    async referrers(digest, options = {}) {
+      refuseAborted(options.signal);
+      return referrersIn(await index.read(), blobs, digest, options);
     },
-    verify: (options = {}) => verifyLayout({ holding, blobs, index }, options),
-    gc: (options = {}) => collectGarbage({ holding, blobs, index }, options),
+    verify: (options = {}) => verifyLayout({ locks, blobs, index }, options),
+    gc: (options = {}) => collectGarbage({ locks, blobs, index }, options),
   };
+}
+
+/**
+ * The layout of a directory that is to be written, which is examined first: `STORE_ERROR` if it is not a layout and cannot
+ * become one, or has lost its index. An existing layout need not be writable, as it may have everything already. Whether a
+ * new one can be created is tried, and nothing is left of that.
+ */
+export async function openLayout(given: string): Promise<LayoutStore> {
+  const store = layoutStore(given);
+  const { directory } = store;
+  const paths = nodePaths();
+  const { join } = paths;
+  const files = nodeFiles();
+  if (await files.facts(directory)) throw storeError('use directory', directory, 'it is a file');
+  await store.tags();
+  if (await files.facts(join(directory, 'oci-layout'))) await refuseLost({ files, join }, directory);
+  else await tryToCreate(files, directory, paths);
+  return store;
+}
+
+type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve'>;
+
+function nodePaths(): NodePaths {
+  const paths = builtin('node:path');
+  if (!paths) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:path');
+  return paths;
+}
+
+/**
+ * Creates a directory of a unique name where the layout will be created or filled, and removes it: what others may rely on
+ * must not come and go.
+ */
+async function tryToCreate(files: Files, directory: string, { join, dirname }: NodePaths): Promise<void> {
+  // A directory that cannot be listed exists.
+  const isMissing = async (path: string): Promise<boolean> =>
+    (await files.list(path).catch((): readonly string[] => [])) === undefined;
+  let attempted = 'write into directory';
+  try {
+    let place = directory;
+    for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) {
+      attempted = 'make directory';
+      await refuseLink(place);
+    }
+    const trial = join(place, `.ocifetch-${crypto.randomUUID()}`);
+    await files.makeDirectory(trial);
+    await files.removeDirectory(trial);
+  } catch (error) {
+    throw fileSystemError(attempted, directory, error instanceof Error ? (error.cause ?? error) : error);
+  }
+}
+
+/** What a layout knows of its contents. */
+interface Catalogue {
+  /** What is known of content by its digest. `NOT_FOUND`. */
+  described(digest: Digest, attempted: string): Promise<Descriptor>;
+  /** What a name stands for. `NOT_FOUND`, also if its content is not here; `BAD_RESPONSE` for an invalid entry. */
+  named(name: string): Promise<Descriptor>;
+  /** The target as the layout enters it: with the size of its file and, if it is a manifest, a media type that says so. */
+  entered(target: Descriptor, attempted: string): Promise<Descriptor>;
+  /** The error for what is not here. */
+  missing(attempted: string, reference: string): RegistryError;
+}
+
+function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogue {
+  const missing: Catalogue['missing'] = (attempted, reference) =>
+    cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference });
+  const described: Catalogue['described'] = async (digest, attempted) => {
+    const facts = await blobs.factsOf(digest);
+    if (!facts) throw missing(attempted, digest);
+    const known = findDigest(await index.read(), digest)?.descriptor;
+    if (known) return { ...plainDescriptor(known), size: facts.size };
+    return { mediaType: await blobs.typeOf(digest, facts.size), digest, size: facts.size };
+  };
+  return {
+    missing,
+    described,
+    named: async (reference) => {
+      const entry = findName(await index.read(), reference);
+      if (!entry) throw missing('resolve', reference);
+      if (!entry.descriptor) {
+        const found = entry.problem ?? 'its entry is invalid';
+        throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, found, { value: reference });
+      }
+      const { digest } = entry.descriptor;
+      const facts = await blobs.factsOf(digest);
+      if (!facts) {
+        const found = `its content "${digest}" is not in ${name}`;
+        throw cannot('NOT_FOUND', `resolve "${reference}"`, found, { value: reference });
+      }
+      return { ...plainDescriptor(entry.descriptor), size: facts.size };
+    },
+    entered: async (target, attempted) => {
+      const found = await described(target.digest, attempted);
+      checkSize(target, blobs.pathOf(target.digest), found.size);
+      const isKnown = kindOf(target.mediaType) === 'manifests' || kindOf(found.mediaType) === 'blobs';
+      return { ...target, mediaType: isKnown ? target.mediaType : found.mediaType, size: found.size };
+    },
+  };
+}
+
+/** The manifests that `index.json` reaches and that refer to a digest, in the order of their digests. */
+async function referrersIn(
+  index: LayoutIndex,
+  blobs: Blobs,
+  digest: Digest,
+  { artifactType, signal }: ReferrersOptions,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [];
+  // An invalid document refers to nothing.
+  for await (const { as, bytes, descriptor } of walk(index, blobs, { signal, onInvalid: () => {} })) {
+    if (as === 'part') break;
+    const referrer = bytes && referrerOf(bytes, plainDescriptor(descriptor));
+    if (referrer?.subject !== digest) continue;
+    if (artifactType === undefined || referrer.descriptor.artifactType === artifactType)
+      found.push(referrer.descriptor);
+  }
+  return found.sort((a, b) => (a.digest < b.digest ? -1 : 1));
 }
 
 function refuseAborted(signal: AbortSignal | undefined): void {

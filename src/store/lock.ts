@@ -1,46 +1,85 @@
-import { abortError, sleep } from '../deadline.ts';
-import { type Held, heldFile, letGo } from './held.ts';
-import { type Holding, type Other, othersOf } from './others.ts';
+import { abortError, sleep, unlessAborted } from '../deadline.ts';
+import type { FileFacts, Files } from './files.ts';
+import { isOwner, nobody, type Owners } from './owner.ts';
 import { storeError } from './store-error.ts';
 
-/** What to hold, and what to do meanwhile. */
-export interface HoldOptions {
-  /** Names it: the letters of a file name, without a full stop. */
+/*
+ * The lock protocol. There is no lock file that a crash could leave behind: an owner creates a file `<key>.<owner>`, and
+ * has the lock if it then sees no file of another living owner. Two who see each other both withdraw, and try again after
+ * a random time. The file is also where the owner writes: the last step is to rename it to its final name, which fails if
+ * another owner took the file over. So an owner that was suspended for longer than `goneAfter` cannot do any harm.
+ */
+
+/** The folder of the lock files. */
+export interface LockFolder {
+  readonly files: Files;
+  readonly owners: Owners;
+  /** Its path. */
+  readonly folder: string;
+  readonly join: (...parts: readonly string[]) => string;
+  /** Locks that are held through this object now. */
+  active: number;
+}
+
+export interface LockOptions {
+  /** What to lock: the letters of a file name, without a full stop. */
   readonly key: string;
-  /** Takes over the bytes of those who are gone; else they are removed. */
-  readonly isCarried: boolean;
-  /** Whether somebody else has done it meanwhile. */
+  /** Takes over the bytes of owners that are gone; otherwise they are removed. */
+  readonly isResumed: boolean;
+  /** Whether another owner has done the work meanwhile. */
   readonly isDone: () => Promise<boolean>;
   readonly signal?: AbortSignal | undefined;
   /** Called once, when waiting begins. */
   readonly onWait?: (() => void) | undefined;
 }
 
-/** Times to make a folder that others remove. */
-const mostTries = 10;
-/** Least and most milliseconds between two looks. */
+/**
+ * A lock that is held, and the file for its bytes. One of `commit`, `keep` and `drop` must follow. An owner without a sign
+ * of life for a minute may lose it to another; `commit` then changes nothing, and returns false.
+ */
+export interface Lock {
+  readonly path: string;
+  /** Bytes that were taken over. */
+  readonly size: number;
+  /** Renames the file to its final name, whose directory must exist. False if the file was lost. */
+  commit(final: string): Promise<boolean>;
+  /** Releases the lock, and leaves the bytes to whoever locks the key next. */
+  keep(): Promise<void>;
+  /** Releases the lock, and removes the bytes. */
+  drop(): Promise<void>;
+}
+
+/** Somebody's lock file. `gone`: its owner has ended; `silent`: nothing was heard of its owner for a minute. */
+export interface LockFile {
+  readonly path: string;
+  readonly facts: FileFacts;
+  readonly state: 'live' | 'silent' | 'gone';
+}
+
+/** Least and most milliseconds between two tries. */
 const waits = [20, 200] as const;
+/** Milliseconds between two signs of life. */
+const touchEvery = 10_000;
+/** Milliseconds without a sign of life after which an owner counts as gone, even if its process cannot be examined. */
+const goneAfter = 60_000;
+/** Times to create a folder that others remove. */
+const mostTries = 10;
 
 /**
- * Holds a key against everybody else who uses the same folder, other processes and machines too. Undefined where
- * `isDone` said that there is no need any more. `ABORTED` as soon as the signal fires.
- *
- * There is no lock file that a crash could leave behind: an owner makes a file `<key>.<owner>`, and holds the key if it
- * then sees no other living owner's. Two who see each other both withdraw, and try again after a while drawn by lot.
- * The last step of a holder is to rename its own file, which fails if another took it over: so even one who slept
- * through its time spoils nothing.
+ * Locks a key against everybody else who uses the same folder, other processes and machines too. Undefined if `isDone`
+ * said that there is no need any more. `ABORTED` as soon as the signal fires.
  */
-export async function hold(holding: Holding, options: HoldOptions): Promise<Held | undefined> {
-  const { isDone, signal, onWait } = options;
+export async function acquire(locks: LockFolder, options: LockOptions): Promise<Lock | undefined> {
+  const { key, isDone, signal, onWait } = options;
   for (let isWaiting = false; ; isWaiting = true) {
     if (signal?.aborted) throw abortError(signal.reason);
     if (await isDone()) return undefined;
-    // Who waits looks first, so that not everybody's files go to and fro.
-    const others = isWaiting ? await othersOf(holding, options.key) : [];
+    // Whoever waits looks first, so that those who wait do not keep creating and removing files.
+    const others = isWaiting ? await lockFilesOf(locks, key) : [];
     if (!others.some(({ state }) => state === 'live')) {
-      const held = await enter(holding, options);
-      if (held === 'done') return undefined;
-      if (held) return held;
+      const lock = await tryAcquire(locks, options);
+      if (lock === 'done') return undefined;
+      if (lock) return lock;
     }
     if (!isWaiting) onWait?.();
     const [least, most] = waits;
@@ -48,34 +87,42 @@ export async function hold(holding: Holding, options: HoldOptions): Promise<Held
   }
 }
 
-/** Makes a file of one's own and looks round: undefined where another is seen, and one's own file is gone again. */
-async function enter(holding: Holding, options: HoldOptions): Promise<Held | 'done' | undefined> {
-  let path = await create(holding, options.key);
+/** Creates an own file and then looks for others: undefined if there is a living one, and the own file is removed again. */
+async function tryAcquire(locks: LockFolder, options: LockOptions): Promise<Lock | 'done' | undefined> {
+  const { key, isDone } = options;
+  let path = await createLockFile(locks, key);
   let isChanged = false;
-  holding.active += 1;
+  locks.active += 1;
   try {
     for (;;) {
-      const others = await othersOf(holding, options.key, path);
-      const isMet = others.some(({ state }) => state === 'live');
-      if (isMet || (others.length === 0 && (await options.isDone()))) {
-        await letGo(holding, options.key, path, isMet);
-        return isMet ? undefined : 'done';
+      const others = await lockFilesOf(locks, key, path);
+      const isTaken = others.some(({ state }) => state === 'live');
+      if (isTaken || (others.length === 0 && (await isDone()))) {
+        await release(locks, key, path, isTaken);
+        return isTaken ? undefined : 'done';
       }
       if (others.length === 0) {
-        const size = isChanged ? ((await holding.files.facts(path))?.size ?? 0) : 0;
-        return heldFile(holding, options.key, path, size);
+        const size = isChanged ? ((await locks.files.facts(path))?.size ?? 0) : 0;
+        return lockOf(locks, key, path, size);
       }
       isChanged = true;
-      path = await takeOver(holding, options, path, others);
+      path = await takeOver(locks, options, path, others);
     }
   } catch (error) {
-    await letGo(holding, options.key, path, true).catch(() => {});
+    await release(locks, key, path, true).catch(() => {});
     throw error;
   }
 }
 
-/** Makes a file of a key that nobody else has. */
-export async function create({ files, owners, folder, join }: Holding, key: string): Promise<string> {
+/** A lock that does not exclude others of the same key: it only shows that its owner is at work. */
+export async function acquireShared(locks: LockFolder, key: string): Promise<Lock> {
+  const path = await createLockFile(locks, key);
+  locks.active += 1;
+  return lockOf(locks, key, path, 0);
+}
+
+/** Creates a file of a key, of a name that nobody else has. */
+async function createLockFile({ files, owners, folder, join }: LockFolder, key: string): Promise<string> {
   for (let tries = 0; tries < mostTries; tries++) {
     const path = join(folder, `${key}.${owners.next()}`);
     const file = await files.open(path, 'create');
@@ -86,27 +133,51 @@ export async function create({ files, owners, folder, join }: Holding, key: stri
       if (tries === mostTries - 1) throw error;
     });
   }
-  throw storeError('create a file in', folder, 'it is removed again and again');
+  throw storeError('create a file in', folder, 'it keeps being removed');
 }
 
-/** Makes the longest of what was left one's own, and removes the others. Gives the path of one's own file. */
+/** All files of a key, except the one at `own`. */
+export async function lockFilesOf(locks: LockFolder, key: string, own?: string): Promise<readonly LockFile[]> {
+  const { files, folder, join } = locks;
+  const found: LockFile[] = [];
+  for (const name of (await files.list(folder)) ?? []) {
+    const path = join(folder, name);
+    if (!name.startsWith(`${key}.`) || path === own) continue;
+    const owner = name.slice(key.length + 1);
+    const facts = await files.facts(path);
+    if (facts && (owner === nobody || isOwner(owner))) found.push({ path, facts, state: stateOf(locks, owner, facts) });
+  }
+  return found;
+}
+
+/** Of an owner on another machine only the time of its last sign of life is known; clocks may differ by less than a minute. */
+export function stateOf(
+  { owners }: Pick<LockFolder, 'owners'>,
+  owner: string,
+  { modified }: FileFacts,
+): LockFile['state'] {
+  if (owner === nobody || owners.isRunning(owner) === false) return 'gone';
+  return Date.now() - modified > goneAfter ? 'silent' : 'live';
+}
+
+/** Takes over the longest of the files whose owners are gone, and removes the others. Returns the path of the own file. */
 async function takeOver(
-  { files, owners, folder, join }: Holding,
-  { key, isCarried }: HoldOptions,
+  { files, owners, folder, join }: LockFolder,
+  { key, isResumed }: LockOptions,
   path: string,
-  others: readonly Other[],
+  others: readonly LockFile[],
 ): Promise<string> {
   const [longest, ...rest] = [...others].sort((a, b) => b.facts.size - a.facts.size);
-  for (const other of isCarried ? rest : others) await files.remove(other.path);
-  if (!isCarried || !longest) return path;
+  for (const other of isResumed ? rest : others) await files.remove(other.path);
+  if (!isResumed || !longest) return path;
   const own = (await files.facts(path))?.size ?? 0;
   if (own >= longest.facts.size) {
     await files.remove(longest.path);
     return path;
   }
-  // False where another was faster: the next look tells.
+  // False if another owner was faster: the next look shows it.
   if (!(await files.rename(longest.path, path)) || longest.state === 'gone') return path;
-  // Its owner may only sleep, and then go on writing: into a file that nobody looks at.
+  // Its owner may only be suspended, and continue to write: then into a file that nobody looks at.
   const copied = join(folder, `${key}.${owners.next()}`);
   try {
     await files.copy(path, copied);
@@ -116,4 +187,76 @@ async function takeOver(
   }
   await files.remove(path);
   return copied;
+}
+
+/** The lock of a file, which is given signs of life until it is released. */
+function lockOf(locks: LockFolder, key: string, path: string, size: number): Lock {
+  const { files } = locks;
+  const timer = setInterval(() => {
+    files.touch(path).catch(() => {});
+  }, touchEvery);
+  (timer as { unref?: () => void }).unref?.();
+  const end = (isKept: boolean): Promise<void> => {
+    clearInterval(timer);
+    return release(locks, key, path, isKept);
+  };
+  return {
+    path,
+    size,
+    commit: async (final) => {
+      clearInterval(timer);
+      const isCommitted = await files.rename(path, final);
+      if (!isCommitted && (await files.facts(path))) throw storeError('write', final, 'its directory is gone');
+      await leave(locks);
+      return isCommitted;
+    },
+    keep: () => end(true),
+    drop: () => end(false),
+  };
+}
+
+/** Releases a file: if it has bytes that are kept, it belongs to nobody then; otherwise it is removed. */
+async function release(locks: LockFolder, key: string, path: string, isKept: boolean): Promise<void> {
+  const { files, folder, join } = locks;
+  const isEmpty = !isKept || ((await files.facts(path))?.size ?? 0) === 0;
+  if (isEmpty) await files.remove(path);
+  else await files.rename(path, join(folder, `${key}.${nobody}`));
+  await leave(locks);
+}
+
+/** The last lock to go removes the folder, unless something is left in it. */
+async function leave(locks: LockFolder): Promise<void> {
+  locks.active -= 1;
+  if (locks.active === 0) await locks.files.removeDirectory(locks.folder);
+}
+
+/** The end of the last work at a path, by path. */
+const lastEnds = new Map<string, Promise<unknown>>();
+
+/**
+ * Runs work at the same path one after the other within this process, whichever store it comes from. `onWait` is called if
+ * other work comes first. A signal that fires ends the waiting at once.
+ */
+export async function inTurn<T>(
+  path: string,
+  { signal, onWait }: { readonly signal?: AbortSignal | undefined; readonly onWait?: (() => void) | undefined },
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = lastEnds.get(path);
+  let end = (): void => {};
+  const mine = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const last = Promise.all([before, mine]);
+  lastEnds.set(path, last);
+  try {
+    if (before) {
+      onWait?.();
+      await unlessAborted(before, signal);
+    }
+    return await work();
+  } finally {
+    end();
+    if (lastEnds.get(path) === last) lastEnds.delete(path);
+  }
 }

@@ -7,28 +7,28 @@ import type { Range } from '../oci/range.ts';
 import { type Referrer, referrerOf } from '../oci/referrer.ts';
 import type { Body, CallOptions, Chunks, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
 
-/** Bytes of one chunk that is handed out. */
+/** Bytes of one chunk of a body. */
 const chunkBytes = 65_536;
 
-interface Kept {
+interface MemoryContent {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
-  /** Where it is a manifest that refers to another. */
+  /** If it is a manifest that refers to another. */
   readonly referrer: Referrer | undefined;
 }
 
 /**
- * A repository held in memory: content by digest, and names for it. It has no bound but the process's own, and ends with it.
+ * A repository held in memory: content by digest, and names for it. It has no limit except the process's own, and ends with it.
  *
  * `resolve` and `fetch` fail with `NOT_FOUND` and `ABORTED`; `push` with `DIGEST_MISMATCH`, `TOO_LARGE`, `UNEXPECTED_END`,
  * `INVALID_DIGEST` and `ABORTED`; `tag` with `NOT_FOUND`. Content that was pushed under two media types is known by the
  * manifest type, if one of them is. An empty one has no tags; `referrers` are in the order in which they were pushed first.
  */
 export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): Store & Lister & Referrers {
-  const content = new Map<string, Kept>();
+  const content = new Map<string, MemoryContent>();
   const tags = new Map<string, string>();
 
-  const find = (reference: string, attempted: string): Kept => {
+  const find = (reference: string, attempted: string): MemoryContent => {
     const kept = content.get(isDigest(reference) ? reference : (tags.get(reference) ?? ''));
     if (!kept) throw cannot('NOT_FOUND', `${attempted} "${reference}"`, 'not in this store');
     return kept;
@@ -70,7 +70,7 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
   };
 }
 
-/** `ABORTED` where the signal has fired. */
+/** `ABORTED` if the signal has fired. */
 function refuseAborted(signal: AbortSignal | undefined, attempted: string): void {
   if (signal?.aborted) throw asRegistryError(signal.reason, 'ABORTED', attempted);
 }
@@ -101,7 +101,7 @@ async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions
   return join(chunks, size);
 }
 
-/** One copy of all chunks, so that what is kept is out of the giver's reach. */
+/** One copy of all chunks, so that whoever pushed them cannot change what is kept. */
 function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   let offset = 0;
@@ -112,7 +112,7 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   return bytes;
 }
 
-/** Copies of `bytes`, chunk by chunk, so that what is kept is out of the receiver's reach. */
+/** Copies of `bytes`, chunk by chunk, so that the receiver cannot change what is kept. */
 function bodyOf(bytes: Uint8Array, digest: string, signal: AbortSignal | undefined): Body {
   let offset = 0;
   return createBody({

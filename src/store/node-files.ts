@@ -1,19 +1,19 @@
 import { sleep } from '../deadline.ts';
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
+import { quote } from '../text/quote.ts';
 import type { Files, OpenFile } from './files.ts';
-import { makeDirectory } from './make-directory.ts';
-import { storeFault, systemCode } from './store-error.ts';
+import { fileSystemError, systemCode } from './store-error.ts';
 
-/** Milliseconds that are waited, all in all, for other files to be closed. */
+/** Milliseconds to wait in total for other files to be closed. */
 const mostPatience = 5_000;
 
-/** `UNSUPPORTED` where the runtime has no file system. */
+/** The file system of Node. `UNSUPPORTED` if the runtime has none. */
 export function nodeFiles(): Files {
   const fs = builtin('node:fs')?.promises;
   if (!fs) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
 
-  /** Does it, and again while too many files are open; a failure with one of `expected` is undefined. */
+  /** Does the work, again while too many files are open; a failure with one of the codes `expected` is undefined. */
   const attempt = async <T>(
     attempted: string,
     path: string,
@@ -27,7 +27,7 @@ export function nodeFiles(): Files {
         const code = systemCode(error) ?? '';
         if (expected.includes(code)) return undefined;
         if (!(code === 'EMFILE' || code === 'ENFILE') || waited > mostPatience)
-          throw storeFault(attempted, path, error);
+          throw fileSystemError(attempted, path, error);
         await sleep(pause);
       }
     }
@@ -45,14 +45,14 @@ export function nodeFiles(): Files {
       return handle && openFile(handle, path);
     },
     facts: async (path) => {
-      const found = await attempt('look at', path, [...absent, 'ENOTDIR'], () => fs.stat(path, { bigint: true }));
+      const found = await attempt('examine', path, [...absent, 'ENOTDIR'], () => fs.stat(path, { bigint: true }));
       if (!found?.isFile()) return undefined;
       const { size, mtimeMs, mtimeNs, ino } = found;
       return { size: Number(size), modified: Number(mtimeMs), version: `${ino}:${size}:${mtimeNs}` };
     },
     list: (path) => attempt('list', path, absent, () => fs.readdir(path)),
     rename: async (from, to) =>
-      (await attempt('give a file its name', to, absent, () => done(fs.rename(from, to)))) ?? false,
+      (await attempt('rename a file to', to, absent, () => done(fs.rename(from, to)))) ?? false,
     remove: async (path) => (await attempt('remove', path, absent, () => done(fs.unlink(path)))) ?? false,
     copy: async (from, to) => {
       await attempt('copy to', to, [], () => fs.copyFile(from, to));
@@ -81,23 +81,58 @@ const modes = {
   create: { flags: 'wx+', attempted: 'create', expected: ['EEXIST', 'ENOENT'] },
 } as const;
 
+/**
+ * Creates a directory with its parents. Not by the option of `mkdir`, which never ends if a file system says that a
+ * directory below it does not exist.
+ */
+async function makeDirectory(fs: typeof import('node:fs/promises'), path: string): Promise<void> {
+  /** The parent, if it has to be created first. */
+  const once = async (): Promise<string | undefined> => {
+    try {
+      await fs.mkdir(path);
+    } catch (error) {
+      const exists = await fs.stat(path).then(
+        (facts) => facts.isDirectory(),
+        () => false,
+      );
+      if (exists) return undefined;
+      await refuseLink(path);
+      if (systemCode(error) === 'ENOENT') return builtin('node:path')?.dirname(path);
+      throw error;
+    }
+    return undefined;
+  };
+  const parent = await once();
+  if (parent === undefined || parent === path) return;
+  await makeDirectory(fs, parent);
+  if ((await once()) !== undefined) throw Object.assign(new Error('no directory can be made here'), { code: 'ENOENT' });
+}
+
+/** A directory cannot be created where a symbolic link is, wherever it leads. */
+export async function refuseLink(path: string): Promise<void> {
+  const target = await builtin('node:fs')
+    ?.promises.readlink(path)
+    .catch(() => undefined);
+  if (target !== undefined) throw new Error(`it is a symbolic link to ${quote(target)}, which is not a directory`);
+}
+
 function openFile(handle: import('node:fs/promises').FileHandle, path: string): OpenFile {
-  const told = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
+  const reported = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
-      throw storeFault(attempted, path, error);
+      throw fileSystemError(attempted, path, error);
     }
   };
   return {
     read: async (buffer, position) => {
-      const { bytesRead } = await told('read', handle.read(buffer, 0, buffer.length, position));
+      const { bytesRead } = await reported('read', handle.read(buffer, 0, buffer.length, position));
       return bytesRead;
     },
-    write: (chunks, position) => told('write', writeAll(handle, chunks, position)),
-    truncate: (size) => told('write', handle.truncate(size)),
-    sync: () => told('write', handle.datasync()),
-    close: () => told('close', handle.close()),
+    write: (chunks, position) => reported('write', writeAll(handle, chunks, position)),
+    truncate: (size) => reported('write', handle.truncate(size)),
+    sync: () => reported('write', handle.datasync()),
+    close: () => reported('close', handle.close()),
   };
 }
 
@@ -116,7 +151,7 @@ async function writeAll(
   }
 }
 
-/** What is left of the chunks after so many bytes. */
+/** What is left of the chunks after the first `bytes` bytes. */
 function after(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let skip = bytes;
   const left: Uint8Array[] = [];

@@ -1,15 +1,15 @@
 import { builtin } from '../runtime.ts';
 import { systemCode } from './store-error.ts';
 
-/** Who holds a file, as its name tells: `host-process-start-random`. */
+/** Who owns a lock file, as its name says: `host-process-start-random`. */
 export interface Owners {
-  /** A name that nobody else has: the process, and a number drawn by lot. */
+  /** A name that nobody else has: the process, and a random number. */
   next(): string;
-  /** Whether that owner's process is running; undefined where only time can tell: another machine's, or one that the system hides. */
+  /** Whether that owner's process is running; undefined if only time can tell: another machine's, or one that the system hides. */
   isRunning(owner: string): boolean | undefined;
 }
 
-/** The owner of what broke off: nobody's, whoever comes next goes on with it. */
+/** The owner of what broke off: nobody, so the next one resumes it. */
 export const nobody = 'partial';
 
 const grammar = /^([0-9a-f]{12})-([0-9]+)-([0-9]+)-([0-9a-f]{12})$/;
@@ -29,7 +29,7 @@ function createOwners(): Owners {
   const host = hostOf();
   const pid = globalThis.process?.pid ?? 0;
   const start = startOf('self')?.ticks ?? '0';
-  // What all names of this process have in common, also where nothing tells when it began.
+  // What all names of this process have in common, even if its start time is unknown.
   const own = random();
   return {
     next: () => `${host}-${pid}-${start}-${own}${random()}`,
@@ -38,7 +38,7 @@ function createOwners(): Owners {
       if (itsHost !== host || itsPid === undefined) return undefined;
       if (itsPid === `${pid}` && itsRandom?.startsWith(own)) return true;
       if (isProcess(Number(itsPid)) === false) return false;
-      // There is a process of that number. Which one may be secret (hidepid), or not to be read just now.
+      // There is a process of that number. Which one may be hidden (hidepid), or unreadable at the moment.
       const found = startOf(itsPid);
       if (found?.isOver) return false;
       return found === undefined || itsStart === '0' ? undefined : found.ticks === itsStart;
@@ -55,27 +55,27 @@ const random = (): string =>
  */
 function hostOf(): string {
   const fs = builtin('node:fs');
-  const ask = (read: () => string | undefined): string => {
+  const read = (get: () => string | undefined): string => {
     try {
-      return read() ?? '';
+      return get() ?? '';
     } catch {
       return '';
     }
   };
-  // Where Linux does not say, this process is a machine of its own to all others: numbers may mean anything.
+  // If Linux does not say, this process is a machine of its own to all others: its number may be any other's, too.
   const unknown = globalThis.process?.platform === 'linux' ? random() : '';
   const parts = [
-    ask(() => builtin('node:os')?.hostname()),
-    ask(() => fs?.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')) || unknown,
-    ask(() => fs?.readlinkSync('/proc/self/ns/pid')) || unknown,
+    read(() => builtin('node:os')?.hostname()),
+    read(() => fs?.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')) || unknown,
+    read(() => fs?.readlinkSync('/proc/self/ns/pid')) || unknown,
   ];
   const hash = builtin('node:crypto')?.createHash('sha256').update(parts.join('\n')).digest('hex') ?? '';
   return hash.slice(0, 12).padEnd(12, '0');
 }
 
 /**
- * When a process began, in ticks since the machine did, which tells it from a later one of the same number; and whether
- * it holds nothing any more, as a zombie. Undefined where that cannot be read. Linux only.
+ * When a process began, in ticks since the machine did, which distinguishes it from a later one of the same number; and
+ * whether it has ended, as a zombie has. Undefined if that cannot be read. Linux only.
  */
 function startOf(pid: string): { readonly ticks: string; readonly isOver: boolean } | undefined {
   try {
@@ -89,7 +89,7 @@ function startOf(pid: string): { readonly ticks: string; readonly isOver: boolea
   }
 }
 
-/** Whether there is a process of that number; undefined where the system does not say. */
+/** Whether there is a process of that number; undefined if the system does not say. */
 function isProcess(pid: number): boolean | undefined {
   try {
     return globalThis.process?.kill(pid, 0);

@@ -1,43 +1,62 @@
 import { abortError } from '../deadline.ts';
-import { RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
+import { algorithmOf } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import { referrerOf } from '../oci/referrer.ts';
-import type { PushOptions } from '../source.ts';
+import type { Chunks, PushOptions } from '../source.ts';
 import type { Blobs } from './blobs.ts';
-import { fill, type Open } from './fill.ts';
+import { openWriter, type Writer } from './file-io.ts';
 import { sweep } from './garbage.ts';
-import type { Held } from './held.ts';
-import { hold } from './lock.ts';
-import type { Holding } from './others.ts';
-import type { Session } from './session.ts';
+import type { LayoutParts } from './index-file.ts';
+import { acquire, inTurn, type Lock, type LockFolder } from './lock.ts';
+import type { LayoutSession } from './session.ts';
 import { storeError } from './store-error.ts';
-import { inTurn } from './turns.ts';
-import type { Layout } from './whole.ts';
 
-/** How content comes into a layout, which it makes if there is none. What refers to other content is kept by `keep`. */
+/** The bytes of a content from an offset on. */
+export type OpenAt = (offset: number) => Chunks;
+
+/** A content, where its bytes come from, and whether what broke off before is resumed. */
+interface PushedContent {
+  readonly target: Descriptor;
+  readonly open: OpenAt;
+  readonly isResumed: boolean;
+}
+
+/** A push under way. */
+interface PushTask extends PushedContent {
+  readonly locks: LockFolder;
+  /** The final name. */
+  readonly path: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * How content is pushed into a layout, which is created if it does not exist. A manifest that refers to another is held by
+ * `keep`.
+ */
 export function createPush(
-  { holding, blobs, index }: Layout,
-  session: Pick<Session, 'mark'>,
+  { locks, blobs, index }: LayoutParts,
+  session: Pick<LayoutSession, 'mark'>,
   keep: (target: Descriptor, options: PushOptions) => Promise<void>,
 ) {
-  /** Directories that are made. */
+  /** Directories that exist. */
   const ready = new Set<string>();
   const prepare = async (digest: string, signal: AbortSignal | undefined): Promise<void> => {
-    const folder = holding.join(blobs.pathOf(digest), '..');
+    const folder = locks.join(blobs.pathOf(digest), '..');
     if (ready.has(folder)) return;
     await index.create(signal);
-    await sweep(holding, blobs).catch(() => {});
-    await holding.files.makeDirectory(folder);
+    await sweep(locks, blobs).catch(() => {});
+    await locks.files.makeDirectory(folder);
     ready.add(folder);
   };
-  return async (given: Descriptor, open: Open, isResumed: boolean, options: PushOptions): Promise<void> => {
+  return async (given: Descriptor, open: OpenAt, isResumed: boolean, options: PushOptions): Promise<void> => {
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
     await prepare(target.digest, options.signal);
     await session.mark(options.signal);
     try {
-      await pushBlob(holding, blobs, { target, open, isResumed }, options);
+      await pushBlob(locks, blobs, { target, open, isResumed }, options);
     } catch (error) {
       // Somebody may have removed the whole directory.
       ready.clear();
@@ -50,63 +69,124 @@ export function createPush(
   };
 }
 
-/** One push: where to, what, and how. */
-interface Push {
-  readonly holding: Holding;
-  readonly target: Descriptor;
-  /** The final name. */
-  readonly path: string;
-  readonly open: Open;
-  /** What broke off before is gone on with. */
-  readonly isResumed: boolean;
-  readonly signal: AbortSignal | undefined;
-}
-
 /**
- * Brings a content under its final name, once its size and digest are right: alone, while others at the same content
- * wait and then find it done. False where there was nothing to do, as it is here.
+ * Writes a content and gives it its final name once its size and digest are right. Others that push the same content wait
+ * meanwhile, and then find it done.
  */
 async function pushBlob(
-  holding: Holding,
+  locks: LockFolder,
   blobs: Blobs,
-  { target, open, isResumed }: Pick<Push, 'target' | 'open' | 'isResumed'>,
+  content: PushedContent,
   { signal, onWait }: PushOptions,
-): Promise<boolean> {
+): Promise<void> {
+  const { target, isResumed } = content;
   const path = blobs.pathOf(target.digest);
-  const push: Push = { holding, target, path, open, isResumed, signal };
   const isDone = async (): Promise<boolean> => (await blobs.factsOf(target.digest))?.size === target.size;
-  let isTold = false;
-  const tellOnce = (): void => {
-    if (!isTold) onWait?.();
-    isTold = true;
+  let isReported = false;
+  const reportOnce = (): void => {
+    if (!isReported) onWait?.();
+    isReported = true;
   };
   const key = target.digest.replace(':', '-');
-  return inTurn(path, { signal, onWait: tellOnce }, async () => {
+  await inTurn(path, { signal, onWait: reportOnce }, async () => {
     for (;;) {
-      const held = await hold(holding, { key, isCarried: true, isDone, signal, onWait: tellOnce });
-      if (!held) return false;
-      if (await bring(push, held)) return true;
-      // It was lost to somebody who took this process for dead.
-      if (!isResumed) throw storeError('write', held.path, 'somebody else took it over, as nothing came for a minute');
+      const lock = await acquire(locks, { key, isResumed: true, isDone, signal, onWait: reportOnce });
+      if (!lock || (await fillAndCommit({ ...content, locks, path, signal }, lock))) return;
+      // The lock was lost to a process that took this one for dead.
+      if (!isResumed) {
+        const found = 'this process showed no activity for a minute, so another one took it over';
+        throw storeError('write', lock.path, found);
+      }
     }
   });
 }
 
-/** Fills a held file and gives it its final name. False where it was lost. */
-async function bring(push: Push, held: Held): Promise<boolean> {
+/** Fills a locked file and gives it its final name. False if the lock was lost. */
+async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
   try {
-    const at = push.isResumed && held.size <= push.target.size ? held.size : 0;
-    await fill({ ...push, files: push.holding.files }, held.path, { at, size: held.size });
+    const at = task.isResumed && lock.size <= task.target.size ? lock.size : 0;
+    await fill(task, lock.path, { at, size: lock.size });
   } catch (error) {
-    // What came is right as far as it goes, but for bytes that were judged.
+    // What was received is right as far as it goes, unless it was found to be wrong.
     const isWrong = error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
-    await (isWrong ? held.drop() : held.keep()).catch(() => {});
+    await (isWrong ? lock.drop() : lock.keep()).catch(() => {});
     throw error;
   }
   try {
-    return await held.commit(push.path);
+    return await lock.commit(task.path);
   } catch (error) {
-    await held.keep().catch(() => {});
+    await lock.keep().catch(() => {});
     throw error;
+  }
+}
+
+/** Fills the file from `at` on. If what was there turns out to be wrong, once more from the beginning. */
+async function fill(
+  task: PushTask,
+  path: string,
+  found: { readonly at: number; readonly size: number },
+): Promise<void> {
+  const { target, signal } = task;
+  const { digest, size } = target;
+  const { at } = found;
+  const writer = await openWriter(task.locks.files, path, { algorithm: algorithmOf(digest), signal, ...found });
+  try {
+    if (at < size || at === 0) await pour(task, writer, at);
+    const hashed = await writer.finish();
+    if (hashed === digest) return;
+    if (at === 0) throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${hashed}"`, { value: digest });
+  } finally {
+    await writer.close();
+  }
+  await fill(task, path, { at: 0, size });
+}
+
+/** What its giver makes of a chunk that it gets back does not concern the file. */
+function givingBack(source: Chunks): (chunk: Uint8Array) => void {
+  return (chunk) => {
+    try {
+      source.recycle?.(chunk);
+    } catch {
+      // It has its chunk, or not: nothing here depends on it.
+    }
+  };
+}
+
+/** Writes what is missing after `at` from the source: exactly that, or it is an error. */
+async function pour({ target, open, signal }: PushTask, writer: Writer, at: number): Promise<void> {
+  const attempted = `push "${target.digest}"`;
+  const source = open(at);
+  const chunks = source[Symbol.asyncIterator]();
+  const recycle = source.recycle && givingBack(source);
+  let stop = (_error: unknown): void => {};
+  const abort = (): void => stop(abortError(signal?.reason));
+  signal?.addEventListener('abort', abort, { once: true });
+  const next = (): Promise<IteratorResult<Uint8Array>> =>
+    new Promise((resolve, reject) => {
+      stop = reject;
+      chunks.next().then(resolve, reject);
+    });
+  let count = at;
+  let isEnded = false;
+  try {
+    for (;;) {
+      if (signal?.aborted) throw abortError(signal.reason);
+      const { done, value } = await next();
+      if (done) break;
+      count += value.length;
+      if (count > target.size)
+        throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
+      const full = writer.write(value, recycle);
+      if (full) await full;
+    }
+    isEnded = true;
+    if (count < target.size) {
+      throw cannot('UNEXPECTED_END', attempted, `${count} of ${target.size} bytes`, { value: target.digest });
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    const left = isEnded ? undefined : Promise.resolve(chunks.return?.()).catch(() => {});
+    // Not awaited after an abort: a source that hangs may not respond to it.
+    if (!signal?.aborted) await left;
   }
 }

@@ -1,61 +1,58 @@
 import { sleep, unlessAborted } from '../deadline.ts';
 import { RegistryError } from '../errors.ts';
-import { type Held, heldFile } from './held.ts';
-import { create } from './lock.ts';
-import { type Holding, othersOf } from './others.ts';
+import { acquireShared, type Lock, type LockFolder, lockFilesOf } from './lock.ts';
 import { storeError } from './store-error.ts';
 
 /** Work that is more than one push: until it ends `gc` keeps away, in other processes, too. */
-export interface Session {
-  /** Work begins; the function that it gives ends it. Makes nothing by itself. */
+export interface LayoutSession {
+  /** Work begins; the function that it returns ends it. Creates nothing by itself. */
   begin(): () => Promise<void>;
   /** To be called before content is looked for or written: from then on `gc` sees the work that has begun. */
   mark(signal: AbortSignal | undefined): Promise<void>;
-  /** As `mark`, where there may be nothing to write into, or no right to. */
+  /** As `mark`, if there may be nothing to write into, or no permission. */
   markIfLayout(signal: AbortSignal | undefined): Promise<void>;
-  /** `STORE_ERROR` where the mark was lost, and with it perhaps content. */
+  /** `STORE_ERROR` if the mark was lost, and with it perhaps content. */
   check(attempted: string): Promise<void>;
 }
 
-/** The key of the file of a `gc`, and of the files of those with whom it does not go together. */
+/** The key of the lock of a `gc`, and of the shared locks of the sessions that exclude it. */
 export const garbageKey = 'gc';
 const sessionKey = 'session';
-/** Milliseconds between two looks. */
+/** Milliseconds between two looks for a `gc`. */
 const lookEvery = 50;
 
-/** The file by which a session is seen. */
+/** The lock file by which others see a session. */
 interface Mark {
-  readonly held: Promise<Held>;
+  readonly lock: Promise<Lock>;
   readonly cancel: AbortController;
 }
 
-export function createSession(holding: Holding): Session {
-  const directory = holding.join(holding.folder, '..');
-  const hasBlobs = async (): Promise<boolean> =>
-    (await holding.files.list(holding.join(directory, 'blobs'))) !== undefined;
+export function createSession(locks: LockFolder): LayoutSession {
+  const directory = locks.join(locks.folder, '..');
+  const hasBlobs = async (): Promise<boolean> => (await locks.files.list(locks.join(directory, 'blobs'))) !== undefined;
   let count = 0;
   let current: Mark | undefined;
-  const start = (): Mark => {
+  const startMark = (): Mark => {
     const cancel = new AbortController();
-    const mark: Mark = { held: enter(holding, cancel.signal), cancel };
-    mark.held.catch(() => {
+    const mark: Mark = { lock: start(locks, cancel.signal), cancel };
+    mark.lock.catch(() => {
       if (current === mark) current = undefined;
     });
     return mark;
   };
-  const mark: Session['mark'] = async (signal) => {
+  const mark: LayoutSession['mark'] = async (signal) => {
     if (count === 0) return;
-    current ??= start();
-    await unlessAborted(current.held, signal);
+    current ??= startMark();
+    await unlessAborted(current.lock, signal);
   };
   const end = async (): Promise<void> => {
     count -= 1;
     if (count > 0 || !current) return;
-    const { held, cancel } = current;
+    const { lock, cancel } = current;
     current = undefined;
     cancel.abort();
-    // A file that cannot be removed is nobody's when this process has ended.
-    await held.then((one) => one.drop()).catch(() => {});
+    // A file that cannot be removed belongs to nobody once this process has ended.
+    await lock.then((one) => one.drop()).catch(() => {});
   };
   return {
     mark,
@@ -74,32 +71,31 @@ export function createSession(holding: Holding): Session {
       });
     },
     check: async (attempted) => {
-      const held = await current?.held.catch(() => undefined);
-      if (!held || (await holding.files.facts(held.path))) return;
-      throw storeError(attempted, directory, 'nothing was heard of this process for a minute, and content may be gone');
+      const lock = await current?.lock.catch(() => undefined);
+      if (!lock || (await locks.files.facts(lock.path))) return;
+      const found = 'this process showed no activity for a minute, so "gc" may have removed content';
+      throw storeError(attempted, directory, found);
     },
   };
 }
 
-async function enter(holding: Holding, signal: AbortSignal): Promise<Held> {
-  const path = await create(holding, sessionKey);
-  holding.active += 1;
-  const held = heldFile(holding, sessionKey, path, 0);
+async function start(locks: LockFolder, signal: AbortSignal): Promise<Lock> {
+  const lock = await acquireShared(locks, sessionKey);
   try {
-    for (const { path: left, state } of await othersOf(holding, sessionKey, path)) {
-      if (state === 'gone') await holding.files.remove(left);
+    for (const { path, state } of await lockFilesOf(locks, sessionKey, lock.path)) {
+      if (state === 'gone') await locks.files.remove(path);
     }
-    await garbageEnds(holding, signal);
+    await untilNoGarbage(locks, signal);
   } catch (error) {
-    await held.drop().catch(() => {});
+    await lock.drop().catch(() => {});
     throw error;
   }
-  return held;
+  return lock;
 }
 
-/** Each of both makes its file first and then looks for the other's: one of them sees the other. `gc` gives way. */
-async function garbageEnds(holding: Holding, signal: AbortSignal): Promise<void> {
+/** A session and `gc` create their files first and then look for the other's: one of them sees the other. `gc` gives way. */
+async function untilNoGarbage(locks: LockFolder, signal: AbortSignal): Promise<void> {
   const isLive = async (): Promise<boolean> =>
-    (await othersOf(holding, garbageKey)).some(({ state }) => state === 'live');
+    (await lockFilesOf(locks, garbageKey)).some(({ state }) => state === 'live');
   while (await isLive()) await sleep(lookEvery, signal);
 }

@@ -11,22 +11,22 @@ const meanings: Readonly<Record<string, string>> = {
   EPERM: 'no permission',
   EMFILE: 'too many open files in this process (raise "ulimit -n" or copy fewer at a time)',
   ENFILE: 'too many open files in the whole system',
-  ENOENT: 'there is no such file or directory',
+  ENOENT: 'no such file or directory',
   ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'it is a directory',
-  EEXIST: 'something else is there',
-  ELOOP: 'symbolic links that lead in a circle',
+  EEXIST: 'something else is already there',
+  ELOOP: 'its symbolic links form a loop',
   ENAMETOOLONG: 'the path is too long',
   EIO: 'the disk failed to read or write',
   ESTALE: 'the network file system no longer has it',
 };
 
-/** The code that the system gave an error, `ENOSPC`; undefined where it gave none. */
+/** The code that the system gave an error, `ENOSPC`; undefined if it gave none. */
 export const systemCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** A failure of the file system as `STORE_ERROR`: what was done to which path, and what the system found. */
-export function storeFault(attempted: string, path: string, error: unknown): RegistryError {
+export function fileSystemError(attempted: string, path: string, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const code = systemCode(error);
   const meaning = code === undefined ? undefined : meanings[code];
@@ -34,10 +34,10 @@ export function storeFault(attempted: string, path: string, error: unknown): Reg
   return cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, cause: error });
 }
 
-/** Something about a path that no call of the system said. */
+/** A problem with a path that no call of the system reported. */
 export const storeError = (attempted: string, path: string, found: string, reason?: ErrorReason): RegistryError =>
   cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, reason });
 
-/** What an error found, without what was attempted, which whoever catches it says in its own words. */
+/** What an error found, without what was attempted. */
 export const foundBy = (error: unknown): string =>
   (error instanceof RegistryError ? error.found : undefined) ?? messageOf(error);

@@ -1,26 +1,80 @@
 import { abortError } from '../deadline.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
+import type { Blobs } from './blobs.ts';
+import type { LayoutIndex } from './entries.ts';
 import { hashFile } from './file-io.ts';
-import type { LayoutReport, MissingContent, VerifyOptions, WrongContent } from './report.ts';
-import { wrongSizes } from './sizes.ts';
+import { checkWhole, type LayoutParts } from './index-file.ts';
 import { foundBy, systemCode } from './store-error.ts';
 import { type Reached, walk } from './walk.ts';
-import { checkWhole, type Layout } from './whole.ts';
 
-export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './report.ts';
+/** A content that is not as it should be. */
+export interface WrongContent {
+  /** Undefined if it is `index.json`. */
+  readonly digest: Digest | undefined;
+  /**
+   * Absolute path of its file. If `found` is a digest, or says that the file cannot be read: nothing replaces a file that
+   * is there, so remove it, and the next pull brings it again. A document that is wrong itself is pulled again as it is:
+   * remove its name. A size in `index.json` is fixed by the next pull or `tag` of that content.
+   */
+  readonly path: string;
+  /**
+   * The digest of what is there, or what is wrong with the document: `"sha256:…" has 90 bytes where sha256:… says 95`,
+   * if a manifest, an index or `index.json` gives a size that a content with the right digest does not have.
+   */
+  readonly found: string;
+}
 
-export async function verifyLayout(layout: Layout, { signal, onProgress }: VerifyOptions): Promise<LayoutReport> {
-  const { holding, blobs, index } = layout;
+/** A content that something names and that is not here. */
+export interface MissingContent {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Digest of the manifest or index that names it, or `index.json`. */
+  readonly neededBy: string;
+}
+
+/** What `verify` found. The layout is sound if `wrong` and `missing` are empty. */
+export interface LayoutReport {
+  /** Contents that were read, and their bytes. */
+  readonly checked: number;
+  readonly bytes: number;
+  readonly wrong: readonly WrongContent[];
+  readonly missing: readonly MissingContent[];
+  /** Images of an index of which another image is complete here, and layers that may not be distributed. */
+  readonly notCopied: readonly MissingContent[];
+  /** Files that are not contents: left by other programs in `blobs`. */
+  readonly strangers: readonly string[];
+  /** Downloads that broke off, or are under way. */
+  readonly partials: number;
+}
+
+/** How to verify. */
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each content, with the sums so far. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+}
+
+/** How far a `verify` is. */
+export interface VerifyProgress {
+  readonly digest: Digest;
+  readonly checked: number;
+  readonly contents: number;
+  readonly bytes: number;
+}
+
+export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: VerifyOptions): Promise<LayoutReport> {
+  const { locks, blobs, index } = layout;
   const directory = await checkWhole(layout, 'verify');
   const entries = await index.read();
   const wrong: WrongContent[] = [];
+  /** Bytes of each content whose digest is right. */
   const sizes = new Map<string, number>();
   const { digests, strangers } = await blobs.list();
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
     if (signal?.aborted) throw abortError(signal.reason);
     const path = blobs.pathOf(digest);
-    const hashed = await hashFile(holding.files, path, { algorithm: algorithmOf(digest), signal }).catch(unreadable);
+    const hashed = await hashFile(locks.files, path, { algorithm: algorithmOf(digest), signal }).catch(unreadable);
     // Removed by somebody since it was listed.
     if (!hashed) continue;
     if (hashed.digest === digest) sizes.set(digest, hashed.size);
@@ -31,22 +85,51 @@ export async function verifyLayout(layout: Layout, { signal, onProgress }: Verif
   }
   const isWrong = new Set(wrong.map(({ digest }) => `${digest}`));
   const reached: Reached[] = [];
-  const onFault = (digest: string, error: Error): void => {
-    if (!isWrong.has(digest))
-      wrong.push({ digest: digest as Digest, path: blobs.pathOf(digest), found: foundBy(error) });
+  const onInvalid = (digest: Digest, error: Error): void => {
+    if (!isWrong.has(digest)) wrong.push({ digest, path: blobs.pathOf(digest), found: foundBy(error) });
   };
-  for await (const one of walk(entries, blobs, { signal, onFault })) reached.push(one);
-  wrong.push(...wrongSizes({ index: entries, path: holding.join(directory, 'index.json'), reached, sizes }, blobs));
-  const partials = (await holding.files.list(holding.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
+  for await (const one of walk(entries, blobs, { signal, onInvalid })) reached.push(one);
+  wrong.push(...wrongSizes({ index: entries, path: locks.join(directory, 'index.json'), reached, sizes }, blobs));
+  const partials = (await locks.files.list(locks.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
   return { checked, bytes, wrong, ...absences(reached), strangers, partials };
 }
 
-/** What is wrong where no file can be read, though the file system as a whole does its part. */
+/** What is wrong if one file cannot be read, although the file system as a whole works. */
 function unreadable(error: unknown): { readonly digest: string; readonly size: number } {
   const code = systemCode(error instanceof Error ? error.cause : undefined);
   if (code === 'EISDIR') return { digest: 'a directory, where a file is expected', size: 0 };
   if (code === 'EIO') return { digest: 'the disk failed to read it (EIO)', size: 0 };
   throw error;
+}
+
+/** What was read of a layout. */
+interface LayoutSizes {
+  readonly index: LayoutIndex;
+  /** Path of `index.json`. */
+  readonly path: string;
+  readonly reached: readonly Reached[];
+  /** Bytes of each content whose digest is right. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+/** Documents, and `index.json`, that give a content another size than it has, so that nobody who believes them can read it. */
+function wrongSizes({ index, path, reached, sizes }: LayoutSizes, { pathOf }: Blobs): WrongContent[] {
+  const wrong = new Map<string, WrongContent>();
+  const compare = (said: { readonly digest: string; readonly size: number }, by: Omit<WrongContent, 'found'>): void => {
+    const has = sizes.get(said.digest);
+    if (has === undefined || has === said.size) return;
+    const found = `"${said.digest}" has ${has} bytes where ${by.digest ?? 'index.json'} says ${said.size}`;
+    wrong.set(`${by.path} ${found}`, { ...by, found });
+  };
+  for (const { descriptor } of index.entries) if (descriptor) compare(descriptor, { digest: undefined, path });
+  for (const { descriptor, children, bytes } of reached) {
+    const { digest } = descriptor;
+    // A document whose own bytes are wrong is not believed; nor is what only looks like a descriptor, in a document of an
+    // unknown type.
+    if (!bytes || !sizes.has(digest)) continue;
+    for (const child of children) compare(child.descriptor, { digest, path: pathOf(digest) });
+  }
+  return [...wrong.values()];
 }
 
 /** What is not here, and whether it has to be. */
@@ -58,10 +141,11 @@ export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missi
     if (answer !== undefined) return answer;
     // Documents that were tampered with may name each other.
     known.set(digest, false);
-    known.set(digest, look(digest));
-    return known.get(digest) ?? false;
+    const complete = hasParts(digest);
+    known.set(digest, complete);
+    return complete;
   };
-  const look = (digest: string): boolean => {
+  const hasParts = (digest: string): boolean => {
     const one = byDigest.get(digest);
     if (!one?.isHere) return false;
     const parts = one.children.filter(({ as }) => as !== 'subject');
@@ -80,6 +164,6 @@ export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missi
   return { missing, notCopied };
 }
 
-/** Layers whose licence forbids to hand them on. */
+/** Layers whose licence forbids their distribution. */
 const isLeftOut = ({ mediaType }: { readonly mediaType: string }): boolean =>
   /\.(?:foreign|nondistributable)\./.test(mediaType);

@@ -1,59 +1,60 @@
 import { abortError } from '../deadline.ts';
 import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { kindOf, parseDocument } from '../oci/manifest.ts';
 import { type Blobs, documentBytes } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { foundBy } from './store-error.ts';
 
 /** How content is named: as an entry of an index, as a part of a manifest, or as what a manifest refers to. */
-export interface Named {
+export interface NamedContent {
   readonly descriptor: Descriptor;
   readonly as: 'entry' | 'part' | 'subject';
 }
 
 /** Content that something names. */
-export interface Reached extends Named {
+export interface Reached extends NamedContent {
   /** Digest of the document that names it; undefined for an entry of `index.json`. */
   readonly neededBy: string | undefined;
   readonly isHere: boolean;
-  /** What it names itself, where it is a document that is here. */
-  readonly children: readonly Named[];
+  /** What it names itself, if it is a document that is here. */
+  readonly children: readonly NamedContent[];
   readonly isIndex: boolean;
-  /** Its bytes, where they are a document. */
+  /** Its bytes, if they are a document. */
   readonly bytes?: Uint8Array | undefined;
 }
 
 /** How to walk. */
-export interface WalkOptions {
+export interface LayoutWalkOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called for a document that cannot be read; without it the walk fails. */
-  readonly onFault?: ((digest: string, error: RegistryError) => void) | undefined;
+  /** Called for an invalid document; without it the walk fails. */
+  readonly onInvalid?: ((digest: Digest, error: RegistryError) => void) | undefined;
 }
 
 /** Most documents that are read in one walk. */
 const mostDocuments = 100_000;
 
-interface Document extends Pick<Reached, 'children' | 'isIndex' | 'bytes'> {}
+type DocumentFacts = Pick<Reached, 'children' | 'isIndex' | 'bytes'>;
 
-const leaf: Document = { children: [], isIndex: false };
+const leaf: DocumentFacts = { children: [], isIndex: false };
 
 /**
  * All that the entries of `index.json` reach, each digest once; documents first, so that what is named both as a document
- * and as a part is gone into. Fails with `BAD_RESPONSE` at an entry that cannot be read, and at a document where
- * `onFault` is not given. What is not here is told, and not gone into.
+ * and as a part is read. Fails with `BAD_RESPONSE` at an invalid entry, and at an invalid document if `onInvalid` is not
+ * given. What is not here is reported, too.
  */
 export async function* walk(
   { entries }: LayoutIndex,
   blobs: Blobs,
-  { signal, onFault }: WalkOptions,
+  { signal, onInvalid }: LayoutWalkOptions,
 ): AsyncGenerator<Reached, void, undefined> {
   const seen = new Set<string>();
-  type Next = Named & Pick<Reached, 'neededBy'>;
+  type Next = NamedContent & Pick<Reached, 'neededBy'>;
   const parts: Next[] = [];
-  const documents: Next[] = entries.map(({ descriptor, fault }, at) => {
+  const documents: Next[] = entries.map(({ descriptor, problem }, at) => {
     if (!descriptor)
-      throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${fault}`, { value: 'index.json' });
+      throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${problem}`, { value: 'index.json' });
     return { descriptor, neededBy: undefined, as: 'entry' };
   });
   documents.reverse();
@@ -65,7 +66,7 @@ export async function* walk(
     seen.add(digest);
     const facts = await blobs.factsOf(digest);
     const document =
-      facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, onFault) : leaf;
+      facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, onInvalid) : leaf;
     yield { ...next, ...document, isHere: facts !== undefined };
     for (const child of document.children) {
       (child.as === 'part' ? parts : documents).push({ ...child, neededBy: digest });
@@ -80,8 +81,8 @@ async function readDocument(
   blobs: Blobs,
   { digest, mediaType }: Descriptor,
   size: number,
-  onFault: WalkOptions['onFault'],
-): Promise<Document> {
+  onInvalid: LayoutWalkOptions['onInvalid'],
+): Promise<DocumentFacts> {
   const isManifest = kindOf(mediaType) === 'manifests';
   const bytes = await blobs.document(digest);
   try {
@@ -98,26 +99,26 @@ async function readDocument(
       value: digest,
       cause,
     });
-    if (!onFault) throw error;
-    onFault(digest, error);
+    if (!onInvalid) throw error;
+    onInvalid(digest, error);
     return leaf;
   }
 }
 
-function documentOf(bytes: Uint8Array, mediaType: string): Document {
+function documentOf(bytes: Uint8Array, mediaType: string): DocumentFacts {
   const parsed = parseDocument(bytes, mediaType);
-  const subject: Named[] = parsed.subject ? [{ descriptor: parsed.subject, as: 'subject' }] : [];
+  const subject: NamedContent[] = parsed.subject ? [{ descriptor: parsed.subject, as: 'subject' }] : [];
   if ('manifests' in parsed) {
-    const entries = parsed.manifests.map((descriptor): Named => ({ descriptor, as: 'entry' }));
+    const entries = parsed.manifests.map((descriptor): NamedContent => ({ descriptor, as: 'entry' }));
     return { children: [...entries, ...subject], isIndex: true, bytes };
   }
-  const parts = [parsed.config, ...parsed.layers].map((descriptor): Named => ({ descriptor, as: 'part' }));
+  const parts = [parsed.config, ...parsed.layers].map((descriptor): NamedContent => ({ descriptor, as: 'part' }));
   return { children: [...parts, ...subject], isIndex: false, bytes };
 }
 
-/** A document of a type that is not known: every descriptor in it counts, so that nothing is taken for garbage. */
-function unknownDocument(bytes: Uint8Array): Document {
-  const children: Named[] = [];
+/** A document of an unknown type: every descriptor in it counts, so that nothing it needs is taken for garbage. */
+function unknownDocument(bytes: Uint8Array): DocumentFacts {
+  const children: NamedContent[] = [];
   const look = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
     const descriptor = descriptorSchema.safeParse(value);
@@ -127,7 +128,7 @@ function unknownDocument(bytes: Uint8Array): Document {
   try {
     look(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
-    // Not JSON, or too deep for it: content that names nothing.
+    // Not JSON, or nested too deeply: content that names nothing.
   }
   return { children, isIndex: false };
 }

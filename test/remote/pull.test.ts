@@ -213,7 +213,7 @@ test('a directory that cannot be made is told as that, before any request; where
   const error = await errorOf(client.pull(`${host}/app`, { to: link }));
   expect(error.code).toBe('STORE_ERROR');
   expect(error.message).toBe(
-    `Cannot make directory "${link}": it is a symbolic link to "nowhere", where no directory is`,
+    `Cannot make directory "${link}": it is a symbolic link to "nowhere", which is not a directory`,
   );
   expect(seen).toEqual([]);
   const missing = client.pull(`${host}/app:none`, { to: join(directory, 'deep/layout') });

@@ -53,7 +53,7 @@ describe('verify', () => {
     for (const look of [() => none.verify(), () => none.gc(), () => none.gc({ dryRun: true })]) {
       const refused = look();
       await expect(refused).rejects.toEqual(failsWith('STORE_ERROR'));
-      await expect(refused).rejects.toThrow(`"${join(directory, name)}": there is no image layout`);
+      await expect(refused).rejects.toThrow(`"${join(directory, name)}": not an image layout`);
     }
     expect(await readdir(directory)).toEqual([]);
   });

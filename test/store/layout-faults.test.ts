@@ -6,7 +6,7 @@ import type { RegistryError } from '../../src/errors.ts';
 import type { Files } from '../../src/store/files.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
-import { storeFault } from '../../src/store/store-error.ts';
+import { fileSystemError } from '../../src/store/store-error.ts';
 import { samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
 
@@ -25,7 +25,7 @@ function ailing(refuses: (call: string, path: string, bytes: number) => string |
   let isIll = true;
   const judge = (call: string, path: string, bytes = 0): void => {
     const code = isIll ? refuses(call, path, bytes) : undefined;
-    if (code) throw storeFault(call, path, failure(code));
+    if (code) throw fileSystemError(call, path, failure(code));
   };
   const files: Files = {
     ...real,

@@ -40,7 +40,7 @@ const plans: fc.Arbitrary<readonly Plan[]> = fc.array(
 async function expectRight(store: LayoutStore): Promise<void> {
   const { wrong } = await store.verify().catch((error: unknown) => {
     const message = expect.stringMatching(
-      /there is no image layout|"index.json" is missing|nothing was pulled into it yet/,
+      /not an image layout|"index.json" is missing|nothing has been pulled into it yet/,
     );
     expect(error).toMatchObject({ code: 'STORE_ERROR', message });
     return { wrong: [] };

@@ -7,7 +7,7 @@ import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
-import { storeFault } from '../../src/store/store-error.ts';
+import { fileSystemError } from '../../src/store/store-error.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
@@ -237,7 +237,7 @@ describe('what others wrote', () => {
     await foreignLayout([], [{ ...large, bytes: large.bytes.subarray(1) }]);
     const store = layoutStore(directory);
     await expect(store.fetch(large.descriptor)).rejects.toEqual(failsWith('STORE_ERROR'));
-    await expect(store.fetch(large.descriptor)).rejects.toThrow('300006 bytes where its size is 300007');
+    await expect(store.fetch(large.descriptor)).rejects.toThrow('300006 bytes, expected 300007');
     await store.push(large.descriptor, pieces(large.bytes));
     expect(Buffer.compare(await bytesOf(await store.fetch(large.descriptor)), large.bytes)).toBe(0);
   });
@@ -426,7 +426,8 @@ test('a new layout is made although another, which makes it too, removes the fol
       ...real,
       makeDirectory: async (path) => {
         // As `mkdir` ends where the folder is there, and gone when it is looked at.
-        if (path.endsWith('.ocifetch') && failures-- > 0) throw storeFault('make directory', path, { code: 'EEXIST' });
+        if (path.endsWith('.ocifetch') && failures-- > 0)
+          throw fileSystemError('make directory', path, { code: 'EEXIST' });
         return real.makeDirectory(path);
       },
     },

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { layoutStore } from '../../src/store/layout.ts';
-import { openLayout } from '../../src/store/open-layout.ts';
+import { layoutStore, openLayout } from '../../src/store/layout.ts';
 import { failsWith, samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
 
@@ -39,7 +38,7 @@ test('a link to a directory is that directory', async () => {
 });
 
 test.each([
-  ['link', /"\/.*\/link": it is a symbolic link to "nowhere", where no directory is$/],
+  ['link', /"\/.*\/link": it is a symbolic link to "nowhere", which is not a directory$/],
   ['link/below', /"\/.*\/link\/below": it is a symbolic link to "nowhere"/],
   ['file', /^Cannot use directory "\/.*\/file": it is a file$/],
   ['file/below', /"\/.*\/file\/below\/.*": a part of the path is not a directory \(ENOTDIR\)$/],
