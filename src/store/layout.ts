@@ -25,7 +25,7 @@ import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garba
 import { createIndexFile, type IndexFile, refuseLost } from './index-file.ts';
 import type { LockFolder } from './lock.ts';
 import { nodeFiles, refuseLink } from './node-files.ts';
-import { type Owners, processOwners } from './owner.ts';
+import { processOwners } from './owner.ts';
 import { createPush, type OpenAt } from './push.ts';
 import { createSession } from './session.ts';
 import { fileSystemError, storeError } from './store-error.ts';
@@ -54,10 +54,8 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
 }
 
 /** What a layout is called, and in tests what it stands on. */
-export interface LayoutOptions {
+export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits'>> {
   readonly name?: string | undefined;
-  readonly files?: Files | undefined;
-  readonly owners?: Owners | undefined;
 }
 
 /**
@@ -80,11 +78,11 @@ export const layoutStore = (directory: string, { name }: { readonly name?: strin
 
 /** `layoutStore` over any file system. */
 export function createLayout(given: string, options: LayoutOptions = {}): LayoutStore {
-  const { files = nodeFiles(), owners = processOwners() } = options;
+  const { files = nodeFiles(), owners = processOwners(), waits } = options;
   const { resolve, join } = nodePaths();
   const directory = resolve(given);
   const name = options.name ?? `oci:${directory}`;
-  const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, active: 0 };
+  const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, waits, active: 0 };
   const blobs = createBlobs(directory, locks);
   const index = createIndexFile(directory, locks);
   const session = createSession(locks);

@@ -17,6 +17,8 @@ export interface LockFolder {
   /** Its path. */
   readonly folder: string;
   readonly join: (...parts: readonly string[]) => string;
+  /** Least and most milliseconds between two tries to get a lock. Default: 20, 200. */
+  readonly waits?: readonly [least: number, most: number] | undefined;
   /** Locks that are held through this object now. */
   active: number;
 }
@@ -56,8 +58,6 @@ export interface LockFile {
   readonly state: 'live' | 'silent' | 'gone';
 }
 
-/** Least and most milliseconds between two tries. */
-const waits = [20, 200] as const;
 /** Milliseconds between two signs of life. */
 const touchEvery = 10_000;
 /** Milliseconds without a sign of life after which an owner counts as gone, even if its process cannot be examined. */
@@ -82,7 +82,7 @@ export async function acquire(locks: LockFolder, options: LockOptions): Promise<
       if (lock) return lock;
     }
     if (!isWaiting) onWait?.();
-    const [least, most] = waits;
+    const [least, most] = locks.waits ?? [20, 200];
     await sleep(least + Math.random() * (most - least), signal);
   }
 }

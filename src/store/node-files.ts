@@ -5,11 +5,11 @@ import { quote } from '../text/quote.ts';
 import type { Files, OpenFile } from './files.ts';
 import { fileSystemError, systemCode } from './store-error.ts';
 
-/** Milliseconds to wait in total for other files to be closed. */
-const mostPatience = 5_000;
-
-/** The file system of Node. `UNSUPPORTED` if the runtime has none. */
-export function nodeFiles(): Files {
+/**
+ * The file system of Node. `patience`: milliseconds to wait in total for other files to be closed if too many are open.
+ * `UNSUPPORTED` if the runtime has none.
+ */
+export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } = {}): Files {
   const fs = builtin('node:fs')?.promises;
   if (!fs) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
 
@@ -26,7 +26,7 @@ export function nodeFiles(): Files {
       } catch (error) {
         const code = systemCode(error) ?? '';
         if (expected.includes(code)) return undefined;
-        if (!(code === 'EMFILE' || code === 'ENFILE') || waited > mostPatience)
+        if (!(code === 'EMFILE' || code === 'ENFILE') || waited > patience)
           throw fileSystemError(attempted, path, error);
         await sleep(pause);
       }

@@ -20,23 +20,23 @@ const blobs = [1, 2, 3].map((seed) =>
 const { manifest } = samples;
 
 interface Plan {
-  /** Number of the file system's call before which it is killed. */
+  /** Number of the call to the file system before which it is killed. */
   readonly dies: number | undefined;
-  /** Blobs in the order in which they are brought. */
-  readonly brings: readonly number[];
+  /** Blobs in the order in which they are pushed. */
+  readonly pushes: readonly number[];
   readonly names: number;
 }
 
 const plans: fc.Arbitrary<readonly Plan[]> = fc.array(
   fc.record({
     dies: fc.option(fc.integer({ min: 1, max: 120 }), { nil: undefined }),
-    brings: fc.shuffledSubarray([0, 1, 2], { minLength: 1 }),
+    pushes: fc.shuffledSubarray([0, 1, 2], { minLength: 1 }),
     names: fc.integer({ min: 0, max: 3 }),
   }),
   { minLength: 2, maxLength: 4 },
 );
 
-/** No file is wrong. Who crashed in the first moment leaves no layout, or one without its index. */
+/** No file is wrong. A process that crashed in the first moment leaves no layout, or one without its index. */
 async function expectRight(store: LayoutStore): Promise<void> {
   const { wrong } = await store.verify().catch((error: unknown) => {
     const message = expect.stringMatching(
@@ -48,21 +48,21 @@ async function expectRight(store: LayoutStore): Promise<void> {
   expect(wrong).toEqual([]);
 }
 
-test('whoever crashes wherever: no final file is wrong, no name that was given is lost, and the next run completes', async () => {
+test('wherever processes crash: no final file is wrong, no name that was given is lost, and the next run completes', async () => {
   let round = 0;
   const check = async (all: readonly Plan[]): Promise<void> => {
     const directory = join(root, `layout-${++round}`);
     await mkdir(directory);
     const alive: Alive = new Set();
     const given: string[] = [];
-    const one = async ({ dies, brings, names }: Plan, index: number): Promise<void> => {
+    const one = async ({ dies, pushes, names }: Plan, index: number): Promise<void> => {
       // A path of its own, as those of one process wait for each other by path.
       const path = join(root, `link-${round}-${index}`);
       await symlink(directory, path);
       const process = simulatedProcess(alive, dies);
       const store = createLayout(path, process);
       const work = async (): Promise<void> => {
-        for (const number of brings) {
+        for (const number of pushes) {
           const blob = blobs[number] ?? blobs[0];
           if (blob) await store.pushFrom(blob.descriptor, (offset) => pieces(blob.bytes.subarray(offset)));
         }
@@ -97,7 +97,7 @@ test('whoever crashes wherever: no final file is wrong, no name that was given i
   await fc.assert(fc.asyncProperty(plans, check), { numRuns: 25, endOnFailure: true });
 }, 60_000);
 
-test('who was silent for a minute may be taken over, and then spoils nothing', async () => {
+test('a lock whose owner was silent for a minute may be taken over, and the owner then does no harm', async () => {
   const [blob] = blobs;
   if (!blob) throw new Error('no blob');
   const { descriptor, bytes } = blob;
@@ -105,10 +105,10 @@ test('who was silent for a minute may be taken over, and then spoils nothing', a
   await mkdir(directory);
   await symlink(directory, join(root, 'link'));
   const [a, b] = [simulatedProcess(new Set()), simulatedProcess(new Set())];
-  // Each is a machine of its own to the other: only time can tell whether it lives.
+  // Each is on another machine, as far as the other knows: only time can tell whether it is alive.
   const apart = (owners: typeof a.owners) => ({ next: owners.next, isRunning: () => undefined });
-  const sleeper = createLayout(directory, { files: a.files, owners: apart(a.owners) });
-  const other = createLayout(join(root, 'link'), { files: b.files, owners: apart(b.owners) });
+  const sleeper = createLayout(directory, { ...a, owners: apart(a.owners) });
+  const other = createLayout(join(root, 'link'), { ...b, owners: apart(b.owners) });
   let wake = (): void => {};
   const awake = new Promise<void>((resolve) => {
     wake = resolve;
@@ -118,7 +118,7 @@ test('who was silent for a minute may be taken over, and then spoils nothing', a
     yield bytes.slice(offset, 20_000);
     isAsleep = true;
     await awake;
-    // Other bytes than those that the other one writes meanwhile, at the same place.
+    // Other bytes than those that the other process writes meanwhile, at the same place.
     yield bytes.slice(20_000).fill(7);
   };
   const sleeping = sleeper.pushFrom(descriptor, dozing).then(

@@ -11,15 +11,17 @@ import { fileSystemError } from '../../src/store/store-error.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
+import { unsyncedFiles } from '../support/unsynced-files.ts';
 
 storeContract('layout', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
-  return { store: layoutStore(join(folder, 'deep', 'layout')), close: () => rm(folder, { recursive: true }) };
+  const store = createLayout(join(folder, 'deep', 'layout'), { files: unsyncedFiles() });
+  return { store, close: () => rm(folder, { recursive: true }) };
 });
 
 listsContract('layout', async (prepare) => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
-  await prepare(layoutStore(folder));
+  await prepare(createLayout(folder, { files: unsyncedFiles() }));
   return { source: layoutStore(folder), close: () => rm(folder, { recursive: true }) };
 });
 

@@ -79,7 +79,7 @@ test('a layout that has lost its index.json is refused; one without content yet 
 });
 
 test('many that open one new directory at once, and fill it, all succeed', async () => {
-  for (let round = 0; round < 15; round++) {
+  const oneRound = async (round: number): Promise<void> => {
     const target = join(directory, `round ${round}`, 'deep', 'in it');
     await Promise.all(
       [1, 2, 3, 4].map(async (number) => {
@@ -91,5 +91,6 @@ test('many that open one new directory at once, and fill it, all succeed', async
     );
     expect(await layoutStore(target).tags()).toEqual(['name-1', 'name-2', 'name-3', 'name-4']);
     expect(await readdir(join(directory, `round ${round}`))).toEqual(['deep']);
-  }
+  };
+  await Promise.all(Array.from({ length: 15 }, (_, round) => oneRound(round)));
 });

@@ -1,11 +1,13 @@
 import type { Files, OpenFile } from '../../src/store/files.ts';
-import { nodeFiles } from '../../src/store/node-files.ts';
 import type { Owners } from '../../src/store/owner.ts';
+import { unsyncedFiles } from './unsynced-files.ts';
 
 /** A process that only the file system knows: it can be killed between any two of its calls. */
 export interface SimulatedProcess {
   readonly files: Files;
   readonly owners: Owners;
+  /** Shorter than those of real processes, which simulated ones need not be spared. */
+  readonly waits: readonly [number, number];
   /** Nothing that it began ever returns. */
   kill(): Promise<void>;
   readonly isDead: boolean;
@@ -21,7 +23,7 @@ let last = 0;
 export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY): SimulatedProcess {
   const pid = ++last;
   alive.add(pid);
-  const real = nodeFiles();
+  const real = unsyncedFiles();
   const open = new Set<OpenFile>();
   let calls = 0;
   const kill = async (): Promise<void> => {
@@ -78,6 +80,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
   return {
     files,
     owners,
+    waits: [2, 20],
     kill,
     get isDead() {
       return isDead();
