@@ -1,27 +1,28 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
-import { createLayout, layoutStore } from '../../src/store/layout.ts';
-import { nodeFiles } from '../../src/store/node-files.ts';
+import { createLayout, type LayoutStore } from '../../src/store/layout.ts';
 import { fileSystemError } from '../../src/store/store-error.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
 import { unsyncedFiles } from '../support/unsynced-files.ts';
 
+/** Hundreds of small pushes, none of which has to wait for the disk. */
+const layoutStore = (path: string): LayoutStore => createLayout(path, { files: unsyncedFiles() });
+
 storeContract('layout', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
-  const store = createLayout(join(folder, 'deep', 'layout'), { files: unsyncedFiles() });
-  return { store, close: () => rm(folder, { recursive: true }) };
+  return { store: layoutStore(join(folder, 'deep', 'layout')), close: () => rm(folder, { recursive: true }) };
 });
 
 listsContract('layout', async (prepare) => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
-  await prepare(createLayout(folder, { files: unsyncedFiles() }));
+  await prepare(layoutStore(folder));
   return { source: layoutStore(folder), close: () => rm(folder, { recursive: true }) };
 });
 
@@ -39,13 +40,8 @@ const blobPath = (digest: string): string => join(directory, 'blobs', digest.rep
 const readIndex = async () => JSON.parse(await readFile(join(directory, 'index.json'), 'utf8'));
 const writeIndex = (index: unknown) => writeFile(join(directory, 'index.json'), JSON.stringify(index));
 const json = (value: unknown, mediaType: string): Sample => sampleOf(Buffer.from(JSON.stringify(value)), mediaType);
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
-/** A layout as another tool leaves it. */
+/** A layout as another tool writes it. */
 async function foreignLayout(manifests: readonly object[], content: readonly Sample[]): Promise<void> {
   await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion": "1.0.0"}\n');
   await writeIndex({ schemaVersion: 2, manifests });
@@ -56,7 +52,7 @@ async function foreignLayout(manifests: readonly object[], content: readonly Sam
 }
 
 describe('what is written', () => {
-  test('a layout as the specification has it, and nothing besides', async () => {
+  test('a layout as the specification has it, and nothing else', async () => {
     await fill(layoutStore(directory));
     expect(JSON.parse(await readFile(join(directory, 'oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' });
     expect(await readIndex()).toEqual({
@@ -69,7 +65,7 @@ describe('what is written', () => {
     expect(Buffer.compare(await readFile(blobPath(wide.descriptor.digest)), wide.bytes)).toBe(0);
   });
 
-  test('one digest with several names has an entry for each, and a name moves in its place', async () => {
+  test('a digest with several names has an entry for each, and a name that moves keeps its place', async () => {
     const store = layoutStore(directory);
     const newer = sampleOf(Buffer.concat([manifest.bytes, Buffer.from(' ')]), manifest.descriptor.mediaType);
     await fill(store, [config, manifest, newer]);
@@ -83,7 +79,7 @@ describe('what is written', () => {
     expect(await store.tags()).toEqual(['latest', 'v1']);
   });
 
-  test('platform, type and annotations of what is tagged are entered; its own names are not', async () => {
+  test('platform, type and annotations of what is tagged are entered; its old names are not', async () => {
     const store = layoutStore(directory);
     await fill(store, [unnamed]);
     const platform = { os: 'linux', architecture: 'arm64', variant: 'v8' };
@@ -108,7 +104,7 @@ describe('what is written', () => {
     expect(await readIndex()).toEqual(before);
   });
 
-  test('what is kept without a name is entered once, and takes the name that it is given later', async () => {
+  test('what is kept without a name is entered once, and gets the name that it is given later', async () => {
     const store = layoutStore(directory);
     await fill(store, [unnamed]);
     for (let times = 0; times < 2; times++) await store.keep(manifest.descriptor);
@@ -144,7 +140,7 @@ describe('what is written', () => {
 describe('what others wrote', () => {
   const whole = 'docker.io/library/alpine:3.20';
 
-  test('an entry without a name is "latest" where it is the only one', async () => {
+  test('an entry without a name is "latest" if it is the only one', async () => {
     await foreignLayout([manifest.descriptor], [manifest]);
     expect(await layoutStore(directory).resolve('latest')).toEqual(manifest.descriptor);
     await expect(layoutStore(directory).resolve('v1')).rejects.toEqual(failsWith('NOT_FOUND'));
@@ -182,7 +178,7 @@ describe('what others wrote', () => {
     expect(await layoutStore(directory).tags()).toEqual(['latest']);
   });
 
-  test('content that index.json does not name is what its bytes say', async () => {
+  test('content that index.json does not name has the media type that its bytes give', async () => {
     const { mediaType: _type, ...fields } = JSON.parse(new TextDecoder().decode(manifest.bytes));
     const silent = json(fields, mediaTypes.ociManifest);
     const index = json({ schemaVersion: 2, manifests: [] }, mediaTypes.ociIndex);
@@ -202,11 +198,16 @@ describe('what others wrote', () => {
     ['an unknown version', { 'oci-layout': '{"imageLayoutVersion":"2.0.0"}' }, 'STORE_ERROR', '"2.0.0"'],
     ['an index.json that is not JSON', { 'index.json': '{"manifests":[' }, 'STORE_ERROR', 'index.json": not JSON'],
     ['an empty index.json', { 'index.json': '' }, 'STORE_ERROR', 'index.json": no bytes'],
-    ['a list that is none', { 'index.json': '{"manifests":{}}' }, 'STORE_ERROR', 'manifests is not a list'],
-    ['an entry that is none', { 'index.json': '{"manifests":[7]}' }, 'STORE_ERROR', 'manifests[0] is not an object'],
+    ['manifests that are not a list', { 'index.json': '{"manifests":{}}' }, 'STORE_ERROR', 'manifests is not a list'],
+    [
+      'an entry that is not an object',
+      { 'index.json': '{"manifests":[7]}' },
+      'STORE_ERROR',
+      'manifests[0] is not an object',
+    ],
     ['another schema', { 'index.json': '{"schemaVersion":1}' }, 'STORE_ERROR', 'schemaVersion "1"'],
   ];
-  test.each(bad)('%s is refused, and the file named', async (title, files, code, says) => {
+  test.each(bad)('%s: refused, and the file is named', async (title, files, code, says) => {
     const version =
       title.includes('oci-layout') || 'README.md' in files ? {} : { 'oci-layout': '{"imageLayoutVersion":"1.0.0"}' };
     for (const [name, text] of Object.entries({ ...version, ...files })) await writeFile(join(directory, name), text);
@@ -219,7 +220,7 @@ describe('what others wrote', () => {
     }
   });
 
-  test('an entry that cannot be read is BAD_RESPONSE where it is asked for; others are found', async () => {
+  test('an invalid entry is BAD_RESPONSE if it is requested; others are found', async () => {
     const strange = { mediaType: 'x/y', digest: 'md5:00', size: 1, annotations: { [nameKey]: 'strange' } };
     await foreignLayout([strange, { ...manifest.descriptor, annotations: { [nameKey]: 'v1' } }], [manifest]);
     const store = layoutStore(directory);
@@ -228,14 +229,14 @@ describe('what others wrote', () => {
     await expect(store.gc()).rejects.toEqual(failsWith('BAD_RESPONSE'));
   });
 
-  test('a name whose content is not here is NOT_FOUND and says so', async () => {
+  test('a name whose content is not here is NOT_FOUND, and the content is named', async () => {
     await foreignLayout([{ ...manifest.descriptor, annotations: { [nameKey]: 'v1' } }], []);
     const resolved = layoutStore(directory).resolve('v1');
     await expect(resolved).rejects.toEqual(failsWith('NOT_FOUND'));
     await expect(resolved).rejects.toThrow(manifest.descriptor.digest);
   });
 
-  test('a file of a wrong size is told, and replaced by a push', async () => {
+  test('a file of a wrong size is reported, and replaced by a push', async () => {
     await foreignLayout([], [{ ...large, bytes: large.bytes.subarray(1) }]);
     const store = layoutStore(directory);
     await expect(store.fetch(large.descriptor)).rejects.toEqual(failsWith('STORE_ERROR'));
@@ -244,7 +245,7 @@ describe('what others wrote', () => {
     expect(Buffer.compare(await bytesOf(await store.fetch(large.descriptor)), large.bytes)).toBe(0);
   });
 
-  test('a change by another hand is seen', async () => {
+  test('a change by another store is seen', async () => {
     const store = layoutStore(directory);
     await fill(store, [manifest]);
     expect(await store.tags()).toEqual(['latest']);
@@ -253,159 +254,19 @@ describe('what others wrote', () => {
   });
 });
 
-describe('what breaks off', () => {
-  const half = 150_000;
-  const folder = (): string => join(directory, '.ocifetch');
-  const partial = (): string => join(folder(), `${large.descriptor.digest.replace(':', '-')}.partial`);
-
-  async function* breaking(end: number): AsyncGenerator<Uint8Array> {
-    yield* pieces(large.bytes.subarray(0, end));
-    throw new Error('the line is dead');
-  }
-
-  /** Goes on, and gives the offsets that were asked for. */
-  async function resumed(): Promise<readonly number[]> {
-    const offsets: number[] = [];
-    await layoutStore(directory).pushFrom(large.descriptor, (offset) => {
-      offsets.push(offset);
-      return pieces(large.bytes.subarray(offset));
-    });
-    expect(Buffer.compare(await readFile(blobPath(large.descriptor.digest)), large.bytes)).toBe(0);
-    expect(await isThere(folder())).toBe(false);
-    return offsets;
-  }
-
-  test('is kept, and gone on with by another store', async () => {
-    await expect(layoutStore(directory).push(large.descriptor, breaking(half))).rejects.toThrow('dead');
-    expect((await stat(partial())).size).toBe(half);
-    expect(await isThere(blobPath(large.descriptor.digest))).toBe(false);
-    expect(await resumed()).toEqual([half]);
-  });
-
-  test('is kept after an abort, also one while nothing comes', async () => {
-    const controller = new AbortController();
-    const hanging = async function* () {
-      yield* pieces(large.bytes.subarray(0, half));
-      setTimeout(() => controller.abort(new Error('enough')), 20);
-      await new Promise(() => {});
-    };
-    const pushed = layoutStore(directory).pushFrom(large.descriptor, hanging, { signal: controller.signal });
-    await expect(pushed).rejects.toEqual(failsWith('ABORTED'));
-    expect((await stat(partial())).size).toBe(half);
-    expect(await resumed()).toEqual([half]);
-  });
-
-  const leftovers: readonly [title: string, bytes: Uint8Array, offsets: readonly number[]][] = [
-    ['with a wrong byte is begun anew', large.bytes.slice(0, half).fill(1, 7, 8), [half, 0]],
-    ['longer than the content is begun anew', Buffer.concat([large.bytes, new Uint8Array(1)]), [0]],
-    ['with all bytes is not asked for', large.bytes, []],
-    ['with all bytes but wrong ones is begun anew', large.bytes.slice().fill(1, 7, 8), [0]],
-    ['without a byte is begun anew', new Uint8Array(0), [0]],
-  ];
-  test.each(leftovers)('%s', async (_title, bytes, offsets) => {
-    await mkdir(folder());
-    await writeFile(partial(), bytes);
-    expect(await resumed()).toEqual(offsets);
-  });
-
-  test('is begun anew by a plain push, whose body begins at the beginning', async () => {
-    await mkdir(folder());
-    await writeFile(partial(), large.bytes.subarray(0, half));
-    await layoutStore(directory).push(large.descriptor, pieces(large.bytes));
-    expect(await resumed()).toEqual([]);
-  });
-
-  test('with bytes that are wrong again fails with DIGEST_MISMATCH, and leaves nothing', async () => {
-    await mkdir(folder());
-    await writeFile(partial(), large.bytes.subarray(0, half));
-    const wrong = (offset: number) => pieces(large.bytes.slice(offset).fill(1, 7, 8));
-    const pushed = layoutStore(directory).pushFrom(large.descriptor, wrong);
-    await expect(pushed).rejects.toEqual(failsWith('DIGEST_MISMATCH'));
-    expect(await isThere(folder())).toBe(false);
-  });
-
-  test('what is here is not read again: the body is left, unread', async () => {
-    const store = layoutStore(directory);
-    await store.push(large.descriptor, pieces(large.bytes));
-    let isLeft = false;
-    const body: AsyncIterable<Uint8Array> = {
-      [Symbol.asyncIterator]: () => ({
-        next: () => Promise.reject(new Error('it was read')),
-        return: async () => {
-          isLeft = true;
-          return { done: true, value: undefined };
-        },
-      }),
-    };
-    await store.push(large.descriptor, body);
-    expect(isLeft).toBe(true);
-  });
-
-  test('those of one process who bring the same wait for the first, which is told once; bytes are asked for once', async () => {
-    await fill(layoutStore(directory), [config]);
-    const events: string[] = [];
-    const push = (name: string) => {
-      const open = async function* (offset: number) {
-        events.push(`from ${offset}`);
-        await expect.poll(() => events.filter((event) => event.includes('waits')).length).toBe(2);
-        yield* pieces(large.bytes.subarray(offset));
-      };
-      const onWait = (): void => void events.push(`${name} waits`);
-      return layoutStore(directory).pushFrom(large.descriptor, open, { onWait });
-    };
-    await Promise.all(['a', 'b', 'c'].map(push));
-    expect(events.filter((event) => event.includes('from'))).toEqual(['from 0']);
-    expect(new Set(events).size).toBe(3);
-  });
-
-  test('who waits and is aborted leaves at once', async () => {
-    const controller = new AbortController();
-    let release = (): void => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let isOpen = false;
-    const slow = async function* () {
-      isOpen = true;
-      await released;
-      yield large.bytes.slice();
-    };
-    const first = layoutStore(directory).pushFrom(large.descriptor, slow);
-    await expect.poll(() => isOpen).toBe(true);
-    const onWait = (): void => controller.abort(new Error('enough'));
-    const second = layoutStore(directory).pushFrom(large.descriptor, slow, { signal: controller.signal, onWait });
-    await expect(second).rejects.toEqual(failsWith('ABORTED'));
-    release();
-    await first;
-  });
-
-  test('what others left who are gone is cleaned up by the next push', async () => {
-    await mkdir(folder());
-    const gone = `${'0'.repeat(12)}-1-1-${'0'.repeat(12)}`;
-    const old = new Date(Date.now() - 120_000);
-    const { utimes } = await import('node:fs/promises');
-    for (const name of [`index.${gone}`, `layout.${gone}`, `sha256-${'a'.repeat(64)}.${gone}`]) {
-      await writeFile(join(folder(), name), name.startsWith('sha') ? '' : '{"half');
-      await utimes(join(folder(), name), old, old);
-    }
-    await fill(layoutStore(directory));
-    expect(await isThere(folder())).toBe(false);
-  });
-
-  test('a thousand bodies can be open at a time', async () => {
-    const store = layoutStore(directory);
-    await store.push(large.descriptor, pieces(large.bytes));
-    const all = await Promise.all(Array.from({ length: 1_000 }, () => store.fetch(large.descriptor)));
-    const readers = all.map(({ body }) => body[Symbol.asyncIterator]());
-    for (const reader of readers) expect((await reader.next()).value?.length).toBeGreaterThan(0);
-    const open = (await readdir('/proc/self/fd').catch(() => [])).length;
-    expect(open).toBeLessThan(500);
-    await Promise.all(all.map(({ body }) => body.cancel()));
-  });
+test('a thousand bodies can be open at the same time', async () => {
+  const store = layoutStore(directory);
+  await store.push(large.descriptor, pieces(large.bytes));
+  const all = await Promise.all(Array.from({ length: 1_000 }, () => store.fetch(large.descriptor)));
+  const readers = all.map(({ body }) => body[Symbol.asyncIterator]());
+  for (const reader of readers) expect((await reader.next()).value?.length).toBeGreaterThan(0);
+  const open = (await readdir('/proc/self/fd').catch(() => [])).length;
+  expect(open).toBeLessThan(500);
+  await Promise.all(all.map(({ body }) => body.cancel()));
 });
 
-test('a directory that somebody makes a layout while it is looked at is one', async () => {
-  const real = nodeFiles();
+test('a directory that becomes a layout while it is examined is one', async () => {
+  const real = unsyncedFiles();
   const store = createLayout(directory, {
     files: {
       ...real,
@@ -420,14 +281,14 @@ test('a directory that somebody makes a layout while it is looked at is one', as
   expect(await store.tags()).toEqual(manifest.tag === undefined ? [] : [manifest.tag]);
 });
 
-test('a new layout is made although another, which makes it too, removes the folder for what is under way', async () => {
-  const real = nodeFiles();
+test('a new layout is created although another process, which creates it too, removes the folder of the locks', async () => {
+  const real = unsyncedFiles();
   let failures = 3;
   const store = createLayout(directory, {
     files: {
       ...real,
       makeDirectory: async (path) => {
-        // As `mkdir` ends where the folder is there, and gone when it is looked at.
+        // As `mkdir` fails if the folder exists, and is gone when it is examined.
         if (path.endsWith('.ocifetch') && failures-- > 0)
           throw fileSystemError('make directory', path, { code: 'EEXIST' });
         return real.makeDirectory(path);
@@ -439,14 +300,14 @@ test('a new layout is made although another, which makes it too, removes the fol
   expect(await layoutStore(directory).verify()).toMatchObject({ checked: 1, wrong: [] });
 });
 
-test('an index.json that is replaced while it is read is read as a whole', async () => {
-  const real = nodeFiles();
+test('an index.json that is replaced while it is read is read completely', async () => {
+  const real = unsyncedFiles();
   let round = 0;
   const store = createLayout(directory, {
     files: {
       ...real,
       open: async (path, mode) => {
-        // Somebody else is faster, between any look at the file and its opening.
+        // Somebody else replaces it between the look at the file and its opening.
         if (mode === 'read' && path.endsWith('index.json') && round < 5) {
           await writeIndex({ schemaVersion: 2, annotations: { a: 'x'.repeat(1_000 * ++round) }, manifests: [] });
         }

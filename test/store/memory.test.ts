@@ -23,14 +23,14 @@ test('content pushed as a manifest stays one when it is pushed again as a blob',
   expect((await store.resolve(descriptor.digest)).mediaType).toBe(descriptor.mediaType);
 });
 
-test('a digest that is none is INVALID_DIGEST, and named', async () => {
+test('an invalid digest is INVALID_DIGEST, and named', async () => {
   const target = { ...samples.large.descriptor, digest: 'sha256:short' as const };
   const pushed = memoryStore().push(target, pieces(samples.large.bytes));
   await expect(pushed).rejects.toMatchObject({ code: 'INVALID_DIGEST' });
   await expect(pushed).rejects.toThrow('sha256:short');
 });
 
-test('bodies come in chunks of at most 64 KiB and name their store', async () => {
+test('bodies have chunks of at most 64 KiB and name their store', async () => {
   const store = memoryStore({ name: 'here' });
   await fill(store);
   const { body, from } = await store.fetch(samples.large.descriptor);

@@ -15,7 +15,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const { config, manifest } = samples;
 
-test('a directory that is empty or not there can be filled, and is left as it was', async () => {
+test('a directory that is empty or does not exist can be filled, and is left as it was', async () => {
   await mkdir(join(directory, 'empty'));
   for (const name of ['empty', 'deep/in/it']) {
     const store = await openLayout(join(directory, name));
@@ -42,7 +42,7 @@ test.each([
   ['link/below', /"\/.*\/link\/below": it is a symbolic link to "nowhere"/],
   ['file', /^Cannot use directory "\/.*\/file": it is a file$/],
   ['file/below', /"\/.*\/file\/below\/.*": a part of the path is not a directory \(ENOTDIR\)$/],
-])('no directory can be made at %s', async (name, says) => {
+])('no directory can be created at %s', async (name, says) => {
   await symlink('nowhere', join(directory, 'link'));
   await writeFile(join(directory, 'file'), '');
   const opening = openLayout(join(directory, name));
@@ -51,11 +51,11 @@ test.each([
   expect((await readdir(directory)).sort()).toEqual(['file', 'link']);
 });
 
-test('a directory without the right to write is refused in words', async () => {
+test('a directory without write permission is refused with a clear message', async () => {
   const closed = join(directory, 'closed');
   await mkdir(closed);
   await chmod(closed, 0o500);
-  // Nobody may write below a process's own list of files, whoever it is.
+  // Even root may not write below a process's own list of files.
   const below = process.getuid?.() === 0 ? '/proc/self/fdinfo/layout' : join(closed, 'layout');
   const cases = below.startsWith(closed) ? [below, closed] : [below];
   for (const target of cases) {
@@ -67,7 +67,7 @@ test('a directory without the right to write is refused in words', async () => {
   await chmod(closed, 0o700);
 });
 
-test('a layout that has lost its index.json is refused; one without content yet is not', async () => {
+test('a layout that has lost its index.json is refused, unless it has no content yet', async () => {
   await fill(layoutStore(directory), [config]);
   await rm(join(directory, 'index.json'));
   await expect(openLayout(directory)).rejects.toThrow(`Cannot use directory "${directory}": "index.json" is missing`);
@@ -78,7 +78,7 @@ test('a layout that has lost its index.json is refused; one without content yet 
   await expect(openLayout(directory)).rejects.toThrow('README.md');
 });
 
-test('many that open one new directory at once, and fill it, all succeed', async () => {
+test('many stores that create and fill one new directory at the same time all succeed', async () => {
   const oneRound = async (round: number): Promise<void> => {
     const target = join(directory, `round ${round}`, 'deep', 'in it');
     await Promise.all(

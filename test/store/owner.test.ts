@@ -11,7 +11,7 @@ const [host = '', , start = ''] = own.split('-');
 const ownerOf = (pid: number | undefined, ticks = start): string => `${host}-${pid}-${ticks}-${'0'.repeat(12)}`;
 
 const { readFileSync } = fs;
-/** The system refuses to tell of processes, as with hidepid or without a file left to open. */
+/** The system does not show processes, as with hidepid or without a file left to open. */
 function hideProcesses(code: string): void {
   const refuse = (path: string, ...rest: never[]): unknown => {
     if (/^\/proc\/\w+\/stat$/.test(`${path}`)) throw Object.assign(new Error(code), { code });
@@ -25,24 +25,24 @@ afterEach(() => {
   syncBuiltinESMExports();
 });
 
-test('names are owners, each its own, and of this process', () => {
+test('names are owners, unique, and of this process', () => {
   const names = Array.from({ length: 50 }, () => owners.next());
   expect(new Set(names).size).toBe(50);
   expect(names.every(isOwner)).toBe(true);
   expect(names.every((name) => owners.isRunning(name))).toBe(true);
 });
 
-test('of another machine only time can tell', () => {
+test('whether an owner on another machine is running is unknown', () => {
   expect(owners.isRunning(own.replace(host, 'f'.repeat(12)))).toBeUndefined();
   expect(owners.isRunning('no owner')).toBeUndefined();
 });
 
-test('a process that ended is gone', () => {
+test('a process that has ended is not running', () => {
   expect(owners.isRunning(ownerOf(spawnSync(process.execPath, ['--version']).pid, '1'))).toBe(false);
 });
 
 test.each(['ENOENT', 'EMFILE', 'EACCES'])(
-  'where processes are hidden (%s), no living one counts as gone',
+  'if processes are hidden (%s), no living one counts as gone',
   async (code) => {
     const child = spawn(process.execPath, ['--eval', 'setTimeout(() => {}, 60_000)'], { stdio: 'ignore' });
     await once(child, 'spawn');

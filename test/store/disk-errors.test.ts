@@ -12,53 +12,53 @@ import { fill, pieces } from '../contract/store.ts';
 
 let directory = '';
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'ocifetch-faults-'));
+  directory = await mkdtemp(join(tmpdir(), 'ocifetch-disk-errors-'));
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const { large, manifest } = samples;
 const failure = (code: string): Error => Object.assign(new Error(`${code}: as the system says it`), { code });
 
-/** A file system that refuses what `refuses` says, from then on until `heal` is called. */
-function ailing(refuses: (call: string, path: string, bytes: number) => string | undefined) {
+/** A file system that fails with the code that `refuses` returns, until `repair` is called. */
+function failingFiles(refuses: (call: string, path: string, bytes: number) => string | undefined) {
   const real = nodeFiles();
-  let isIll = true;
-  const judge = (call: string, path: string, bytes = 0): void => {
-    const code = isIll ? refuses(call, path, bytes) : undefined;
+  let isBroken = true;
+  const check = (call: string, path: string, bytes = 0): void => {
+    const code = isBroken ? refuses(call, path, bytes) : undefined;
     if (code) throw fileSystemError(call, path, failure(code));
   };
   const files: Files = {
     ...real,
     open: async (path, mode) => {
-      judge(mode === 'read' ? 'read' : 'create', path);
+      check(mode === 'read' ? 'read' : 'create', path);
       const file = await real.open(path, mode);
       return (
         file && {
           ...file,
           write: async (chunks, position) => {
-            judge('write', path, position + chunks.reduce((sum, { length }) => sum + length, 0));
+            check('write', path, position + chunks.reduce((sum, { length }) => sum + length, 0));
             await file.write(chunks, position);
           },
           sync: async () => {
-            judge('sync', path);
+            check('sync', path);
             await file.sync();
           },
         }
       );
     },
     rename: async (from, to) => {
-      judge('rename', to);
+      check('rename', to);
       return real.rename(from, to);
     },
     makeDirectory: async (path) => {
-      judge('make directory', path);
+      check('make directory', path);
       await real.makeDirectory(path);
     },
   };
   return {
     files,
-    heal: () => {
-      isIll = false;
+    repair: () => {
+      isBroken = false;
     },
   };
 }
@@ -70,9 +70,9 @@ test.each([
   ['EDQUOT', 'the disk quota is used up'],
   ['EIO', 'the disk failed'],
 ])(
-  '%s while content is written: told in words, nothing half has its final name, and the next run goes on',
+  '%s while content is written is reported, nothing incomplete has its final name, and the next run resumes',
   async (code, says) => {
-    const { files, heal } = ailing((call, path, bytes) =>
+    const { files, repair } = failingFiles((call, path, bytes) =>
       call === 'write' && inBlobs(path) && bytes > 100_000 ? code : undefined,
     );
     const store = createLayout(directory, { files });
@@ -87,7 +87,7 @@ test.each([
     expect(error.message).toContain(says);
     expect(error.message).toContain(`"${directory}`);
     expect(await readdir(join(directory, 'blobs', 'sha256'))).toEqual([]);
-    heal();
+    repair();
     await push();
     expect(offsets[0]).toBe(0);
     expect(offsets[1]).toBeGreaterThan(0);
@@ -96,25 +96,27 @@ test.each([
 );
 
 test.each(['create', 'write', 'sync', 'rename', 'make directory'])(
-  'a disk that is full at "%s" leaves index.json whole, and blocks nobody',
+  'a disk that is full at "%s" leaves a whole index.json, and blocks nobody',
   async (call) => {
     await fill(layoutStore(directory), [manifest]);
-    const { files, heal } = ailing((each, path) => (each === call && !path.includes('blobs') ? 'ENOSPC' : undefined));
+    const { files, repair } = failingFiles((each, path) =>
+      each === call && !path.includes('blobs') ? 'ENOSPC' : undefined,
+    );
     const store = createLayout(directory, { files });
     const tagged = store.tag(manifest.descriptor, 'v1');
     await expect(tagged).rejects.toMatchObject({ code: 'STORE_ERROR' });
     await expect(tagged).rejects.toThrow('the disk is full (ENOSPC)');
     expect(await layoutStore(directory).tags()).toEqual(['latest']);
-    heal();
+    repair();
     await store.tag(manifest.descriptor, 'v2');
     expect(await layoutStore(directory).tags()).toEqual(['latest', 'v2']);
     expect(await readdir(directory)).not.toContain('.ocifetch');
   },
 );
 
-test('a read-only file system is named; what is there can be read', async () => {
+test('a read-only file system is reported; what it has can be read', async () => {
   await fill(layoutStore(directory), [manifest]);
-  const { files } = ailing((call) => (call === 'read' ? undefined : 'EROFS'));
+  const { files } = failingFiles((call) => (call === 'read' ? undefined : 'EROFS'));
   const store = createLayout(directory, { files });
   await expect(store.push(large.descriptor, pieces(large.bytes))).rejects.toThrow(
     'the file system is read-only (EROFS)',
@@ -122,11 +124,11 @@ test('a read-only file system is named; what is there can be read', async () => 
   expect((await store.resolve('latest')).digest).toBe(manifest.descriptor.digest);
 });
 
-test('a directory without the right to write is refused in words, and the body is left', async () => {
+test('a directory without write permission is refused with a clear message, and the body is cancelled', async () => {
   const closed = join(directory, 'closed');
   await mkdir(closed);
   await chmod(closed, 0o500);
-  // Nobody may write below a process's own list of files, whoever it is.
+  // Even root may not write below a process's own list of files.
   const target = process.getuid?.() === 0 ? '/proc/self/fdinfo/layout' : join(closed, 'layout');
   let isLeft = false;
   const body = (async function* () {
@@ -144,12 +146,12 @@ test('a directory without the right to write is refused in words, and the body i
   await chmod(closed, 0o700);
 });
 
-test('a disk that fails when it is asked to keep the bytes gives no final name', async () => {
-  const { files, heal } = ailing((call, path) => (call === 'sync' && inBlobs(path) ? 'EIO' : undefined));
+test('if the disk fails to sync the bytes, they get no final name', async () => {
+  const { files, repair } = failingFiles((call, path) => (call === 'sync' && inBlobs(path) ? 'EIO' : undefined));
   const store = createLayout(directory, { files });
   await expect(store.push(large.descriptor, pieces(large.bytes))).rejects.toThrow('the disk failed');
   await expect(stat(join(directory, 'blobs', large.descriptor.digest.replace(':', '/')))).rejects.toThrow('ENOENT');
-  heal();
+  repair();
   await store.push(large.descriptor, pieces(large.bytes));
   expect((await store.verify()).checked).toBe(1);
 });
