@@ -76,6 +76,9 @@ export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owner
 export const layoutStore = (directory: string, { name }: { readonly name?: string | undefined } = {}): LayoutStore =>
   createLayout(directory, { name });
 
+/** What the index becomes with `target`; undefined if it stays as it is. */
+type Entering = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
+
 /** `layoutStore` over any file system. */
 export function createLayout(given: string, options: LayoutOptions = {}): LayoutStore {
   const { files = nodeFiles(), owners = processOwners(), waits } = options;
@@ -88,9 +91,8 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
   const session = createSession(locks);
   const { described, named, entered, missing } = createCatalogue(name, blobs, index);
 
-  type Change = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
   /** Enters content that is here, if `change` does. What the index names is on the disk before the index is. */
-  const enter = async (given: Descriptor, attempted: string, change: Change, signal?: AbortSignal): Promise<void> => {
+  const enter = async (given: Descriptor, attempted: string, change: Entering, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
     const target = await entered(parseDescriptor(given), attempted);
     if (!change(await index.read(), target)) return;
@@ -123,8 +125,7 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
       if (!facts) throw missing('fetch', target.digest);
       checkSize(target, path, facts.size);
       const closed = checkRange(range ?? { start: 0 }, facts.size);
-      const body = fileBody(files, path, closed, signal);
-      return { descriptor: { ...target, size: facts.size }, body, from: name };
+      return { descriptor: { ...target, size: facts.size }, body: fileBody(files, path, closed, signal), from: name };
     },
     async push(target, body, options = {}) {
       let isOpened = false;
@@ -142,7 +143,7 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
     pushFrom: (target, open, options = {}) => push(target, open, true, options),
     async tag(given, tagName, { signal } = {}) {
       checkName(tagName);
-      const change: Change = (now, target) => withName(now, target, tagName);
+      const change: Entering = (now, target) => withName(now, target, tagName);
       await enter(given, `give the name "${tagName}" to`, change, signal);
     },
     async untag(tagName, { signal } = {}) {

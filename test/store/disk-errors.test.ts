@@ -86,6 +86,7 @@ test.each([
     expect([error.code, (error.cause as { code: string }).code]).toEqual(['STORE_ERROR', code]);
     expect(error.message).toContain(says);
     expect(error.message).toContain(`"${directory}`);
+    expect(error.message).toContain(JSON.stringify(error.value));
     expect(await readdir(join(directory, 'blobs', 'sha256'))).toEqual([]);
     repair();
     await push();

@@ -74,6 +74,7 @@ test('a sparse index is accepted; if a document is invalid, nothing is removed',
   await writeFile(pathOf(first), '{"schemaVersion": 2');
   await expect(store.gc()).rejects.toEqual(failsWith('BAD_RESPONSE'));
   await expect(store.gc()).rejects.toThrow(first.descriptor.digest);
+  await expect(store.gc()).rejects.toMatchObject({ reason: 'invalid-document', value: first.descriptor.digest });
   expect(await kept()).toHaveLength(6);
   expect(await readdir(directory)).not.toContain('.ocifetch');
 });
@@ -126,7 +127,7 @@ test('a dry run writes nothing', async () => {
 test('it refuses to run while work is under way, also between two pushes', async () => {
   const end = store.begin();
   await fill(store, [config, a]);
-  await expect(layoutStore(directory).gc()).rejects.toThrow('somebody is writing');
+  await expect(layoutStore(directory).gc()).rejects.toMatchObject({ reason: 'layout-in-use', value: directory });
   await fill(store, [shared, named(first, 'v1')]);
   await Promise.all([end(), end()]);
   expect((await layoutStore(directory).gc()).removed).toEqual([]);

@@ -106,6 +106,15 @@ test('changed content is reported with its digest now, also if it is a manifest'
   expect((await store.verify()).wrong).toEqual(wrong.sort((one, other) => (one.digest < other.digest ? -1 : 1)));
 });
 
+test('a document that is not a manifest, although its digest is right, is reported with what it is', async () => {
+  const strange = blob('{"schemaVersion":2}', mediaTypes.ociManifest);
+  await fill(store, [strange]);
+  await store.keep(strange.descriptor);
+  const { digest } = strange.descriptor;
+  const found = 'neither "manifests" nor "layers"';
+  expect((await store.verify()).wrong).toEqual([{ digest, path: pathOf(strange), found }]);
+});
+
 test('missing content is reported with what needs it', async () => {
   await fill(store, [config, a, shared, first, named(both, 'v1')]);
   await rm(pathOf(shared));
