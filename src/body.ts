@@ -48,7 +48,7 @@ export async function readAll(
   const started = performance.now();
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > limit) throw cannot('TOO_LARGE', `read ${what}`, `more than ${limit} bytes`);
+    if (size > limit) throw cannot('TOO_LARGE', `read ${what}`, `more than ${limit} bytes`, { reason: 'limit' });
     if (performance.now() - started > within) {
       throw cannot('TIMEOUT', `read ${what}`, `not done in ${within} ms`);
     }

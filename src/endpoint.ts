@@ -65,8 +65,10 @@ export interface Attempt extends Endpoint {
   readonly duration: number;
   /** Bytes of the body: as sent in an event, decoded in the error of a reading. */
   readonly bytes: number;
-  /** Why it failed, in words. */
+  /** Why it failed, in words: the message of its error. */
   readonly message?: string;
+  /** What was found, without what was attempted: the end of the message. */
+  readonly found?: string;
 }
 
 const struck = '***';

@@ -36,6 +36,8 @@ export type ErrorCode =
  * - `invalid-platform`, `invalid-name`: the caller's own value is wrong
  * - `limit`: a limit of this library was reached (`limit` names its option, if it has one); no host is to blame
  * - `size-conflict`: an image gives one digest two sizes, so the image itself is wrong, whoever serves it
+ * - `inconsistent-image`: an image contradicts itself otherwise (a descriptor's `data` that is not its content, a duplicate
+ *   path in a layer), so the image itself is wrong, whoever serves it
  * - `invalid-document`: bytes with the right digest that are not the document they should be
  * - `not-a-manifest`: a blob where a manifest was expected
  * - `path`: there is no such path in an image
@@ -49,6 +51,7 @@ export type ErrorReason =
   | 'invalid-name'
   | 'limit'
   | 'size-conflict'
+  | 'inconsistent-image'
   | 'invalid-document'
   | 'not-a-manifest'
   | 'path'

@@ -18,7 +18,14 @@ export type { BytesOptions, Content, PartRange } from './content/content.ts';
 export { copy } from './copy/copy.ts';
 export type { Copied, CopyOptions, PlatformChoice } from './copy/options.ts';
 export { type Attempt, type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from './endpoint.ts';
-export { type ErrorCode, type ErrorDetails, RegistryError } from './errors.ts';
+export {
+  type ConfigProblem,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorReason,
+  type HelperFailure,
+  RegistryError,
+} from './errors.ts';
 export type { ClientEvent } from './events.ts';
 export type { FileEntry, FileType } from './files/entry.ts';
 export type { ImageFiles, ImageFilesChoice, OpenImageFileOptions } from './files/image-files.ts';

@@ -25,6 +25,7 @@ export function recordOf(asked: Asked, bytes: number, error?: unknown): Attempt 
     duration: performance.now() - asked.started,
     bytes,
     ...(failure && { message: messageOf(failure) }),
+    ...(failure?.found !== undefined && { found: failure.found }),
   };
 }
 

@@ -92,7 +92,10 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   async bytes({ limit = this.size }: BytesOptions = {}): Promise<Uint8Array> {
     if (this.size > limit) {
       const found = `${this.size} bytes, at most ${limit}`;
-      throw cannot('TOO_LARGE', `take "${this.descriptor.digest}"`, found, { value: this.descriptor.digest });
+      throw cannot('TOO_LARGE', `take "${this.descriptor.digest}"`, found, {
+        value: this.descriptor.digest,
+        reason: 'limit',
+      });
     }
     return readWhole(this.descriptor, this.#readings);
   }

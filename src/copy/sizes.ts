@@ -12,7 +12,7 @@ export function noteSizes({ sizes }: Pick<Work, 'sizes'>, by: Descriptor, named:
     const other = sizes.get(digest) ?? size;
     if (other !== size) {
       const found = `"${digest}" has ${size} bytes by one descriptor, and ${other} by another`;
-      throw cannot('BAD_RESPONSE', `copy "${by.digest}"`, found, { value: by.digest });
+      throw cannot('BAD_RESPONSE', `copy "${by.digest}"`, found, { value: by.digest, reason: 'size-conflict' });
     }
     sizes.set(digest, size);
   }

@@ -64,10 +64,11 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   const where = `image ${quote(descriptor.digest)}`;
   const missing = (path: string, link?: FileEntry): RegistryError => {
     const attempted = `find ${quote(path)} in ${where}`;
-    if (link) return cannot('NOT_FOUND', attempted, leadsNowhere(link, cleanPath(path)));
+    const details = { value: path, reason: 'path' } as const;
+    if (link) return cannot('NOT_FOUND', attempted, leadsNowhere(link, cleanPath(path)), details);
     const nearest = createNearestPath(cleanPath(path));
     for (const entry of listTree(layers.known, [])) nearest.see(entry.path);
-    return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`);
+    return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`, details);
   };
   const close = async (): Promise<void> => {
     closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));

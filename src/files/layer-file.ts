@@ -80,7 +80,7 @@ export function createLayerFile({ entry, chunks, release, limit, isVerified }: L
   const bytes = async ({ limit: most = mostBytes }: FileBytesOptions = {}): Promise<Uint8Array> => {
     if (entry.size <= most) return readAll(read(), most, quote(entry.path), Number.POSITIVE_INFINITY);
     await close();
-    throw cannot('TOO_LARGE', attempted, `${entry.size} bytes, at most ${most}`);
+    throw cannot('TOO_LARGE', attempted, `${entry.size} bytes, at most ${most}`, { reason: 'limit' });
   };
   return {
     entry,

@@ -57,7 +57,10 @@ export async function openFile(layer: Content, path: string, options: OpenFileOp
     };
     const context: LocateContext = { ...options, limit, asked: nothingAsked() };
     const first = await locate(layer, cleanPath(path), { ...context, see });
-    if (!first) throw cannot('NOT_FOUND', `open ${quote(path)} in layer ${shown(layer)}`, `not there${nearest.hint}`);
+    if (!first) {
+      const found = `not there${nearest.hint}`;
+      throw cannot('NOT_FOUND', `open ${quote(path)} in layer ${shown(layer)}`, found, { value: path, reason: 'path' });
+    }
     return await openLocated(layer, first, context);
   } catch (error) {
     limit.end();

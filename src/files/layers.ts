@@ -91,7 +91,9 @@ export class Layers {
     const add = (entry: BareEntry): string => {
       count += 1;
       if (this.#count + count > mostEntries) {
-        throw cannot('TOO_LARGE', 'list the files of an image', `more than ${mostEntries} entries`);
+        throw cannot('TOO_LARGE', 'list the files of an image', `more than ${mostEntries} entries`, {
+          reason: 'limit',
+        });
       }
       const depth = entry.path.split('/').length;
       if (depth > deepest) throw damagedLayer(layer, `a path of ${depth} names, more than ${deepest}`);

@@ -176,6 +176,7 @@ const comesAgain = ({ descriptor: { digest } }: Content, path: string): Registry
     'BAD_RESPONSE',
     `read ${quote(path)} in layer ${quote(digest)}`,
     'the path comes again in it, and the last one counts',
+    { value: path, reason: 'inconsistent-image' },
   );
 
 /** The entries of a layer, out of the layer itself, from its beginning on. It ends only when the digest was right. */

@@ -1,4 +1,4 @@
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type Index, isIndexType, isManifestType } from './manifest.ts';
@@ -200,9 +200,13 @@ export function noPlatformError(
   const there = isImage ? `it is one image, for ${listed}` : `there ${texts.length === 1 ? 'is' : 'are'} ${listed}`;
   const linux = { ...wanted, os: 'linux', 'os.version': undefined, 'os.features': undefined };
   const isForLinux = wanted.os !== 'linux' && platforms.some((platform) => matchesPlatform(linux, platform));
+  const attempted = `choose an image of ${quote(name)} for ${formatPlatform(wanted)}`;
   const found = texts.length === 0 ? 'there is none' : there;
   const advice = isForLinux ? `; platform "linux" would do` : texts.length > 0 ? '; choose one with platform' : '';
-  return cannot('NOT_FOUND', `choose an image of ${quote(name)} for ${formatPlatform(wanted)}`, found + advice, {
+  // A program that has other advice shows both parts without this one.
+  return new RegistryError('NOT_FOUND', `Cannot ${attempted}: ${found}${advice}`, {
+    attempted,
+    found,
     reason: 'platform',
     value: formatPlatform(wanted),
     platforms: texts,

@@ -164,7 +164,8 @@ export function describeHead(headers: Headers, reference: string, limit: number)
   const told = headers['docker-content-digest'] ?? '';
   if (!isDocumentType(mediaType) || size === 0) return undefined;
   if (size > limit) {
-    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`);
+    const details = { value: reference, reason: 'limit', limit: 'limits.manifestBytes' } as const;
+    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`, details);
   }
   // sha256 is what every registry names manifests by; another algorithm is checked against the document.
   if (isDigest(reference)) {

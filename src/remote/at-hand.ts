@@ -1,7 +1,7 @@
 import { bytesBody } from '../body.ts';
 import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot, type ErrorReason, RegistryError } from '../errors.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
@@ -56,7 +56,7 @@ interface AtHand {
 }
 
 /** Content that is at hand: verified when it is asked for, so that wrong bytes leave the word to the next source. */
-function atHandSource(what: string, find: (target: Descriptor) => AtHand | undefined): Source {
+function atHandSource(what: string, find: (target: Descriptor) => AtHand | undefined, reason?: ErrorReason): Source {
   return {
     resolve: (reference) => Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" in ${what}`)),
     fetch: async (target, { range, signal } = {}) => {
@@ -65,13 +65,14 @@ function atHandSource(what: string, find: (target: Descriptor) => AtHand | undef
       if (!found) throw new RegistryError('NOT_FOUND', `No "${target.digest}" in ${what}`);
       const { bytes, ...told } = found;
       const digest = digestOf(bytes, algorithmOf(target.digest));
+      const details = { value: target.digest, reason };
       if (digest !== target.digest) {
-        throw cannot('DIGEST_MISMATCH', `use ${what} of "${target.digest}"`, `its digest is ${digest}`);
+        throw cannot('DIGEST_MISMATCH', `use ${what} of "${target.digest}"`, `its digest is ${digest}`, details);
       }
       if (bytes.length !== target.size) {
         const code = bytes.length > target.size ? 'TOO_LARGE' : 'UNEXPECTED_END';
         const message = `${bytes.length} bytes where its size is ${target.size}`;
-        throw cannot(code, `use ${what} of "${target.digest}"`, message);
+        throw cannot(code, `use ${what} of "${target.digest}"`, message, details);
       }
       const { start, end } = checkRange(range ?? { start: 0 }, bytes.length);
       // A copy, which the reader may change; the slice of a Buffer would be none.
@@ -84,10 +85,14 @@ function atHandSource(what: string, find: (target: Descriptor) => AtHand | undef
 /** The content that a descriptor carries itself. */
 export const dataSource = (): Source => ({
   name: 'data',
-  ...atHandSource('the data', (target) => {
-    const bytes = decodeData(target);
-    return bytes && { bytes, from: 'data' };
-  }),
+  ...atHandSource(
+    'the data',
+    (target) => {
+      const bytes = decodeData(target);
+      return bytes && { bytes, from: 'data' };
+    },
+    'inconsistent-image',
+  ),
 });
 
 /**

@@ -149,6 +149,8 @@ function tooManyPages<Item>({ endpoint, context }: Place, { what }: Listing<Item
   const found = `more than ${context.pages} pages, the limit "limits.pages"`;
   return cannot('TOO_LARGE', `list ${what} of "${endpoint.repository}" at ${host}`, found, {
     host,
+    reason: 'limit',
+    limit: 'limits.pages',
   });
 }
 

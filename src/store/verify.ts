@@ -9,13 +9,17 @@ import { type Reached, walk } from './walk.ts';
 
 /** A content that is not as it should be. */
 export interface WrongContent {
+  /**
+   * - `bytes`: the bytes have another digest, or cannot be read. No command replaces a file that is there, so remove it,
+   *   and the next pull brings it again.
+   * - `document`: the digest is right, but the document cannot be used. Every pull brings it again as it is: remove its name.
+   * - `size`: a document, or `index.json`, gives a size that its content does not have. In `index.json` the next pull or
+   *   `tag` of that content fixes it; a document stays as it is.
+   */
+  readonly kind: 'bytes' | 'document' | 'size';
   /** Undefined if it is `index.json`. */
   readonly digest: Digest | undefined;
-  /**
-   * Absolute path of its file. If `found` is a digest, or says that the file cannot be read: nothing replaces a file that
-   * is there, so remove it, and the next pull brings it again. A document that is wrong itself is pulled again as it is:
-   * remove its name. A size in `index.json` is fixed by the next pull or `tag` of that content.
-   */
+  /** Absolute path of its file. */
   readonly path: string;
   /**
    * The digest of what is there, or what is wrong with the document: `"sha256:…" has 90 bytes where sha256:… says 95`,
@@ -78,7 +82,7 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
     // Removed by somebody since it was listed.
     if (!hashed) continue;
     if (hashed.digest === digest) sizes.set(digest, hashed.size);
-    else wrong.push({ digest, path, found: hashed.digest });
+    else wrong.push({ kind: 'bytes', digest, path, found: hashed.digest });
     checked += 1;
     bytes += hashed.size;
     onProgress?.({ digest, checked, contents: digests.length, bytes });
@@ -86,7 +90,8 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
   const isWrong = new Set(wrong.map(({ digest }) => `${digest}`));
   const reached: Reached[] = [];
   const onInvalid = (digest: Digest, error: Error): void => {
-    if (!isWrong.has(digest)) wrong.push({ digest, path: blobs.pathOf(digest), found: foundBy(error) });
+    if (!isWrong.has(digest))
+      wrong.push({ kind: 'document', digest, path: blobs.pathOf(digest), found: foundBy(error) });
   };
   for await (const one of walk(entries, blobs, { signal, onInvalid })) reached.push(one);
   wrong.push(...wrongSizes({ index: entries, path: locks.join(directory, 'index.json'), reached, sizes }, blobs));
@@ -115,11 +120,14 @@ interface LayoutSizes {
 /** Documents, and `index.json`, that give a content another size than it has, so that nobody who believes them can read it. */
 function wrongSizes({ index, path, reached, sizes }: LayoutSizes, { pathOf }: Blobs): WrongContent[] {
   const wrong = new Map<string, WrongContent>();
-  const compare = (said: { readonly digest: string; readonly size: number }, by: Omit<WrongContent, 'found'>): void => {
+  const compare = (
+    said: { readonly digest: string; readonly size: number },
+    by: Pick<WrongContent, 'digest' | 'path'>,
+  ): void => {
     const has = sizes.get(said.digest);
     if (has === undefined || has === said.size) return;
     const found = `"${said.digest}" has ${has} bytes where ${by.digest ?? 'index.json'} says ${said.size}`;
-    wrong.set(`${by.path} ${found}`, { ...by, found });
+    wrong.set(`${by.path} ${found}`, { kind: 'size', ...by, found });
   };
   for (const { descriptor } of index.entries) if (descriptor) compare(descriptor, { digest: undefined, path });
   for (const { descriptor, children, bytes } of reached) {
