@@ -45,9 +45,9 @@ const slimUndici = {
  * library along.
  */
 const groups = [
-  { name: 'base', test: /src[\\/]cli[\\/](?:io|command|interrupted|suggest|units)\.ts$/, priority: 3 },
+  { name: 'base', test: /src[\\/]cli[\\/](?:io|command|interrupted|parse|units)\.ts$/, priority: 3 },
   { name: 'store', test: /src[\\/](?:copy|store)[\\/]/, priority: 2 },
-  { name: 'client', test: /src[\\/]cli[\\/](?:client|watch)\.ts$/, priority: 1 },
+  { name: 'client', test: /src[\\/]cli[\\/](?:client|progress[\\/]watch)\.ts$/, priority: 1 },
 ];
 
 rmSync(folder, { recursive: true, force: true });

@@ -1,27 +1,27 @@
 import { type Client, type ClientEvent, type ClientOptions, createClient } from '../index.ts';
 import type { Given } from './command.ts';
-import { readConfiguration, tellWarnings } from './configuration.ts';
+import { readConfiguration, reportWarnings } from './configuration.ts';
 import type { Io } from './io.ts';
 
-/** What a command wants of its client beside the configuration. */
+/** What a command needs of its client besides the configuration. */
 export interface ClientUse {
   readonly onEvent?: (event: ClientEvent) => void;
-  /** Instead of stderr at once. */
+  /** Default: prints it on stderr. */
   readonly onWarning?: (text: string) => void;
   readonly limits?: ClientOptions['limits'];
 }
 
-/** A client of the configuration that the flags name, closed when `use` is over. Warnings are told, each once. */
+/** Runs `use` with a client of the configuration that the flags name, then closes it. Each warning is reported once. */
 export async function withClient<T>(
   given: Given,
   io: Io,
   use: (client: Client) => Promise<T>,
-  { onEvent, onWarning = (text) => tellWarnings([text], io), limits }: ClientUse = {},
+  { onEvent, onWarning = (text) => reportWarnings([text], io), limits }: ClientUse = {},
 ): Promise<T> {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   const warn = (text: string): void => {
-    if (told.has(text) || given.flags.has('quiet')) return;
-    told.add(text);
+    if (reported.has(text) || given.flags.has('quiet')) return;
+    reported.add(text);
     onWarning(text);
   };
   const { config } = await readConfiguration(given);

@@ -3,18 +3,18 @@ import type { Io } from './io.ts';
 /** A flag, as the help shows it. */
 export interface Option {
   readonly type: 'string' | 'boolean';
-  /** One letter for it. */
+  /** One letter. */
   readonly short?: string;
-  /** What its value is: `FILE`. */
+  /** Name of its value in the help: `FILE`. */
   readonly value?: string;
-  /** Given again it adds to its value, behind a comma; another flag with a value is given once. */
+  /** May be given several times, which joins its values with commas; any other flag with a value is given once. */
   readonly isList?: boolean;
   readonly help: string;
 }
 
-/** What was written on the command line, checked. */
+/** The parsed command line. */
 export interface Given {
-  /** Behind the command's name. */
+  /** Positional arguments after the command's name. */
   readonly words: readonly string[];
   readonly texts: Readonly<Record<string, string>>;
   readonly flags: ReadonlySet<string>;
@@ -22,27 +22,27 @@ export interface Given {
 
 /** What is known of a command before it is loaded. */
 export interface Entry {
-  /** `config check`: its words. */
+  /** One or two words: `config check`. */
   readonly name: string;
-  /** What is written behind the name: `REF`. */
+  /** Its arguments: `REF`. */
   readonly usage: string;
   readonly summary: string;
   load(): Promise<Command>;
 }
 
-/** A command; its name is in the list of all of them. */
+/** A command. Its name is in its entry. */
 export interface Command {
-  /** More about it, a paragraph. */
+  /** A paragraph for its help. */
   readonly about: string;
-  /** How many words it takes. */
+  /** How many arguments it takes. */
   readonly words: readonly [least: number, most: number];
-  /** Beside those of all commands. */
+  /** Besides those of all commands. */
   readonly options: Readonly<Record<string, Option>>;
-  /** What is written, and what for. */
+  /** Command lines, and what each is for. */
   readonly examples: readonly (readonly [line: string, purpose: string])[];
-  /** `--json` prints a line for each thing, and so for a failure. */
+  /** `--json` prints one line per object, also for an error. */
   readonly jsonLines?: boolean;
-  /** Prints, and gives the exit code. What it throws is told by its caller. */
+  /** Prints its result and returns the exit code. Its caller reports what it throws. */
   run(given: Given, io: Io): Promise<number>;
 }
 
@@ -59,13 +59,20 @@ export const commonOptions: Readonly<Record<string, Option>> = {
   'docker-config': { type: 'string', value: 'FILE', help: "Docker's config.json" },
   'auth-file': { type: 'string', value: 'FILE', help: "Podman's auth.json" },
   'regctl-config': { type: 'string', value: 'FILE', help: "regctl's config.json" },
-  'no-discover': { type: 'boolean', help: 'do not look at the usual places' },
+  'no-discover': { type: 'boolean', help: 'do not read the files in the usual places' },
   json: { type: 'boolean', help: 'print JSON' },
   help: { type: 'boolean', short: 'h', help: 'print this' },
   version: { type: 'boolean', short: 'V', help: 'print the version' },
 };
 
-/** A command line that is not right: exit code 2. */
+/** A command line that is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** The command whose help says more, for an error that comes before the command is known to run. */
+  readonly command: string | undefined;
+
+  constructor(message: string, command?: string) {
+    super(message);
+    this.command = command;
+  }
 }

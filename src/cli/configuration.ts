@@ -1,8 +1,18 @@
-import { type Config, type ConfigFiles, createClient, type Plan, readConfigFiles } from '../index.ts';
-import type { Given } from './command.ts';
+import {
+  type Config,
+  type ConfigFiles,
+  type ConfigText,
+  configKinds,
+  createClient,
+  loadConfigText,
+  type Plan,
+  readConfigFiles,
+} from '../index.ts';
+import type { Given, Option } from './command.ts';
 import { type Io, manyLines, painter, writeLines } from './io.ts';
+import { oneOf } from './parse.ts';
 
-/** The configuration that the flags name, or that is at the usual places. */
+/** The configuration that the flags name, or that of the usual places. */
 export function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles> {
   return readConfigFiles({
     file: texts.config,
@@ -17,7 +27,7 @@ export function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles>
   });
 }
 
-/** The configuration and what it plans for a reference, with whatever a client would warn of told. */
+/** The configuration and its plan for the reference that is given. Reports whatever a client would warn of. */
 export async function readPlan(given: Given, io: Io): Promise<{ readonly config: Config; readonly plan: Plan }> {
   const { config } = await readConfiguration(given);
   const warnings = new Set<string>();
@@ -27,7 +37,7 @@ export async function readPlan(given: Given, io: Io): Promise<{ readonly config:
       if (event.type === 'warning') warnings.add(event.text);
     },
   });
-  tellWarnings([...warnings], io);
+  reportWarnings([...warnings], io);
   try {
     return { config, plan: client.plan(given.words[0] ?? '') };
   } finally {
@@ -35,7 +45,23 @@ export async function readPlan(given: Given, io: Io): Promise<{ readonly config:
   }
 }
 
-export function tellWarnings(warnings: readonly string[], io: Io): void {
+/** Options of commands that take configuration files as arguments. */
+export const fileOptions: Readonly<Record<string, Option>> = {
+  as: { type: 'string', value: 'KIND', help: `what FILE is: ${configKinds.join(', ')}` },
+  registry: {
+    type: 'string',
+    value: 'HOST',
+    help: 'the registry of a hosts.toml, if it is not the one its directory is named after',
+  },
+};
+
+/** Reads the files that are arguments, their kind given by `--as`, or recognized by name or content. */
+export function fileReader({ texts }: Given): (path: string) => Promise<ConfigText> {
+  const kind = texts.as === undefined ? undefined : oneOf('kind', texts.as, configKinds);
+  return (path) => loadConfigText(path, { kind, registry: texts.registry });
+}
+
+export function reportWarnings(warnings: readonly string[], io: Io): void {
   const paint = painter(io, io.stderr);
   writeLines(
     io.stderr,

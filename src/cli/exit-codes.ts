@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../index.ts';
 
-/** What the program ends with. */
+/** Exit codes of the program. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -17,20 +17,20 @@ export const exitCodes = {
   terminated: 143,
 } as const;
 
-/** What each of them means, for the help and the documentation. */
+/** Their meanings, for the help. docs/cli.md has the same. */
 export const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   ok: 'done',
   failed: 'a check found problems, no host can serve the reference, or another failure',
-  usage: 'the command line, a reference or a digest is not right',
-  configuration: 'the configuration is not right, or leaves no host to ask',
+  usage: 'the command line, a reference or a digest is wrong',
+  configuration: 'the configuration is wrong, or leaves no host',
   notFound: 'no host has it',
-  denied: 'no login, a wrong one, or one that may not',
-  unavailable: 'hosts that are dead, fail, break off, take too long or say "later"',
-  wrongBytes: 'an answer that is not what it should be',
-  unsafe: 'an answer that leads to where it is unsafe to go, or something that is not supported',
-  storage: 'the disk is full, read-only or out of reach, or a layout is damaged',
+  denied: 'no login, a wrong one, or one without access',
+  unavailable: 'hosts that are down, fail, break off, take too long or limit requests',
+  wrongBytes: 'a response that is not what it should be, or wrong content',
+  unsafe: 'a response that leads to an unsafe address, or something that is not supported',
+  storage: 'the disk is full, read-only or unreachable, or a layout is damaged',
   aborted: 'interrupted',
-  pipe: 'whoever read the output left before all of it was written',
+  pipe: 'the reader of the output closed it before all was written',
   terminated: 'ended by SIGTERM',
 };
 
@@ -61,3 +61,17 @@ const byCode: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
 };
 
 export const exitCodeOf = (code: ErrorCode): number => exitCodes[byCode[code] ?? 'failed'];
+
+const writeProblems: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file is larger than this process or file system allows',
+};
+
+/** Why output was not written, in words. Exit code 9. */
+export const writeProblem = ({ code, message }: NodeJS.ErrnoException): string => writeProblems[code ?? ''] ?? message;

@@ -1,44 +1,116 @@
-import type { RegistryError } from '../index.ts';
+import type { ErrorCode, ErrorReason, RegistryError } from '../index.ts';
 import { UsageError } from './command.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
-import { hinted } from './hints.ts';
 import { codesOfSignals, Interrupted } from './interrupted.ts';
 import { type Io, manyLines, painter, writeJson, writeJsonLine } from './io.ts';
 import { OutputError } from './output.ts';
 import type { Line } from './parse.ts';
 
-/** What failed. */
-interface Failed extends Partial<Line> {
+/** The command line that failed, as far as it was parsed. */
+interface FailedLine extends Partial<Line> {
   readonly isJson: boolean;
 }
 
 /**
- * Tells a failure in one paragraph, never with a stack trace unless DEBUG is set, and gives the exit code. As JSON, too,
- * where that is asked for: as a document, or as one more line of those that were printed.
+ * Prints an error in one paragraph, with advice and without a stack unless DEBUG is set, and returns the exit code. With
+ * `--json` also as JSON on stdout, on one line for commands that print lines.
  */
-export function tellFailure(error: unknown, io: Io, { isJson, asked, given }: Failed): number {
-  const paint = painter(io, io.stderr);
-  const { code, message, exit } = failureOf(error, io.signal?.aborted ? io.signal.reason : undefined);
-  if (isJson) (asked?.command.jsonLines ? writeJsonLine : writeJson)(io, { error: { code, message } });
-  const { text: told, hint } = hinted(code, message, { command: asked?.entry.name, platform: given?.texts.platform });
-  const text = manyLines(told);
-  io.stderr.write(`${paint('red', 'ocifetch:')} ${text}${hint === undefined ? '' : `${ending(text)}${hint}`}\n`);
+export function reportFailure(error: unknown, io: Io, line: FailedLine): number {
+  const { code, message, exit, shown = message, advice } = failureOf(error, io, line);
+  if (line.isJson) (line.requested?.command.jsonLines ? writeJsonLine : writeJson)(io, { error: { code, message } });
+  const text = manyLines(shown);
+  const more = advice === undefined ? '' : `${separatorAfter(text)}${advice}`;
+  io.stderr.write(`${painter(io, io.stderr)('red', 'ocifetch:')} ${text}${more}\n`);
   if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return exit;
 }
 
-const ending = (text: string): string => (text.includes('\n') ? '\n' : /[.?!]$/.test(text) ? ' ' : '. ');
+const separatorAfter = (text: string): string => (text.includes('\n') ? '\n' : /[.?!]$/.test(text) ? ' ' : '. ');
 
-/** By its name: what is wrong with a command line is told without loading the library. */
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly exit: number;
+  /** The message without the library's own advice, if the program has better advice. */
+  readonly shown?: string;
+  readonly advice?: string | undefined;
+}
+
+function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  const interrupted = [error, signal?.aborted ? signal.reason : undefined].find((one) => one instanceof Interrupted);
+  if (interrupted) return { code: 'ABORTED', message: interrupted.message, exit: codesOfSignals[interrupted.signal] };
+  if (isRegistryError(error)) {
+    const { code, reason, attempted, found } = error;
+    const failure = { code, message, exit: exitCodeOf(code) };
+    if (reason === 'platform')
+      return { ...failure, shown: `Cannot ${attempted}: ${found}`, ...platformAdvice(error, line) };
+    return { ...failure, advice: reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code] };
+  }
+  if (error instanceof OutputError) return { code: 'STORE_ERROR', message, exit: exitCodes.storage };
+  if (error instanceof UsageError) {
+    const command = error.command ?? line.requested?.entry.name;
+    const advice = `See "ocifetch ${command === undefined ? '' : `${command} `}--help".`;
+    return { code: 'USAGE', message, exit: exitCodes.usage, advice };
+  }
+  return { code: 'FAILED', message, exit: exitCodes.failed };
+}
+
+/** By its name, since a wrong command line is reported without loading the library. */
 const isRegistryError = (error: unknown): error is RegistryError =>
   error instanceof Error && error.name === 'RegistryError';
 
-function failureOf(error: unknown, reason: unknown): { code: string; message: string; exit: number } {
-  const message = error instanceof Error ? error.message : String(error);
-  const interrupted = [error, reason].find((one) => one instanceof Interrupted);
-  if (interrupted) return { code: 'ABORTED', message: interrupted.message, exit: codesOfSignals[interrupted.signal] };
-  if (isRegistryError(error)) return { code: error.code, message, exit: exitCodeOf(error.code) };
-  if (error instanceof OutputError) return { code: 'STORE_ERROR', message, exit: exitCodes.storage };
-  if (error instanceof UsageError) return { code: 'USAGE', message, exit: exitCodes.usage };
-  return { code: 'FAILED', message, exit: exitCodes.failed };
+const doctor = (shows: string): string => `Run "ocifetch doctor" with the reference: it shows ${shows}.`;
+const wrongBytes = 'Have the cache of that host emptied, or remove the host from the configuration.';
+const wrongImage = 'The image itself is wrong, whichever host serves it: have it built again.';
+
+/** What to try next. */
+const adviceByCode: Partial<Readonly<Record<ErrorCode, string>>> = {
+  INVALID_REFERENCE: 'A reference is [HOST[:PORT]/]NAME[:TAG][@DIGEST], such as docker.io/library/alpine:3.20.',
+  INVALID_DIGEST: 'A digest is sha256: and 64 hex digits, or sha512: and 128.',
+  INVALID_CONFIG: 'Run "ocifetch config check" on the file.',
+  NO_HOSTS: 'Run "ocifetch plan" with the reference: it shows which line of which file leaves each host out.',
+  NOT_FOUND: doctor('what each host says'),
+  UNAUTHORIZED: doctor('which host requires which login'),
+  DENIED: doctor('which login each host is given'),
+  UNAVAILABLE: doctor('at which step each host fails'),
+  TIMEOUT: doctor('at which step each host fails'),
+  RATE_LIMITED: 'Wait and run it again, log in, or configure a mirror of the host.',
+  BAD_RESPONSE: doctor('how each host responds'),
+  UNEXPECTED_END:
+    'Run it again. If it breaks off again, "ocifetch doctor" with the reference shows how each host responds.',
+  DIGEST_MISMATCH: wrongBytes,
+  TOO_LARGE: wrongBytes,
+  STORE_ERROR: 'Fix that, then run the same command again.',
+};
+
+/** Advice for errors with a reason, instead of that for their code. Undefined: the message says enough. */
+const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>> = {
+  unreadable: undefined,
+  environment: undefined,
+  'invalid-platform': undefined,
+  'invalid-name': undefined,
+  path: undefined,
+  limit: 'This is a limit of ocifetch; no host is to blame.',
+  'size-conflict': wrongImage,
+  'inconsistent-image': wrongImage,
+  'invalid-document': wrongImage,
+  'not-a-manifest': '"ocifetch get" prints blobs.',
+  'layout-in-use': 'Wait until that process is done, then run it again.',
+};
+
+/** Advice if an index has no image for a platform. Only `pull` can take all platforms. */
+function platformAdvice(
+  { platforms = [], suggestion }: RegistryError,
+  { requested, given }: Partial<Line>,
+): Pick<Failure, 'advice'> {
+  const isPull = requested?.entry.name === 'pull';
+  const isNamed = given?.texts.platform !== undefined;
+  const parts = [
+    ...(suggestion !== undefined ? [`Or use "--platform ${suggestion}".`] : []),
+    ...(suggestion === undefined && !isNamed && platforms.length > 0 ? ['Choose one with --platform.'] : []),
+    ...(isPull ? ['"--platform all" takes all of it.'] : []),
+    ...(!isPull && platforms.length === 0 ? ['Name one by its digest: "ocifetch manifest" prints the index.'] : []),
+  ];
+  return parts.length === 0 ? {} : { advice: parts.join(' ') };
 }

@@ -24,13 +24,13 @@ const rowsOf = (entries: readonly Entry[]): [string, string][] =>
 export const programHelp = (groups: readonly (readonly [heading: string, entries: readonly Entry[]])[]): string[] => [
   'Usage: ocifetch COMMAND [options]',
   '',
-  'Fetches content of OCI and Docker registries through mirrors, verified and resumed, and tells where it comes from.',
+  'Fetches content of OCI and Docker registries through mirrors, verified and resumed, and shows where it comes from.',
   ...groups.flatMap(([heading, entries]) => ['', `${heading}:`, ...columns(rowsOf(entries), widest(groups))]),
   '',
   'Options of all commands:',
   ...columns(optionRows(commonOptions)),
   '',
-  'Without a path of a configuration file the usual places are looked at. Exit codes:',
+  'Without a path of a configuration file, those in the usual places are read. Exit codes:',
   ...columns(exitRows()),
   '',
   'More: ocifetch help COMMAND',
@@ -39,7 +39,7 @@ export const programHelp = (groups: readonly (readonly [heading: string, entries
 const widest = (groups: Parameters<typeof programHelp>[0]): number =>
   Math.max(...groups.flatMap(([, entries]) => entries.map((entry) => lineOf(entry).length)));
 
-/** The help of one command; `entries` are all, of which those are told that its name is the first word of. */
+/** The help of one command. `entries` are all; those whose first word is its name are listed as well. */
 export const commandHelp = (entry: Entry, command: Command, entries: readonly Entry[]): string[] => {
   const others = entries.filter(({ name }) => name.startsWith(`${entry.name} `));
   return [

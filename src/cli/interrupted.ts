@@ -1,9 +1,9 @@
 import { exitCodes } from './exit-codes.ts';
 
-/** The signals that a command ends for, and what the program ends with. */
+/** The signals that end a command, and their exit codes. */
 export const codesOfSignals = { SIGINT: exitCodes.aborted, SIGTERM: exitCodes.terminated } as const;
 
-/** The reason of an `Io`'s signal, and what a command throws that was ended by it. */
+/** The reason of an `Io`'s signal, and what an interrupted command throws. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly signal: keyof typeof codesOfSignals;
@@ -14,48 +14,36 @@ export class Interrupted extends Error {
   }
 }
 
-/** Node's list of what it has asked the system for and has no answer to yet. */
-const requests = (): readonly unknown[] =>
-  (process as { readonly _getActiveRequests?: () => readonly unknown[] })._getActiveRequests?.() ?? [];
+/** Whether the system still works on a request to a file or a name server. `process.exit` would wait for it. */
+const isBusy = (): boolean => process.getActiveResourcesInfo().some((name) => /^(?:FSReq|GetAddrInfo)/.test(name));
 
 /**
- * What is to be done when the process exits: it ends by its signal where the system still works on something that it was
- * asked for before the signal came. What is stuck there, a file server that is gone or a pipe that nobody writes to, would
- * keep `process.exit` waiting for ever.
+ * Runs when the process exits: a request that never ends (to a file server that is gone, or a pipe without a writer) would
+ * keep the process alive forever, so it ends by its signal then.
  */
-function endStuck(signal: AbortSignal): () => void {
-  const before = new Set(requests());
-  const since = performance.now();
-  return () => {
-    const { reason } = signal;
-    const isStuck = performance.now() - since > 50 && requests().some((request) => before.has(request));
-    if (!isStuck || !(reason instanceof Interrupted)) return;
-    // With no listener left the signal does what it does by itself.
-    process.removeAllListeners(reason.signal);
-    process.kill(process.pid, reason.signal);
-  };
+function endByItsSignal(reason: unknown): void {
+  if (!(reason instanceof Interrupted) || !isBusy()) return;
+  // Without a listener the signal ends the process.
+  process.removeAllListeners(reason.signal);
+  process.kill(process.pid, reason.signal);
 }
 
-/**
- * What work gives, or once the signal has fired its reason, whether the work has ended or not: it has `grace`
- * milliseconds to end by itself.
- */
+/** The result of work, or once the signal has fired its reason, after `grace` milliseconds for the work to end by itself. */
 export async function untilInterrupted<T>(work: Promise<T>, signal: AbortSignal | undefined, grace = 100): Promise<T> {
   if (!signal) return work;
+  const atExit = (): void => endByItsSignal(signal.reason);
   let interrupt = (): void => {};
-  let exiting = (): void => {};
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
     interrupt = () => {
-      exiting = endStuck(signal);
-      process.once('exit', exiting);
+      process.once('exit', atExit);
       timer = setTimeout(() => reject(signal.reason), grace);
     };
     if (signal.aborted) interrupt();
     else signal.addEventListener('abort', interrupt, { once: true });
   });
-  // Not where the process is another's, and goes on.
-  const ended = (): void => void process.off('exit', exiting);
+  // The process may be another program's, and go on.
+  const ended = (): void => void process.off('exit', atExit);
   work.then(ended, ended);
   try {
     return await Promise.race([work, end]);

@@ -1,8 +1,10 @@
+import { fstatSync, writeSync } from 'node:fs';
 import { styleText } from 'node:util';
+import { exitCodes, writeProblem } from './exit-codes.ts';
 
-/** Where a command prints: a stream of the process, or what stands for one. */
+/** Where a command prints: a stream of the process, or one of a test. */
 export interface Sink {
-  /** False where it has enough for now, until `drain`. */
+  /** Returns false when the reader is slower: then wait for `drain`. */
   write(chunk: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -11,16 +13,59 @@ export interface Sink {
   off?(event: 'drain' | 'resize', listener: () => void): unknown;
 }
 
-/** What a command has of its process. */
+/** What a command gets from its process. */
 export interface Io {
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Fires with an `Interrupted` when the user, or the system, wants an end. */
+  /** Fires with an `Interrupted` as its reason when the user or the system ends the program. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Writes, and waits where the reader is slower. */
+/** The streams of this process. A failure of stdout ends the process, one of stderr does not. */
+export function standardStreams(): Pick<Io, 'stdout' | 'stderr'> {
+  process.stdout.on('error', endFailed);
+  // Progress and warnings may have no reader, or no room: the work is done all the same.
+  process.stderr.on('error', () => {});
+  return { stdout: isFile() ? fileSink : process.stdout, stderr: process.stderr };
+}
+
+/** A block device counts too: Node has no stream for it, and would drop what is written. */
+function isFile(): boolean {
+  try {
+    const found = fstatSync(1);
+    return found.isFile() || found.isBlockDevice();
+  } catch {
+    return false;
+  }
+}
+
+/** Node's own stream of a file writes once, and loses what did not fit. */
+const fileSink: Sink = {
+  write: (chunk) => {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(1, bytes, done, bytes.length - done);
+    } catch (error) {
+      endFailed(error as NodeJS.ErrnoException);
+    }
+  },
+};
+
+function endFailed(error: NodeJS.ErrnoException): never {
+  // The reader has seen enough: `| head`. Other programs end then, too.
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? exitCodes.pipe);
+  const { stderr, env: environment } = process;
+  const paint = painter({ environment }, stderr);
+  try {
+    writeSync(2, `${paint('red', 'ocifetch:')} Cannot write the output: ${writeProblem(error)}\n`);
+  } catch {
+    // The exit code says it.
+  }
+  process.exit(exitCodes.storage);
+}
+
+/** Writes, and waits for a slower reader. */
 export async function send(sink: Sink, chunk: string | Uint8Array): Promise<void> {
   if (sink.write(chunk) !== false || !sink.on) return;
   await new Promise<void>((drained) => {
@@ -34,7 +79,7 @@ export async function send(sink: Sink, chunk: string | Uint8Array): Promise<void
 
 type Style = Parameters<typeof styleText>[0];
 
-/** A text in a style, where a terminal shows it and NO_COLOR is not set. */
+/** Styles a text on a terminal, unless NO_COLOR is set. */
 export type Paint = (style: Style, text: string) => string;
 
 export const painter = ({ environment }: Pick<Io, 'environment'>, sink: Pick<Sink, 'isTTY'>): Paint => {
@@ -42,10 +87,10 @@ export const painter = ({ environment }: Pick<Io, 'environment'>, sink: Pick<Sin
   return (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text);
 };
 
-/** A text of somebody else, fit for one line of a terminal: without control characters. */
+/** A text from outside on one line, without characters that a terminal acts on. */
 export const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim();
 
-/** A text of several lines, without the characters that a terminal acts on. */
+/** A text of several lines, without characters that a terminal acts on. */
 export const manyLines = (text: string): string =>
   text
     .split('\n')
@@ -60,7 +105,7 @@ export const writeJson = ({ stdout }: Io, value: unknown): void => {
   stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 };
 
-/** One value a line, for readers that take them as they come. */
+/** One value on a line, for readers that take them as they come. */
 export const writeJsonLine = ({ stdout }: Io, value: unknown): void => {
   stdout.write(`${JSON.stringify(value)}\n`);
 };

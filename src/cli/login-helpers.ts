@@ -1,18 +1,18 @@
 import type { Config, CredentialProvider, Login } from '../index.ts';
 
-/** A program that is asked for logins. */
+/** A program that gives logins. */
 export interface LoginHelper {
-  /** host[:port] that it is asked for; undefined for all that have no helper of their own. */
+  /** host[:port] that it is for; undefined: all hosts without a helper of their own. */
   readonly host?: string | undefined;
-  /** `docker-credential-*`; `none` where a host is kept from the helper of all others. */
+  /** `docker-credential-*`; `none` if a host is excluded from the helper of all others. */
   readonly helper: string;
 }
 
-/** The logins that are written down. */
+/** The logins that the configuration contains. */
 export const loginsOf = (credentials: Config['credentials']): Readonly<Record<string, Login>> | undefined =>
   typeof credentials === 'function' ? credentials.logins : credentials;
 
-/** The programs that are asked, in this order. */
+/** The programs that are run, in this order. */
 export function helpersOf(credentials: Config['credentials']): LoginHelper[] {
   const helpers = typeof credentials === 'function' ? (credentials.helpers ?? []) : [];
   return helpers.flatMap(({ credsStore, credHelpers = {} }) => [
@@ -23,31 +23,31 @@ export function helpersOf(credentials: Config['credentials']): LoginHelper[] {
 
 const programOf = (name: string): string => (name === '' ? 'none' : `docker-credential-${name}`);
 
-/** What it is called in print: its host, and its program. */
+/** How it is printed. */
 export const helperName = ({ host, helper }: LoginHelper): string =>
   `${host === undefined ? 'credentials of all others' : `credentials["${host}"]`}, helper: ${helper}`;
 
-/** Where a host's login came from when it was asked for. */
+/** Where the login of a host came from. */
 export interface LoginFound {
-  /** In words, as a plan tells where it would look; undefined where there was no login. */
+  /** In the words of a plan; undefined if there was no login. */
   readonly source: string | undefined;
-  /** The helpers that were asked and had none, where there was no login. */
+  /** The helpers that were run and had none, if there was no login. */
   readonly empty: readonly string[];
 }
 
-/** Credentials that remember what came of asking them for the login of `host`; undefined while nobody has. */
-export function watched(
+/** Credentials that remember where the login of `host` came from; `found` is undefined until it is requested. */
+export function watchCredentials(
   credentials: Config['credentials'],
   host: string,
 ): { readonly credentials: Config['credentials']; readonly found: () => LoginFound | undefined } {
   let found: LoginFound | undefined;
   if (typeof credentials !== 'function') return { credentials, found: () => found };
-  const ask: CredentialProvider = async (asked, context) => {
-    const login = await credentials(asked, context);
-    if (asked === host) found = foundOf(credentials, host, login);
+  const provider: CredentialProvider = async (requested, context) => {
+    const login = await credentials(requested, context);
+    if (requested === host) found = foundOf(credentials, host, login);
     return login;
   };
-  return { credentials: ask, found: () => found };
+  return { credentials: provider, found: () => found };
 }
 
 function foundOf(
@@ -57,8 +57,8 @@ function foundOf(
 ): LoginFound {
   const name = host.replace(/^(?:registry-1|index)\.docker\.io$/, 'docker.io');
   const programs = helpers.map(({ credHelpers = {}, credsStore = '' }) => credHelpers[name] ?? credsStore);
-  const asked = [...new Set(programs.filter((program) => program !== ''))].map(programOf);
-  if (!login) return { source: undefined, empty: asked };
+  const run = [...new Set(programs.filter((program) => program !== ''))].map(programOf);
+  if (!login) return { source: undefined, empty: run };
   const key = Object.keys(logins).find((one) => logins[one] === login);
-  return { source: key === undefined ? asked.join(' or ') : `credentials["${key}"]`, empty: [] };
+  return { source: key === undefined ? run.join(' or ') : `credentials["${key}"]`, empty: [] };
 }

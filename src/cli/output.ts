@@ -2,32 +2,34 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from './command.ts';
+import { writeProblem } from './exit-codes.ts';
 import { type Io, send } from './io.ts';
-import { writeFault } from './write-fault.ts';
 
-/** Where content is written. One of `commit` and `discard` ends it. */
+/** Where content is written. Ended by `commit` or `discard`. */
 export interface Output {
   write(chunk: Uint8Array): Promise<void>;
-  /** All bytes are here, and right. */
+  /** All bytes are written, and right. */
   commit(): Promise<void>;
-  /** They are not: nothing of a file stays. */
+  /** They are not: removes the file. */
   discard(): Promise<void>;
-  /** Begins anew; absent where what was written is gone. */
+  /** Starts over; absent if what was written cannot be taken back. */
   readonly restart?: () => Promise<void>;
 }
 
-/** Of `-` stdout, also if it is a terminal; without a path stdout, which must be none where the content is no text. */
+/** stdout for `-`, and without a path, when a terminal gets only text; else a file. */
 export function openOutput(path: string | undefined, io: Io): Promise<Output> {
   return path === undefined || path === '-' ? Promise.resolve(standardOutput(io, path === '-')) : fileOutput(path);
 }
 
-function standardOutput({ stdout }: Io, isMeant: boolean): Output {
+function standardOutput({ stdout }: Io, isForced: boolean): Output {
   let isFirst = true;
   let endsLine = true;
   return {
     write: async (chunk) => {
-      if (stdout.isTTY && !isMeant && isFirst && isBinary(chunk)) {
-        throw new UsageError('This is no text for a terminal: write it to a file with -o FILE, or say -o -');
+      if (stdout.isTTY && !isForced && isFirst && isBinary(chunk)) {
+        throw new UsageError(
+          'The content is binary, and stdout is a terminal: write it to a file with -o FILE, or force it with -o -',
+        );
       }
       isFirst = false;
       endsLine = chunk.at(-1) === 10;
@@ -40,11 +42,11 @@ function standardOutput({ stdout }: Io, isMeant: boolean): Output {
   };
 }
 
-/** Control characters that no text has; white space and colours are none. */
+/** Whether there are control characters other than white space and those of colours. */
 const isBinary = (chunk: Uint8Array): boolean =>
   chunk.some((byte) => byte < 32 && (byte < 9 || byte > 13) && byte !== 27);
 
-/** Written beside its final name, which it gets when it is committed. A pipe or a device is written as it is. */
+/** Written under another name in the same directory, and renamed by `commit`. A pipe or a device is written directly. */
 async function fileOutput(path: string): Promise<Output> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -90,7 +92,7 @@ function streamOutput(file: FileHandle, writable: <T>(work: Promise<T>) => Promi
 }
 
 const unwritable = (path: string, error: NodeJS.ErrnoException): OutputError =>
-  new OutputError(`Cannot write file "${path}": ${writeFault(error)}`);
+  new OutputError(`Cannot write file "${path}": ${writeProblem(error)}`);
 
 /** A file that cannot be written: exit code 9. */
 export class OutputError extends Error {

@@ -23,7 +23,7 @@ export const formatPart = (bytes: number, whole: number): string => {
   return `${amount(bytes, power)}/${amount(whole, power)} ${units[power]}`;
 };
 
-/** Bytes in a second: `945 kB/s`, `12.3 MB/s`. */
+/** Bytes per second: `945 kB/s`, `12.3 MB/s`. */
 export const formatRate = (rate: number): string => {
   const power = powerOf(rate);
   const value = rate / 1000 ** power;
@@ -40,10 +40,10 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** The part of a digest that people tell contents by. */
+/** The part of a digest that people recognize. */
 export const shortDigest = (digest: string): string => digest.slice(digest.indexOf(':') + 1).slice(0, 12);
 
-/** `host[:port]` of where content came from, one column for each character. */
+/** `host[:port]` of a content's source, in characters that are one column wide. */
 export function hostOf(from: string): string {
   const host = URL.canParse(from) ? new URL(from).host : '';
   return (host === '' ? from : host).replace(/[^\x20-\x7e]/g, '?');

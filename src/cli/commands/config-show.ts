@@ -1,0 +1,138 @@
+import {
+  type Config,
+  convertConfig,
+  type HostConfig,
+  type Login,
+  loadConfigText,
+  type RegistryConfig,
+  readConfigTexts,
+  redactUrl,
+} from '../../index.ts';
+import type { Command } from '../command.ts';
+import { readConfiguration, reportWarnings } from '../configuration.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { manyLines, painter, writeJson, writeLines } from '../io.ts';
+import { helperName, helpersOf, loginsOf } from '../login-helpers.ts';
+
+export const configShowCommand: Command = {
+  about:
+    'Prints the configuration of all files merged, with the line of the file that each host comes from. Secrets are\n' +
+    'replaced by ***.',
+  words: [0, 0],
+  options: {},
+  examples: [
+    ['ocifetch config show', 'the files in the usual places'],
+    ['ocifetch config show --hosts-dir ./certs.d --docker-config ~/.docker/config.json', 'two files merged'],
+  ],
+  run: async (given, io) => {
+    const { config, files, warnings } = await readConfiguration(given);
+    reportWarnings(warnings, io);
+    const shown = struckConfig(config);
+    const declared = await originsOf(files);
+    const origins = new Map([...declared, ...environmentOrigins(config.proxy, declared)]);
+    const helpers = helpersOf(config.credentials);
+    if (given.flags.has('json')) {
+      writeJson(io, { files, origins: Object.fromEntries(origins), config: shown, helpers, warnings });
+      return exitCodes.ok;
+    }
+    const paint = painter(io, io.stdout);
+    const { files: written } = await convertConfig(shown, 'ocifetch', { secrets: true, places: true });
+    const comments = [
+      files.length === 0 ? 'no file was found' : 'read from, in order of precedence:',
+      ...files.map((file) => `  ${file}`),
+      ...[...origins].map(([part, file]) => `${part}: ${file}`),
+      ...helpers.map(helperName).filter((name) => !origins.has(name)),
+    ];
+    writeLines(io.stdout, [
+      ...comments.map((text) => paint('dim', `# ${manyLines(text)}`)),
+      ...written.map(({ text }) => text.trimEnd()),
+    ]);
+    return exitCodes.ok;
+  },
+};
+
+const struck = '***';
+
+/** The configuration without secrets. */
+function struckConfig({ registries = {}, credentials, proxy, ...rest }: Config): Config {
+  const logins = loginsOf(credentials);
+  const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [
+    name,
+    // A URL without a login is shown as it is written.
+    typeof value === 'string' && value.includes('@') ? redactUrl(value) : value,
+  ]);
+  return {
+    ...rest,
+    registries: mapValues(registries, struckRegistry),
+    ...(logins && { credentials: mapValues(logins, struckLogin) }),
+    ...(proxy && { proxy: Object.fromEntries(proxies) }),
+  };
+}
+
+const mapValues = <Value, Result>(
+  record: Readonly<Record<string, Value>>,
+  change: (value: Value) => Result,
+): Record<string, Result> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+
+const struckRegistry = ({ mirrors, origin, ...registry }: RegistryConfig): RegistryConfig => ({
+  ...registry,
+  ...(mirrors && { mirrors: mirrors.map(struckHost) }),
+  ...(origin !== undefined && { origin: origin === 'never' ? origin : struckHost(origin) }),
+});
+
+function struckHost<Host extends Omit<HostConfig, 'url'>>(whole: Host): Host {
+  const { headers, tls } = whole;
+  const named = (text: string): string => (text.includes('-----BEGIN ') ? struck : text);
+  const { ca, cert, key, insecureSkipVerify } = tls ?? {};
+  return {
+    ...whole,
+    ...(headers && { headers: mapValues(headers, () => struck) }),
+    ...(tls && {
+      tls: {
+        ...(ca && { ca: ca.map(named) }),
+        ...(cert !== undefined && { cert: named(cert) }),
+        ...(key !== undefined && { key: named(key) }),
+        ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
+      },
+    }),
+  };
+}
+
+function struckLogin(login: Login): Login {
+  if ('identityToken' in login) return { identityToken: struck };
+  return 'registryToken' in login ? { registryToken: struck } : { username: login.username, password: struck };
+}
+
+/**
+ * The files of parts that do not carry where they were declared: logins, proxies, short names. By key path; `files` are
+ * those that were read, and the first one that has a part wins.
+ */
+async function originsOf(files: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const origins = new Map<string, string>();
+  const parts = await Promise.all(files.map(partsOf));
+  for (const [index, names] of parts.entries()) {
+    for (const name of names) if (!origins.has(name)) origins.set(name, files[index] ?? '');
+  }
+  return origins;
+}
+
+async function partsOf(file: string): Promise<string[]> {
+  // A directory has only certificates. A file that is read as the wrong kind is left without origins.
+  const read = loadConfigText(file).then((text) => readConfigTexts([text]));
+  const { credentials, proxy, shortNames } = await read.catch((): Config => ({}));
+  return [
+    ...Object.keys(loginsOf(credentials) ?? {}).map((key) => `credentials["${key}"]`),
+    ...helpersOf(credentials).map(helperName),
+    ...proxyParts(proxy),
+    ...(shortNames ? ['shortNames'] : []),
+  ];
+}
+
+/** Each scheme has the proxy of the first file that names one, so each has its own origin. */
+const proxyParts = (proxy: Config['proxy']): string[] => Object.keys(proxy ?? {}).map((scheme) => `proxy.${scheme}`);
+
+/** The environment variables of proxies that are in no file. */
+const environmentOrigins = (proxy: Config['proxy'], origins: ReadonlyMap<string, string>): [string, string][] =>
+  proxyParts(proxy)
+    .filter((part) => !origins.has(part))
+    .map((part) => [part, `${part.replace('proxy.', '').toUpperCase()}_PROXY of the environment`]);

@@ -1,0 +1,36 @@
+import { layoutStore } from '../../index.ts';
+import type { Command } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { counted, oneLine, writeJson, writeLines } from '../io.ts';
+import { formatBytes } from '../units.ts';
+
+export const gcCommand: Command = {
+  about:
+    'Removes from an OCI image layout the content that no entry of its index.json reaches, and partial downloads. Removes\n' +
+    'nothing if a document of the layout cannot be read, or while another process writes into it.',
+  words: [1, 1],
+  options: {
+    'dry-run': { type: 'boolean', short: 'n', help: 'show what would be removed, and remove nothing' },
+    quiet: { type: 'boolean', short: 'q', help: 'print only errors' },
+  },
+  examples: [
+    ['ocifetch gc --dry-run ./layout', 'what would be removed'],
+    ['ocifetch gc ./layout', 'after tags have moved'],
+  ],
+  run: async (given, io) => {
+    const [directory = ''] = given.words;
+    const dryRun = given.flags.has('dry-run');
+    const garbage = await layoutStore(directory).gc({ dryRun, signal: io.signal });
+    if (given.flags.has('json')) writeJson(io, garbage);
+    else if (!given.flags.has('quiet')) {
+      const { removed, partials, bytes } = garbage;
+      const verb = dryRun ? 'would be removed' : 'removed';
+      const what = `${counted(removed.length, 'content')}, ${counted(partials, 'partial download')}, ${formatBytes(bytes)}`;
+      writeLines(io.stdout, [
+        ...removed.map((digest) => `${verb}: ${digest}`),
+        `${oneLine(directory)}: ${what} ${verb}`,
+      ]);
+    }
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,117 @@
+import { type Client, type Content, RegistryError } from '../../index.ts';
+import { withClient } from '../client.ts';
+import { type Command, type Given, UsageError } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { type Io, writeJson, writeLines } from '../io.ts';
+import { type Output, openOutput } from '../output.ts';
+import { watch } from '../progress/watch.ts';
+
+export const getCommand: Command = {
+  about:
+    'Fetches a blob or manifest by its digest and prints it, or writes it to a file. A file gets its name only after all\n' +
+    'bytes are verified. Printed content is verified after its last byte, so check the exit code. A range cannot be\n' +
+    'verified.',
+  words: [1, 1],
+  options: {
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FILE',
+      help: 'write to FILE; "-" is stdout, even if it is a terminal',
+    },
+    range: { type: 'string', value: 'A-B', help: 'bytes A to B, inclusive; "A-" to the end, "-N" the last N' },
+    quiet: { type: 'boolean', short: 'q', help: 'print only errors on stderr' },
+  },
+  examples: [
+    ['ocifetch get alpine@sha256:… -o layer.tar.gz', 'a layer into a file'],
+    ['ocifetch get alpine@sha256:… | jq .config', 'an image configuration'],
+    ['ocifetch get quay.io/team/app@sha256:… --range 0-511 -o head', 'the first 512 bytes'],
+  ],
+  run: async (given, io) => {
+    const { output: path } = given.texts;
+    const [text = ''] = given.words;
+    const isFile = path !== undefined && path !== '-';
+    if (given.flags.has('json') && !isFile)
+      throw new UsageError('Flag "--json" needs -o FILE: stdout is for the content');
+    const range = given.texts.range === undefined ? undefined : parseRange(given.texts.range);
+    const watcher = watch(given, io, { isShown: isFile });
+    try {
+      await withClient(given, io, (client) => get({ client, text, given, io, range }), watcher);
+    } finally {
+      watcher.end();
+    }
+    return exitCodes.ok;
+  },
+};
+
+interface GetArguments {
+  readonly client: Client;
+  readonly text: string;
+  readonly given: Given;
+  readonly io: Io;
+  readonly range: RequestedRange | undefined;
+}
+
+async function get({ client, text, given, io, range }: GetArguments): Promise<void> {
+  const { reference, endpoints } = client.plan(text);
+  const { digest, registry, name } = reference;
+  if (digest === undefined) {
+    throw new UsageError(
+      `Command "get" needs a digest: NAME@sha256:…; "ocifetch manifest --digest ${text}" prints the digest of a tag`,
+    );
+  }
+  await using content = await client.fetcher({ registry, name }).fetchByDigest(digest, { signal: io.signal });
+  const part = range && partOf(range, content.size);
+  const output = await openOutput(given.texts.output, io);
+  try {
+    if (part) await write(content.stream(part), output);
+    else await writeWhole(content, output, endpoints.length);
+    await output.commit();
+  } catch (error) {
+    await output.discard();
+    throw error;
+  }
+  if (part && !given.flags.has('quiet')) writeLines(io.stderr, ['A range cannot be verified.']);
+  if (!given.flags.has('json')) return;
+  const { descriptor, source: from, verified } = content;
+  writeJson(io, { file: given.texts.output, descriptor, ...(part && { range: part }), from, verified });
+}
+
+/** Starts over from another host if the bytes are wrong and the output allows it: the host that sent them comes last. */
+async function writeWhole(content: Content, output: Output, hosts: number): Promise<void> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      await write(content, output);
+      return;
+    } catch (error) {
+      const isWrong =
+        error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
+      if (!isWrong || !output.restart || tried >= hosts) throw error;
+      await output.restart();
+      await content.seek(0);
+    }
+  }
+}
+
+async function write(chunks: AsyncIterable<Uint8Array>, output: Output): Promise<void> {
+  for await (const chunk of chunks) await output.write(chunk);
+}
+
+/** A range as it is written: from `first` to `to`, or the last `last` bytes. */
+type RequestedRange = { readonly first: number; readonly to?: number } | { readonly last: number };
+
+function parseRange(text: string): RequestedRange {
+  const [, first, to, last] = /^(?:(\d{1,15})-(\d{1,15})?|-(\d{1,15}))$/.exec(text) ?? [];
+  if (last !== undefined && Number(last) > 0) return { last: Number(last) };
+  if (first !== undefined && to === undefined) return { first: Number(first) };
+  if (first !== undefined && Number(to) >= Number(first)) return { first: Number(first), to: Number(to) };
+  throw new UsageError(`Flag "--range" needs bytes as A-B, A- or -N: "${text}"`);
+}
+
+/** Undefined for the whole content, which can be verified. */
+function partOf(range: RequestedRange, size: number): { start: number; end: number } | undefined {
+  const start = 'last' in range ? Math.max(0, size - range.last) : range.first;
+  const end = 'last' in range || range.to === undefined ? size : Math.min(size, range.to + 1);
+  if (start >= size && start > 0) throw new UsageError(`Flag "--range" begins at ${start}: there are ${size} bytes`);
+  return start === 0 && end === size ? undefined : { start, end };
+}

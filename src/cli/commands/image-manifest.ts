@@ -1,0 +1,64 @@
+import {
+  type Client,
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  machinePlatform,
+  type Platform,
+  type Reference,
+  RegistryError,
+} from '../../index.ts';
+
+/** A manifest or index that was read and verified. */
+export interface Document {
+  readonly reference: Reference;
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+export interface DocumentRequest {
+  readonly client: Client;
+  /** A reference, as it was written. */
+  readonly text: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Most bytes of a manifest or an image configuration. */
+const mostBytes = 4_194_304;
+
+/** The manifest or index that a reference names; with a platform, `linux/arm64`, the manifest for it from an index. */
+export async function readDocument(request: DocumentRequest, platform?: string | Platform): Promise<Document> {
+  const { client, text, signal } = request;
+  const { reference, descriptor } = await client.resolve(text, { content: true, platform, signal });
+  checkIsManifest(descriptor);
+  return { reference, descriptor, bytes: await readBytes(request, reference, descriptor) };
+}
+
+/** A digest may also name a blob: a layer, an image configuration. */
+export function checkIsManifest({ digest, mediaType }: Descriptor): void {
+  if (isManifestType(mediaType) || isIndexType(mediaType)) return;
+  const details = { value: digest, reason: 'not-a-manifest' } as const;
+  throw new RegistryError('BAD_RESPONSE', `Cannot read manifest "${digest}": it is a blob, not a manifest`, details);
+}
+
+/** A document to print with `--json`. `what` is `config` or `manifest`. */
+export function parsedJson(what: string, bytes: Uint8Array, { digest }: Descriptor): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw new RegistryError('BAD_RESPONSE', `Cannot print ${what} "${digest}" with --json: it is not JSON`, { cause });
+  }
+}
+
+/** As `readDocument`, by default for the platform of this machine. */
+export const readImage = (request: DocumentRequest, platform: string | undefined): Promise<Document> =>
+  readDocument(request, platform ?? machinePlatform());
+
+export async function readBytes(
+  { client, signal }: DocumentRequest,
+  { registry, name }: Reference,
+  descriptor: Descriptor,
+): Promise<Uint8Array> {
+  await using content = await client.fetcher({ registry, name }).fetch(descriptor, { signal });
+  return await content.bytes({ limit: mostBytes });
+}

@@ -1,0 +1,203 @@
+import {
+  type ClientEvent,
+  type Config,
+  createClient,
+  type Endpoint,
+  type Fetcher,
+  type Reference,
+  RegistryError,
+  undiciTransport,
+} from '../../index.ts';
+import { type LoginFound, watchCredentials } from '../login-helpers.ts';
+import { probe, type Step, targetOf } from './probes.ts';
+
+/** What was found out about a host. */
+export interface Examined {
+  /** With the credentials that were sent, once it required any. */
+  readonly endpoint: Endpoint;
+  readonly steps: readonly Step[];
+  /** What the reference names, according to this host. */
+  readonly digest?: string | undefined;
+  /** Seconds that this machine's clock is ahead of the host's `Date`. */
+  readonly skew?: number | undefined;
+  /** The credential helpers, `docker-credential-*`, without a login for the host, if it required one and got none. */
+  readonly emptyHelpers?: readonly string[] | undefined;
+}
+
+export interface Examination {
+  readonly config: Config;
+  readonly reference: Reference;
+  /** Milliseconds for each step. */
+  readonly timeout: number;
+}
+
+/**
+ * Examines one host step by step: name, connection, certificate, then the API, token and manifest as a run requests them,
+ * by a client that knows only this host. `name` is a tag or digest; undefined if the host is not to be sent it.
+ */
+export async function examine(
+  endpoint: Endpoint,
+  name: string | undefined,
+  examination: Examination,
+): Promise<Examined> {
+  const { timeout } = examination;
+  const { url, proxy, tls } = endpoint;
+  const target = proxy === undefined ? targetOf(new URL(url), timeout, tls) : targetOf(new URL(proxy), timeout);
+  const steps = await probe(target);
+  if (steps.some(({ ok }) => !ok)) return { endpoint, steps };
+  const { step, skew } = await requestApi(endpoint, examination);
+  if (name === undefined) return { endpoint, steps: [...steps, step], skew };
+  const { steps: last, login, digest } = await requestManifest(endpoint, name, examination);
+  return {
+    digest,
+    endpoint: login ? withLogin(endpoint, login) : endpoint,
+    emptyHelpers: login?.empty,
+    steps: [...steps, step, ...last],
+    skew,
+  };
+}
+
+function withLogin({ credentials: _, ...endpoint }: Endpoint, { source }: LoginFound): Endpoint {
+  return source === undefined ? endpoint : { ...endpoint, credentials: source };
+}
+
+/** `GET /v2/` without a login. A registry responds with 200 or 401. */
+async function requestApi(
+  endpoint: Endpoint,
+  { config: { proxy }, timeout }: Examination,
+): Promise<Pick<Examined, 'skew'> & { readonly step: Step }> {
+  const transport = undiciTransport({ timeouts: { connect: timeout, headers: timeout }, proxy });
+  const started = performance.now();
+  try {
+    const headers = { ...endpoint.headers, 'user-agent': 'ocifetch' };
+    const response = await transport({ method: 'GET', url: `${endpoint.url}/`, headers, tls: endpoint.tls });
+    await response.body.cancel();
+    const { status } = response;
+    const { 'content-type': type = '', 'retry-after': retryAfter, date = '' } = response.headers;
+    const isPage = /\bhtml\b/i.test(type);
+    const time = Date.parse(date);
+    return {
+      step: {
+        name: 'api',
+        ok: !isPage && (status === 200 || status === 401),
+        duration: performance.now() - started,
+        found: isPage ? `${status}, a web page` : `${status}`,
+        status,
+        ...(retryAfter !== undefined && { retryAfter: retryAfter.slice(0, 40) }),
+        ...(isPage && { code: 'WEB_PAGE' }),
+      },
+      ...(!Number.isNaN(time) && { skew: Math.round((Date.now() - time) / 1000) }),
+    };
+  } catch (error) {
+    return { step: failedStep('api', error, performance.now() - started) };
+  } finally {
+    await transport.close();
+  }
+}
+
+interface ManifestExamination extends Pick<Examined, 'steps' | 'digest'> {
+  readonly login: LoginFound | undefined;
+}
+
+/** Resolves the reference at this host, as a run does. */
+async function requestManifest(
+  endpoint: Endpoint,
+  name: string,
+  { config, reference, timeout }: Examination,
+): Promise<ManifestExamination> {
+  const { credentials, found: login } = watchCredentials(config.credentials, new URL(endpoint.url).host);
+  const events: ClientEvent[] = [];
+  const client = createClient({
+    config: { credentials, proxy: config.proxy },
+    resolver: () => [{ ...endpoint, capabilities: ['pull', 'resolve'] }],
+    timeouts: { connect: timeout, headers: timeout, idle: timeout },
+    retries: { tries: 1 },
+    onEvent: (event) => events.push(event),
+  });
+  const fetcher = client.fetcher({ registry: reference.registry, name: reference.name });
+  const started = performance.now();
+  const token = (): Step | undefined => tokenStep(events, endpoint);
+  const withoutToken = (): number => Math.max(0, performance.now() - started - (token()?.duration ?? 0));
+  try {
+    const { digest } = (await fetcher.resolve(name)).descriptor;
+    const step: Step = { name: 'manifest', ok: true, duration: withoutToken(), found: digest };
+    return { steps: [token(), step].filter((one) => one !== undefined), digest, login: login() };
+  } catch (error) {
+    const duration = withoutToken();
+    const step = failedStep('manifest', await explained(error, fetcher, name), duration);
+    return { steps: [token(), step].filter((one) => one !== undefined), login: login() };
+  } finally {
+    await client.close();
+  }
+}
+
+/** Sends GET if the response to HEAD was a refusal: only the body of a response says why. */
+async function explained(error: unknown, fetcher: Pick<Fetcher, 'resolve'>, name: string): Promise<unknown> {
+  if (!(error instanceof RegistryError) || error.registryErrors.length > 0) return error;
+  const { status = 0 } = error;
+  if (status < 400 || status === 401) return error;
+  return fetcher.resolve(name, { content: true }).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+}
+
+/** The requests to the realm of a challenge, as one step. */
+function tokenStep(events: readonly ClientEvent[], endpoint: Endpoint): Step | undefined {
+  const requests = events.flatMap((event) =>
+    event.type === 'request' &&
+    !event.url.startsWith(`${endpoint.url}/`) &&
+    (event.method === 'POST' || /[?&](?:service|scope)=/.test(event.url))
+      ? [event]
+      : [],
+  );
+  const last = requests.at(-1);
+  if (!last) return undefined;
+  const { status } = last;
+  return {
+    name: 'token',
+    ok: status === 200,
+    duration: requests.reduce((sum, { duration }) => sum + duration, 0),
+    found: `${status ?? last.outcome} from ${new URL(last.url).host}`,
+    ...(status !== undefined && { status }),
+  };
+}
+
+/** The step that an error ended: what was found, without what was attempted and the host. */
+function failedStep(name: Step['name'], error: unknown, duration: number): Step {
+  if (!(error instanceof RegistryError)) return { name, ok: false, duration, found: String(error), code: 'FAILED' };
+  const { code, status, message, found = message, attempts } = error;
+  const words = attempts.at(-1)?.found ?? found;
+  const helper = helperOf(error);
+  return {
+    name,
+    ok: false,
+    duration,
+    found: status === 200 ? `200, ${words}` : words,
+    code: code === 'UNAVAILABLE' ? (systemCode(error.cause) ?? code) : code,
+    ...(status !== undefined && { status }),
+    ...(helper && { helper }),
+  };
+}
+
+/** The errors that an error came from, outermost first. */
+function causesOf(error: unknown): readonly object[] {
+  const causes: object[] = [];
+  for (let one = error; typeof one === 'object' && one !== null && causes.length < 5; ) {
+    causes.push(one);
+    one = (one as { readonly cause?: unknown }).cause;
+  }
+  return causes;
+}
+
+/** The system's or Node's code of the innermost error that has one: `ECONNREFUSED`. */
+const systemCode = (error: unknown): string | undefined =>
+  causesOf(error)
+    .map((cause) => (cause as { readonly code?: unknown }).code)
+    .findLast((code): code is string => typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code));
+
+/** The credential helper whose failure an error came from. */
+const helperOf = (error: unknown): Step['helper'] =>
+  causesOf(error)
+    .map((cause) => (cause instanceof RegistryError ? cause.helper : undefined))
+    .find((helper) => helper !== undefined);

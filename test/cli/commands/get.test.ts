@@ -1,0 +1,123 @@
+import { readdir, readFile, stat, symlink } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { absent, sampleOf, samples } from '../../contract/source.ts';
+import { folder, registry, run } from '../support.ts';
+
+const { large, manifest, config } = samples;
+const digest = large.descriptor.digest;
+const binary = Buffer.from(large.bytes);
+
+/** A registry by the name that references have it under. */
+async function host(options: Parameters<typeof registry>[0] = {}) {
+  const { port, requests } = await registry(options);
+  return { name: `127.0.0.1:${port}/team/app`, requests };
+}
+
+test('a blob and a manifest are printed as they are', async () => {
+  const { name } = await host();
+  const blob = await run(['get', '--no-discover', `${name}@${config.descriptor.digest}`]);
+  expect(blob).toEqual({ code: 0, out: ['{}'], err: [] });
+  const document = await run(['get', '--no-discover', `${name}@${manifest.descriptor.digest}`]);
+  expect(document.out.join('\n')).toBe(Buffer.from(manifest.bytes).toString());
+});
+
+test('a file has its name once its content is verified, and --json tells what it is', async () => {
+  const { name } = await host();
+  const { path } = await folder({ 'there.bin': 'of before' });
+  const { code, out, err } = await run([
+    'get',
+    '--no-discover',
+    '--json',
+    `${name}@${digest}`,
+    '-o',
+    path('there.bin'),
+  ]);
+  expect({ code, err }).toEqual({ code: 0, err: [] });
+  expect(JSON.parse(out.join('\n'))).toMatchObject({ file: path('there.bin'), descriptor: { digest }, verified: true });
+  expect(binary.equals(await readFile(path('there.bin')))).toBe(true);
+  expect(await readdir(path('.'))).toEqual(['there.bin']);
+});
+
+test('a link to a file stays one', async () => {
+  const { name } = await host();
+  const { path } = await folder({ real: '' });
+  await symlink('real', path('link'));
+  await run(['get', '--no-discover', `${name}@${digest}`, '-o', path('link')]);
+  expect((await readFile(path('real'))).length).toBe(binary.length);
+  expect((await readdir(path('.'))).sort()).toEqual(['link', 'real']);
+});
+
+test.each([
+  ['0-9', 0, 10],
+  ['300000-', 300_000, binary.length],
+  ['-5', binary.length - 5, binary.length],
+  ['300000-999999', 300_000, binary.length],
+])('--range %s prints those bytes, and says that they are not verified', async (range, start, end) => {
+  const { name } = await host();
+  const { path } = await folder({});
+  const { code, err } = await run(['get', '--no-discover', '--range', range, `${name}@${digest}`, '-o', path('part')]);
+  expect({ code, err }).toEqual({ code: 0, err: ['A range cannot be verified.'] });
+  expect(binary.subarray(start, end).equals(await readFile(path('part')))).toBe(true);
+});
+
+test('a range of everything is the whole, and verified; one beyond the end is a mistake', async () => {
+  const { name } = await host();
+  const whole = await run(['get', '--no-discover', '--range', '0-1', `${name}@${config.descriptor.digest}`]);
+  expect(whole).toEqual({ code: 0, out: ['{}'], err: [] });
+  const beyond = await run(['get', '--no-discover', '--range', '2-', `${name}@${config.descriptor.digest}`]);
+  expect(beyond.err).toEqual(['ocifetch: Flag "--range" begins at 2: there are 2 bytes. See "ocifetch --help".']);
+  expect(beyond.code).toBe(2);
+});
+
+test('what is no text is not written to a terminal, unless that is meant', async () => {
+  const { name } = await host();
+  const refused = await run(['get', '--no-discover', `${name}@${digest}`], {}, true);
+  expect(refused).toMatchObject({ code: 2, out: [], err: [expect.stringContaining('-o FILE, or say -o -')] });
+  expect(await run(['get', '--no-discover', `${name}@${digest}`, '-o', '-'], {}, true)).toMatchObject({ code: 0 });
+  expect(await run(['get', '--no-discover', `${name}@${config.descriptor.digest}`], {}, true)).toMatchObject({
+    code: 0,
+    out: ['{}'],
+  });
+});
+
+test('bytes of a host that lies are written again from the next one, and of the last one not at all', async () => {
+  const big = sampleOf(Buffer.alloc(5_000_000, 'x'));
+  const bad = Buffer.alloc(5_000_000, 'y');
+  const lies = await registry({
+    gate: () => async () => new Response(bad, { headers: { 'content-length': String(bad.length) } }),
+  });
+  const honest = await registry({ content: [big] });
+  const configFor = (...urls: string[]): string =>
+    JSON.stringify({ registries: { 'r.test': { mirrors: urls.map((url) => ({ url })), origin: 'never' } } });
+  const { path } = await folder({ 'both.json': configFor(lies.url, honest.url), 'one.json': configFor(lies.url) });
+  const line = (file: string): string[] => ['get', '--config', path(file), `r.test/a@${big.descriptor.digest}`];
+  const both = await run([...line('both.json'), '-o', path('out')]);
+  expect(both.code).toBe(0);
+  expect((await readFile(path('out'))).equals(Buffer.from(big.bytes))).toBe(true);
+  const one = await run([...line('one.json'), '-o', path('none')]);
+  expect(one.code).toBe(7);
+  expect(one.err.at(-1)).toMatch(/^ocifetch: Cannot .* have digest .*Have the cache of the host that is named emptied/);
+  expect((await readdir(path('.'))).sort()).toEqual(['both.json', 'one.json', 'out']);
+});
+
+test('what is not there, and what cannot be written, end with their own codes, and no file is left', async () => {
+  const { name } = await host();
+  const { path, plain } = await folder({ 'a/b': '' });
+  const missing = await run(['get', '--no-discover', `${name}@${absent}`, '-o', path('out')]);
+  expect(missing.code).toBe(4);
+  const directory = await run(['get', '--no-discover', `${name}@${digest}`, '-o', path('a')]);
+  expect(plain(directory.err)).toEqual([
+    'ocifetch: Cannot write file "/dir/a": it is a directory. See "ocifetch --help".',
+  ]);
+  const nowhere = await run(['get', '--no-discover', `${name}@${digest}`, '-o', path('c/d')]);
+  expect(plain(nowhere.err)).toEqual(['ocifetch: Cannot write file "/dir/c/d": there is no such directory']);
+  expect([directory.code, nowhere.code]).toEqual([2, 9]);
+  expect(await readdir(path('.'))).toEqual(['a']);
+});
+
+test('a device is written as it is', async () => {
+  const { name } = await host();
+  const device = process.platform === 'win32' ? String.raw`\\.\NUL` : '/dev/null';
+  expect(await run(['get', '--no-discover', `${name}@${digest}`, '-o', device])).toMatchObject({ code: 0 });
+  expect((await stat(device)).isFile()).toBe(false);
+});

@@ -1,0 +1,119 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { layoutStore } from 'ocifetch';
+import { expect, test } from 'vitest';
+import { fill } from '../../contract/store.ts';
+import { image, layer } from '../../copy/support.ts';
+import { folder, run, tagged } from '../support.ts';
+
+const one = image('a');
+const other = image('b');
+
+async function layout() {
+  const { path, plain } = await folder({});
+  const store = layoutStore(path('layout'));
+  await fill(store, [...tagged(one, 'one'), ...tagged(other, 'other')]);
+  const fileOf = (digest: string): string => path(`layout/blobs/${digest.replace(':', '/')}`);
+  return { store, path, plain, fileOf };
+}
+
+test('a sound layout is ok', async () => {
+  const { path, plain } = await layout();
+  const { code, out, err } = await run(['verify', path('layout')]);
+  expect(plain(out)).toEqual(['ok: /dir/layout: 8 contents, 1.2 kB']);
+  expect({ code, err }).toEqual({ code: 0, err: [] });
+  expect(await run(['verify', '-q', path('layout')])).toEqual({ code: 0, out: [], err: [] });
+});
+
+test('wrong and missing content is told, and ends with 7', async () => {
+  const { path, plain, fileOf } = await layout();
+  const [layer, second] = one.parts.map(({ descriptor }) => descriptor);
+  await writeFile(fileOf(layer?.digest ?? ''), 'layer X 1');
+  await rm(fileOf(second?.digest ?? ''));
+  const { code, out, err } = await run(['verify', path('layout')]);
+  expect(code).toBe(7);
+  expect(err).toEqual([
+    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+  ]);
+  expect(plain(out)).toEqual([
+    expect.stringMatching(/^wrong: \/dir\/layout\/blobs\/sha256\/[0-9a-f]{64}: .*sha256:/),
+    `missing: ${second?.digest} (9 B), needed by ${one.root.descriptor.digest}`,
+    expect.stringMatching(/^wrong: \/dir\/layout: 7 contents, .*; 1 wrong, 1 missing$/),
+  ]);
+  const json = await run(['verify', '--json', path('layout')]);
+  expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
+});
+
+test('a directory at the place of a content is to be removed, too', async () => {
+  const { path, fileOf } = await layout();
+  const file = fileOf(one.parts[0]?.descriptor.digest ?? '');
+  await rm(file);
+  await mkdir(file);
+  const { code, err } = await run(['verify', path('layout')]);
+  expect(code).toBe(7);
+  expect(err).toEqual([
+    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+  ]);
+});
+
+test('only files with wrong bytes are to be removed: neither index.json nor a manifest that says a wrong size', async () => {
+  const { path, plain } = await folder({});
+  const [layer] = one.parts;
+  const wrong = layer && { ...layer, descriptor: { ...layer.descriptor, size: 1 } };
+  const built = image('s', { layers: wrong ? [wrong] : [] });
+  await fill(layoutStore(path('layout')), [...(layer ? [layer] : []), ...tagged(built).slice(1)]);
+  const manifest = await run(['verify', path('layout')]);
+  expect(plain(manifest.out)[0]).toMatch(/^wrong: .*" has 9 bytes where sha256:[0-9a-f]{64} says 1$/);
+  expect(manifest.err).toEqual(['A manifest that is wrong itself comes again as it is: have the image built anew.']);
+  const sound = await layout();
+  const text = await readFile(sound.path('layout/index.json'), 'utf8');
+  await writeFile(sound.path('layout/index.json'), text.replace(/"size": ?\d+/, '"size":1'));
+  const index = await run(['verify', sound.path('layout')]);
+  expect(sound.plain(index.out)[0]).toMatch(/^wrong: \/dir\/layout\/index\.json: .* where index\.json says 1$/);
+  expect(index.err).toEqual(['Pull again into the layout: what is right in it is not downloaded again.']);
+});
+
+test.each(['verify', 'gc'])('%s of a directory that is mistyped, a file or no layout is a failure', async (command) => {
+  const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
+  for (const [name, found] of [
+    ['nothere', 'there is no such directory'],
+    ['file', 'it is no directory'],
+    ['other', 'it has no index.json, so it is no OCI image layout'],
+  ] as const) {
+    const { code, out, err } = await run([command, path(name)]);
+    expect({ code, out }).toEqual({ code: 9, out: [] });
+    expect(plain(err)[0]).toContain(`Cannot look into layout "/dir/${name}": ${found}`);
+  }
+  expect(await readdir(path('other'))).toEqual(['readme.md']);
+});
+
+test('a layer that may not be handed on is told as one that was not copied', async () => {
+  const { path, plain } = await folder({});
+  const foreign = layer('w', 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip');
+  const built = image('w', { layers: [foreign] });
+  const content = tagged(built).filter(({ descriptor }) => descriptor.digest !== foreign.descriptor.digest);
+  await fill(layoutStore(path('layout')), content);
+  const { code, out } = await run(['verify', path('layout')]);
+  expect(plain(out)[0]).toBe('note: 1 content not copied: of another platform, or not distributable');
+  expect(code).toBe(0);
+});
+
+test('what is no layout is a failure', async () => {
+  const { path } = await folder({ 'layout/oci-layout': '{}' });
+  const { code, err } = await run(['verify', path('layout')]);
+  expect(code).not.toBe(0);
+  expect(err[0]).toMatch(/^ocifetch: /);
+});
+
+test('gc tells what would go, and then removes it', async () => {
+  const { store, path, plain } = await layout();
+  const blobs = async (): Promise<number> => (await readdir(path('layout/blobs/sha256'))).length;
+  await store.untag('other');
+  const dry = await run(['gc', '--dry-run', path('layout')]);
+  expect(dry.out).toHaveLength(5);
+  expect(plain(dry.out).at(-1)).toMatch(/^\/dir\/layout: 4 contents, 0 partial downloads, \d+ B would be removed$/);
+  expect(await blobs()).toBe(8);
+  const { code, out } = await run(['gc', path('layout')]);
+  expect(plain(out).at(-1)).toMatch(/^\/dir\/layout: 4 contents, 0 partial downloads, \d+ B removed$/);
+  expect({ code, left: await blobs() }).toEqual({ code: 0, left: 4 });
+  expect(JSON.parse((await run(['gc', '--json', path('layout')])).out.join('\n'))).toMatchObject({ removed: [] });
+});

@@ -1,0 +1,90 @@
+import { type ErrorCode, type ErrorDetails, RegistryError } from 'ocifetch';
+import { expect, test } from 'vitest';
+import { commands } from '../../src/cli/commands.ts';
+import { reportFailure } from '../../src/cli/failure.ts';
+import { parseLine } from '../../src/cli/parse.ts';
+
+/** What is printed about a failure of a command line, and its exit code. */
+async function reported(line: string, error: RegistryError) {
+  const printed = { out: '', err: '' };
+  const io = {
+    stdout: { write: (text: string | Uint8Array) => (printed.out += text) },
+    stderr: { write: (text: string | Uint8Array) => (printed.err += text) },
+    environment: {},
+  };
+  const parsed = await parseLine(line.split(' '), commands);
+  const isJson = parsed.given.flags.has('json');
+  const exit = reportFailure(error, io, { isJson, ...parsed });
+  return { ...printed, exit };
+}
+
+/** An error of the library about platforms; the message has the library's own advice. */
+function platformError(wanted: string, found: string, platforms: readonly string[], suggestion?: string) {
+  const attempted = `choose an image of "a" for ${wanted}`;
+  const advice = suggestion === undefined ? 'choose one with platform' : `platform "${suggestion}" would do`;
+  const message = `Cannot ${attempted}: ${found}; ${advice}`;
+  return new RegistryError('NOT_FOUND', message, { attempted, found, reason: 'platform', platforms, suggestion });
+}
+
+const wanted = 'linux/s390x';
+const some = platformError(wanted, 'there are linux/amd64, linux/arm64', ['linux/amd64', 'linux/arm64']);
+const none = platformError(wanted, 'there is none', []);
+const one = platformError(wanted, 'it is one image, for linux/amd64', ['linux/amd64']);
+const mac = platformError('darwin/arm64', 'there is linux/arm64', ['linux/arm64'], 'linux');
+
+/** A command line, the library's error, and the advice in place of the library's. */
+const platforms: readonly [line: string, error: RegistryError, advice: string][] = [
+  ['pull a b', some, '. Choose one with --platform. "--platform all" takes all of it.'],
+  ['pull --platform linux/s390x a b', some, '. "--platform all" takes all of it.'],
+  ['ls a', some, '. Choose one with --platform.'],
+  ['cat --platform linux/s390x a b', some, ''],
+  ['pull a b', none, '. "--platform all" takes all of it.'],
+  ['config a', none, '. Name one by its digest: "ocifetch manifest" prints the index.'],
+  ['pull --platform linux/s390x a b', one, '. "--platform all" takes all of it.'],
+  ['ls --platform linux/s390x a', one, ''],
+  ['pull a b', mac, '. Or use "--platform linux". "--platform all" takes all of it.'],
+  ['manifest --platform darwin/arm64 a', mac, '. Or use "--platform linux".'],
+];
+
+test.each(platforms)('%s: the advice about "%s" is what that command can do', async (line, error, advice) => {
+  const { err, exit } = await reported(line, error);
+  expect(err).toBe(`ocifetch: Cannot ${error.attempted}: ${error.found}${advice}\n`);
+  expect(exit).toBe(4);
+});
+
+const isLimit = 'This is a limit of ocifetch; no host is to blame.';
+const isWrong = 'The image itself is wrong, whichever host serves it: have it built again.';
+
+/** An error's code and details, and the advice. */
+const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string | undefined][] = [
+  ['TOO_LARGE', { reason: 'limit' }, isLimit],
+  ['TOO_LARGE', { reason: 'limit', limit: 'limits.pages' }, isLimit],
+  ['TOO_LARGE', {}, 'Have the cache of that host emptied, or remove the host from the configuration.'],
+  ['BAD_RESPONSE', { reason: 'size-conflict' }, isWrong],
+  ['DIGEST_MISMATCH', { reason: 'inconsistent-image' }, isWrong],
+  ['BAD_RESPONSE', { reason: 'invalid-document' }, isWrong],
+  ['BAD_RESPONSE', { reason: 'not-a-manifest' }, '"ocifetch get" prints blobs.'],
+  ['STORE_ERROR', { reason: 'layout-in-use' }, 'Wait until that process is done, then run it again.'],
+  ['STORE_ERROR', {}, 'Fix that, then run the same command again.'],
+  ['NOT_FOUND', {}, 'Run "ocifetch doctor" with the reference: it shows what each host says.'],
+  ['NOT_FOUND', { reason: 'path' }, undefined],
+  ['INVALID_CONFIG', {}, 'Run "ocifetch config check" on the file.'],
+  ['INVALID_CONFIG', { reason: 'unreadable' }, undefined],
+  ['INVALID_CONFIG', { reason: 'environment' }, undefined],
+  ['INVALID_REFERENCE', { reason: 'invalid-platform' }, undefined],
+  ['INVALID_REFERENCE', { reason: 'invalid-name' }, undefined],
+];
+
+test.each(advices)(
+  '%s, %j: the advice follows from the fields, whatever the message',
+  async (code, details, advice) => {
+    const { err } = await reported('config a', new RegistryError(code, 'It failed', details));
+    expect(err).toBe(advice === undefined ? 'ocifetch: It failed\n' : `ocifetch: It failed. ${advice}\n`);
+  },
+);
+
+test('an error as JSON has the message of the library, on one line for commands that print lines', async () => {
+  const failure = { error: { code: 'NOT_FOUND', message: some.message } };
+  expect((await reported('pull --json a b', some)).out).toBe(`${JSON.stringify(failure)}\n`);
+  expect((await reported('config --json a', some)).out).toBe(`${JSON.stringify(failure, undefined, 2)}\n`);
+});
