@@ -61,7 +61,7 @@ const isRegistryError = (error: unknown): error is RegistryError =>
   error instanceof Error && error.name === 'RegistryError';
 
 const doctor = (shows: string): string => `Run "ocifetch doctor" with the reference: it shows ${shows}.`;
-const wrongBytes = 'Have the cache of that host emptied, or remove the host from the configuration.';
+const wrongBytes = 'Have the cache of the named host emptied, or remove it from the configuration.';
 const wrongImage = 'The image itself is wrong, whichever host serves it: have it built again.';
 
 /** What to try next. */

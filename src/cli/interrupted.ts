@@ -21,8 +21,9 @@ const isBusy = (): boolean => process.getActiveResourcesInfo().some((name) => /^
  * Runs when the process exits: a request that never ends (to a file server that is gone, or a pipe without a writer) would
  * keep the process alive forever, so it ends by its signal then.
  */
-function endByItsSignal(reason: unknown): void {
-  if (!(reason instanceof Interrupted) || !isBusy()) return;
+function endByItsSignal(reason: unknown, since: number): void {
+  // Shortly after the signal a request may be one that is about to end.
+  if (!(reason instanceof Interrupted) || performance.now() - since < 50 || !isBusy()) return;
   // Without a listener the signal ends the process.
   process.removeAllListeners(reason.signal);
   process.kill(process.pid, reason.signal);
@@ -31,11 +32,13 @@ function endByItsSignal(reason: unknown): void {
 /** The result of work, or once the signal has fired its reason, after `grace` milliseconds for the work to end by itself. */
 export async function untilInterrupted<T>(work: Promise<T>, signal: AbortSignal | undefined, grace = 100): Promise<T> {
   if (!signal) return work;
-  const atExit = (): void => endByItsSignal(signal.reason);
+  let since = 0;
+  const atExit = (): void => endByItsSignal(signal.reason, since);
   let interrupt = (): void => {};
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
     interrupt = () => {
+      since = performance.now();
       process.once('exit', atExit);
       timer = setTimeout(() => reject(signal.reason), grace);
     };

@@ -59,7 +59,7 @@ const isWrong = 'The image itself is wrong, whichever host serves it: have it bu
 const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string | undefined][] = [
   ['TOO_LARGE', { reason: 'limit' }, isLimit],
   ['TOO_LARGE', { reason: 'limit', limit: 'limits.pages' }, isLimit],
-  ['TOO_LARGE', {}, 'Have the cache of that host emptied, or remove the host from the configuration.'],
+  ['TOO_LARGE', {}, 'Have the cache of the named host emptied, or remove it from the configuration.'],
   ['BAD_RESPONSE', { reason: 'size-conflict' }, isWrong],
   ['DIGEST_MISMATCH', { reason: 'inconsistent-image' }, isWrong],
   ['BAD_RESPONSE', { reason: 'invalid-document' }, isWrong],

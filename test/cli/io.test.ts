@@ -52,7 +52,7 @@ test.each(['get', 'manifest', 'tags', 'pull', '--help'])(
     expect(ended).toEqual({
       code: 9,
       stdout: '',
-      stderr: 'ocifetch: Cannot write the output: the file may not become so large\n',
+      stderr: 'ocifetch: Cannot write the output: the file is larger than this process or file system allows\n',
     });
     // What fits is there.
     expect((await stat(path('out'))).size).toBe(1_048_576);

@@ -32,23 +32,23 @@ const wrong: readonly [args: readonly string[], told: string][] = [
     ['get', '--no-discover', '--range', '5-1', `a@sha256:${'0'.repeat(64)}`],
     'Flag "--range" needs bytes as A-B, A- or -N: "5-1".',
   ],
-  [['get', '--json', 'a'], 'Flag "--json" needs -o FILE: stdout has the content.'],
+  [['get', '--json', 'a'], 'Flag "--json" needs -o FILE: stdout is for the content.'],
   [
     ['get', '--no-discover', 'a:1'],
-    'Command "get" needs a digest: NAME@sha256:…; what a tag names is printed by "ocifetch manifest a:1".',
+    'Command "get" needs a digest: NAME@sha256:…; "ocifetch manifest --digest a:1" prints the digest of a tag.',
   ],
-  [['cat', '--json', 'a', 'b'], 'Flag "--json" needs -o FILE: stdout has the content.'],
-  [['cat', '--json', '-o', '-', 'a', 'b'], 'Flag "--json" needs -o FILE: stdout has the content.'],
+  [['cat', '--json', 'a', 'b'], 'Flag "--json" needs -o FILE: stdout is for the content.'],
+  [['cat', '--json', '-o', '-', 'a', 'b'], 'Flag "--json" needs -o FILE: stdout is for the content.'],
   [['pull', 'a', ''], 'Command "pull" needs a directory, and its name is empty: ocifetch pull REF DIR.'],
   [['verify', ''], 'Command "verify" needs a directory, and its name is empty: ocifetch verify DIR.'],
   [['plan'], 'Command "plan" needs more: ocifetch plan REF.'],
   [['plan', 'a', 'b'], 'Command "plan" takes no "b": ocifetch plan REF.'],
   [['plan', '--jsn', 'a'], 'Unknown flag "--jsn": did you mean "--json"?'],
   [['plan', '--host-dir=x', 'a'], 'Unknown flag "--host-dir": did you mean "--hosts-dir"?'],
-  [['plan', '--constructor', 'a'], 'Unknown flag "--constructor": see "ocifetch plan --help"'],
+  [['plan', '--constructor', 'a'], 'Unknown flag "--constructor".'],
   [['plan', '--json=yes', 'a'], 'Flag "--json" takes no value.'],
   [['plan', 'a', '--config'], 'Flag "--config" needs a value: --config FILE.'],
-  [['plan', '--timeout', '5', 'a'], 'Unknown flag "--timeout": see "ocifetch plan --help"'],
+  [['plan', '--timeout', '5', 'a'], 'Unknown flag "--timeout".'],
   [
     ['doctor', '--no-discover', '--timeout', 'soon', 'a'],
     'Flag "--timeout" needs seconds above 0 and at most 3600: "soon".',
@@ -70,7 +70,7 @@ test.each(wrong)('%j is a mistake of the command line', async (args, told) => {
   const [text = ''] = err;
   // One help is named, that of the command where there is one.
   expect(text.match(/--help"/g)).toHaveLength(1);
-  expect(text.replace(/^ocifetch: /, '').replace(/ See "ocifetch --help"\.$/, '')).toEqual(told);
+  expect(text.replace(/^ocifetch: /, '').replace(/ See "ocifetch [\w ]*--help"\.$/, '')).toEqual(told);
   expect({ code, lines: err.length }).toEqual({ code: 2, lines: 1 });
 });
 

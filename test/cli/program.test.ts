@@ -132,7 +132,7 @@ test.each([
   expect(performance.now() - before).toBeLessThan(1_000);
   expect(ended).toMatchObject({ code, stdout: '' });
   expect(ended.stderr.trimEnd().split('\n').at(-1)).toMatch(
-    /^ocifetch: interrupted: about \d\.\d MB are kept in .*layout, and the same command goes on from there\.$/,
+    /^ocifetch: interrupted: about \d\.\d MB are kept in .*layout, and the same command resumes from there\.$/,
   );
   state.isSlow = false;
   state.sent = 0;

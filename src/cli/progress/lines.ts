@@ -201,7 +201,7 @@ export function createHostLines({ items }: Pick<Transfer, 'items'>): (event: Cli
     const wrong = event.type === 'copy' && event.state === 'begun' ? items.get(event.digest)?.wrong : undefined;
     if (wrong) return once(`${wrong.host} wrong bytes`, wrongText(wrong));
     if (event.type !== 'attempt' || harmless.has(event.outcome)) return undefined;
-    const { host, outcome, found = outcome } = event;
+    const { host, outcome, message = outcome, found = message } = event;
     return once(`${host} ${outcome}`, `${host} failed: ${oneLine(found)}`);
   };
 }

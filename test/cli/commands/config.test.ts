@@ -115,7 +115,9 @@ test('a file that is not there, or whose kind cannot be told, is a problem besid
 
 test('a kind that does not exist is a mistake of the command line', async () => {
   const { code, err } = await run(['config', 'check', '--as', 'host.toml', 'file.txt']);
-  expect(err).toEqual(['ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch --help".']);
+  expect(err).toEqual([
+    'ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch config check --help".',
+  ]);
   expect(code).toBe(2);
 });
 
@@ -153,7 +155,7 @@ test('the merged configuration is shown with its places and without its secrets'
   const args = ['config', 'show', '--config', path('config.yaml'), '--registries-yaml', path('registries.yaml')];
   const { code, out, err } = await run(args);
   expect(plain(out)).toEqual([
-    '# read from, those that win first:',
+    '# read from, in order of precedence:',
     '#   /dir/config.yaml',
     '#   /dir/registries.yaml',
     '# credentials["mirror.test"]: /dir/config.yaml',
@@ -246,7 +248,7 @@ test('files are converted, with what could not be written on stderr', async () =
   );
   const again = await run([...args, '--output', path('certs.d')]);
   expect(plain(again.err).at(-1)).toBe(
-    'ocifetch: Cannot write file "/dir/certs.d/docker.io/hosts.toml": it is there already',
+    'ocifetch: Cannot write file "/dir/certs.d/docker.io/hosts.toml": it already exists',
   );
   expect(again.code).toBe(1);
 });

@@ -103,7 +103,7 @@ test('cat prints a file, links followed, and tells what was not verified', async
   const name = await host();
   const { code, out, err } = await run(['cat', '--no-discover', name, 'release']);
   expect({ code, out }).toEqual({ code: 0, out: ['ID=test'] });
-  expect(err).toEqual(['Not verified: a part of the layer was read; --verify reads all of it.']);
+  expect(err).toEqual(['Not verified, since only a part of the layer was read; --verify reads all of it.']);
   const verified = await run(['cat', '--no-discover', '--verify', name, '/etc/os-release']);
   expect(verified).toEqual({ code: 0, out: ['ID=test'], err: [] });
 });

@@ -65,14 +65,14 @@ test('a range of everything is the whole, and verified; one beyond the end is a 
   const whole = await run(['get', '--no-discover', '--range', '0-1', `${name}@${config.descriptor.digest}`]);
   expect(whole).toEqual({ code: 0, out: ['{}'], err: [] });
   const beyond = await run(['get', '--no-discover', '--range', '2-', `${name}@${config.descriptor.digest}`]);
-  expect(beyond.err).toEqual(['ocifetch: Flag "--range" begins at 2: there are 2 bytes. See "ocifetch --help".']);
+  expect(beyond.err).toEqual(['ocifetch: Flag "--range" begins at 2: there are 2 bytes. See "ocifetch get --help".']);
   expect(beyond.code).toBe(2);
 });
 
 test('what is no text is not written to a terminal, unless that is meant', async () => {
   const { name } = await host();
   const refused = await run(['get', '--no-discover', `${name}@${digest}`], {}, true);
-  expect(refused).toMatchObject({ code: 2, out: [], err: [expect.stringContaining('-o FILE, or say -o -')] });
+  expect(refused).toMatchObject({ code: 2, out: [], err: [expect.stringContaining('-o FILE, or force it with -o -')] });
   expect(await run(['get', '--no-discover', `${name}@${digest}`, '-o', '-'], {}, true)).toMatchObject({ code: 0 });
   expect(await run(['get', '--no-discover', `${name}@${config.descriptor.digest}`], {}, true)).toMatchObject({
     code: 0,
@@ -96,7 +96,7 @@ test('bytes of a host that lies are written again from the next one, and of the 
   expect((await readFile(path('out'))).equals(Buffer.from(big.bytes))).toBe(true);
   const one = await run([...line('one.json'), '-o', path('none')]);
   expect(one.code).toBe(7);
-  expect(one.err.at(-1)).toMatch(/^ocifetch: Cannot .* have digest .*Have the cache of the host that is named emptied/);
+  expect(one.err.at(-1)).toMatch(/^ocifetch: Cannot .* have digest .*Have the cache of the named host emptied/);
   expect((await readdir(path('.'))).sort()).toEqual(['both.json', 'one.json', 'out']);
 });
 
@@ -107,7 +107,7 @@ test('what is not there, and what cannot be written, end with their own codes, a
   expect(missing.code).toBe(4);
   const directory = await run(['get', '--no-discover', `${name}@${digest}`, '-o', path('a')]);
   expect(plain(directory.err)).toEqual([
-    'ocifetch: Cannot write file "/dir/a": it is a directory. See "ocifetch --help".',
+    'ocifetch: Cannot write file "/dir/a": it is a directory. See "ocifetch get --help".',
   ]);
   const nowhere = await run(['get', '--no-discover', `${name}@${digest}`, '-o', path('c/d')]);
   expect(plain(nowhere.err)).toEqual(['ocifetch: Cannot write file "/dir/c/d": there is no such directory']);

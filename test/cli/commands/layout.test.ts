@@ -32,7 +32,7 @@ test('wrong and missing content is told, and ends with 7', async () => {
   const { code, out, err } = await run(['verify', path('layout')]);
   expect(code).toBe(7);
   expect(err).toEqual([
-    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+    'Remove the wrong file, and pull into the layout again: content that is right is not downloaded again.',
   ]);
   expect(plain(out)).toEqual([
     expect.stringMatching(/^wrong: \/dir\/layout\/blobs\/sha256\/[0-9a-f]{64}: .*sha256:/),
@@ -51,7 +51,7 @@ test('a directory at the place of a content is to be removed, too', async () => 
   const { code, err } = await run(['verify', path('layout')]);
   expect(code).toBe(7);
   expect(err).toEqual([
-    'Remove the wrong file, and pull again into the layout: what is right in it is not downloaded again.',
+    'Remove the wrong file, and pull into the layout again: content that is right is not downloaded again.',
   ]);
 });
 
@@ -63,25 +63,25 @@ test('only files with wrong bytes are to be removed: neither index.json nor a ma
   await fill(layoutStore(path('layout')), [...(layer ? [layer] : []), ...tagged(built).slice(1)]);
   const manifest = await run(['verify', path('layout')]);
   expect(plain(manifest.out)[0]).toMatch(/^wrong: .*" has 9 bytes where sha256:[0-9a-f]{64} says 1$/);
-  expect(manifest.err).toEqual(['A manifest that is wrong itself comes again as it is: have the image built anew.']);
+  expect(manifest.err).toEqual(['Pulling a manifest that is itself wrong does not help: have the image built again.']);
   const sound = await layout();
   const text = await readFile(sound.path('layout/index.json'), 'utf8');
   await writeFile(sound.path('layout/index.json'), text.replace(/"size": ?\d+/, '"size":1'));
   const index = await run(['verify', sound.path('layout')]);
   expect(sound.plain(index.out)[0]).toMatch(/^wrong: \/dir\/layout\/index\.json: .* where index\.json says 1$/);
-  expect(index.err).toEqual(['Pull again into the layout: what is right in it is not downloaded again.']);
+  expect(index.err).toEqual(['Pull into the layout again: content that is right is not downloaded again.']);
 });
 
 test.each(['verify', 'gc'])('%s of a directory that is mistyped, a file or no layout is a failure', async (command) => {
   const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
   for (const [name, found] of [
-    ['nothere', 'there is no such directory'],
-    ['file', 'it is no directory'],
-    ['other', 'it has no index.json, so it is no OCI image layout'],
+    ['nothere', /\/dir\/nothere": there is no image layout/],
+    ['file', /\/dir\/file\/oci-layout": a part of the path is not a directory/],
+    ['other', /\/dir\/other": .* "readme\.md" but no "oci-layout"/],
   ] as const) {
     const { code, out, err } = await run([command, path(name)]);
     expect({ code, out }).toEqual({ code: 9, out: [] });
-    expect(plain(err)[0]).toContain(`Cannot look into layout "/dir/${name}": ${found}`);
+    expect(plain(err)[0]).toMatch(found);
   }
   expect(await readdir(path('other'))).toEqual(['readme.md']);
 });

@@ -77,7 +77,7 @@ test.each([
   const blobs = amd64.parts.filter(({ descriptor }) => descriptor.digest !== digestOf(amd64));
   expect(blobs).toHaveLength(3);
   for (const { descriptor } of blobs) {
-    const message = `Cannot read manifest "${descriptor.digest}": it is a blob, no manifest`;
+    const message = `Cannot read manifest "${descriptor.digest}": it is a blob, not a manifest`;
     const { code, out, err } = await run([...line, '--no-discover', `${name}@${descriptor.digest}`]);
     expect(err).toEqual([`ocifetch: ${message}. "ocifetch get" prints blobs.`]);
     const failure = JSON.stringify({ error: { code: 'BAD_RESPONSE', message } }, undefined, 2);
@@ -91,7 +91,7 @@ test('a configuration that is no JSON is printed as it is, and not with --json',
   const line = ['config', '--no-discover', `127.0.0.1:${port}/team/app`];
   expect(await run(line)).toEqual({ code: 0, out: ['plain'], err: [] });
   const { code, err } = await run([...line, '--json']);
-  expect(err[0]).toContain(`Cannot print config "${text.descriptor.digest}" with --json: it is no JSON`);
+  expect(err[0]).toContain(`Cannot print config "${text.descriptor.digest}" with --json: it is not JSON`);
   expect(code).toBe(7);
 });
 

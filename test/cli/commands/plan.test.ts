@@ -50,7 +50,7 @@ test('a plan is printed host by host, and what is left out with the line that de
     '',
     '1  mirror.test',
     '   url          https://mirror.test/prefix/v2',
-    '   asked for    content; not for what this tag names',
+    '   used for     content; not to resolve this tag',
     '   repository   library/alpine → hub/alpine',
     '   rewrite      "^library/(.*)" → "hub/$1"',
     '   scope        repository:hub/alpine:pull',
@@ -63,7 +63,7 @@ test('a plan is printed host by host, and what is left out with the line that de
     '',
     '2  registry-1.docker.io',
     '   url          https://registry-1.docker.io/v2',
-    '   asked for    content, tags, referrers',
+    '   used for     content, tags, referrers',
     '   repository   library/alpine',
     '   scope        repository:library/alpine:pull',
     '   ns           none',
@@ -124,7 +124,7 @@ test('a blocked registry has a plan without hosts, and the exit code says so', a
   expect(plain(out)).toEqual([
     'registry.test/a:latest',
     '',
-    'No host is asked.',
+    'No host is contacted.',
     '',
     'left out',
     '-  https://registry.test/v2  the registry is blocked  (/dir/config.yaml:2)',
@@ -171,7 +171,7 @@ function printedRequests(out: readonly string[], piece: string, digest: boolean)
     .slice(1);
   return blocks.flatMap((block) => {
     const row = (name: string): string => new RegExp(`^ {3}${name} +(.*)$`, 'm').exec(block)?.[1] ?? '';
-    if (!row('asked for').includes(digest ? 'content' : 'tags')) return [];
+    if (!row('used for').includes(digest ? 'content' : 'tags')) return [];
     const query = row('ns') === 'none' ? '' : `?ns=${encodeURIComponent(row('ns'))}`;
     const repository = row('repository').replace(/^.* → /, '');
     const url = (kind: string): string => `${row('url')}/${repository}/${kind}/${piece}${query}`;
@@ -205,7 +205,7 @@ async function printedAndAsked(
   await expect(client.resolve(reference)).rejects.toThrow();
   const [, digest] = reference.split('@');
   const printed = printedRequests(out, digest ?? reference.split(':').at(-1) ?? '', digest !== undefined);
-  expect(printed.length > 0 || out.includes('No host is asked.')).toBe(true);
+  expect(printed.length > 0 || out.includes('No host is contacted.')).toBe(true);
   return [printed, asked];
 }
 

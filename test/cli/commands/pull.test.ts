@@ -49,7 +49,7 @@ test('a second time nothing is downloaded but what the tag names', async () => {
   const { code, err } = await pull('--platform', 'linux/amd64');
   expect(code).toBe(0);
   expect(requests.filter((line) => line.includes('/blobs/'))).toEqual([]);
-  expect(plain(err)).toContain('  not downloaded: 2.0 MB there already');
+  expect(plain(err)).toContain('  not downloaded: 2.0 MB already there');
 });
 
 test('--platform takes several, and all; --name says what the layout calls it', async () => {
@@ -77,12 +77,10 @@ test('a name that stood for something else is told, and whether that has another
     plain(err).filter((line) => line.startsWith('note: '));
   expect([...notesOf(await pull(one)), ...notesOf(await pull(one))]).toEqual([]);
   expect(notesOf(await pull(other))).toEqual([
-    `note: "latest" stood for ${digestOf(amd64)} before, which has no name now; --name gives another`,
+    `note: "latest" was ${digestOf(amd64)} before, which has no name now; --name gives another`,
   ]);
   expect(notesOf(await pull(other, '--name', 'kept'))).toEqual([]);
-  expect(notesOf(await pull(one))).toEqual([
-    `note: "latest" stood for ${digestOf(arm64)} before; --name gives another`,
-  ]);
+  expect(notesOf(await pull(one))).toEqual([`note: "latest" was ${digestOf(arm64)} before; --name gives another`]);
   expect(await pull(one, '--name', 'kept', '-q')).toEqual({ code: 0, out: [], err: [] });
   const { out, err } = await pull(other, '--name', 'kept', '--json');
   expect(JSON.parse(out.at(-1) ?? '')).toMatchObject({ type: 'result', replaced: { digest: digestOf(amd64) } });
@@ -131,7 +129,7 @@ test('--json prints a line for each event, last the result, or the failure', asy
   });
   const failed = await pull('--platform', 'linux/s390x', '--json');
   expect(JSON.parse(failed.out.at(-1) ?? '')).toMatchObject({ error: { code: 'NOT_FOUND' } });
-  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64\. "--platform all" takes the whole index\.$/);
+  expect(failed.err[0]).toMatch(/there are linux\/amd64, linux\/arm64\. "--platform all" takes all of it\.$/);
   expect(failed.code).toBe(4);
 });
 
@@ -183,7 +181,7 @@ test('a mirror that gives wrong bytes is told, once, and counted as a change of 
   expect(code).toBe(0);
   const host = new URL(liar.url).host;
   expect(err.filter((one) => one.includes(' failed: '))).toEqual([
-    `${host} failed: its bytes have another digest; from the beginning again`,
+    `${host} failed: its bytes have another digest; starting over`,
   ]);
   expect(plain(err).at(-1)).toMatch(/^ {2}[23] changes of host$/);
 });
@@ -210,7 +208,7 @@ test("a directory that cannot be one is told as the disk's failure", async () =>
   const line = ['pull', '-q', '--no-discover', `127.0.0.1:${port}/a`, path('file/layout'), '--platform', 'all'];
   const { code, err } = await run(line);
   expect(code).toBe(9);
-  expect(plain(err)[0]).toMatch(/^ocifetch: .*"\/dir\/file.*Mend that, and run the same command again/);
+  expect(plain(err)[0]).toMatch(/^ocifetch: .*"\/dir\/file.*Fix that, then run the same command again/);
 });
 
 const escaped = String.fromCharCode(27);

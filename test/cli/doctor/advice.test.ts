@@ -26,59 +26,59 @@ const step = (name: Step['name'], code: string, status?: number): Step => ({
 
 /** What failed, of which host, and what is to be done about it. */
 const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
-  [step('name', 'ENOTFOUND'), undeclared, "There is no such name: correct the reference, or this machine's DNS"],
+  [step('name', 'ENOTFOUND'), undeclared, "The name does not exist: correct the reference, or this machine's DNS"],
   [
     step('name', 'EAI_AGAIN'),
     yaml,
-    "There is no such name: correct endpoint at /etc/rancher/k3s/registries.yaml:4, or this machine's DNS",
+    "The name does not exist: correct endpoint at /etc/rancher/k3s/registries.yaml:4, or this machine's DNS",
   ],
   [
     step('tcp', 'ECONNREFUSED'),
     toml,
     'Nothing listens there: start it, or correct [host."…"] at /etc/certs.d/docker.io/hosts.toml:3',
   ],
-  [step('tcp', 'EHOSTUNREACH'), undeclared, 'No way leads there: check the network, or correct the reference'],
+  [step('tcp', 'EHOSTUNREACH'), undeclared, 'It cannot be reached: check the network, or correct the reference'],
   [
     step('tcp', 'TIMEOUT'),
     undeclared,
-    'It does not answer: a firewall may drop it, or it may be reached through a proxy only: set HTTPS_PROXY; else correct the reference',
+    'It does not respond: a firewall may drop the connection, or it can only be reached through a proxy: set HTTPS_PROXY; else correct the reference',
   ],
   [
     step('tcp', 'TIMEOUT'),
     { ...undeclared, proxy: 'http://proxy.test:3128/' },
-    'It does not answer: a firewall may drop it; else correct the proxy http://proxy.test:3128/',
+    'It does not respond: a firewall may drop the connection; else correct the proxy http://proxy.test:3128/',
   ],
   [step('manifest', 'TIMEOUT'), toml, 'It takes too long: look at its load, or give it more time with --timeout'],
   [
     step('tls', 'SELF_SIGNED_CERT_IN_CHAIN'),
     yaml,
-    'The certificate is signed by nobody this machine trusts: name the CA\'s file as configs."mirror.test".tls.ca_file at /etc/rancher/k3s/registries.yaml:4, or NODE_EXTRA_CA_CERTS; configs."mirror.test".tls.insecure_skip_verify: true trusts anybody',
+    'This machine does not trust who signed the certificate: name the CA\'s file as configs."mirror.test".tls.ca_file at /etc/rancher/k3s/registries.yaml:4, or in NODE_EXTRA_CA_CERTS; configs."mirror.test".tls.insecure_skip_verify: true would trust any certificate',
   ],
   [
     step('tls', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
     undeclared,
-    'The certificate is signed by nobody this machine trusts: name the CA\'s file as registries["docker.io"].origin.tls.ca in ocifetch\'s own file, or NODE_EXTRA_CA_CERTS; registries["docker.io"].origin.tls.insecureSkipVerify: true trusts anybody',
+    'This machine does not trust who signed the certificate: name the CA\'s file as registries["docker.io"].origin.tls.ca in ocifetch\'s own file, or in NODE_EXTRA_CA_CERTS; registries["docker.io"].origin.tls.insecureSkipVerify: true would trust any certificate',
   ],
   [
     step('tls', 'CERT_HAS_EXPIRED'),
     toml,
     'The certificate has expired: have it renewed, or set the clock of this machine',
   ],
-  [step('tls', 'CERT_NOT_YET_VALID'), toml, 'The certificate is of the future: set the clock of this machine'],
+  [step('tls', 'CERT_NOT_YET_VALID'), toml, 'The certificate is not valid yet: set the clock of this machine'],
   [
     step('tls', 'ERR_TLS_CERT_ALTNAME_INVALID'),
     toml,
-    'The certificate is for other names: ask by one of them, in [host."…"] at /etc/certs.d/docker.io/hosts.toml:3',
+    'The certificate is for other names: use one of them in [host."…"] at /etc/certs.d/docker.io/hosts.toml:3',
   ],
   [
     step('manifest', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'),
     toml,
-    'It wants a client certificate, or another: name one as client at /etc/certs.d/docker.io/hosts.toml:3',
+    'It requires a client certificate, or another one: name one as client at /etc/certs.d/docker.io/hosts.toml:3',
   ],
   [
     step('manifest', 'UNAUTHORIZED', 401),
     toml,
-    'It wants a login: give it one (docker login) for mirror.test, or correct the name, as some say so of what is not there',
+    'It requires a login: configure one (docker login) for mirror.test, or correct the name, since some hosts say this of what does not exist',
   ],
   [
     step('manifest', 'UNAUTHORIZED', 401),
@@ -88,44 +88,44 @@ const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
   [
     step('manifest', 'DENIED', 403),
     { ...known, rewrite: rewritten.rewrite },
-    'The login of credentials["mirror.test"] is not one that may read "hub/a" there: ask for access, or correct the rewrite "^" at /etc/certs.d/docker.io/hosts.toml:3',
+    'The login of credentials["mirror.test"] is not one that may read "hub/a" there: request access, or correct the rewrite "^" at /etc/certs.d/docker.io/hosts.toml:3',
   ],
-  [step('manifest', 'RATE_LIMITED', 429), known, 'It has been asked too often: wait, or put a mirror before it'],
-  [step('manifest', 'UNAVAILABLE', 503), toml, 'It fails itself: look at its log, or ask who runs it'],
+  [step('manifest', 'RATE_LIMITED', 429), known, 'It limits requests: wait, or configure a mirror of it'],
+  [step('manifest', 'UNAVAILABLE', 503), toml, 'The host itself fails: look at its log, or ask its operator'],
   [
     step('manifest', 'NOT_FOUND', 404),
     rewritten,
-    'It has no "hub/a" of that name: correct the rewrite "^" at /etc/certs.d/docker.io/hosts.toml:3, if it should',
+    'It does not have it in "hub/a": correct the rewrite "^" at /etc/certs.d/docker.io/hosts.toml:3, if it should',
   ],
   [
     step('manifest', 'ECONNRESET'),
     toml,
-    'It hangs up: it may want a client certificate (client at /etc/certs.d/docker.io/hosts.toml:3), or speak another protocol; look at its log',
+    'It closes the connection: it may require a client certificate (client at /etc/certs.d/docker.io/hosts.toml:3), or speak another protocol; look at its log',
   ],
   [
     step('manifest', 'ECONNRESET'),
     { ...toml, tls: { cert: 'x', key: 'y' } },
-    'It hangs up: it may refuse the client certificate, or speak another protocol; look at its log',
+    'It closes the connection: it may refuse the client certificate, or speak another protocol; look at its log',
   ],
   [
     step('manifest', 'ECONNRESET'),
     { ...undeclared, url: 'http://localhost:5000/v2' },
-    'It hangs up: it may speak another protocol, or not to this machine; look at its log',
+    'It closes the connection: it may speak another protocol, or refuse this machine; look at its log',
   ],
   [
     step('manifest', 'TOO_MANY_REDIRECTS'),
     toml,
-    'It sends requests on and on: correct [host."…"] at /etc/certs.d/docker.io/hosts.toml:3, or ask who runs it about the redirects',
+    'It redirects without end: correct [host."…"] at /etc/certs.d/docker.io/hosts.toml:3, or report the redirects to its operator',
   ],
   [
     { ...step('manifest', 'RATE_LIMITED', 429), retryAfter: '120' },
     known,
-    'It has been asked too often: wait 120 s, or put a mirror before it',
+    'It limits requests: wait 120 s, or configure a mirror of it',
   ],
   [
     step('manifest', 'UNSAFE_URL'),
     toml,
-    'It leads to where it is unsafe to go: ask who runs it about its redirects and its token realm',
+    'It leads to an unsafe address: report its redirects or token realm to its operator',
   ],
 ];
 
@@ -139,9 +139,7 @@ test('a token that was refused is what to look at, not the manifest that failed 
     step('token', 'RATE_LIMITED', 429),
     step('manifest', 'UNAUTHORIZED', 401),
   ];
-  expect(adviceOf({ endpoint: toml, steps })).toBe(
-    'It has been asked too often: wait, log in, or put a mirror before it',
-  );
+  expect(adviceOf({ endpoint: toml, steps })).toBe('It limits requests: wait, log in, or configure a mirror of it');
 });
 
 test('there is nothing to do about a host that serves, whatever its /v2/ says', () => {

@@ -38,42 +38,42 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
     401,
     errors('UNAUTHORIZED'),
     'application/json',
-    '/v2/ N ms (401), manifest failed after N ms (status 401). It wants a login: give it one (credentials) for 127.0.0.1:PORT, or correct the name, as some say so of what is not there.',
+    '/v2/ N ms (401), manifest failed after N ms (status 401). It requires a login: configure one (credentials) for 127.0.0.1:PORT, or correct the name, since some hosts say this of what does not exist.',
   ],
   [
     '403',
     403,
     errors('DENIED'),
     'application/json',
-    '/v2/ failed after N ms (403, DENIED "no"), manifest failed after N ms (status 403, DENIED "no"). Nobody without a login may read "a" there: ask for access.',
+    '/v2/ failed after N ms (403), manifest failed after N ms (status 403, DENIED "no"). Without a login nobody may read "a" there: request access.',
   ],
   [
     '429',
     429,
     errors('TOOMANYREQUESTS'),
     'application/json',
-    '/v2/ failed after N ms (429, TOOMANYREQUESTS "no"), manifest failed after N ms (status 429). It has been asked too often: wait, log in, or put a mirror before it.',
+    '/v2/ failed after N ms (429), manifest failed after N ms (status 429, TOOMANYREQUESTS "no"). It limits requests: wait, log in, or configure a mirror of it.',
   ],
   [
     '500',
     500,
     errors('UNKNOWN'),
     'application/json',
-    '/v2/ failed after N ms (500, UNKNOWN "no"), manifest failed after N ms (status 500). It fails itself: look at its log, or ask who runs it.',
+    '/v2/ failed after N ms (500), manifest failed after N ms (status 500, UNKNOWN "no"). The host itself fails: look at its log, or ask its operator.',
   ],
   [
     'a web page',
     200,
     '<!doctype html><title>Log in</title>',
     'text/html; charset=utf-8',
-    '/v2/ failed after N ms (200, a web page), manifest failed after N ms (HTML, "text/html"). What answers is no registry: a login page, a proxy, or another path; correct url at /dir/config.json:1.',
+    '/v2/ failed after N ms (200, a web page), manifest failed after N ms (HTML, "text/html"). What responds is not a registry: a login page, a proxy, or another path; correct url at /dir/config.json:1.',
   ],
   [
     '404',
     404,
     errors('MANIFEST_UNKNOWN'),
     'application/json',
-    '/v2/ failed after N ms (404, MANIFEST_UNKNOWN "no"), manifest failed after N ms (it is not at 127.0.0.1:PORT (status 404)). It has no such thing in "a": push it there, or correct the reference, if it should.',
+    '/v2/ failed after N ms (404), manifest failed after N ms (it is not at 127.0.0.1:PORT (status 404, MANIFEST_UNKNOWN "no")). It does not have it in "a": push it there, or correct the reference, if it should.',
   ],
 ];
 
@@ -104,7 +104,7 @@ test('a dead mirror, one that is no server of names, and one that is silent are 
   const { code, out } = await run(args);
   const file = '/dir/certs.d/registry.test/hosts.toml';
   expect(plain(out).map((line) => line.replace(/ENOTFOUND|EAI_AGAIN/, 'NO NAME'))).toEqual([
-    `failed     http://nowhere.invalid/v2  name failed after N ms (NO NAME). There is no such name: correct [host."…"] at ${file}:2, or this machine's DNS.`,
+    `failed     http://nowhere.invalid/v2  name failed after N ms (NO NAME). The name does not exist: correct [host."…"] at ${file}:2, or this machine's DNS.`,
     expect.stringMatching(
       /^failed {5}http:\/\/127\.0\.0\.1:PORT\/v2 {2}name .*TCP N ms .*\/v2\/ failed after N ms \(.*It takes too long: look at its load, or give it more time with --timeout\.$/,
     ),
@@ -134,8 +134,8 @@ test('a certificate that is not trusted is told with the setting of the file tha
     code: 1,
     line:
       `failed     https://localhost:PORT/v2  TLS failed after N ms (DEPTH_ZERO_SELF_SIGNED_CERT, ${facts}). ` +
-      "The certificate is signed by nobody this machine trusts: name the CA's file as ca at " +
-      '/dir/certs.d/registry.test/hosts.toml:1, or NODE_EXTRA_CA_CERTS; skip_verify = true trusts anybody.',
+      "This machine does not trust who signed the certificate: name the CA's file as ca at " +
+      '/dir/certs.d/registry.test/hosts.toml:1, or in NODE_EXTRA_CA_CERTS; skip_verify = true would trust any certificate.',
   });
   expect(await told('trusting')).toEqual({
     code: 0,
@@ -154,7 +154,7 @@ test('a host that speaks http where https is meant is told', async () => {
   });
   const { out } = await run(['doctor', '--registries-yaml', path('registries.yaml'), 'registry.test/a']);
   expect(plain(out)[0]).toContain(
-    'It does not speak TLS: write http:// in endpoint at /dir/registries.yaml:3, if that is meant.',
+    'It does not speak TLS: write http:// in endpoint at /dir/registries.yaml:3, if that is intended.',
   );
 });
 
@@ -210,7 +210,7 @@ test('a mirror for digests alone is asked for the digest that another host told'
   const alone = await run(['doctor', '--config', path('alone.json'), 'registry.test/a']);
   expect(alone.code).toBe(1);
   expect(plain(alone.out)[0]).toBe(
-    'not asked  http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200); trusted with digests alone, and no other host told what the tag names.',
+    'not used   http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200); only trusted with digests, and no other host resolved the tag.',
   );
 });
 
@@ -299,9 +299,11 @@ test('a redirect loop, a "later" and a token that is refused are told in words o
   });
   const { out } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
   const [first = '', second = '', third = ''] = plain(out);
-  expect(first).toContain('It sends requests on and on: correct url at');
-  expect(second).toContain('/v2/ failed after N ms (429, TOOMANYREQUESTS "no"), manifest failed');
-  expect(second).toContain('It has been asked too often: wait 120 s, log in,');
+  expect(first).toContain('It redirects without end: correct url at');
+  expect(second).toContain(
+    '/v2/ failed after N ms (429), manifest failed after N ms (status 429, TOOMANYREQUESTS "no"',
+  );
+  expect(second).toContain('It limits requests: wait 120 s, log in,');
   expect(third).toContain('manifest failed after N ms (status 403, "no access for you")');
 });
 
@@ -329,7 +331,7 @@ test('--json gives the steps', async () => {
 
 /** A helper's name, and what is to be done about its failure. */
 const failingHelpers: readonly [name: string, advice: string][] = [
-  ['nowhere', 'There is no docker-credential-nowhere on PATH: install it, or remove it from the file that names it.'],
+  ['nowhere', 'docker-credential-nowhere is not on PATH: install it, or remove it from the file that names it.'],
   [
     'broken',
     'Run docker-credential-broken yourself, or remove it from the file that names it: it failed with exit status 1, and said "the keychain is locked".',
@@ -359,7 +361,7 @@ test.runIf(process.platform !== 'win32').each(failingHelpers)(
 const emptyHelpers: readonly [auths: object, told: RegExp][] = [
   [
     {},
-    /\(.*401.*\); docker-credential-empty has no login for 127\.0\.0\.1:PORT\. It wants a login: give it one \(credentials\) for 127\.0\.0\.1:PORT/,
+    /\(.*401.*\); docker-credential-empty has no login for 127\.0\.0\.1:PORT\. It requires a login: configure one \(credentials\) for 127\.0\.0\.1:PORT/,
   ],
   [
     { username: 'user', password: 'wrong' },

@@ -72,7 +72,7 @@ function mixed() {
 test('80 columns have room for bar, bytes, rate, host and marks, in columns', () => {
   expect(mixed().frame()).toEqual([
     '000000000001      2.1 kB  read, and stored last',
-    '000000000002  ✓  80.0 kB  there already',
+    '000000000002  ✓  80.0 kB  already there',
     '000000000003  ━━───  45%  12.3/27.1 MB  12.3 MB/s  mirror.test',
     '000000000004  ━━━──  55%    2.6/4.7 MB   1.1 MB/s  other.test:5000  ⇄ ↻ 1.5 MB',
     '000000000005    900.0 kB  waiting for another process',
@@ -211,7 +211,7 @@ test('the end tells what each host sent, what was there, and what went wrong on 
     '  14.4 MB in 1.5 s (9.6 MB/s), 2 requests',
     '    mirror.test       13.3 MB',
     '    other.test:5000    1.1 MB',
-    '  not downloaded: 80.0 kB there already, 1.5 MB of 1 content resumed',
+    '  not downloaded: 80.0 kB already there, 1.5 MB of 1 content resumed',
     '  1 change of host',
     '  1 retry',
     '  1 layer left out: not distributable',
@@ -365,6 +365,7 @@ test('a host is told to fail by its own failures, not by an end that the user or
     request: 'https://mirror.test/v2/a/blobs/x',
     outcome,
     message: `Cannot get "https://mirror.test/v2/a/blobs/x": what ${outcome} says`,
+    found: `what ${outcome} says`,
     duration: 1,
     bytes: 0,
   });
