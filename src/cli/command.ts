@@ -65,6 +65,21 @@ export const commonOptions: Readonly<Record<string, Option>> = {
   version: { type: 'boolean', short: 'V', help: 'print the version' },
 };
 
+export const platformOption: Option = {
+  type: 'string',
+  value: 'PLATFORM',
+  help: 'linux/arm64, windows/amd64, …; default: of this machine',
+};
+
+export const outputOption: Option = {
+  type: 'string',
+  short: 'o',
+  value: 'FILE',
+  help: 'write to FILE; "-" is stdout, even if it is a terminal',
+};
+
+export const quietOption: Option = { type: 'boolean', short: 'q', help: 'print only errors' };
+
 /** A command line that is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

@@ -16,8 +16,24 @@ export interface Output {
   readonly restart?: () => Promise<void>;
 }
 
+/** Opens an output, and commits it after `write`, or discards it if that fails. */
+export async function withOutput(
+  path: string | undefined,
+  io: Io,
+  write: (output: Output) => Promise<void>,
+): Promise<void> {
+  const output = await openOutput(path, io);
+  try {
+    await write(output);
+    await output.commit();
+  } catch (error) {
+    await output.discard();
+    throw error;
+  }
+}
+
 /** stdout for `-`, and without a path, when a terminal gets only text; else a file. */
-export function openOutput(path: string | undefined, io: Io): Promise<Output> {
+function openOutput(path: string | undefined, io: Io): Promise<Output> {
   return path === undefined || path === '-' ? Promise.resolve(standardOutput(io, path === '-')) : fileOutput(path);
 }
 

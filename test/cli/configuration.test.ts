@@ -3,7 +3,7 @@ import { folder, run } from './support.ts';
 
 const yaml = 'mirrors:\n  docker.io:\n    endpoint: ["https://mirror.test"]\n';
 
-test("with --no-default-endpoint the registries of k3s' file are asked at their mirrors alone", async () => {
+test("with --no-default-endpoint the registries of k3s' file only have their mirrors", async () => {
   const { path } = await folder({ 'registries.yaml': yaml });
   const args = ['plan', '--json', '--registries-yaml', path('registries.yaml')];
   const asked = async (...more: string[]): Promise<string[]> => {
@@ -15,7 +15,7 @@ test("with --no-default-endpoint the registries of k3s' file are asked at their 
   expect(await asked('--no-default-endpoint')).toEqual(['https://mirror.test/v2']);
 });
 
-test('certificates that cannot be read are problems of a check, all with their lines, before anything is asked', async () => {
+test('a check reports all certificates that cannot be read, with their lines', async () => {
   const { path, plain } = await folder({
     'certs.d/_default/hosts.toml': 'ca = "no-ca.pem"\n',
     'certs.d/r.test/hosts.toml': '[host."https://m.test"]\nclient = [["words.pem", "no-key.pem"]]\n',

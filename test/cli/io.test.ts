@@ -28,7 +28,7 @@ function shell(line: string, ...words: string[]) {
   });
 }
 
-test('a file on stdout gets every byte, behind what is there', async () => {
+test('a file on stdout gets every byte, after what is in it', async () => {
   const { path } = await folder({ out: 'before' });
   const reference = `${await host()}@${text.descriptor.digest}`;
   const ended = await shell('exec "$0" "$1" get --no-discover "$2" >> "$3"', reference, path('out'));
@@ -37,7 +37,7 @@ test('a file on stdout gets every byte, behind what is there', async () => {
 });
 
 test.each(['get', 'manifest', 'tags', 'pull', '--help'])(
-  'a file on stdout that takes only a part of what is printed makes %s fail',
+  '%s fails if a file on stdout takes only a part of the output',
   async (command) => {
     const name = await host();
     const { path } = await folder({ out: 'x'.repeat(1_048_570) });
@@ -59,12 +59,12 @@ test.each(['get', 'manifest', 'tags', 'pull', '--help'])(
   },
 );
 
-test.runIf(process.platform === 'linux')('a device on stdout that is full is a failure, too', async () => {
+test.runIf(process.platform === 'linux')('a full device on stdout is a failure', async () => {
   const ended = await shell('exec "$0" "$1" tags --no-discover "$2" > /dev/full', await host());
   expect(ended).toEqual({ code: 9, stdout: '', stderr: 'ocifetch: Cannot write the output: the disk is full\n' });
 });
 
-test('where nobody reads what is told along the way the work is done', async () => {
+test('the work is done even if nobody reads stderr', async () => {
   const { path } = await folder({});
   const line = [program.path, 'pull', '--platform', 'all', '--no-discover', await host(), path('layout')];
   const child = spawn(process.execPath, line, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 15_000 });
@@ -75,7 +75,7 @@ test('where nobody reads what is told along the way the work is done', async () 
   expect(await shell('exec "$0" "$1" verify "$2"', path('layout'))).toMatchObject({ code: 0 });
 });
 
-test.runIf(process.platform === 'linux')('a full device on stderr changes no exit code', async () => {
+test.runIf(process.platform === 'linux')('a full device on stderr does not change the exit code', async () => {
   const { path } = await folder({});
   const name = await host();
   const line = 'exec "$0" "$1" pull --platform all --no-discover "$2" "$3" 2> /dev/full';

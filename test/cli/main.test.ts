@@ -65,7 +65,7 @@ const wrong: readonly [args: readonly string[], told: string][] = [
   [['config', 'convert', '--to', 'host.toml'], 'Unknown format "host.toml": did you mean "hosts.toml"?'],
 ];
 
-test.each(wrong)('%j is a mistake of the command line', async (args, told) => {
+test.each(wrong)('%j is a wrong command line', async (args, told) => {
   const { code, err } = await run(args);
   const [text = ''] = err;
   // One help is named, that of the command where there is one.
@@ -74,7 +74,7 @@ test.each(wrong)('%j is a mistake of the command line', async (args, told) => {
   expect({ code, lines: err.length }).toEqual({ code: 2, lines: 1 });
 });
 
-test('a reference or a file that is not right is told in a paragraph, and as JSON', async () => {
+test('a wrong reference or file is reported in a paragraph, and as JSON', async () => {
   const { path, plain } = await folder({ 'config.yaml': 'registry: {}\n' });
   const reference = await run(['plan', '--json', '--no-discover', 'a//b']);
   expect(reference.err).toEqual([
@@ -93,7 +93,7 @@ test('a reference or a file that is not right is told in a paragraph, and as JSO
 test.each([
   ['--platform', 'a b c', /^ocifetch: Cannot (?:parse|use) platform "a b c": [^:]*$/],
   ['--name', '../x', /^ocifetch: Cannot use name "\.\.\/x": [^"]*$/],
-])('a %s that is not right is told without what a reference is', async (flag, value, told) => {
+])('a wrong %s is reported without explaining references', async (flag, value, told) => {
   const { path } = await folder({});
   const { code, err } = await run(['pull', '-q', '--no-discover', flag, value, 'localhost:9/a', path('layout')]);
   expect({ code, lines: err.length }).toEqual({ code: 2, lines: 1 });
@@ -101,7 +101,7 @@ test.each([
   expect(err[0]).not.toContain('A reference is');
 });
 
-test('a file that is not there is told without the advice to check it', async () => {
+test('a file that does not exist is reported without the advice to check it', async () => {
   const { path, plain } = await folder({});
   const { code, err } = await run(['plan', '--config', path('none.yaml'), 'a']);
   expect(plain(err)).toEqual([
@@ -117,7 +117,7 @@ test('a stack is shown only for DEBUG', async () => {
   expect((await run(args, { DEBUG: '1' })).err.join('\n')).toMatch(/\n +at /);
 });
 
-test('colours are for terminals, and not where NO_COLOR says so', async () => {
+test('only terminals get colours, and not with NO_COLOR', async () => {
   const args = ['plan', '--no-discover', 'a'];
   const coloured = async (environment: Record<string, string>, isTTY: boolean): Promise<boolean> =>
     (await run(args, environment, isTTY)).out.join('').includes('\u001b[');
@@ -127,7 +127,7 @@ test('colours are for terminals, and not where NO_COLOR says so', async () => {
   expect(await coloured({}, false)).toBe(false);
 });
 
-test('help is of the program or of a command, with examples', async () => {
+test('the program and each command have a help, with examples', async () => {
   const { code, out } = await run(['--help']);
   expect(out).toEqual(expect.arrayContaining([expect.stringMatching(/^ {2}plan REF +print where/)]));
   for (const meaning of Object.values(exitCodes))
@@ -174,7 +174,7 @@ test('the exit codes of the documentation are those of the program', async () =>
   expect(rows).toEqual(Object.values(exitCodes));
 });
 
-test('no command line throws, whatever is written', async () => {
+test('no command line makes it throw', async () => {
   const word = fc.oneof(
     fc.constantFrom(
       'plan',

@@ -118,7 +118,7 @@ const until = async (test: () => boolean): Promise<void> => {
 test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
-] as const)('%s ends a pull at once, and the same command goes on from what it left', async (signal, code) => {
+] as const)('%s ends a pull at once, and the same command resumes it', async (signal, code) => {
   const { reference, state } = await slowRegistry();
   const { path } = await folder({});
   const line = ['pull', reference, path('layout'), '--no-discover'];
@@ -146,7 +146,7 @@ test.each([
 test.each([
   ['a configuration', ['config', 'check', '--registries-yaml']],
   ['a file to be checked', ['config', 'check']],
-])('SIGTERM ends it where a pipe that nobody writes to is given as %s', async (_, line) => {
+])('SIGTERM ends it if a pipe without a writer is given as %s', async (_, line) => {
   const { path } = await folder({});
   await promisify(execFile)('mkfifo', [path('pipe.yaml')]);
   const { child, ended } = start(...line, path('pipe.yaml'));
@@ -161,7 +161,7 @@ test.each([
   expect((await ended).stderr).toContain('interrupted');
 });
 
-test('a second Ctrl-C ends it where it stands, without a word', async () => {
+test('a second Ctrl-C ends it at once, without a message', async () => {
   const { reference, state } = await slowRegistry();
   const { path } = await folder({});
   const { child, ended } = start('pull', '--quiet', reference, path('layout'), '--no-discover');
@@ -171,7 +171,7 @@ test('a second Ctrl-C ends it where it stands, without a word', async () => {
   expect([130, 143]).toContain((await ended).code);
 });
 
-test('nothing is left of a file whose content was not finished', async () => {
+test('a file whose content is incomplete is removed', async () => {
   const { reference, state } = await slowRegistry();
   const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
   const { path } = await folder({});
@@ -182,7 +182,7 @@ test('nothing is left of a file whose content was not finished', async () => {
   expect(await readdir(path('.'))).toEqual([]);
 });
 
-test('a reader that leaves early is no failure that is told, but work that it ends is not done', async () => {
+test('a reader that closes the output early is not reported, but the exit code is not 0', async () => {
   const { child, ended } = start('--help');
   child.stdout?.destroy();
   expect((await ended).stderr).toBe('');

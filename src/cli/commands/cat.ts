@@ -1,8 +1,8 @@
 import { withClient } from '../client.ts';
-import { type Command, UsageError } from '../command.ts';
+import { type Command, outputOption, platformOption, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson, writeLines } from '../io.ts';
-import { openOutput } from '../output.ts';
+import { withOutput } from '../output.ts';
 
 export const catCommand: Command = {
   about:
@@ -11,15 +11,10 @@ export const catCommand: Command = {
     'have digests of their parts, so the file is verified; a file of the latter only with --verify, else stderr says so.',
   words: [2, 2],
   options: {
-    platform: { type: 'string', value: 'PLATFORM', help: 'linux/arm64, windows/amd64, …; default: of this machine' },
-    output: {
-      type: 'string',
-      short: 'o',
-      value: 'FILE',
-      help: 'write to FILE; "-" is stdout, even if it is a terminal',
-    },
+    platform: platformOption,
+    output: outputOption,
     verify: { type: 'boolean', help: 'read the whole layer if there is no other way to verify the file' },
-    quiet: { type: 'boolean', short: 'q', help: 'print only errors on stderr' },
+    quiet: quietOption,
   },
   examples: [
     ['ocifetch cat alpine /etc/os-release', 'one file of an image'],
@@ -36,14 +31,9 @@ export const catCommand: Command = {
       const files = await client.files(text, { signal, platform: given.texts.platform });
       try {
         const file = await files.open(path, { signal, verify: given.flags.has('verify') });
-        const output = await openOutput(name, io);
-        try {
+        await withOutput(name, io, async (output) => {
           for await (const chunk of file) await output.write(chunk);
-          await output.commit();
-        } catch (error) {
-          await output.discard();
-          throw error;
-        }
+        });
         if (!file.verified && !given.flags.has('quiet'))
           writeLines(io.stderr, ['Not verified, since only a part of the layer was read; --verify reads all of it.']);
         if (isJson) writeJson(io, { file: name, entry: file.entry, verified: file.verified });

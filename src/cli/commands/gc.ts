@@ -1,5 +1,5 @@
 import { layoutStore } from '../../index.ts';
-import type { Command } from '../command.ts';
+import { type Command, quietOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { counted, oneLine, writeJson, writeLines } from '../io.ts';
 import { formatBytes } from '../units.ts';
@@ -11,7 +11,7 @@ export const gcCommand: Command = {
   words: [1, 1],
   options: {
     'dry-run': { type: 'boolean', short: 'n', help: 'show what would be removed, and remove nothing' },
-    quiet: { type: 'boolean', short: 'q', help: 'print only errors' },
+    quiet: quietOption,
   },
   examples: [
     ['ocifetch gc --dry-run ./layout', 'what would be removed'],

@@ -1,9 +1,9 @@
 import { type Client, type Content, RegistryError } from '../../index.ts';
 import { withClient } from '../client.ts';
-import { type Command, type Given, UsageError } from '../command.ts';
+import { type Command, type Given, outputOption, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, writeJson, writeLines } from '../io.ts';
-import { type Output, openOutput } from '../output.ts';
+import { type Output, withOutput } from '../output.ts';
 import { watch } from '../progress/watch.ts';
 
 export const getCommand: Command = {
@@ -13,14 +13,9 @@ export const getCommand: Command = {
     'verified.',
   words: [1, 1],
   options: {
-    output: {
-      type: 'string',
-      short: 'o',
-      value: 'FILE',
-      help: 'write to FILE; "-" is stdout, even if it is a terminal',
-    },
+    output: outputOption,
     range: { type: 'string', value: 'A-B', help: 'bytes A to B, inclusive; "A-" to the end, "-N" the last N' },
-    quiet: { type: 'boolean', short: 'q', help: 'print only errors on stderr' },
+    quiet: quietOption,
   },
   examples: [
     ['ocifetch get alpine@sha256:… -o layer.tar.gz', 'a layer into a file'],
@@ -62,15 +57,9 @@ async function get({ client, text, given, io, range }: GetArguments): Promise<vo
   }
   await using content = await client.fetcher({ registry, name }).fetchByDigest(digest, { signal: io.signal });
   const part = range && partOf(range, content.size);
-  const output = await openOutput(given.texts.output, io);
-  try {
-    if (part) await write(content.stream(part), output);
-    else await writeWhole(content, output, endpoints.length);
-    await output.commit();
-  } catch (error) {
-    await output.discard();
-    throw error;
-  }
+  await withOutput(given.texts.output, io, (output) =>
+    part ? write(content.stream(part), output) : writeWhole(content, output, endpoints.length),
+  );
   if (part && !given.flags.has('quiet')) writeLines(io.stderr, ['A range cannot be verified.']);
   if (!given.flags.has('json')) return;
   const { descriptor, source: from, verified } = content;

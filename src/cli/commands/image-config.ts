@@ -1,9 +1,9 @@
 import { parseManifest } from '../../index.ts';
 import { withClient } from '../client.ts';
-import type { Command } from '../command.ts';
+import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson } from '../io.ts';
-import { openOutput } from '../output.ts';
+import { withOutput } from '../output.ts';
 import { parsedJson, readBytes, readImage } from './image-manifest.ts';
 
 export const imageConfigCommand: Command = {
@@ -13,7 +13,7 @@ export const imageConfigCommand: Command = {
     'path: docker.io/library/show.',
   words: [1, 1],
   options: {
-    platform: { type: 'string', value: 'PLATFORM', help: 'linux/arm64, windows/amd64, …; default: of this machine' },
+    platform: platformOption,
   },
   examples: [
     ['ocifetch config alpine | jq .config.Env', 'the environment of an image'],
@@ -26,13 +26,8 @@ export const imageConfigCommand: Command = {
       const { bytes: manifest, descriptor, reference } = await readImage(request, given.texts.platform);
       const { config } = parseManifest(manifest, descriptor.mediaType);
       const bytes = await readBytes(request, reference, config);
-      if (given.flags.has('json')) {
-        writeJson(io, parsedJson('config', bytes, config));
-        return;
-      }
-      const output = await openOutput(undefined, io);
-      await output.write(bytes);
-      await output.commit();
+      if (given.flags.has('json')) writeJson(io, parsedJson('config', bytes, config));
+      else await withOutput(undefined, io, (output) => output.write(bytes));
     });
     return exitCodes.ok;
   },

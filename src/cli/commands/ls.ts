@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { FileEntry } from '../../index.ts';
 import { withClient } from '../client.ts';
-import type { Command } from '../command.ts';
+import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, send } from '../io.ts';
 
@@ -11,7 +11,7 @@ export const lsCommand: Command = {
     'the content of a directory. --json prints one object per line.',
   words: [1, 2],
   options: {
-    platform: { type: 'string', value: 'PLATFORM', help: 'linux/arm64, windows/amd64, …; default: of this machine' },
+    platform: platformOption,
     recursive: { type: 'boolean', short: 'R', help: 'also list directories inside, at any depth' },
   },
   examples: [

@@ -2,7 +2,7 @@ import { withClient } from '../client.ts';
 import { type Command, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson, writeLines } from '../io.ts';
-import { openOutput } from '../output.ts';
+import { withOutput } from '../output.ts';
 import { checkIsManifest, parsedJson, readDocument } from './image-manifest.ts';
 
 export const manifestCommand: Command = {
@@ -38,11 +38,7 @@ export const manifestCommand: Command = {
       }
       const { bytes, descriptor } = await readDocument({ client, text, signal }, platform);
       if (given.flags.has('json')) writeJson(io, parsedJson('manifest', bytes, descriptor));
-      else {
-        const output = await openOutput(undefined, io);
-        await output.write(bytes);
-        await output.commit();
-      }
+      else await withOutput(undefined, io, (output) => output.write(bytes));
     });
     return exitCodes.ok;
   },

@@ -41,25 +41,24 @@ function planLines(plan: Plan, paint: Paint): string[] {
   ];
 }
 
-function endpointRows(endpoint: Endpoint, { reference }: Plan): [string, string][] {
+function endpointRows(endpoint: Endpoint, { reference }: Plan): (readonly [string, string])[] {
   const { url, repository, scopes, namespace, rewrite, credentials, declaredAt, headers, capabilities, proxy } =
     endpoint;
   const isPassedOver = reference.digest === undefined && !capabilities.includes('resolve');
-  return [
+  const rows: (readonly [string, string | undefined])[] = [
     ['url', url],
     ['used for', usesOf(endpoint) + (isPassedOver ? '; not to resolve this tag' : '')],
     ['repository', rewrite ? `${rewrite.from} → ${repository}` : repository],
-    ...(rewrite
-      ? [['rewrite', `${quoted(rewrite.pattern)} → ${quoted(rewrite.replacement)}`] as [string, string]]
-      : []),
+    ['rewrite', rewrite && `${quoted(rewrite.pattern)} → ${quoted(rewrite.replacement)}`],
     ['scope', scopes.join(' ')],
     ['ns', namespace ?? 'none'],
     ['credentials', credentials ?? 'none'],
-    ...(headers ? [['headers', Object.keys(headers).join(', ')] as [string, string]] : []),
+    ['headers', headers && Object.keys(headers).join(', ')],
     ['tls', tlsText(endpoint)],
     ['proxy', proxy ?? 'none'],
     ['declared at', declaredAt ?? 'nowhere: the registry itself'],
   ];
+  return rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
 }
 
 const quoted = (text: string): string => JSON.stringify(text);

@@ -1,6 +1,6 @@
 import { type Copied, formatReference, layoutStore, mediaTypes, type Reference } from '../../index.ts';
 import { withClient } from '../client.ts';
-import { type Command, type Given, UsageError } from '../command.ts';
+import { type Command, type Given, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { Interrupted, untilInterrupted } from '../interrupted.ts';
 import { counted, type Io, oneLine, painter, writeJsonLine, writeLines } from '../io.ts';
@@ -27,7 +27,7 @@ export const pullCommand: Command = {
     concurrency: { type: 'string', value: 'N', help: 'contents copied at a time; default: 4' },
     name: { type: 'string', value: 'NAME', help: "its name in the layout; default: the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also copy layers whose licence forbids redistribution' },
-    quiet: { type: 'boolean', short: 'q', help: 'print only errors' },
+    quiet: quietOption,
   },
   examples: [
     ['ocifetch pull alpine:3.20 ./alpine', 'the image for this machine'],

@@ -98,14 +98,7 @@ function diagnosisOf(examined: Examined, named: string | undefined, names: FileN
     ...(isReached ? [] : emptyHelpers.map((helper) => `${helper} has no login for ${new URL(url).host}`)),
   ];
   const advice = verdict === 'failed' ? adviceOf(examined, names) : undefined;
-  return {
-    url,
-    verdict,
-    steps,
-    notes,
-    ...(advice !== undefined && { advice }),
-    ...(declaredAt !== undefined && { declaredAt }),
-  };
+  return { url, verdict, steps, notes, advice, declaredAt };
 }
 
 const stepNames: Readonly<Record<Step['name'], string>> = {

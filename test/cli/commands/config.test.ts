@@ -10,7 +10,7 @@ capabilties = ["pull"]
 skip_verify = "yes"
 `;
 
-test('every problem of every file is told with its line and column, and the exit code is 1', async () => {
+test('every problem of every file is reported with its line and column, and the exit code is 1', async () => {
   const { path, plain } = await folder({
     'certs.d/registry.test/hosts.toml': wrongToml,
     'registries.yaml': 'mirrors:\n  registry.test:\n    endpoint:\n      - https://mirror.test\n',
@@ -27,7 +27,7 @@ test('every problem of every file is told with its line and column, and the exit
   expect({ code, err }).toEqual({ code: 1, err: [] });
 });
 
-test('the problems of all files are told, also where flags name them, and by other commands', async () => {
+test('the problems of all files are reported, also of files that flags name, and by other commands', async () => {
   const { path, plain } = await folder({
     'certs.d/a.test/hosts.toml': wrongToml,
     'certs.d/b.test/hosts.toml': 'servr = "https://b.test"\n',
@@ -58,7 +58,7 @@ test('the problems of all files are told, also where flags name them, and by oth
   ]);
 });
 
-test('what has no meaning here is a warning, and the exit code is 0', async () => {
+test('a setting without effect is a warning, and the exit code is 0', async () => {
   const { path, plain } = await folder({ 'config.json': '{\n  "auths": {},\n  "HttpHeaders": { "X": "y" }\n}' });
   const { code, out } = await run(['config', 'check', path('config.json')]);
   expect(plain(out)).toEqual([
@@ -91,7 +91,7 @@ test.each(kinds)('the kind of %s with %j is %s', async (name, text, kind) => {
   expect(JSON.parse(out.join(''))).toMatchObject({ files: [{ kind, problems: [] }] });
 });
 
-test('a file that is not there, or whose kind cannot be told, is a problem beside those of the others', async () => {
+test('a missing file, or one of an unknown kind, is a problem besides those of the others', async () => {
   const { path, plain } = await folder({
     'file.txt': 'text',
     'registries.yaml': '{}',
@@ -113,7 +113,7 @@ test('a file that is not there, or whose kind cannot be told, is a problem besid
   expect(code).toBe(1);
 });
 
-test('a kind that does not exist is a mistake of the command line', async () => {
+test('an unknown kind is a wrong command line', async () => {
   const { code, err } = await run(['config', 'check', '--as', 'host.toml', 'file.txt']);
   expect(err).toEqual([
     'ocifetch: Unknown kind "host.toml": did you mean "hosts.toml"? See "ocifetch config check --help".',
@@ -128,7 +128,7 @@ test('a file that cannot be read is not converted', async () => {
   expect([code, out]).toEqual([3, []]);
 });
 
-test('a certificate that is not there is a problem, also of the files that flags name', async () => {
+test('a missing certificate is a problem, also in files that flags name', async () => {
   const { path, plain } = await folder({
     'config.yaml': 'registries:\n  r.test:\n    mirrors: [{ url: "https://m.test", tls: { ca: [none.pem] } }]',
   });
@@ -138,7 +138,7 @@ test('a certificate that is not there is a problem, also of the files that flags
   expect(code).toBe(1);
 });
 
-test('the merged configuration is shown with its places and without its secrets', async () => {
+test('the merged configuration is printed with its places and without its secrets', async () => {
   const { path, plain } = await folder({
     'config.yaml': [
       'registries:',
@@ -194,7 +194,7 @@ test('the merged configuration is shown with its places and without its secrets'
   expect(json.join('\n')).not.toContain('hidden');
 });
 
-test('files are converted, with what could not be written on stderr', async () => {
+test('files are converted, and stderr shows what cannot be expressed', async () => {
   const { path, plain } = await folder({
     'registries.yaml': [
       'mirrors:',
@@ -253,7 +253,7 @@ test('files are converted, with what could not be written on stderr', async () =
   expect(again.code).toBe(1);
 });
 
-test('secrets are written where they are asked for, to files of their owner alone', async () => {
+test('secrets are written on request, to files that only their owner can read', async () => {
   const { path } = await folder({
     'config.json': '{ "auths": { "r.test": { "username": "user", "password": "hidden" } } }',
   });
@@ -269,7 +269,7 @@ const helped = JSON.stringify({
   credsStore: 'desktop',
 });
 
-test('logins beside credential helpers are shown, struck out, and the helpers by their names', async () => {
+test('logins besides credential helpers are printed without secrets, and the helpers by their names', async () => {
   const { path, plain } = await folder({ 'config.json': helped });
   const args = ['config', 'show', '--docker-config', path('config.json')];
   const { out } = await run(args);
@@ -296,7 +296,7 @@ test('logins beside credential helpers are shown, struck out, and the helpers by
   ]);
 });
 
-test('logins beside credential helpers are converted, and the helpers told by their names', async () => {
+test('logins besides credential helpers are converted, and the helpers reported by their names', async () => {
   const { path } = await folder({ 'config.json': helped });
   const args = ['config', 'convert', '--to', 'ocifetch', path('config.json')];
   const programs = [
@@ -311,7 +311,7 @@ test('logins beside credential helpers are converted, and the helpers told by th
   expect(bare.err).toEqual(['not written: credentials["q.test"]: secret, left out', ...programs]);
 });
 
-test("the helpers of a registries.conf are shown, and told where they cannot be written; a file's name is no helper", async () => {
+test("the helpers of a registries.conf are printed, and reported if they cannot be written; a file's name is not a helper", async () => {
   const { path, plain } = await folder({
     'registries.conf': 'credential-helpers = ["containers-auth.json", "secretservice"]\n',
   });
@@ -325,7 +325,7 @@ test("the helpers of a registries.conf are shown, and told where they cannot be 
   expect(err).toEqual(['not written: credentials: helper docker-credential-secretservice has no place in it']);
 });
 
-test('each proxy is shown with the file or the variable that it is from; a file that says none turns none off', async () => {
+test('each proxy is printed with its file or variable; a file without proxies does not turn them off', async () => {
   const { path, plain } = await folder({
     'empty.yaml': 'proxy: {}\n',
     'https.yaml': 'proxy: { https: "http://file.test:1" }\n',

@@ -33,7 +33,7 @@ async function host(): Promise<string> {
 
 const dated = '1970-01-01 00:00';
 
-test('ls prints what is in a directory, layers laid over each other', async () => {
+test('ls prints the content of a directory with all layers applied', async () => {
   const name = await host();
   const top = await run(['ls', '--no-discover', name]);
   expect(top).toEqual({
@@ -55,7 +55,7 @@ test('ls prints what is in a directory, layers laid over each other', async () =
   ]);
 });
 
-test('the root by any name is listed as it is without one', async () => {
+test('the root is listed in the same way whatever its path', async () => {
   const name = await host();
   const { out } = await run(['ls', '--no-discover', name]);
   expect(out).toHaveLength(3);
@@ -63,7 +63,7 @@ test('the root by any name is listed as it is without one', async () => {
     expect(await run(['ls', '--no-discover', name, root])).toEqual({ code: 0, out, err: [] });
 });
 
-test('links to the root and to directories are listed as what they lead to', async () => {
+test('links to the root and to directories are followed', async () => {
   const bytes = Buffer.concat([
     part({ name: 'a/deep/file', data: '1' }),
     part({ name: 'a/root', flag: '2', link: '/' }),
@@ -83,7 +83,7 @@ test('links to the root and to directories are listed as what they lead to', asy
   expect(await listed('c/..')).toEqual(['a/deep', 'a/root']);
 });
 
-test('of an image of one directory both it and the root are listed', async () => {
+test('an image with a single directory lists both it and the root', async () => {
   const bytes = Buffer.concat([part({ name: 'app/main', data: '1' }), end]);
   const { port } = await registry({ content: tagged(image('o', { layers: [sampleOf(bytes, tarType)] })) });
   const ls = async (path: string): Promise<string | undefined> =>
@@ -92,14 +92,14 @@ test('of an image of one directory both it and the root are listed', async () =>
   for (const path of ['app', '/app/', 'app/../app', '../app']) expect(await ls(path)).toBe('app/main');
 });
 
-test('ls -R goes deeper, and --json prints an object a line', async () => {
+test('ls -R lists at any depth, and --json prints an object per line', async () => {
   const name = await host();
   const { out } = await run(['ls', '-R', '--json', '--no-discover', name, 'etc']);
   expect(out.map((line) => JSON.parse(line).path)).toEqual(['etc', 'etc/deep', 'etc/deep/file', 'etc/os-release']);
   expect(JSON.parse(out.at(-1) ?? '')).toMatchObject({ type: 'file', size: 8, modified: '2024-05-01T12:00:00.000Z' });
 });
 
-test('cat prints a file, links followed, and tells what was not verified', async () => {
+test('cat prints a file, follows links, and says if it was not verified', async () => {
   const name = await host();
   const { code, out, err } = await run(['cat', '--no-discover', name, 'release']);
   expect({ code, out }).toEqual({ code: 0, out: ['ID=test'] });
@@ -108,7 +108,7 @@ test('cat prints a file, links followed, and tells what was not verified', async
   expect(verified).toEqual({ code: 0, out: ['ID=test'], err: [] });
 });
 
-test('cat writes a file, and keeps what is no text from a terminal', async () => {
+test('cat writes a file, and refuses to print binary content on a terminal', async () => {
   const name = await host();
   const { path } = await folder({});
   expect(await run(['cat', '-q', '--no-discover', name, 'bin/su'], {}, true)).toMatchObject({ code: 2, out: [] });
@@ -116,7 +116,7 @@ test('cat writes a file, and keeps what is no text from a terminal', async () =>
   expect([...(await readFile(path('su')))]).toEqual([0, 1, 2]);
 });
 
-test('cat --json tells of the file that it wrote', async () => {
+test('cat --json describes the file that it wrote', async () => {
   const name = await host();
   const { path } = await folder({});
   const line = ['cat', '-q', '--json', '--no-discover', name, 'release', '-o', path('os')];
@@ -129,7 +129,7 @@ test('cat --json tells of the file that it wrote', async () => {
   expect([code, await readFile(path('os'), 'utf8')]).toEqual([0, 'ID=test\n']);
 });
 
-test('names that differ are listed as different ones, without what a terminal acts on', async () => {
+test('different names are listed differently, without characters that a terminal acts on', async () => {
   const names = ['a\nb', 'a b', 'a\\nb', ' a', '\u001b[31m', '\u202e'];
   const bytes = Buffer.concat([...names.map((name) => part({ name, data: '' })), end]);
   const { port } = await registry({ content: tagged(image('n', { layers: [sampleOf(bytes, tarType)] })) });
@@ -139,7 +139,7 @@ test('names that differ are listed as different ones, without what a terminal ac
   );
 });
 
-test('an artifact whose layer is no archive is told by its type', async () => {
+test('an artifact whose layer is not an archive is reported with its type', async () => {
   const { port } = await registry({
     content: tagged(image('t', { layers: [sampleOf(Buffer.from('hi'), 'text/plain')] })),
   });
@@ -150,7 +150,7 @@ test('an artifact whose layer is no archive is told by its type', async () => {
   }
 });
 
-test('a link that leads nowhere is told as one', async () => {
+test('a link to a missing file is reported as one', async () => {
   const bytes = Buffer.concat([part({ name: 'dangling', flag: '2', link: 'nowhere' }), end]);
   const { port } = await registry({ content: tagged(image('d', { layers: [sampleOf(bytes, tarType)] })) });
   for (const command of ['ls', 'cat']) {
@@ -160,7 +160,7 @@ test('a link that leads nowhere is told as one', async () => {
   }
 });
 
-test('a path that is not there is told with the nearest one', async () => {
+test('a missing path is reported with the nearest one', async () => {
   const name = await host();
   for (const command of ['ls', 'cat']) {
     const { code, err } = await run([command, '--no-discover', name, 'etc/os-relaese']);

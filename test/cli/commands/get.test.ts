@@ -13,7 +13,7 @@ async function host(options: Parameters<typeof registry>[0] = {}) {
   return { name: `127.0.0.1:${port}/team/app`, requests };
 }
 
-test('a blob and a manifest are printed as they are', async () => {
+test('a blob and a manifest are printed byte for byte', async () => {
   const { name } = await host();
   const blob = await run(['get', '--no-discover', `${name}@${config.descriptor.digest}`]);
   expect(blob).toEqual({ code: 0, out: ['{}'], err: [] });
@@ -21,7 +21,7 @@ test('a blob and a manifest are printed as they are', async () => {
   expect(document.out.join('\n')).toBe(Buffer.from(manifest.bytes).toString());
 });
 
-test('a file has its name once its content is verified, and --json tells what it is', async () => {
+test('a file gets its name when its content is verified, and --json describes it', async () => {
   const { name } = await host();
   const { path } = await folder({ 'there.bin': 'of before' });
   const { code, out, err } = await run([
@@ -38,7 +38,7 @@ test('a file has its name once its content is verified, and --json tells what it
   expect(await readdir(path('.'))).toEqual(['there.bin']);
 });
 
-test('a link to a file stays one', async () => {
+test('a link to a file stays a link', async () => {
   const { name } = await host();
   const { path } = await folder({ real: '' });
   await symlink('real', path('link'));
@@ -60,7 +60,7 @@ test.each([
   expect(binary.subarray(start, end).equals(await readFile(path('part')))).toBe(true);
 });
 
-test('a range of everything is the whole, and verified; one beyond the end is a mistake', async () => {
+test('a range of all bytes is verified; one beyond the end is a wrong command line', async () => {
   const { name } = await host();
   const whole = await run(['get', '--no-discover', '--range', '0-1', `${name}@${config.descriptor.digest}`]);
   expect(whole).toEqual({ code: 0, out: ['{}'], err: [] });
@@ -69,7 +69,7 @@ test('a range of everything is the whole, and verified; one beyond the end is a 
   expect(beyond.code).toBe(2);
 });
 
-test('what is no text is not written to a terminal, unless that is meant', async () => {
+test('binary content is not printed on a terminal, unless forced', async () => {
   const { name } = await host();
   const refused = await run(['get', '--no-discover', `${name}@${digest}`], {}, true);
   expect(refused).toMatchObject({ code: 2, out: [], err: [expect.stringContaining('-o FILE, or force it with -o -')] });
@@ -80,7 +80,7 @@ test('what is no text is not written to a terminal, unless that is meant', async
   });
 });
 
-test('bytes of a host that lies are written again from the next one, and of the last one not at all', async () => {
+test('wrong bytes of a host are replaced by those of the next one; wrong bytes of the last one leave no file', async () => {
   const big = sampleOf(Buffer.alloc(5_000_000, 'x'));
   const bad = Buffer.alloc(5_000_000, 'y');
   const lies = await registry({
@@ -100,7 +100,7 @@ test('bytes of a host that lies are written again from the next one, and of the 
   expect((await readdir(path('.'))).sort()).toEqual(['both.json', 'one.json', 'out']);
 });
 
-test('what is not there, and what cannot be written, end with their own codes, and no file is left', async () => {
+test('missing content and a file that cannot be written have their own exit codes, and leave no file', async () => {
   const { name } = await host();
   const { path, plain } = await folder({ 'a/b': '' });
   const missing = await run(['get', '--no-discover', `${name}@${absent}`, '-o', path('out')]);
@@ -115,7 +115,7 @@ test('what is not there, and what cannot be written, end with their own codes, a
   expect(await readdir(path('.'))).toEqual(['a']);
 });
 
-test('a device is written as it is', async () => {
+test('a device is written directly', async () => {
   const { name } = await host();
   const device = process.platform === 'win32' ? String.raw`\\.\NUL` : '/dev/null';
   expect(await run(['get', '--no-discover', `${name}@${digest}`, '-o', device])).toMatchObject({ code: 0 });

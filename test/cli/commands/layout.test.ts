@@ -24,7 +24,7 @@ test('a sound layout is ok', async () => {
   expect(await run(['verify', '-q', path('layout')])).toEqual({ code: 0, out: [], err: [] });
 });
 
-test('wrong and missing content is told, and ends with 7', async () => {
+test('wrong and missing content is reported, and the exit code is 7', async () => {
   const { path, plain, fileOf } = await layout();
   const [layer, second] = one.parts.map(({ descriptor }) => descriptor);
   await writeFile(fileOf(layer?.digest ?? ''), 'layer X 1');
@@ -43,7 +43,7 @@ test('wrong and missing content is told, and ends with 7', async () => {
   expect(JSON.parse(json.out.join('\n'))).toMatchObject({ wrong: [{ digest: layer?.digest }], missing: [{ size: 9 }] });
 });
 
-test('a directory at the place of a content is to be removed, too', async () => {
+test('the advice for a directory in the place of a content is to remove it', async () => {
   const { path, fileOf } = await layout();
   const file = fileOf(one.parts[0]?.descriptor.digest ?? '');
   await rm(file);
@@ -55,7 +55,7 @@ test('a directory at the place of a content is to be removed, too', async () => 
   ]);
 });
 
-test('only files with wrong bytes are to be removed: neither index.json nor a manifest that says a wrong size', async () => {
+test('the advice is to remove only files with wrong bytes, not index.json or a manifest with a wrong size', async () => {
   const { path, plain } = await folder({});
   const [layer] = one.parts;
   const wrong = layer && { ...layer, descriptor: { ...layer.descriptor, size: 1 } };
@@ -72,21 +72,24 @@ test('only files with wrong bytes are to be removed: neither index.json nor a ma
   expect(index.err).toEqual(['Pull into the layout again: content that is right is not downloaded again.']);
 });
 
-test.each(['verify', 'gc'])('%s of a directory that is mistyped, a file or no layout is a failure', async (command) => {
-  const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
-  for (const [name, found] of [
-    ['nothere', /\/dir\/nothere": there is no image layout/],
-    ['file', /\/dir\/file\/oci-layout": a part of the path is not a directory/],
-    ['other', /\/dir\/other": .* "readme\.md" but no "oci-layout"/],
-  ] as const) {
-    const { code, out, err } = await run([command, path(name)]);
-    expect({ code, out }).toEqual({ code: 9, out: [] });
-    expect(plain(err)[0]).toMatch(found);
-  }
-  expect(await readdir(path('other'))).toEqual(['readme.md']);
-});
+test.each(['verify', 'gc'])(
+  '%s of a directory that does not exist, a file or another directory is a failure',
+  async (command) => {
+    const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
+    for (const [name, found] of [
+      ['nothere', /\/dir\/nothere": there is no image layout/],
+      ['file', /\/dir\/file\/oci-layout": a part of the path is not a directory/],
+      ['other', /\/dir\/other": .* "readme\.md" but no "oci-layout"/],
+    ] as const) {
+      const { code, out, err } = await run([command, path(name)]);
+      expect({ code, out }).toEqual({ code: 9, out: [] });
+      expect(plain(err)[0]).toMatch(found);
+    }
+    expect(await readdir(path('other'))).toEqual(['readme.md']);
+  },
+);
 
-test('a layer that may not be handed on is told as one that was not copied', async () => {
+test('a layer that is not distributable is reported as not copied', async () => {
   const { path, plain } = await folder({});
   const foreign = layer('w', 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip');
   const built = image('w', { layers: [foreign] });
@@ -97,14 +100,14 @@ test('a layer that may not be handed on is told as one that was not copied', asy
   expect(code).toBe(0);
 });
 
-test('what is no layout is a failure', async () => {
+test('a damaged layout is a failure', async () => {
   const { path } = await folder({ 'layout/oci-layout': '{}' });
   const { code, err } = await run(['verify', path('layout')]);
   expect(code).not.toBe(0);
   expect(err[0]).toMatch(/^ocifetch: /);
 });
 
-test('gc tells what would go, and then removes it', async () => {
+test('gc shows what it would remove, and then removes it', async () => {
   const { store, path, plain } = await layout();
   const blobs = async (): Promise<number> => (await readdir(path('layout/blobs/sha256'))).length;
   await store.untag('other');

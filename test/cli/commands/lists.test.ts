@@ -33,20 +33,20 @@ async function host() {
   return { name: `127.0.0.1:${port}/team/app`, requests };
 }
 
-test('tags are printed one a line, and as a list', async () => {
+test('tags are printed one per line, and as an array', async () => {
   const { name } = await host();
   expect(await run(['tags', '--no-discover', name])).toEqual({ code: 0, out: ['v10', 'v2'], err: [] });
   const { out } = await run(['tags', '--no-discover', '--json', name]);
   expect(JSON.parse(out.join('\n'))).toEqual(['v10', 'v2']);
 });
 
-test('a tag where a repository is expected is told', async () => {
+test('a tag instead of a repository is reported', async () => {
   const { code, err } = await run(['tags', '--no-discover', 'alpine:3']);
   expect(code).toBe(2);
   expect(err[0]).toContain('tag "3" where only a repository is expected');
 });
 
-test('referrers are printed as a table, of a tag or a digest', async () => {
+test('referrers of a tag or a digest are printed as a table', async () => {
   const { name } = await host();
   for (const reference of [`${name}:v2`, `${name}@${subject.root.descriptor.digest}`]) {
     const { code, out } = await run(['referrers', '--no-discover', reference]);
@@ -62,7 +62,7 @@ test('referrers are printed as a table, of a tag or a digest', async () => {
   }
 });
 
-test('--artifact-type chooses, --json prints descriptors', async () => {
+test('--artifact-type filters, --json prints descriptors', async () => {
   const { name } = await host();
   const line = ['referrers', '--no-discover', '--json', '--artifact-type', 'application/spdx+json', `${name}:v2`];
   expect(JSON.parse((await run(line)).out.join('\n'))).toMatchObject([
@@ -70,14 +70,14 @@ test('--artifact-type chooses, --json prints descriptors', async () => {
   ]);
 });
 
-test('that nothing of the wished type refers to it says the type', async () => {
+test('without referrers of the requested type, the message names the type', async () => {
   const { name } = await host();
   const { code, err } = await run(['referrers', '--no-discover', '--artifact-type', 'no/such', `${name}:v2`]);
   expect(code).toBe(0);
   expect(err).toEqual([expect.stringMatching(/^Nothing of type "no\/such" refers to 127\..*:v2@sha256:/)]);
 });
 
-test('more pages of tags than are read blame no cache', async () => {
+test('more pages of tags than the limit do not blame a cache', async () => {
   const page = 'https://r.test/v2/a/tags/list?last=';
   const { port } = await registry({
     gate: () => async (request) => {
@@ -92,7 +92,7 @@ test('more pages of tags than are read blame no cache', async () => {
   expect(err[0]).not.toContain('cache');
 });
 
-test('that nothing refers to it is no failure', async () => {
+test('no referrers are not a failure', async () => {
   const { name } = await host();
   const { code, out, err } = await run(['referrers', '--no-discover', `${name}@${sbom.descriptor.digest}`]);
   const { plain } = await folder({});

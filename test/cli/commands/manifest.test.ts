@@ -15,14 +15,14 @@ async function host() {
   return { name: `127.0.0.1:${port}/team/app`, requests };
 }
 
-test('a manifest is printed byte for byte, without another byte', async () => {
+test('a manifest is printed byte for byte, and nothing else', async () => {
   const { name } = await host();
   const { out, code } = await run(['manifest', '--no-discover', name]);
   expect(`sha256:${createHash('sha256').update(out.join('\n')).digest('hex')}`).toBe(digestOf(both));
   expect(code).toBe(0);
 });
 
-test('--platform chooses of an index, --json indents', async () => {
+test('--platform chooses from an index, --json indents', async () => {
   const { name } = await host();
   const raw = await run(['manifest', '--no-discover', '--platform', 'linux/arm64', name]);
   expect(raw.out.join('\n')).toBe(textOf(arm64));
@@ -30,7 +30,7 @@ test('--platform chooses of an index, --json indents', async () => {
   expect(json.out.join('\n')).toBe(JSON.stringify(JSON.parse(textOf(amd64)), undefined, 2));
 });
 
-test('--digest asks for nothing but the digest', async () => {
+test('--digest requests only the digest', async () => {
   const { name, requests } = await host();
   expect(await run(['manifest', '--no-discover', '--digest', name])).toEqual({
     code: 0,
@@ -44,7 +44,7 @@ test('--digest asks for nothing but the digest', async () => {
   expect(requests).toEqual(['GET /v2/team/app/manifests/latest']);
 });
 
-test('nothing is asked for twice: index, manifest, configuration', async () => {
+test('index, manifest and configuration are requested once each', async () => {
   const { name, requests } = await host();
   const documents = ['latest', digestOf(arm64)].map((reference) => `GET /v2/team/app/manifests/${reference}`);
   expect((await run(['manifest', '--no-discover', '--platform', 'linux/arm64', name])).code).toBe(0);
@@ -55,7 +55,7 @@ test('nothing is asked for twice: index, manifest, configuration', async () => {
   expect(requests).toEqual(documents.slice(0, 1));
 });
 
-test('where there is none for a platform, the message lists those that there are', async () => {
+test('if there is no image for a platform, the message lists the platforms', async () => {
   const { name } = await host();
   for (const command of ['manifest', 'config']) {
     const { code, err } = await run([command, '--no-discover', '--platform', 'linux/s390x', name]);
@@ -72,7 +72,7 @@ test.each([
   [['manifest', '--digest']],
   [['manifest', '--json']],
   [['config']],
-])('%j of a digest that is no manifest is a failure, and nothing is printed', async (line) => {
+])('%j of the digest of a blob is a failure, and nothing is printed', async (line) => {
   const { name } = await host();
   const blobs = amd64.parts.filter(({ descriptor }) => descriptor.digest !== digestOf(amd64));
   expect(blobs).toHaveLength(3);
@@ -85,7 +85,7 @@ test.each([
   }
 });
 
-test('a configuration that is no JSON is printed as it is, and not with --json', async () => {
+test('a configuration that is not JSON is printed as it is, but not with --json', async () => {
   const text = sampleOf(Buffer.from('plain'), 'text/plain');
   const { port } = await registry({ content: tagged(image('t', { config: text })) });
   const line = ['config', '--no-discover', `127.0.0.1:${port}/team/app`];
@@ -95,14 +95,14 @@ test('a configuration that is no JSON is printed as it is, and not with --json',
   expect(code).toBe(7);
 });
 
-test('an index in an index is looked into', async () => {
+test('an index in an index is searched', async () => {
   const nested = index(entry(amd64, { on: 'linux/amd64' }), index(entry(arm64, { on: 'linux/arm64' })));
   const { port } = await registry({ content: tagged(nested) });
   const line = ['manifest', '--no-discover', '--platform', 'linux/arm64', `127.0.0.1:${port}/team/app`];
   expect((await run(line)).out.join('\n')).toBe(textOf(arm64));
 });
 
-test('an image that does not say what it is for is taken where there is no other', async () => {
+test('an image without a platform is chosen if there is no other', async () => {
   const plain = image('plain');
   const only = await registry({ content: tagged(index(plain, attestation('c'))) });
   for (const [command, printed] of [
@@ -118,7 +118,7 @@ test('an image that does not say what it is for is taken where there is no other
   expect(code).toBe(4);
 });
 
-test("an image's configuration is printed beside the commands that begin with the same word", async () => {
+test("config prints an image's configuration, although other commands begin with the same word", async () => {
   const { name } = await host();
   const { out, code } = await run(['config', '--no-discover', '--platform', 'linux/arm64', name]);
   expect(JSON.parse(out.join('\n'))).toMatchObject({ name: 'b', architecture: 'arm64' });
@@ -129,7 +129,7 @@ test("an image's configuration is printed beside the commands that begin with th
   expect((await run(['config', 'schema'])).out.join('')).toContain('"$schema"');
 });
 
-test('config --help tells of both, config check --help of itself', async () => {
+test('config --help lists the other commands, config check --help does not', async () => {
   const { out } = await run(['config', '--help']);
   expect(out[0]).toBe('Usage: ocifetch config REF [options]');
   expect(out.slice(out.indexOf('Other commands:')).join('\n')).toMatch(/config check .*\n.*config show/);

@@ -41,7 +41,7 @@ const files = {
   ].join('\n'),
 };
 
-test('a plan is printed host by host, and what is left out with the line that decided it', async () => {
+test('a plan is printed host by host, and each host left out with the line that decides it', async () => {
   const { path, plain } = await folder(files);
   const args = ['plan', '--hosts-dir', path('certs.d'), '--config', path('config.yaml'), 'alpine:3.20'];
   const { code, out, err } = await run(args);
@@ -92,7 +92,7 @@ test('--json prints the plan of the client', async () => {
   await client.close();
 });
 
-test('the hosts of a printed plan are those that a run asks, in their order', async () => {
+test('the hosts of a printed plan are those that a run contacts, in their order', async () => {
   const empty = await registry({ gate: () => async () => new Response('{}', { status: 404 }) });
   const full = await registry();
   const dead = `http://127.0.0.1:${await deadPort()}`;
@@ -118,7 +118,7 @@ test('the hosts of a printed plan are those that a run asks, in their order', as
   expect(full.requests).toEqual(['HEAD /v2/x/a/manifests/latest?ns=registry.test']);
 });
 
-test('a blocked registry has a plan without hosts, and the exit code says so', async () => {
+test('a blocked registry has a plan without hosts and an exit code of its own', async () => {
   const { path, plain } = await folder({ 'config.yaml': 'registries:\n  registry.test:\n    blocked: true\n' });
   const { code, out } = await run(['plan', '--config', path('config.yaml'), 'registry.test/a']);
   expect(plain(out)).toEqual([
@@ -240,7 +240,7 @@ describe('the whole list of hosts that a run asks is the one that was printed:',
     },
   );
 
-  test('of the examples in docs/configuration.md', async () => {
+  test('the examples in docs/configuration.md', async () => {
     const page = await readFile(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
     const examples = [...page.matchAll(/<!-- (\S+) → (\S+) -->\n```\w+\n([\s\S]*?)```/g)];
     for (const [, file = '', reference = '', text = ''] of examples) {

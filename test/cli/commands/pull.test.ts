@@ -25,7 +25,7 @@ async function prepared(options: Parameters<typeof registry>[0] = { content: tag
   return { pull, requests, path, plain, reference };
 }
 
-test('a pull tells what becomes of each content, what it came to, and what it is, by its digest', async () => {
+test('a pull logs each content and a summary, and prints the digest', async () => {
   const { pull, path, plain } = await prepared();
   const { code, out, err } = await pull('--platform', 'linux/amd64');
   expect(plain(out)).toEqual([`127.0.0.1:PORT/team/app@${digestOf(amd64)}`]);
@@ -42,7 +42,7 @@ test('a pull tells what becomes of each content, what it came to, and what it is
   expect(await layoutStore(path('layout')).resolve('latest')).toMatchObject({ digest: digestOf(amd64) });
 });
 
-test('a second time nothing is downloaded but what the tag names', async () => {
+test('a second pull downloads only what the tag names', async () => {
   const { pull, requests, plain } = await prepared();
   await pull('--platform', 'linux/amd64');
   requests.length = 0;
@@ -52,7 +52,7 @@ test('a second time nothing is downloaded but what the tag names', async () => {
   expect(plain(err)).toContain('  not downloaded: 2.0 MB already there');
 });
 
-test('--platform takes several, and all; --name says what the layout calls it', async () => {
+test('--platform takes several platforms, or all; --name is its name in the layout', async () => {
   const { pull, path } = await prepared();
   expect(await pull('--platform', 'linux/amd64,linux/arm64', '--name', 'two', '-q')).toEqual({
     code: 0,
@@ -67,7 +67,7 @@ test('--platform takes several, and all; --name says what the layout calls it', 
   expect(await store.tags()).toEqual(['again', 'latest', 'two']);
 });
 
-test('a name that stood for something else is told, and whether that has another one', async () => {
+test('a name that meant something else is reported, and whether that still has a name', async () => {
   const one = await registry({ content: tagged(amd64) });
   const other = await registry({ content: tagged(arm64) });
   const { path, plain } = await folder({});
@@ -87,7 +87,7 @@ test('a name that stood for something else is told, and whether that has another
   expect(err).toEqual([]);
 });
 
-test("an image with Docker's media types is told as one that not all read out of a layout", async () => {
+test("an image with Docker's media types is reported, as not every tool reads it from a layout", async () => {
   const made = sampleOf(Buffer.from('{"os":"linux","architecture":"amd64"}'), mediaTypes.dockerConfig);
   const document = (mediaType: string, fields: object) =>
     sampleOf(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...fields })), mediaType);
@@ -112,7 +112,7 @@ test("an image with Docker's media types is told as one that not all read out of
   }
 });
 
-test('--json prints a line for each event, last the result, or the failure', async () => {
+test('--json prints a line for each event, and last the result or the error', async () => {
   const { pull, path, reference } = await prepared();
   const { out, err, code } = await pull('--platform', 'linux/amd64', '--json');
   const records = out.map((line) => JSON.parse(line));
@@ -133,7 +133,7 @@ test('--json prints a line for each event, last the result, or the failure', asy
   expect(failed.code).toBe(4);
 });
 
-test('the failure of a host is told when it happens, and the next one serves', async () => {
+test('the failure of a host is reported when it happens, and the next one serves', async () => {
   const full = await registry({ content: tagged(both) });
   const broken = await registry({ gate: answers(500, '{}') });
   const dead = `http://127.0.0.1:${await deadPort()}`;
@@ -160,7 +160,7 @@ test('the failure of a host is told when it happens, and the next one serves', a
   expect(plain(err).filter((line) => / switched |change/.test(line))).toEqual([]);
 });
 
-test('a mirror that gives wrong bytes is told, once, and counted as a change of host', async () => {
+test('a mirror that sends wrong bytes is reported once, and counted as a change of host', async () => {
   const full = await registry({ content: tagged(both) });
   const liar = await registry({
     content: tagged(both),
@@ -186,7 +186,7 @@ test('a mirror that gives wrong bytes is told, once, and counted as a change of 
   expect(plain(err).at(-1)).toMatch(/^ {2}[23] changes of host$/);
 });
 
-test('a failure tells what each host said, and what to try', async () => {
+test('an error shows what each host said, and what to try', async () => {
   const mirrors = [
     { url: (await registry({ gate: answers(500, '{}') })).url },
     { url: (await registry({ gate: answers(403, '{"errors":[{"code":"DENIED"}]}') })).url },
@@ -202,7 +202,7 @@ test('a failure tells what each host said, and what to try', async () => {
   expect(code).toBe(5);
 });
 
-test("a directory that cannot be one is told as the disk's failure", async () => {
+test('a directory that cannot be created is an error of the disk', async () => {
   const { path, plain } = await folder({ file: '' });
   const { port } = await registry({ content: tagged(both) });
   const line = ['pull', '-q', '--no-discover', `127.0.0.1:${port}/a`, path('file/layout'), '--platform', 'all'];
@@ -213,7 +213,7 @@ test("a directory that cannot be one is told as the disk's failure", async () =>
 
 const escaped = String.fromCharCode(27);
 
-test('on a terminal one place is drawn again and again, and the cursor is given back', async () => {
+test('on a terminal the progress is redrawn in place, and the cursor is shown again at the end', async () => {
   const { reference, path } = await prepared();
   const frames: string[] = [];
   const stderr = {
@@ -247,7 +247,7 @@ test('on a terminal one place is drawn again and again, and the cursor is given 
   expect(stdout.join('')).toMatch(/@sha256:[0-9a-f]{64}\n$/);
 });
 
-test('a terminal that is none to draw on gets plain lines', async () => {
+test('a dumb terminal gets plain lines', async () => {
   const { reference, path } = await prepared();
   const line = ['pull', reference, path('layout'), '--no-discover', '--platform', 'linux/amd64'];
   const { err } = await run(line, { TERM: 'dumb' }, true);
@@ -255,7 +255,7 @@ test('a terminal that is none to draw on gets plain lines', async () => {
   expect(err.join('\n')).toContain('  stored  ');
 });
 
-test('a signal that fires ends a pull with what is kept', async () => {
+test('a signal ends a pull, which reports what is kept', async () => {
   const { reference, path } = await prepared();
   const controller = new AbortController();
   const stderr: string[] = [];
@@ -271,7 +271,7 @@ test('a signal that fires ends a pull with what is kept', async () => {
   expect(await readdir(path('.'))).toEqual([]);
 });
 
-test('the page of the command line has the options of pull', async () => {
+test('docs/cli.md has the options of pull', async () => {
   const page = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
   const { out } = await run(['pull', '--help']);
   const own = out

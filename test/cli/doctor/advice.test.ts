@@ -129,11 +129,11 @@ const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
   ],
 ];
 
-test.each(cases)('advice about %j of %j', (failed, host, advice) => {
+test.each(cases)('advice about step %j of host %j', (failed, host, advice) => {
   expect(adviceOf({ endpoint: host, steps: [failed] })).toBe(advice);
 });
 
-test('a token that was refused is what to look at, not the manifest that failed of it', () => {
+test('the advice is about a refused token, not about the manifest that failed because of it', () => {
   const steps = [
     step('api', 'UNAUTHORIZED', 401),
     step('token', 'RATE_LIMITED', 429),
@@ -142,12 +142,12 @@ test('a token that was refused is what to look at, not the manifest that failed 
   expect(adviceOf({ endpoint: toml, steps })).toBe('It limits requests: wait, log in, or configure a mirror of it');
 });
 
-test('there is nothing to do about a host that serves, whatever its /v2/ says', () => {
+test('a host that serves gets no advice, whatever its response to /v2/', () => {
   const steps = [step('api', 'NOT_FOUND', 404), { ...step('manifest', ''), ok: true }];
   expect(adviceOf({ endpoint: toml, steps })).toBeUndefined();
 });
 
-test('a setting is called as in the tool whose file it is, whatever the name of the file', () => {
+test('a setting has its name in the tool that owns the file, whatever the name of the file', () => {
   const declared = { ...endpoint, declaredAt: '/tmp/mirrors.json:6' };
   const steps = [step('tcp', 'ECONNREFUSED')];
   const names = usualNames({ words: [], flags: new Set(), texts: { 'regctl-config': '/tmp/mirrors.json' } });

@@ -18,7 +18,7 @@ const mirrored = (mirrors: readonly object[], more: object = {}): string =>
 const itself =
   'left out   https://registry.test/v2  the registry itself is never asked: the configuration has its mirrors alone (/dir/config.json:1).';
 
-test('a host that serves is told with every step, and the exit code is 0', async () => {
+test('a host that serves is printed with every step, and the exit code is 0', async () => {
   const { url, requests } = await registry();
   const { path, plain } = await folder({ 'config.json': mirrored([{ url }]) });
   const { code, out, err } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
@@ -77,7 +77,7 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
   ],
 ];
 
-test.each(refusals)('what to do about a mirror that answers %s is told, and the next one serves', async (...row) => {
+test.each(refusals)('a mirror that responds with %s gets advice, and the next one serves', async (...row) => {
   const [, status, body, type, told] = row;
   const bad = await registry({ gate: answers(status, body, type) });
   const good = await registry();
@@ -91,7 +91,7 @@ test.each(refusals)('what to do about a mirror that answers %s is told, and the 
   expect(code).toBe(0);
 });
 
-test('a dead mirror, one that is no server of names, and one that is silent are told apart; nobody serves: 1', async () => {
+test('a dead mirror, one whose name does not exist and a silent one get different advice; the exit code is 1', async () => {
   const silent = await rawServer(() => undefined);
   const { path, plain } = await folder({
     'certs.d/registry.test/hosts.toml': [
@@ -114,7 +114,7 @@ test('a dead mirror, one that is no server of names, and one that is silent are 
   expect(code).toBe(1);
 });
 
-test('a certificate that is not trusted is told with the setting of the file that would trust it', async () => {
+test('a certificate that is not trusted is reported with the setting of the file that would trust it', async () => {
   const { port } = await registry({ tls: certificate });
   const host = `https://localhost:${port}`;
   const { path, plain } = await folder({
@@ -147,7 +147,7 @@ test('a certificate that is not trusted is told with the setting of the file tha
   });
 });
 
-test('a host that speaks http where https is meant is told', async () => {
+test('a host that speaks http instead of https is reported', async () => {
   const { port } = await registry();
   const { path, plain } = await folder({
     'registries.yaml': `mirrors:\n  registry.test:\n    endpoint: ["https://127.0.0.1:${port}"]\n`,
@@ -158,7 +158,7 @@ test('a host that speaks http where https is meant is told', async () => {
   );
 });
 
-test('a token is a step of its own, and a login that is refused is told by where it came from', async () => {
+test('a token is a step of its own, and a refused login is reported with where it came from', async () => {
   const users = { user: 'right' };
   const { protect, token } = tokenAccess({ realm: '/token', service: 'test', users });
   const { url } = await registry({
@@ -194,7 +194,7 @@ test('a login by Basic works without a token', async () => {
   expect(code).toBe(0);
 });
 
-test('a mirror for digests alone is asked for the digest that another host told', async () => {
+test('a mirror only for digests is examined with the digest that another host returned', async () => {
   const mirror = await registry();
   const origin = await registry();
   const { path, plain } = await folder({
@@ -214,7 +214,7 @@ test('a mirror for digests alone is asked for the digest that another host told'
   );
 });
 
-test('a host behind a proxy is asked through it, and a proxy that is dead is told', async () => {
+test('a host behind a proxy is examined through it, and a dead proxy is reported', async () => {
   const { port, requests } = await registry();
   const proxy = await rawServer((socket) => {
     socket.once('data', (head) => {
@@ -246,7 +246,7 @@ test('a host behind a proxy is asked through it, and a proxy that is dead is tol
   expect(JSON.stringify([alive, without])).not.toContain('hidden');
 });
 
-test('a clock that differs by more than a minute is told', async () => {
+test('a clock that differs by more than a minute is reported', async () => {
   const date = new Date(Date.now() - 3_600_000).toUTCString();
   const { url } = await registry({
     gate: (next) => async (request) => {
@@ -260,7 +260,7 @@ test('a clock that differs by more than a minute is told', async () => {
   expect(plain(out)[0]).toMatch(/; the clock of this machine is 36\d\d s ahead of the host's: set it\.$/);
 });
 
-test('a mirror whose rewrite gives no name is left out with the line that did it', async () => {
+test('a mirror whose rewrite does not give a name is left out with its line', async () => {
   const { url } = await registry();
   const { path, plain } = await folder({
     'config.json': mirrored([{ url: 'https://m.test', rewrites: [{ pattern: '.*', replacement: '..' }] }, { url }]),
@@ -272,7 +272,7 @@ test('a mirror whose rewrite gives no name is left out with the line that did it
   expect(code).toBe(0);
 });
 
-test('a redirect loop, a "later" and a token that is refused are told in words of the host', async () => {
+test('a redirect loop, a rate limit and a refused token are reported in the words of the host', async () => {
   const loop = await registry({
     gate:
       () =>
@@ -307,7 +307,7 @@ test('a redirect loop, a "later" and a token that is refused are told in words o
   expect(third).toContain('manifest failed after N ms (status 403, "no access for you")');
 });
 
-test('--json gives the steps', async () => {
+test('--json prints the steps', async () => {
   const { url } = await registry();
   const { path } = await folder({ 'config.json': mirrored([{ url }]) });
   const { out } = await run(['doctor', '--json', '--config', path('config.json'), 'registry.test/a']);
@@ -339,7 +339,7 @@ const failingHelpers: readonly [name: string, advice: string][] = [
 ];
 
 test.runIf(process.platform !== 'win32').each(failingHelpers)(
-  'a credential helper that fails, %s, is told as such, and not as a login that is refused',
+  'a credential helper that fails, %s, is reported as such, and not as a refused login',
   async (name, advice) => {
     const { url, port } = await registry({ gate: basicAccess({ realm: 'test', users: { user: 'right' } }) });
     const { path, plain } = await folder({
@@ -370,7 +370,7 @@ const emptyHelpers: readonly [auths: object, told: RegExp][] = [
 ];
 
 test.runIf(process.platform !== 'win32').each(emptyHelpers)(
-  'a credential helper that has no login is told as such, and not as one whose login is refused, beside %j',
+  'a credential helper without a login is reported as such, and not as a refused login, besides %j',
   async (login, told) => {
     const { url, port } = await registry({ gate: basicAccess({ realm: 'test', users: { user: 'right' } }) });
     const host = `127.0.0.1:${port}`;

@@ -92,7 +92,7 @@ test('100 columns say what the marks mean, 60 have no bar, 40 keep percent, byte
   expect(line(40)).toBe('000000000004   55%  ⇄ ↻ 1.5 MB');
 });
 
-test('in colour a row has the same text as without', () => {
+test('a row has the same text with and without colours', () => {
   const { frame } = mixed();
   const paint: Look['paint'] = (style, text) => styleText(style, text, { validateStream: false });
   for (const columns of [30, 40, 60, 79, 80, 81, 110]) {
@@ -100,7 +100,7 @@ test('in colour a row has the same text as without', () => {
   }
 });
 
-test('bytes that begin again after their last one were wrong: a change of host where another gives them then', () => {
+test('content that starts over after its last byte had wrong bytes; another host for it is a change of host', () => {
   const { transfer, at } = transferOf();
   const wrongOf = (index: number) => transfer.items.get(digestOf(index))?.wrong;
   at(0, copied(1, 'begun', 10), progressed(1, 10, 10, 'https://liar.test/v2'), copied(1, 'begun', 10));
@@ -116,7 +116,7 @@ test('bytes that begin again after their last one were wrong: a change of host w
   expect(summaryLines(transfer, 1).filter((line) => line.includes('change'))).toEqual(['  1 change of host']);
 });
 
-test('a host that is passed over before it gave a byte is no change of host, one that breaks off is', () => {
+test('leaving a host that sent nothing is not a change of host, leaving one that broke off is', () => {
   const { transfer, at } = transferOf();
   const from = 'https://other.test/v2';
   const taken: (string | undefined)[] = [];
@@ -148,7 +148,7 @@ test('a terminal without other characters gets ASCII', () => {
   expect(text).toMatch(/^[\x20-\x7e\n]*$/);
 });
 
-test('of more contents than rows those under way are shown, and the rest is counted', () => {
+test('if there are more contents than rows, only those under way are shown, and all are counted', () => {
   const { at, frame } = transferOf();
   for (let index = 0; index < 40; index++) at(0, copied(index, index < 20 ? 'stored' : 'begun', 1_000_000));
   const short = frame({ rows: 10 });
@@ -158,7 +158,7 @@ test('of more contents than rows those under way are shown, and the rest is coun
   expect(frame({ rows: 50 })).toHaveLength(41);
 });
 
-test('a rate is that of the last seconds', () => {
+test('the rate is measured over the last seconds', () => {
   const { at, frame } = transferOf();
   at(0, copied(1, 'begun', 100_000_000));
   for (let second = 1; second <= 20; second++) at(second * 1_000, progressed(1, second * 1_000_000, 100_000_000));
@@ -167,7 +167,7 @@ test('a rate is that of the last seconds', () => {
   expect(frame()[0]).toContain('  10.7 MB/s  ');
 });
 
-test('no frame is larger than its terminal, nor has a control character, whatever happens', () => {
+test('no frame is larger than its terminal or has a control character, whatever the events', () => {
   const event = fc.record({
     index: fc.integer({ min: 0, max: 30 }),
     kind: fc.constantFrom('begun', 'waiting', 'present', 'stored', 'skipped', 'progress', 'switch'),
@@ -200,7 +200,7 @@ test('no frame is larger than its terminal, nor has a control character, whateve
   );
 });
 
-test('the end tells what each host sent, what was there, and what went wrong on the way', () => {
+test('the summary shows what each host sent, what was not downloaded, and what went wrong', () => {
   const { transfer, at } = mixed();
   const attempt = (host: string, bytes: number): ClientEvent =>
     ({ type: 'attempt', host, bytes, outcome: 'ok', url: `https://${host}/v2` }) as ClientEvent;
@@ -280,7 +280,7 @@ function terminalOf(columns: number) {
   return terminal;
 }
 
-test('a frame replaces the one before, in one write, also when it has fewer lines', () => {
+test('a frame replaces the previous one in one write, also if it has fewer lines', () => {
   const terminal = terminalOf(40);
   terminal.write('$ command\n');
   const screen = createScreen(terminal, (line) => line.length);
@@ -298,7 +298,7 @@ test('a frame replaces the one before, in one write, also when it has fewer line
   expect(terminal.isCursorShown).toBe(true);
 });
 
-test('a terminal that is made narrower or wider between two frames shows the second alone', () => {
+test('a terminal that is made narrower or wider between two frames shows only the second', () => {
   for (const columns of [8, 12, 100]) {
     const terminal = terminalOf(40);
     terminal.write('$ run\n');
@@ -312,7 +312,7 @@ test('a terminal that is made narrower or wider between two frames shows the sec
 });
 
 test.each([[[6, 20]], [[6, 10, 20]], [[6, 4, 12, 20]]])(
-  'a terminal that is made shorter and taller again (%j) shows the last frame alone',
+  'a terminal that is made shorter and taller again (%j) shows only the last frame',
   (heights) => {
     const terminal = terminalOf(40);
     terminal.rows = 20;
@@ -330,7 +330,7 @@ test.each([[[6, 20]], [[6, 10, 20]], [[6, 4, 12, 20]]])(
   },
 );
 
-test('a terminal that says its size is 0 is taken for one of 80 columns and 24 rows', () => {
+test('a terminal that reports its size as 0 is drawn on as 80 columns and 24 rows', () => {
   const terminal = Object.assign(terminalOf(80), { columns: 80 });
   const sized = { ...terminal, columns: 0, rows: 0 };
   const screen = createScreen(sized, (line) => line.length);
@@ -340,7 +340,7 @@ test('a terminal that says its size is 0 is taken for one of 80 columns and 24 r
   expect(terminal.shown()).toEqual([]);
 });
 
-test('lines that stay are kept where rows come back that were scrolled away', () => {
+test('printed lines stay when rows that scrolled away come back', () => {
   const terminal = terminalOf(40);
   terminal.rows = 20;
   const screen = createScreen(terminal, (line) => line.length);
@@ -354,7 +354,7 @@ test('lines that stay are kept where rows come back that were scrolled away', ()
   expect(terminal.shown().at(-1)).toBe('a warning');
 });
 
-test('a host is told to fail by its own failures, not by an end that the user or the disk made', () => {
+test('a host is reported for its own failures, not for those of the user or the disk', () => {
   const { transfer } = transferOf();
   const hostLine = createHostLines(transfer);
   const attempt = (outcome: string): ClientEvent => ({
