@@ -84,7 +84,7 @@ export interface HelperFailure {
 export interface ErrorDetails {
   /** What was attempted, as the message has it between "Cannot" and the colon: `read config file "hosts.toml"`. */
   readonly attempted?: string | undefined;
-  /** What was found, as the message has it after the colon. */
+  /** What was found, as the message has it after the colon, without advice. */
   readonly found?: string | undefined;
   readonly reason?: ErrorReason | undefined;
   /** The value that the error is about, not quoted or shortened: a reference, a digest, a path, a platform. Never a secret. */

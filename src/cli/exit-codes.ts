@@ -17,23 +17,6 @@ export const exitCodes = {
   terminated: 143,
 } as const;
 
-/** Their meanings, for the help. docs/cli.md has the same. */
-export const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
-  ok: 'done',
-  failed: 'a check found problems, no host can serve the reference, or another failure',
-  usage: 'the command line, a reference or a digest is wrong',
-  configuration: 'the configuration is wrong, or leaves no host',
-  notFound: 'no host has it',
-  denied: 'no login, a wrong one, or one without access',
-  unavailable: 'hosts that are down, fail, break off, take too long or limit requests',
-  wrongBytes: 'a response that is not what it should be, or wrong content',
-  unsafe: 'a response that leads to an unsafe address, or something that is not supported',
-  storage: 'the disk is full, read-only or unreachable, or a layout is damaged',
-  aborted: 'interrupted',
-  pipe: 'the reader of the output closed it before all was written',
-  terminated: 'ended by SIGTERM',
-};
-
 const byCode: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   INVALID_REFERENCE: 'usage',
   INVALID_DIGEST: 'usage',

@@ -1,5 +1,5 @@
 import { type Command, commonOptions, type Entry, type Option } from './command.ts';
-import { exitCodes, exitMeanings } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
 
 const columns = (rows: readonly (readonly [string, string])[], least = 0): string[] => {
   const width = Math.max(least, ...rows.map(([left]) => left.length));
@@ -11,6 +11,23 @@ const optionRows = (options: Readonly<Record<string, Option>>): [string, string]
     `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
     help,
   ]);
+
+/** Meanings of the exit codes. docs/cli.md has the same. */
+const exitMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
+  ok: 'done',
+  failed: 'a check found problems, no host can serve the reference, or another failure',
+  usage: 'the command line, a reference or a digest is wrong',
+  configuration: 'the configuration is wrong, or leaves no host',
+  notFound: 'no host has it',
+  denied: 'no login, a wrong one, or one without access',
+  unavailable: 'hosts that are down, fail, break off, take too long or limit requests',
+  wrongBytes: 'a response that is not what it should be, or wrong content',
+  unsafe: 'a response that leads to an unsafe address, or something that is not supported',
+  storage: 'the disk is full, read-only or unreachable, or a layout is damaged',
+  aborted: 'interrupted',
+  pipe: 'the reader of the output closed it before all was written',
+  terminated: 'ended by SIGTERM',
+};
 
 const exitRows = (): [string, string][] =>
   Object.entries(exitMeanings).map(([name, meaning]) => [String(exitCodes[name as keyof typeof exitCodes]), meaning]);

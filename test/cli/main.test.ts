@@ -5,7 +5,7 @@ import { commands } from '../../src/cli/commands.ts';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
 import { folder, run } from './support.ts';
 
-/** A command line that is not right, and what is said of it. */
+/** A wrong command line, and the message. */
 const wrong: readonly [args: readonly string[], told: string][] = [
   [['plna', 'a'], 'Unknown command "plna": did you mean "plan"?'],
   [
@@ -68,7 +68,7 @@ const wrong: readonly [args: readonly string[], told: string][] = [
 test.each(wrong)('%j is a wrong command line', async (args, told) => {
   const { code, err } = await run(args);
   const [text = ''] = err;
-  // One help is named, that of the command where there is one.
+  // It names one help, that of the command if there is one.
   expect(text.match(/--help"/g)).toHaveLength(1);
   expect(text.replace(/^ocifetch: /, '').replace(/ See "ocifetch [\w ]*--help"\.$/, '')).toEqual(told);
   expect({ code, lines: err.length }).toEqual({ code: 2, lines: 1 });

@@ -156,7 +156,7 @@ test.each([
   child.kill('SIGTERM');
   const [code, signal] = await exited;
   expect(performance.now() - before).toBeLessThan(2_000);
-  // By itself, or by the signal where the system does not let go of it.
+  // By itself, or by the signal if the system holds it.
   expect(code ?? signal).toSatisfy((end: unknown) => end === 143 || end === 'SIGTERM');
   expect((await ended).stderr).toContain('interrupted');
 });

@@ -163,7 +163,7 @@ function emptyHosts(): { readonly transport: Transport; readonly asked: Asked[] 
   return { transport, asked };
 }
 
-/** What a printed plan says that a reference is asked for by: each host that is, in order. */
+/** The hosts that a printed plan says are contacted for a reference, in order. */
 function printedRequests(out: readonly string[], piece: string, digest: boolean): Asked[] {
   const blocks = out
     .join('\n')

@@ -10,11 +10,11 @@ import { answers, folder, registry, run } from '../support.ts';
 
 const errors = (code: string): string => JSON.stringify({ errors: [{ code, message: 'no' }] });
 
-/** A file of mirrors of registry.test, which is not asked itself. */
+/** A file of mirrors of registry.test, which is never contacted itself. */
 const mirrored = (mirrors: readonly object[], more: object = {}): string =>
   JSON.stringify({ registries: { 'registry.test': { mirrors, origin: 'never' } }, ...more });
 
-/** What is told of the registry itself then. */
+/** The line about the registry itself then. */
 const itself =
   'left out   https://registry.test/v2  the registry itself is never asked: the configuration has its mirrors alone (/dir/config.json:1).';
 

@@ -109,7 +109,7 @@ test('content that starts over after its last byte had wrong bytes; another host
   at(2, copied(2, 'begun', 10, 4), progressed(2, 10, 10), copied(2, 'begun', 10));
   expect(wrongOf(2)).toEqual({ host: 'mirror.test', isSole: false });
   at(3, progressed(2, 10, 10), copied(2, 'stored', 10));
-  // Not so where another process was waited for, or it broke off before.
+  // Not if it waited for another process, or broke off before.
   at(4, copied(3, 'begun', 10), progressed(3, 10, 10), copied(3, 'waiting', 10), copied(3, 'begun', 10));
   at(5, copied(4, 'begun', 10), progressed(4, 9, 10), copied(4, 'begun', 10, 9));
   expect([wrongOf(3), wrongOf(4)]).toEqual([undefined, undefined]);
@@ -127,10 +127,10 @@ test('leaving a host that sent nothing is not a change of host, leaving one that
     at(0, progressed(index, 10, 10, from), copied(index, 'stored', 10));
   };
   const line = (offset: number): string => `switched  mirror.test -> other.test at ${offset} B: it broke`;
-  // From its beginning, and where an earlier time ended.
+  // From its beginning, and from where an earlier run ended.
   take(1, 0, copied(1, 'begun', 10));
   take(2, 4, copied(2, 'begun', 10, 4));
-  // What came of it is told, or was too little to be.
+  // After bytes that progress events reported, or too few for one.
   take(3, 6, copied(3, 'begun', 10), progressed(3, 6, 10));
   take(4, 6, copied(4, 'begun', 10, 4));
   // Of a content that nothing is known of yet.
