@@ -53,7 +53,7 @@ export const commonOptions: Readonly<Record<string, Option>> = {
   'registries-yaml': { type: 'string', value: 'FILE', help: "k3s' and RKE2's registries.yaml" },
   'no-default-endpoint': {
     type: 'boolean',
-    help: 'k3s is started with --disable-default-registry-endpoint',
+    help: 'for k3s that runs with --disable-default-registry-endpoint',
   },
   'registries-conf': { type: 'string', value: 'FILE', help: "Podman's registries.conf" },
   'docker-config': { type: 'string', value: 'FILE', help: "Docker's config.json" },

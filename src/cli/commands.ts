@@ -78,7 +78,7 @@ export const commandGroups: readonly (readonly [heading: string, entries: readon
       {
         name: 'plan',
         usage: 'REF',
-        summary: 'print where a reference would be requested, in order',
+        summary: 'print the hosts that would be contacted for a reference, in order',
         load: async () => (await import('./commands/plan.ts')).planCommand,
       },
       {

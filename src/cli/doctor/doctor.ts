@@ -28,7 +28,7 @@ export const doctorCommand: Command = {
     'One line for each host: what works, how long it took, and how to fix what does not. The exit code is 0 if any host\n' +
     'can serve the reference, 1 otherwise.',
   words: [1, 1],
-  options: { timeout: { type: 'string', value: 'SECONDS', help: 'for each step; 5' } },
+  options: { timeout: { type: 'string', value: 'SECONDS', help: 'for each step; default: 5' } },
   examples: [
     ['ocifetch doctor alpine:3.20', 'why it is slow or not found'],
     [

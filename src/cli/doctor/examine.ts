@@ -116,22 +116,25 @@ async function requestManifest(
   });
   const fetcher = client.fetcher({ registry: reference.registry, name: reference.name });
   const started = performance.now();
-  const token = (): Step | undefined => tokenStep(events, endpoint);
-  const withoutToken = (): number => Math.max(0, performance.now() - started - (token()?.duration ?? 0));
+  const before = (): { readonly token: readonly Step[]; readonly duration: number } => {
+    const token = tokenStep(events, endpoint);
+    const duration = Math.max(0, performance.now() - started - (token?.duration ?? 0));
+    return { token: token ? [token] : [], duration };
+  };
   try {
     const { digest } = (await fetcher.resolve(name)).descriptor;
-    const step: Step = { name: 'manifest', ok: true, duration: withoutToken(), found: digest };
-    return { steps: [token(), step].filter((one) => one !== undefined), digest, login: login() };
+    const { token, duration } = before();
+    return { steps: [...token, { name: 'manifest', ok: true, duration, found: digest }], digest, login: login() };
   } catch (error) {
-    const duration = withoutToken();
-    const step = failedStep('manifest', await explained(error, fetcher, name), duration);
-    return { steps: [token(), step].filter((one) => one !== undefined), login: login() };
+    const { token, duration } = before();
+    const reason = token.every(({ ok }) => ok) ? await explained(error, fetcher, name) : error;
+    return { steps: [...token, failedStep('manifest', reason, duration)], login: login() };
   } finally {
     await client.close();
   }
 }
 
-/** Sends GET if the response to HEAD was a refusal: only the body of a response says why. */
+/** Sends GET after HEAD was refused without a reason, which only the body of a response has. */
 async function explained(error: unknown, fetcher: Pick<Fetcher, 'resolve'>, name: string): Promise<unknown> {
   if (!(error instanceof RegistryError) || error.registryErrors.length > 0) return error;
   const { status = 0 } = error;
