@@ -102,7 +102,12 @@ test('changed content is reported with its digest now, also if it is a manifest'
     [a.descriptor.digest, blob('x').descriptor.digest],
     [first.descriptor.digest, blob('{').descriptor.digest],
   ]);
-  const wrong = [...found].map(([digest, now]) => ({ digest, found: now, path: expect.stringContaining(directory) }));
+  const wrong = [...found].map(([digest, now]) => ({
+    kind: 'bytes',
+    digest,
+    found: now,
+    path: expect.stringContaining(directory),
+  }));
   expect((await store.verify()).wrong).toEqual(wrong.sort((one, other) => (one.digest < other.digest ? -1 : 1)));
 });
 
@@ -112,7 +117,7 @@ test('a document that is not a manifest, although its digest is right, is report
   await store.keep(strange.descriptor);
   const { digest } = strange.descriptor;
   const found = 'neither "manifests" nor "layers"';
-  expect((await store.verify()).wrong).toEqual([{ digest, path: pathOf(strange), found }]);
+  expect((await store.verify()).wrong).toEqual([{ kind: 'document', digest, path: pathOf(strange), found }]);
 });
 
 test('missing content is reported with what needs it', async () => {
@@ -173,7 +178,7 @@ test('a manifest that gives a content another size than it has is wrong, once', 
   await fill(store, [config, layer, right, { ...odd, tag: 'v1' }]);
   const { digest } = odd.descriptor;
   const found = `"${layer.descriptor.digest}" has 7 bytes where ${digest} says 12`;
-  expect((await store.verify()).wrong).toEqual([{ digest, path: pathOf(odd), found }]);
+  expect((await store.verify()).wrong).toEqual([{ kind: 'size', digest, path: pathOf(odd), found }]);
 });
 
 test('so is an index', async () => {
@@ -182,7 +187,7 @@ test('so is an index', async () => {
   const { digest, size } = right.descriptor;
   const found = `"${digest}" has ${size} bytes where ${index.descriptor.digest} says ${size + 5}`;
   const { wrong, missing } = await store.verify();
-  expect(wrong).toEqual([{ digest: index.descriptor.digest, path: pathOf(index), found }]);
+  expect(wrong).toEqual([{ kind: 'size', digest: index.descriptor.digest, path: pathOf(index), found }]);
   expect(missing).toEqual([]);
 });
 
@@ -192,7 +197,7 @@ test('an index.json that gives another size is wrong until that content gets its
   await lengthen();
   const { digest, size } = right.descriptor;
   const found = `"${digest}" has ${size} bytes where index.json says ${size + 5}`;
-  expect((await store.verify()).wrong).toEqual([{ digest: undefined, path: indexPath(), found }]);
+  expect((await store.verify()).wrong).toEqual([{ kind: 'size', digest: undefined, path: indexPath(), found }]);
   await store.tag(right.descriptor, 'v1');
   expect((await store.verify()).wrong).toEqual([]);
   expect(await store.tags()).toEqual(['v1', 'v2']);

@@ -77,7 +77,7 @@ test.each(['verify', 'gc'])(
   async (command) => {
     const { path, plain } = await folder({ file: '', 'other/readme.md': '' });
     for (const [name, found] of [
-      ['nothere', /\/dir\/nothere": there is no image layout/],
+      ['nothere', /\/dir\/nothere": not an image layout, as it has neither/],
       ['file', /\/dir\/file\/oci-layout": a part of the path is not a directory/],
       ['other', /\/dir\/other": .* "readme\.md" but no "oci-layout"/],
     ] as const) {
