@@ -1,6 +1,134 @@
-import { cannot } from './errors.ts';
-import { createBody } from './feed.ts';
-import type { Body } from './source.ts';
+import { longestTimer, onAbort } from './abort.ts';
+import { asRegistryError, cannot, type RegistryError } from './errors.ts';
+import type { Body, Chunks } from './source.ts';
+
+/** How a body ended: the bytes that were read, and the error if it broke or was cancelled before its end. */
+export interface BodyEnd {
+  readonly bytes: number;
+  readonly error?: unknown;
+}
+
+/** Where a body's chunks come from. */
+export interface Feed {
+  /** The next chunk, not as a promise if it is there already; `undefined` at the end. Called for one at a time. */
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  cancel(reason?: unknown): void | Promise<void>;
+}
+
+export interface BodyOptions {
+  /** Milliseconds without a byte, counted only while the reader waits, that break it with `TIMEOUT`; 0 for no limit. */
+  readonly idle?: number | undefined;
+  /** Breaks it as soon as it fires, also when nothing is being read. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const finished: IteratorResult<Uint8Array, undefined> = { value: undefined, done: true };
+
+const aborted = (reason: unknown): RegistryError =>
+  asRegistryError(reason, 'ABORTED', 'continue reading a body, it was cancelled');
+
+/**
+ * A body over a feed, and the moment it ends. One that broke fails each further read with the same error; one that was
+ * cancelled has no more bytes, also for a read that waits.
+ */
+export function createBody(
+  feed: Feed,
+  { idle = 0, signal }: BodyOptions = {},
+): { body: Body; ended: Promise<BodyEnd> } {
+  let bytes = 0;
+  let over = false;
+  let failure: { readonly error: unknown } | undefined;
+  let wake = (): void => {};
+  let release = (): void => {};
+  let end: (end: BodyEnd) => void = () => {};
+  const ended = new Promise<BodyEnd>((resolve) => {
+    end = resolve;
+  });
+  const finish = (error?: unknown): void => {
+    over = true;
+    watch.stop();
+    release();
+    end(error === undefined ? { bytes } : { bytes, error });
+    wake();
+  };
+  const stopFeed = async (reason: unknown): Promise<void> => feed.cancel(reason);
+  const fail = (error: unknown): void => {
+    if (over) return;
+    failure = { error };
+    finish(error);
+    // A feed that broke may not react: nobody waits for it.
+    stopFeed(error).catch(() => {});
+  };
+  const cancel = async (reason?: unknown): Promise<void> => {
+    if (over) return;
+    finish(aborted(reason ?? 'nobody wants it'));
+    await stopFeed(reason);
+  };
+  const watch = watchdog(idle, () => fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`)));
+  const waited = (coming: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> =>
+    new Promise((resolve, reject) => {
+      watch.begin();
+      wake = () => resolve(undefined);
+      coming.then(resolve, reject);
+    });
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    try {
+      if (!over) {
+        const coming = feed.next();
+        const chunk = coming instanceof Promise ? await waited(coming) : coming;
+        watch.end();
+        if (chunk !== undefined && !over) {
+          bytes += chunk.length;
+          return { value: chunk, done: false };
+        }
+        if (!over) finish();
+      }
+    } catch (error) {
+      fail(error);
+    }
+    if (failure) throw failure.error;
+    return finished;
+  };
+  const leave = (): Promise<typeof finished> => cancel().then(() => finished);
+  release = onAbort(signal, (reason) => fail(aborted(reason)));
+  return { body: { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }) }, ended };
+}
+
+interface Watchdog {
+  /** A wait begins. */
+  begin(): void;
+  /** It is over. */
+  end(): void;
+  /** There will be no more. */
+  stop(): void;
+}
+
+/**
+ * Calls `bark` when a wait takes longer than `milliseconds`; 0 for never. One timer serves all waits, looking back when
+ * it fires: to set one for each chunk of a body would cost a twentieth of the transfer.
+ */
+function watchdog(milliseconds: number, bark: () => void): Watchdog {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let since: number | undefined;
+  const look = (): void => {
+    timer = undefined;
+    if (since === undefined) return;
+    const left = since + milliseconds - performance.now();
+    if (left <= 0) bark();
+    else timer = setTimeout(look, Math.min(left, longestTimer));
+  };
+  return {
+    begin: () => {
+      if (milliseconds === 0) return;
+      since = performance.now();
+      timer ??= setTimeout(look, Math.min(milliseconds, longestTimer));
+    },
+    end: () => {
+      since = undefined;
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
 
 /** A body of bytes at hand. */
 export function bytesBody(bytes: Uint8Array): Body {
@@ -34,7 +162,7 @@ export function derivedBody(body: Body, derive: (body: Body) => AsyncIterable<Ui
 }
 
 /**
- * All bytes of a body. One byte over `limit` is `TOO_LARGE`, and the rest is not read. A body that goes on for longer than
+ * All bytes of a body. One byte over `limit` is `TOO_LARGE`, and the rest is not read. A body that takes longer than
  * `within` milliseconds is `TIMEOUT`: one that drips is never idle.
  */
 export async function readAll(
@@ -57,7 +185,7 @@ export async function readAll(
   return join(chunks, size);
 }
 
-/** One array of all chunks; the chunk itself where there is one. */
+/** One array of all chunks; a single chunk itself, not copied. */
 export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   if (chunks.length === 1 && chunks[0]) return chunks[0];
   const bytes = new Uint8Array(size);
@@ -71,7 +199,7 @@ export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 
 /**
  * Reads what nobody wants, up to `limit` bytes and for `milliseconds`, so that the connection can be used again; cancels
- * what is longer. Never fails.
+ * a longer body. Never fails.
  */
 export async function discard(body: Body, limit = 65_536, milliseconds = 1_000): Promise<void> {
   const stop = (): void => {
@@ -85,8 +213,26 @@ export async function discard(body: Body, limit = 65_536, milliseconds = 1_000):
       if (left < 0) break;
     }
   } catch {
-    // The answer's head said all that mattered.
+    // Nobody wants these bytes, so it does not matter how they end.
   } finally {
     clearTimeout(timer);
   }
 }
+
+type Recycle = (chunk: Uint8Array) => void;
+
+/** By the object that is iterated, not by chunk: whoever wraps it, and perhaps keeps its chunks, makes another object. */
+const recyclers = new WeakMap<Chunks, Recycle>();
+
+/**
+ * Lets the reader of exactly these chunks give each back when nobody needs it any more, so that its memory is filled with
+ * other bytes: that saves a fast network much time. `recycle` must not throw, and leaves alone what is not a chunk of these.
+ * Only for whoever keeps no chunk and hands none to others.
+ */
+export function offerRecycling<T extends Chunks>(chunks: T, recycle: Recycle): T {
+  recyclers.set(chunks, recycle);
+  return chunks;
+}
+
+/** Gives back a chunk of these, if they offer it; otherwise undefined. Each chunk once; not giving back is always safe. */
+export const recyclerOf = (chunks: Chunks | undefined): Recycle | undefined => chunks && recyclers.get(chunks);

@@ -206,6 +206,14 @@ export function restate(error: RegistryError, changes: ErrorDetails): RegistryEr
   return new RegistryError(code, isReworded ? `Cannot ${details.attempted}: ${details.found}` : error.message, details);
 }
 
+/** The error that ends an operation (an abort, a time limit), with every attempt until then and the host of the last one. */
+export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): RegistryError {
+  const made = thrown.flatMap((error) => (error instanceof RegistryError ? error.attempts : []));
+  const attempts = [...new Set(made)];
+  const { host = attempts.at(-1)?.host, cause = thrown.at(-1) } = end;
+  return attempts.length === 0 ? end : restate(end, { host, attempts, cause });
+}
+
 /**
  * Codes by how far the asking got, furthest first. Of several hosts' errors the furthest is the one that tells most:
  * bytes that were wrong, then where it was unsafe to go, then what the host refused, last what no host has.

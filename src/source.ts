@@ -5,15 +5,7 @@ import type { Range } from './oci/range.ts';
 import type { Repository } from './oci/reference.ts';
 
 /** Bytes in their order. Chunks belong to the receiver. */
-export interface Chunks extends AsyncIterable<Uint8Array> {
-  /**
-   * Gives back a chunk that nobody needs any more: not the receiver, and nobody whom the receiver let have it or a part of
-   * it. Its memory may be filled with other bytes. Each chunk once; what is no chunk of these is left alone. It saves a fast
-   * network much time; not to give back is always safe, and so is a wrapper that leaves this out, as one must that keeps
-   * chunks or hands them to others, too.
-   */
-  recycle?(chunk: Uint8Array): void;
-}
+export type Chunks = AsyncIterable<Uint8Array>;
 
 /**
  * Bytes on their way. Iterate once, to the end, or cancel: one of the two must happen, or a connection stays taken.

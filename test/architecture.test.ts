@@ -10,24 +10,21 @@ import { compileSource } from './support/compiled.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
-const lowest = ['runtime', 'watchdog', 'endpoint', 'login', 'proxy', 'errors'];
-const contracts = [...lowest, 'text', 'oci', 'source', 'events', 'feed', 'body', 'deadline', 'single-flight'];
+const lowest = ['runtime', 'endpoint', 'login', 'proxy', 'errors'];
+const contracts = [...lowest, 'text', 'oci', 'source', 'events', 'abort', 'body'];
 const places = [...contracts, 'codec', 'config', 'http', 'combine', 'content', 'copy', 'cached', 'files', 'store'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
   endpoint: ['runtime'],
   login: [],
-  watchdog: [],
   proxy: [],
   errors: ['runtime', 'endpoint'],
   text: lowest,
   oci: [...lowest, 'text'],
   source: [...lowest, 'oci'],
   events: [...lowest, 'oci'],
-  feed: [...lowest, 'oci', 'source'],
-  body: [...lowest, 'oci', 'source', 'feed'],
-  deadline: lowest,
-  'single-flight': [...lowest, 'deadline'],
+  abort: lowest,
+  body: [...lowest, 'oci', 'source', 'abort'],
   codec: contracts,
   config: contracts,
   http: contracts,

@@ -1,7 +1,7 @@
+import { deadline, onAbort, unlessAborted } from '../abort.ts';
+import { createBody } from '../body.ts';
 import type { Reading } from '../content/reading.ts';
 import { resume } from '../content/resume.ts';
-import { deadline, unlessAborted } from '../deadline.ts';
-import { createBody } from '../feed.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched, FetchOptions, Source, Store } from '../source.ts';
 import { beginKeeping, type Keeping } from './keeping.ts';
@@ -36,6 +36,7 @@ export function startFlight(route: Route): Flight {
   const done = later<boolean>();
   const reader = createReader();
   let waiting = 0;
+  let release = (): void => {};
   let at = 0;
 
   const stop = (): void => {
@@ -76,6 +77,7 @@ export function startFlight(route: Route): Flight {
     try {
       // Whoever starts it has it before it can end.
       await undefined;
+      release = onAbort(options.signal, leave);
       const opened = await origin.fetch(target, { ...options, range: undefined, signal: limit.signal });
       void pump(opened);
       return { ...opened, body: createBody(reader.feed(rest, leave), { signal: options.signal }).body };
@@ -86,8 +88,7 @@ export function startFlight(route: Route): Flight {
     }
   };
 
-  options.signal?.addEventListener('abort', leave, { once: true });
-  void done.promise.catch(() => {}).finally(() => options.signal?.removeEventListener('abort', leave));
+  void done.promise.catch(() => {}).finally(() => release());
   return {
     target,
     opened: unlessAborted(open(), options.signal),

@@ -1,4 +1,4 @@
-import { deadline } from '../deadline.ts';
+import { deadline } from '../abort.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isResumable, type Store } from '../source.ts';
 import { createQueue } from './queue.ts';

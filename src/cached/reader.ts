@@ -1,4 +1,4 @@
-import type { Feed } from '../feed.ts';
+import type { Feed } from '../body.ts';
 import type { Fetched } from '../source.ts';
 import { createQueue } from './queue.ts';
 

@@ -1,6 +1,5 @@
-import { withAttemptsOf } from '../combine.ts';
-import { abortError } from '../deadline.ts';
-import { asRegistryError, RegistryError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { asRegistryError, RegistryError, withAttemptsOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';
 import { type Asked, askedOf, withAttempt } from './attempt.ts';

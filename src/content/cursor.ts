@@ -1,5 +1,5 @@
+import { abortError } from '../abort.ts';
 import { join } from '../body.ts';
-import { abortError } from '../deadline.ts';
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';

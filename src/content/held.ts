@@ -1,4 +1,4 @@
-import { abortError, deadline } from '../deadline.ts';
+import { abortError, deadline } from '../abort.ts';
 import type { Fetched } from '../source.ts';
 import { cancelWith } from './cancel-with.ts';
 

@@ -1,4 +1,4 @@
-import { type Deadline, deadline } from '../deadline.ts';
+import { type Deadline, deadline } from '../abort.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';

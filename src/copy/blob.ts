@@ -1,7 +1,7 @@
+import { abortError, deadline } from '../abort.ts';
 import { bytesBody } from '../body.ts';
 import { type Try, untilRight } from '../content/again.ts';
 import { withAttempt } from '../content/attempt.ts';
-import { abortError, deadline } from '../deadline.ts';
 import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isResumable } from '../source.ts';

@@ -1,6 +1,6 @@
+import { deadline } from '../abort.ts';
 import { createLiars } from '../content/liars.ts';
 import { collectWarnings } from '../content/warnings.ts';
-import { deadline } from '../deadline.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';

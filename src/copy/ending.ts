@@ -1,6 +1,5 @@
-import { withAttemptsOf } from '../combine.ts';
-import { abortError, type Deadline } from '../deadline.ts';
-import { asRegistryError, messageOf, type RegistryError, restate } from '../errors.ts';
+import { abortError, type Deadline } from '../abort.ts';
+import { asRegistryError, messageOf, type RegistryError, restate, withAttemptsOf } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { Part } from './walk.ts';
 

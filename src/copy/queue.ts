@@ -1,4 +1,4 @@
-import { abortError } from '../deadline.ts';
+import { abortError, onAbort } from '../abort.ts';
 
 /** Work that waits its turn: so much at a time, the most urgent first. */
 export interface Queue {
@@ -35,7 +35,7 @@ export function createQueue(most: number, signal: AbortSignal): Queue {
   const refuseAll = (): void => {
     for (let first = waiting.take(); first; first = waiting.take()) first.refuse();
   };
-  signal.addEventListener('abort', refuseAll, { once: true });
+  onAbort(signal, refuseAll);
   return {
     run: <T>(urgency: number, work: () => Promise<T>) =>
       new Promise<T>((resolve, reject) => {

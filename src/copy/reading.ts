@@ -1,9 +1,10 @@
+import { abortError, type Deadline } from '../abort.ts';
+import { offerRecycling, recyclerOf } from '../body.ts';
 import type { Try } from '../content/again.ts';
 import { type Asked, askedOf } from '../content/attempt.ts';
 import { noting } from '../content/noting.ts';
 import { resume } from '../content/resume.ts';
 import { collectWarnings } from '../content/warnings.ts';
-import { abortError, type Deadline } from '../deadline.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Body, Chunks } from '../source.ts';
 import { tell, type Work } from './work.ts';
@@ -83,8 +84,7 @@ function noted(chunks: AsyncGenerator<Uint8Array, void, undefined>, state: State
     coming.catch(note);
     return coming;
   };
-  return {
-    [Symbol.asyncIterator]: () => ({ next, return: () => chunks.return() }),
-    recycle: (chunk) => state.body?.recycle?.(chunk),
-  };
+  return offerRecycling({ [Symbol.asyncIterator]: () => ({ next, return: () => chunks.return() }) }, (chunk) =>
+    recyclerOf(state.body)?.(chunk),
+  );
 }

@@ -1,7 +1,7 @@
+import { abortError, onAbort } from '../abort.ts';
 import { join } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
-import { abortError } from '../deadline.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import { bareMediaType } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
@@ -65,10 +65,9 @@ export async function* storedBytes(
 ): AsyncGenerator<Uint8Array, void> {
   if (signal.aborted) throw abortError(signal.reason);
   const reader = content.stream(range).getReader();
-  const cancel = (): void => {
-    reader.cancel(signal.reason).catch(() => {});
-  };
-  signal.addEventListener('abort', cancel, { once: true });
+  const release = onAbort(signal, (reason) => {
+    reader.cancel(reason).catch(() => {});
+  });
   try {
     for (;;) {
       const { value } = await reader.read();
@@ -79,7 +78,7 @@ export async function* storedBytes(
   } catch (error) {
     throw missingLayer(error, content);
   } finally {
-    signal.removeEventListener('abort', cancel);
+    release();
     await reader.cancel(abortError('the reader left')).catch(() => {});
   }
 }

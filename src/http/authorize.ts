@@ -1,5 +1,5 @@
+import { abortError, unlessAborted } from '../abort.ts';
 import { discard } from '../body.ts';
-import { abortError, unlessAborted } from '../deadline.ts';
 import { cannot, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { CredentialProvider, Login } from '../login.ts';

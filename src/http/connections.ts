@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
-import { longestTimer } from '../deadline.ts';
+import { longestTimer } from '../abort.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { type AddressRules, addressProblem, ruledLookup } from './address.ts';

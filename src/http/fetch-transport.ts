@@ -1,7 +1,7 @@
-import { abortError, deadline } from '../deadline.ts';
+import { abortError, deadline, onAbort } from '../abort.ts';
+import { createBody, type Feed } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
-import { createBody, type Feed } from '../feed.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
@@ -92,13 +92,11 @@ function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal):
 /** The response, or an error as soon as the signal fires: a function in process may ignore it, and its response is dropped. */
 function settled(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      reject(signal.reason);
-      response.then(({ body }) => body?.cancel(signal.reason)).catch(() => {});
-    };
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    response.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    const release = onAbort(signal, (reason) => {
+      reject(reason);
+      response.then(({ body }) => body?.cancel(reason)).catch(() => {});
+    });
+    response.then(resolve, reject).finally(release);
   });
 }
 

@@ -1,4 +1,4 @@
-import { abortError, sleep } from '../deadline.ts';
+import { abortError, onAbort, sleep } from '../abort.ts';
 import { remember } from './bounded-map.ts';
 import { type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
@@ -49,19 +49,14 @@ async function pace(starts: Map<string, number>, origin: string, every: number, 
 
 function turn(gate: Gate, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(abortError(signal.reason));
-      return;
-    }
     const enter = (): void => {
-      signal?.removeEventListener('abort', stop);
+      release();
       resolve();
     };
-    const stop = (): void => {
-      gate.waiting.splice(gate.waiting.indexOf(enter), 1);
-      reject(abortError(signal?.reason));
-    };
     gate.waiting.push(enter);
-    signal?.addEventListener('abort', stop, { once: true });
+    const release = onAbort(signal, (reason) => {
+      gate.waiting.splice(gate.waiting.indexOf(enter), 1);
+      reject(abortError(reason));
+    });
   });
 }

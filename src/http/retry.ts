@@ -1,5 +1,5 @@
+import { sleep } from '../abort.ts';
 import { discard } from '../body.ts';
-import { sleep } from '../deadline.ts';
 import { redactUrl } from '../endpoint.ts';
 import { messageOf, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';

@@ -1,8 +1,8 @@
+import { singleFlight } from '../abort.ts';
 import { discard, readAll } from '../body.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
-import { singleFlight } from '../single-flight.ts';
 import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
 import { remember } from './bounded-map.ts';
 import { readErrorBody } from './error-body.ts';

@@ -1,5 +1,5 @@
+import { type BodyEnd, createBody } from '../body.ts';
 import type { Endpoint, TlsOptions } from '../endpoint.ts';
-import { type BodyEnd, createBody } from '../feed.ts';
 import type { Body } from '../source.ts';
 
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */

@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import { abortError, deadline } from '../deadline.ts';
+import { abortError, deadline } from '../abort.ts';
+import { createBody, type Feed, offerRecycling } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
-import { createBody, type Feed } from '../feed.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import { remember } from './bounded-map.ts';
@@ -132,13 +132,14 @@ async function exchange(
     throw connectionError(error, 'UNAVAILABLE', 'reach', url);
   }
   limit.unlimit();
-  const { body, ended } = createBody(feedOf(response.body, request.url), { idle, signal: limit.signal });
+  const feed = feedOf(response.body, request.url);
+  const { body, ended } = createBody(feed, { idle, signal: limit.signal });
   void ended.then(end);
   const address = pool.addresses.get(url.origin);
   return {
     status: response.statusCode,
     headers: joinLines(response.headers),
-    body,
+    body: offerRecycling(body, feed.recycle),
     ended,
     url: request.url,
     ...(address !== undefined && { address }),
@@ -157,7 +158,10 @@ function joinLines(headers: Dispatcher.ResponseData['headers']): Record<string, 
 const readAhead = 393_216;
 
 /** Chunks as they come: two thirds of the cost of the stream's own iterator, which joins what it has buffered. */
-function feedOf(stream: Dispatcher.ResponseData['body'], url: string): Feed {
+function feedOf(
+  stream: Dispatcher.ResponseData['body'],
+  url: string,
+): Feed & { readonly recycle: (chunk: Uint8Array) => void } {
   const queue: Uint8Array[] = [];
   let queued = 0;
   const given = new WeakSet<Uint8Array>();

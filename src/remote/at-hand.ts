@@ -1,5 +1,5 @@
+import { abortError } from '../abort.ts';
 import { bytesBody } from '../body.ts';
-import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
 import { cannot, type ErrorReason, RegistryError } from '../errors.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';

@@ -1,8 +1,7 @@
+import { abortError, deadline } from '../abort.ts';
 import { expandShortName, loginFrom } from '../config/credentials.ts';
 import { parseConfig } from '../config/parse-config.ts';
-
 import { createLiars } from '../content/liars.ts';
-import { abortError, deadline } from '../deadline.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';

@@ -1,7 +1,7 @@
+import { abortError, runOperation } from '../abort.ts';
 import { Content } from '../content/content.ts';
 import { tellSwitch } from '../content/switch.ts';
 import { collectWarnings } from '../content/warnings.ts';
-import { abortError } from '../deadline.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
@@ -10,7 +10,6 @@ import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { formatReference, isTag, type Reference, type Repository } from '../oci/reference.ts';
 import type { Lister, Referrers, Source } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import { during } from './during.ts';
 import type { RemoteRepository } from './repository.ts';
 import { type ResolveContext, type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 
@@ -82,7 +81,7 @@ export function createFetcher(
       const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
       const from = byDigest(mediaType === undefined ? undefined : kindOf(mediaType));
       const warned = collectWarnings(emit);
-      const opened = await during(`fetch "${digest}"`, [signal, closing], operation, (call) =>
+      const opened = await runOperation(`fetch "${digest}"`, { signals: [signal, closing], operation }, (call) =>
         from.fetch(unknown, { ...call, onWarning: warned.add }),
       );
       const { descriptor } = opened;
@@ -148,13 +147,13 @@ function repositoryLists(
   const name = quote(formatReference(repository));
   return {
     tags: ({ signal } = {}) =>
-      during(`list the tags of ${name}`, [signal, closing], operation, (call) =>
+      runOperation(`list the tags of ${name}`, { signals: [signal, closing], operation }, (call) =>
         source.tags({ ...call, onWarning: collectWarnings(emit).add }),
       ),
     referrers: async (text, { signal, artifactType } = {}) => {
       const digest = parseDigest(text);
       const attempted = `list the referrers of "${digest}" in ${name}`;
-      return during(attempted, [signal, closing], operation, (call) =>
+      return runOperation(attempted, { signals: [signal, closing], operation }, (call) =>
         source.referrers(digest, { ...call, artifactType, onWarning: collectWarnings(emit).add }),
       );
     },

@@ -1,3 +1,4 @@
+import { runOperation } from '../abort.ts';
 import { Content } from '../content/content.ts';
 import type { Liars } from '../content/liars.ts';
 import { noting } from '../content/noting.ts';
@@ -12,7 +13,6 @@ import { formatReference, type Reference, type Repository } from '../oci/referen
 import type { Fetched, Source } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { Kept } from './at-hand.ts';
-import { during } from './during.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {
@@ -63,7 +63,7 @@ export async function resolveReference(
   const wanted = platform === undefined ? undefined : platformOf(platform);
   const attempted = `resolve ${quote(formatReference(repository))}`;
   const { source } = fetcherOf(repository);
-  return during(attempted, [signal, closing], operation, async (call) => {
+  return runOperation(attempted, { signals: [signal, closing], operation }, async (call) => {
     const warned = collectWarnings(emit);
     // What is asked for a platform of is an index as a rule, so it is read at once.
     const asked = { ...call, content: content || wanted !== undefined, onWarning: warned.add };

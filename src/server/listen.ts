@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { onAbort } from '../abort.ts';
 import { cannot } from '../errors.ts';
 import type { Handler } from './registry/exchange.ts';
 
@@ -164,7 +165,7 @@ async function send(response: Response, method: string, outgoing: ServerResponse
   outgoing.statusCode = response.status;
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
   if (!reader || method === 'HEAD') return void outgoing.end();
-  gone.addEventListener('abort', cancel, { once: true });
+  onAbort(gone, cancel);
   for (;;) {
     const { done, value } = await reader.read();
     if (done || gone.aborted) break;

@@ -1,7 +1,6 @@
-import { join } from '../body.ts';
-import { abortError } from '../deadline.ts';
+import { abortError } from '../abort.ts';
+import { createBody, join } from '../body.ts';
 import { cannot } from '../errors.ts';
-import { createBody } from '../feed.ts';
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 import { createHasher } from '../oci/digest.ts';
 import type { ClosedRange } from '../oci/range.ts';

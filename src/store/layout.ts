@@ -1,4 +1,4 @@
-import { abortError } from '../deadline.ts';
+import { abortError } from '../abort.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';

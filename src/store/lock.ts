@@ -1,4 +1,4 @@
-import { abortError, sleep, unlessAborted } from '../deadline.ts';
+import { abortError, sleep, unlessAborted } from '../abort.ts';
 import type { FileFacts, Files } from './files.ts';
 import { isOwner, nobody, type Owners } from './owner.ts';
 import { storeError } from './store-error.ts';

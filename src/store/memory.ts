@@ -1,5 +1,5 @@
+import { createBody } from '../body.ts';
 import { asRegistryError, cannot } from '../errors.ts';
-import { createBody } from '../feed.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';

@@ -1,4 +1,4 @@
-import { sleep } from '../deadline.ts';
+import { sleep } from '../abort.ts';
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { quote } from '../text/quote.ts';

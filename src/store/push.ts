@@ -1,4 +1,5 @@
-import { abortError } from '../deadline.ts';
+import { abortError, onAbort } from '../abort.ts';
+import { recyclerOf } from '../body.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
@@ -141,26 +142,14 @@ async function fill(
   await fill(task, path, { at: 0, size });
 }
 
-/** What its giver makes of a chunk that it gets back does not concern the file. */
-function givingBack(source: Chunks): (chunk: Uint8Array) => void {
-  return (chunk) => {
-    try {
-      source.recycle?.(chunk);
-    } catch {
-      // It has its chunk, or not: nothing here depends on it.
-    }
-  };
-}
-
 /** Writes what is missing after `at` from the source: exactly that, or it is an error. */
 async function pour({ target, open, signal }: PushTask, writer: Writer, at: number): Promise<void> {
   const attempted = `push "${target.digest}"`;
   const source = open(at);
   const chunks = source[Symbol.asyncIterator]();
-  const recycle = source.recycle && givingBack(source);
+  const recycle = recyclerOf(source);
   let stop = (_error: unknown): void => {};
-  const abort = (): void => stop(abortError(signal?.reason));
-  signal?.addEventListener('abort', abort, { once: true });
+  const release = onAbort(signal, (reason) => stop(abortError(reason)));
   const next = (): Promise<IteratorResult<Uint8Array>> =>
     new Promise((resolve, reject) => {
       stop = reject;
@@ -184,7 +173,7 @@ async function pour({ target, open, signal }: PushTask, writer: Writer, at: numb
       throw cannot('UNEXPECTED_END', attempted, `${count} of ${target.size} bytes`, { value: target.digest });
     }
   } finally {
-    signal?.removeEventListener('abort', abort);
+    release();
     const left = isEnded ? undefined : Promise.resolve(chunks.return?.()).catch(() => {});
     // Not awaited after an abort: a source that hangs may not respond to it.
     if (!signal?.aborted) await left;

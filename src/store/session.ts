@@ -1,4 +1,4 @@
-import { sleep, unlessAborted } from '../deadline.ts';
+import { sleep, unlessAborted } from '../abort.ts';
 import { RegistryError } from '../errors.ts';
 import { acquireShared, type Lock, type LockFolder, lockFilesOf } from './lock.ts';
 import { storeError } from './store-error.ts';

@@ -1,4 +1,4 @@
-import { abortError } from '../deadline.ts';
+import { abortError } from '../abort.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';

@@ -1,4 +1,4 @@
-import { abortError } from '../deadline.ts';
+import { abortError } from '../abort.ts';
 import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBody } from '../../src/body.ts';
 import { firstOf } from '../../src/combine.ts';
 import { Content } from '../../src/content/content.ts';
 import { createLiars } from '../../src/content/liars.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { createBody } from '../../src/feed.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { Body, Source } from '../../src/source.ts';
 import { sampleOf } from '../contract/source.ts';

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { offerRecycling } from '../../src/body.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { Chunks, Store } from '../../src/source.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples, sourceContract } from './source.ts';
@@ -15,13 +16,11 @@ export async function* pieces(bytes: Uint8Array, length = 10_000): AsyncGenerato
 }
 
 /** In pieces whose memory has other bytes as soon as they are given back; `onRecycle` hears of it. */
-export const reused = (bytes: Uint8Array, onRecycle = (): void => {}): Chunks => ({
-  [Symbol.asyncIterator]: () => pieces(bytes),
-  recycle: (chunk) => {
+export const reused = (bytes: Uint8Array, onRecycle = (): void => {}): Chunks =>
+  offerRecycling(pieces(bytes), (chunk) => {
     chunk.fill(0xee);
     onRecycle();
-  },
-});
+  });
 
 /** Pushes every sample, and gives those their tag that have one. */
 export async function fill(store: Store, content: readonly Sample[] = Object.values(samples)): Promise<void> {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { sleep } from '../../src/abort.ts';
+import { createBody } from '../../src/body.ts';
 import { firstOf } from '../../src/combine.ts';
 import { copy } from '../../src/copy/copy.ts';
-import { sleep } from '../../src/deadline.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { createBody } from '../../src/feed.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
 import type { FetchOptions, ResumableStore, Source, Store } from '../../src/source.ts';

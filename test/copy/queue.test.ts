@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { sleep } from '../../src/abort.ts';
 import { createQueue } from '../../src/copy/queue.ts';
-import { sleep } from '../../src/deadline.ts';
 import { failsWith } from '../contract/source.ts';
 
 test('whatever is added, the most urgent runs first, equals in their order, and so many at a time', async () => {

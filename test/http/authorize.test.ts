@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createBody } from '../../src/body.ts';
 import type { ClientEvent } from '../../src/events.ts';
-import { createBody } from '../../src/feed.ts';
 import { type AuthorizeOptions, authorize } from '../../src/http/authorize.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, type Transport, wrap } from '../../src/http/transport.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { createBody } from '../../src/body.ts';
 import { RegistryError } from '../../src/errors.ts';
 import type { ClientEvent } from '../../src/events.ts';
-import { createBody } from '../../src/feed.ts';
 import { health } from '../../src/http/health.ts';
 import type { HttpRequest, Transport } from '../../src/http/transport.ts';
 import { failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';

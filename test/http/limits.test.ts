@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createBody } from '../../src/feed.ts';
+import { createBody } from '../../src/body.ts';
 import { limits } from '../../src/http/limits.ts';
 import type { HttpResponse, Transport } from '../../src/http/transport.ts';
 import { failsWith, failureOf, recording, textOf } from '../support/http.ts';

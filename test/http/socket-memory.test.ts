@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { recyclerOf } from '../../src/body.ts';
 import { undiciTransport } from '../../src/http/undici.ts';
 import type { Body } from '../../src/source.ts';
 import { certificate } from '../server/certificate.ts';
@@ -83,7 +84,7 @@ async function readAs(exchange: Exchange, body: Body): Promise<string[]> {
     count += 1;
     size += chunk.length;
     hash.update(chunk);
-    if (exchange.recycles) body.recycle?.(chunk);
+    if (exchange.recycles) recyclerOf(body)?.(chunk);
     else kept.push(chunk);
     if (count === exchange.leaves) break;
     if (count % exchange.rests === 0) await wait(1);
@@ -264,10 +265,10 @@ test('memory that is given back is used for what comes next; anything else is le
   for await (const chunk of body) {
     chunks += 1;
     memory.add(chunk.buffer);
-    body.recycle?.(chunk.subarray(1));
-    body.recycle?.(chunk);
-    body.recycle?.(chunk);
-    body.recycle?.(Buffer.alloc(262_144));
+    recyclerOf(body)?.(chunk.subarray(1));
+    recyclerOf(body)?.(chunk);
+    recyclerOf(body)?.(chunk);
+    recyclerOf(body)?.(Buffer.alloc(262_144));
   }
   expect(chunks).toBeGreaterThan(8);
   expect(memory.size).toBeLessThan(chunks);
@@ -283,12 +284,12 @@ test('a chunk that is given back late, and a second time, is not taken from anot
   const stale: Uint8Array[] = [];
   for await (const chunk of first) {
     stale.push(chunk);
-    first.recycle?.(chunk);
+    recyclerOf(first)?.(chunk);
   }
   const second = await get(url);
   const kept: Uint8Array[] = [];
   for await (const chunk of second) kept.push(chunk);
-  for (const chunk of [...stale, ...kept]) first.recycle?.(chunk);
+  for (const chunk of [...stale, ...kept]) recyclerOf(first)?.(chunk);
   await bytesOf({ body: await get(url) });
   expect(digestOf(Buffer.concat(kept))).toBe(digestOf(noise));
 });

@@ -1,4 +1,4 @@
-import type { Feed } from '../../src/feed.ts';
+import type { Feed } from '../../src/body.ts';
 
 export const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 

@@ -4,9 +4,9 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { expect, onTestFinished } from 'vitest';
+import { createBody } from '../../src/body.ts';
 import type { Endpoint } from '../../src/endpoint.ts';
 import type { ErrorCode } from '../../src/errors.ts';
-import { createBody } from '../../src/feed.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../src/http/transport.ts';
 
 const closing: (() => Promise<void>)[] = [];

@@ -1,6 +1,6 @@
+import { singleFlight } from '../../abort.ts';
 import type { CredentialHelpers, CredentialProvider, Login } from '../../login.ts';
 import { normalizeRegistry, sameRegistry } from '../../oci/registry.ts';
-import { singleFlight } from '../../single-flight.ts';
 import { hubServer } from './login-keys.ts';
 
 export interface HelperOptions extends CredentialHelpers {

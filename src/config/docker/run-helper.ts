@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { onAbort } from '../../abort.ts';
 import { cannot, type ErrorCode, type RegistryError } from '../../errors.ts';
 import type { Login } from '../../login.ts';
 import { quote } from '../../text/quote.ts';
@@ -68,7 +69,7 @@ function run(file: string, server: string, { fail, timeout, signal }: Run): Prom
     const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true, detached: isGroup });
     const end = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      release();
     };
     // Not waited for: what the helper started may keep its pipes open.
     const stop = (reason: unknown): void => {
@@ -76,10 +77,9 @@ function run(file: string, server: string, { fail, timeout, signal }: Run): Prom
       reject(reason);
       killChild(child, isGroup);
     };
-    const abort = (): void => stop(signal?.reason);
     const failed = (code: 'TIMEOUT' | 'UNAUTHORIZED', found: string): void => stop(fail(code, found));
     const timer = setTimeout(() => failed('TIMEOUT', `no answer in ${timeout} ms`), Math.min(timeout, 2 ** 31 - 1));
-    signal?.addEventListener('abort', abort, { once: true });
+    const release = onAbort(signal, stop);
     const tooLong = (): void => failed('UNAUTHORIZED', `its output is longer than ${longestOutput} bytes`);
     const stdout = collect(child.stdout, tooLong);
     const stderr = collect(child.stderr, tooLong);
