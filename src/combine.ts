@@ -33,6 +33,17 @@ export const orElse = (first: Source, second: Source): Source =>
 const lacksIt = ({ code, attempts }: RegistryError): boolean =>
   code === 'NOT_FOUND' || attempts.some(({ outcome }) => outcome === 'NOT_FOUND');
 
+/** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */
+export const observed = (source: Source, note: (fetched: Fetched, started: number) => void): Source => ({
+  resolve: (reference, options) => source.resolve(reference, options),
+  fetch: async (target, options) => {
+    const started = performance.now();
+    const fetched = await source.fetch(target, options);
+    note(fetched, started);
+    return fetched;
+  },
+});
+
 /** A question that any of several places can answer. */
 export interface Question<Place, Answer> {
   /** What is attempted, for messages: `resolve "latest"`. */

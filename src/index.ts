@@ -1,5 +1,5 @@
 export { bytesBody } from './body.ts';
-export { type CachedOptions, cached } from './cached.ts';
+export { type CachedOptions, cached } from './cached/cached.ts';
 export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
 export { loadCodecs } from './codec/codecs.ts';
 export { portableCodecs } from './codec/portable.ts';

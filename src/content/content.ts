@@ -1,13 +1,13 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { builtin } from '../runtime.ts';
 import { Cursor } from './cursor.ts';
-import { Readings, type ReadingsOptions } from './readings.ts';
-import { nodeStream, webStream } from './streams.ts';
-import { readWhole } from './whole.ts';
+import { type Reading, Readings, type ReadingsOptions } from './readings.ts';
+import { readWhole } from './wrong-bytes.ts';
 
-/** Bounds of what is taken into memory. */
+/** Bounds of what is read into memory. */
 export interface BytesOptions {
-  /** Most bytes to take; content that says it is larger is `TOO_LARGE` before any request. Default: its size. */
+  /** Most bytes to read; content that is larger by its descriptor is `TOO_LARGE` before any request. Default: its size. */
   readonly limit?: number | undefined;
 }
 
@@ -18,11 +18,11 @@ export interface PartRange {
 }
 
 /**
- * The bytes of one descriptor, wherever they come from. Nothing is asked for until it is read. A break on the way is
- * mended from the same host or the next one; a whole read is verified by its digest. Offsets count decoded bytes.
+ * The bytes of one descriptor, wherever they come from. Nothing is requested until it is read. If a body breaks, the rest
+ * comes from the same host or the next one; a whole read is verified by its digest. Offsets count decoded bytes.
  *
- * `for await`, `read` and `seek` share one cursor; `bytes`, `text`, `json`, `stream` and `readable` begin anew and leave
- * it alone. Whoever has a Content closes it (`await using`), which ends every reading with `CLOSED`.
+ * `for await`, `read` and `seek` share one cursor; `bytes`, `text`, `json`, `stream` and `readable` begin anew and do not
+ * move it. Whoever has a Content closes it (`await using`), which ends every reading with `CLOSED`.
  */
 export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   readonly descriptor: Descriptor;
@@ -40,17 +40,17 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return this.descriptor.size;
   }
 
-  /** Where the cursor stands: the offset of the next byte that `read` or `for await` gives. */
+  /** The cursor: offset of the next byte that `read` or `for await` gives. */
   get position(): number {
     return this.#cursor.position;
   }
 
-  /** Who serves, or served last: the API root of a registry, a URL, `data`; undefined before anything was read. */
+  /** The host that serves, or served last: the API root of a registry, a URL, `data`; undefined before anything was read. */
   get source(): string | undefined {
     return this.#readings.from;
   }
 
-  /** What the hosts that were asked so far wish their users to be told, each once. */
+  /** Warnings of the hosts that were contacted so far, each once. */
   get warnings(): readonly string[] {
     return this.#readings.warnings;
   }
@@ -61,19 +61,19 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   }
 
   /**
-   * The bytes from the cursor to the end, which moves along; leaving the loop frees the connection. The end is told
-   * once: reading on is `CLOSED` until `seek` moves the cursor. A wrong digest is `DIGEST_MISMATCH` after the last chunk.
+   * The bytes from the cursor to the end, which moves along; leaving the loop frees the connection. The end is reported
+   * once: reading further is `CLOSED` until `seek` moves the cursor. A wrong digest is `DIGEST_MISMATCH` after the last chunk.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     return this.#cursor.chunks();
   }
 
-  /** The next `length` bytes; fewer only at the end, then none, once. 0 are always there. */
+  /** The next `length` bytes; fewer only at the end, then none, once. 0 are always available. */
   read(length: number): Promise<Uint8Array> {
     return this.#cursor.read(length);
   }
 
-  /** Moves the cursor. Where it already stands this does nothing, and a whole read stays one. Beyond the end: RangeError. */
+  /** Moves the cursor. At its own position this does nothing, and a whole read stays one. Beyond the end: RangeError. */
   seek(position: number): Promise<void> {
     return this.#cursor.seek(position);
   }
@@ -88,7 +88,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return nodeStream(() => this.#readings.open({ start, end }));
   }
 
-  /** All bytes, verified. Where they turn out wrong, they are read again from another host. */
+  /** All bytes, verified. If they turn out wrong, they are read again from another host. */
   async bytes({ limit = this.size }: BytesOptions = {}): Promise<Uint8Array> {
     if (this.size > limit) {
       const found = `${this.size} bytes, at most ${limit}`;
@@ -105,7 +105,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return new TextDecoder().decode(await this.bytes(options));
   }
 
-  /** The whole, parsed; `BAD_RESPONSE` where it is not JSON. */
+  /** The whole, parsed; `BAD_RESPONSE` if it is not JSON. */
   async json(options?: BytesOptions): Promise<unknown> {
     const text = await this.text(options);
     try {
@@ -126,4 +126,38 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A reading as a web stream: nothing is read ahead of its consumer. */
+function webStream({ chunks, stop }: Reading): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const { value } = await chunks.next();
+        if (value) controller.enqueue(value);
+        else controller.close();
+      },
+      cancel: stop,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** A reading as a Node stream; `UNSUPPORTED` if the runtime has none. */
+function nodeStream(open: () => Reading): import('node:stream').Readable {
+  const streams = builtin('node:stream');
+  if (!streams) throw cannot('UNSUPPORTED', 'make a Node stream', 'this runtime has none');
+  const { chunks, stop } = open();
+  return new streams.Readable({
+    read(): void {
+      chunks.next().then(
+        ({ value }) => this.push(value ?? null),
+        (error) => this.destroy(error),
+      );
+    },
+    destroy(error, callback): void {
+      stop(error ?? new Error('the stream was destroyed'));
+      callback(error);
+    },
+  });
 }

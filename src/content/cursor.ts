@@ -3,18 +3,17 @@ import { join } from '../body.ts';
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';
-import { type Hash, hashOf } from './hash.ts';
-import type { Reader, Readings } from './readings.ts';
+import { type Hash, hashOf, type Reading, type Readings } from './readings.ts';
 
-/** A place in a content, and the reading that goes on from there. */
+/** A position in a content, and the reading that continues from there. */
 export class Cursor {
   readonly #descriptor: Descriptor;
   readonly #readings: Readings;
-  #reader: Reader | undefined;
-  /** Bytes that the reading gave and that were not yet handed on. */
+  #reading: Reading | undefined;
+  /** Bytes of the reading that were not handed on yet. */
   #rest: Uint8Array | undefined;
   #hash: Hash | undefined;
-  #toldEnd = false;
+  #endReported = false;
   #turn: Promise<unknown> = Promise.resolve();
   /** Offset of the next byte. */
   position = 0;
@@ -38,7 +37,7 @@ export class Cursor {
     }
   }
 
-  /** The next `length` bytes; fewer only at the end, then none, once. Of 0 bytes nothing is asked or told. */
+  /** The next `length` bytes; fewer only at the end, then none, once. 0 bytes need no request. */
   read(length: number): Promise<Uint8Array> {
     return this.#inTurn(async () => {
       if (!Number.isSafeInteger(length) || length < 0) {
@@ -62,7 +61,7 @@ export class Cursor {
     });
   }
 
-  /** Where it already stands, the hash goes on; anywhere else it is lost, but for the start. */
+  /** At its own position the hash continues; anywhere else it is lost, but for the start. */
   seek(position: number): Promise<void> {
     return this.#inTurn(async () => {
       checkRange({ start: position }, this.#descriptor.size);
@@ -73,45 +72,45 @@ export class Cursor {
         this.#hash = undefined;
       }
       this.position = position;
-      this.#toldEnd = false;
+      this.#endReported = false;
     });
   }
 
-  /** The next chunk from here. `undefined` at the end, which is told once; not told at all to a reader `inside` a read. */
+  /** The next chunk. `undefined` at the end, which is reported once; a call `inside` a read does not count as a report. */
   async #next(inside = false): Promise<Uint8Array | undefined> {
     this.#readings.mustBeOpen();
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest) return rest;
     const { digest } = this.#descriptor;
-    if (this.#toldEnd) {
+    if (this.#endReported) {
       throw cannot('CLOSED', `read "${digest}"`, 'it was read to its end; seek to read again', { value: digest });
     }
-    if (!this.#reader) {
+    if (!this.#reading) {
       if (this.position === 0) this.#hash = hashOf(this.#descriptor);
       const hash = this.#hash?.at === this.position ? this.#hash : undefined;
       if (!hash && this.position === this.#descriptor.size) {
         // Nothing is left to read or to verify.
-        this.#toldEnd = true;
+        this.#endReported = true;
         return undefined;
       }
-      this.#reader = this.#readings.open({ start: this.position }, { hash });
+      this.#reading = this.#readings.open({ start: this.position }, { hash });
     }
     try {
-      const { value } = await this.#reader.chunks.next();
-      if (!value && !inside) this.#toldEnd = true;
+      const { value } = await this.#reading.chunks.next();
+      if (!value && !inside) this.#endReported = true;
       return value ?? undefined;
     } catch (error) {
-      this.#reader = undefined;
-      this.#toldEnd = this.position === this.#descriptor.size;
+      this.#reading = undefined;
+      this.#endReported = this.position === this.#descriptor.size;
       throw error;
     }
   }
 
-  /** Ends the cursor's reading; the cursor stays where it is. */
+  /** Ends the cursor's reading; the position stays. */
   #leave(): void {
-    this.#reader?.stop(abortError('the reader left'));
-    this.#reader = undefined;
+    this.#reading?.stop(abortError('the reader left'));
+    this.#reading = undefined;
   }
 
   /** One after the other, as they share the cursor. */

@@ -1,15 +1,22 @@
-import { type Deadline, deadline } from '../abort.ts';
+import { abortError, type Deadline, deadline, onAbort } from '../abort.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { createHasher, type Hasher } from '../oci/digest.ts';
 import { checkRange, type Range } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';
-import { cancelWith } from './cancel-with.ts';
-import { type Hash, hashOf } from './hash.ts';
-import { type Held, holdOpen } from './held.ts';
-import type { Liars } from './liars.ts';
+import { createHosts, type Hosts, type Liars, type Warnings } from './attempts.ts';
 import { resume } from './resume.ts';
-import type { Warnings } from './warnings.ts';
+
+/** A hash over the bytes from 0 up to `at`. */
+export interface Hash {
+  readonly hasher: Hasher;
+  at: number;
+  /** Names of the hosts that gave them, the latest one at the end. */
+  readonly served: Set<string>;
+}
+
+export const hashOf = ({ digest }: Descriptor): Hash => ({ hasher: createHasher(digest), at: 0, served: new Set() });
 
 export interface ReadingsOptions {
   readonly source: Source;
@@ -18,22 +25,25 @@ export interface ReadingsOptions {
   readonly liars: Liars;
   /** Any of them ends what is being read. */
   readonly signals: readonly (AbortSignal | undefined)[];
-  /** Milliseconds for one reading, from asking for its first byte to its end. */
+  /** Milliseconds for one reading, from the request for its first byte to its end. */
   readonly operation?: number | undefined;
-  /** An answer to the whole that is open already; the first whole reading takes it. */
+  /** A response for the whole that is open already; the first whole reading takes it. */
   readonly opened?: Fetched | undefined;
   readonly warned?: Warnings | undefined;
 }
 
 export interface ReadingOptions {
-  /** Continued by this reading, if it begins where the hash stands. A reading from 0 has its own where none is given. */
+  /** Continued by this reading, if it begins where the hash stands. A whole reading without it makes its own. */
   readonly hash?: Hash | undefined;
-  /** Names of hosts not to ask; those that send too much are added. */
-  readonly except?: string[];
+  /** Names of hosts not to contact. */
+  readonly except?: readonly string[] | undefined;
 }
 
-export interface Reader {
+/** One reading: nothing is requested until its first chunk is. */
+export interface Reading {
   readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
+  /** Who gave its bytes, as far as it has come. */
+  readonly hosts: Hosts;
   /** Ends the reading at once, also while a chunk is awaited, and frees the connection. */
   stop(reason: unknown): void;
 }
@@ -42,66 +52,57 @@ export interface Reader {
 export class Readings {
   readonly #options: ReadingsOptions;
   readonly #active = new Set<Deadline>();
-  readonly #held: Held;
+  readonly #held: HeldResponse;
   #closed = false;
   /** Whether the last reading begun was a whole one that ended with its digest. */
   verified = false;
-  /** Who serves, or served last. */
+  /** Name of the host that serves, or served last. */
   from: string | undefined;
 
   constructor(options: ReadingsOptions) {
     this.#options = options;
     this.from = options.opened?.from;
-    this.#held = holdOpen(options.opened, options.signals);
+    this.#held = holdResponse(options.opened, options.signals);
   }
 
   get warnings(): readonly string[] {
     return this.#options.warned?.texts() ?? [];
   }
 
-  /** Begins a reading; nothing is asked for until its first chunk is. A range beyond the content is a RangeError. */
-  open(range: Range, { hash, except = [] }: ReadingOptions = {}): Reader {
+  /** Begins a reading. A range beyond the content is a RangeError. */
+  open(range: Range, { hash, except }: ReadingOptions = {}): Reading {
     this.mustBeOpen();
-    const { source, descriptor, emit, liars, signals, operation, warned } = this.#options;
+    const { source, descriptor, emit, liars, signals, warned } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
     const isWhole = start === 0 && end === descriptor.size;
     const hashed = hash ?? (isWhole ? hashOf(descriptor) : undefined);
     const opened = this.#held.take(isWhole);
     const limit = deadline(...signals);
     this.#active.add(limit);
-    if (opened) cancelWith(opened.body, limit.signal);
-    const chunks = resume({
-      source,
-      descriptor,
+    if (opened) cancelOnAbort(opened, limit.signal);
+    const hosts = createHosts({ last: liars.of(descriptor.digest), except, served: hashed?.served });
+    const resumed = resume(source, descriptor, {
       range: { start, end },
       signal: limit.signal,
+      hosts,
       emit,
       opened,
-      last: liars.of(descriptor.digest),
-      except,
-      warned,
-      isHashed: hashed !== undefined,
-      begin: () => {
-        this.verified = false;
-        if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`);
-      },
-      take: (chunk, from) => {
+      onWarning: warned?.add,
+      onChunk: (chunk, from) => {
         this.from = from;
         if (!hashed) return;
-        hashed.served.delete(from);
-        hashed.served.add(from);
         hashed.hasher.update(chunk);
         hashed.at += chunk.length;
       },
-      complete: () => this.#verify(hashed),
-      over: () => this.#end(limit),
+      verify: hashed && (() => this.#verify(hashed)),
     });
+    const chunks = this.#run(resumed, limit);
     const stop = (reason: unknown): void => {
       limit.cancel(reason);
       // A reading that was never begun has no end of its own.
       void chunks.return().finally(() => this.#end(limit));
     };
-    return { chunks, stop };
+    return { chunks, hosts, stop };
   }
 
   /** `CLOSED` after `close`. */
@@ -112,28 +113,43 @@ export class Readings {
   async close(): Promise<void> {
     this.#closed = true;
     const reason = this.#closedError();
-    for (const reading of this.#active) {
-      reading.cancel(reason);
-      this.#end(reading);
+    for (const limit of this.#active) {
+      limit.cancel(reason);
+      this.#end(limit);
     }
     await this.#held.close(reason);
   }
 
-  #end(reading: Deadline): void {
-    reading.end();
-    this.#active.delete(reading);
+  /** Runs a reading within its time limit, which begins with the request for its first chunk. */
+  async *#run(
+    resumed: AsyncGenerator<Uint8Array, void, undefined>,
+    limit: Deadline,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { operation, descriptor } = this.#options;
+    this.verified = false;
+    if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`);
+    try {
+      yield* resumed;
+    } finally {
+      this.#end(limit);
+    }
+  }
+
+  #end(limit: Deadline): void {
+    limit.end();
+    this.#active.delete(limit);
   }
 
   #closedError(): RegistryError {
     return cannot('CLOSED', `read "${this.#options.descriptor.digest}"`, 'the content was closed');
   }
 
-  #verify(hash: Hash | undefined): void {
+  #verify(hash: Hash): void {
     const { descriptor, emit, liars } = this.#options;
     const { digest, size } = descriptor;
-    if (hash?.at !== size) return;
+    if (hash.at !== size) return;
     const found = hash.hasher.digest();
-    // It is spent: no reading goes on with it.
+    // It is used up: no reading continues it.
     hash.at = -1;
     if (found !== digest) {
       liars.remember(digest, hash.served);
@@ -147,4 +163,40 @@ export class Readings {
     this.verified = true;
     emit({ type: 'verified', digest, size, from: this.from ?? '' });
   }
+}
+
+/** A response that is open before anybody reads it: it ends with the signals of its content, as long as it is held. */
+interface HeldResponse {
+  /** Hands it over to a reading of the whole; for a part it is of no use, and is ended. */
+  take(isWhole: boolean): Fetched | undefined;
+  close(reason: unknown): Promise<void>;
+}
+
+function holdResponse(opened: Fetched | undefined, signals: ReadingsOptions['signals']): HeldResponse {
+  let held = opened;
+  const limit = deadline(...signals);
+  if (opened) cancelOnAbort(opened, limit.signal);
+  else limit.end();
+  const release = (): Fetched | undefined => {
+    const released = held;
+    held = undefined;
+    limit.end();
+    return released;
+  };
+  const close = async (reason: unknown): Promise<void> => release()?.body.cancel(reason);
+  return {
+    take: (isWhole) => {
+      if (isWhole) return release();
+      close(abortError('another part of it is read first')).catch(() => {});
+      return undefined;
+    },
+    close,
+  };
+}
+
+/** Frees the connection as soon as the signal fires, also while nobody reads. */
+function cancelOnAbort({ body }: Fetched, signal: AbortSignal): void {
+  onAbort(signal, (reason) => {
+    body.cancel(reason).catch(() => {});
+  });
 }

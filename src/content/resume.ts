@@ -1,47 +1,217 @@
 import { abortError } from '../abort.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { failedBefore } from '../combine.ts';
+import { asRegistryError, cannot, messageOf, RegistryError, withAttemptsOf } from '../errors.ts';
+import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ClosedRange } from '../oci/range.ts';
-import { begin, complete, isMendable, open, tellProgress } from './course.ts';
-import type { Reading } from './reading.ts';
+import type { Fetched, FetchOptions, Source } from '../source.ts';
+import { createFailures, type Failures, type Hosts, type SentRequest, sentRequestOf, withAttempt } from './attempts.ts';
+
+/** How to read a range. `discard` and `onWarning` are handed to the source. */
+export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'onWarning'> {
+  readonly range: ClosedRange;
+  readonly signal: AbortSignal;
+  /** Says in which order to contact them, and learns how they behave. */
+  readonly hosts: Hosts;
+  /** Called with each chunk in order, before it is handed on. */
+  readonly onChunk?: ((chunk: Uint8Array, from: string) => void) | undefined;
+  /** Called after the last byte; throws to refuse what was read. */
+  readonly verify?: (() => void) | undefined;
+  /** The digest of all bytes is verified in the end, here or by the reader: wrong ones cannot pass. Default: if there is `verify`. */
+  readonly isVerified?: boolean | undefined;
+  /** Receives `progress` and `switch` events. */
+  readonly emit?: Emit | undefined;
+  /** A response for the whole that is open already, used instead of the first request. */
+  readonly opened?: Fetched | undefined;
+}
+
+interface Job extends ResumeOptions {
+  readonly source: Source;
+  readonly descriptor: Descriptor;
+}
+
+/** How far a reading has come. */
+interface Course {
+  /** Where the next byte belongs. */
+  offset: number;
+  /** Name of the host whose body was opened last, and what it was sent. */
+  from?: string;
+  sent?: SentRequest;
+  readonly failures: Failures;
+  /** Number of the next reopening, among those in a row that bring no byte. */
+  reopenings: number;
+  /** `performance.now()` when progress was reported. */
+  reported: number;
+}
+
+/** Reopenings in a row that bring no byte, before the reading gives up. */
+const patience = 3;
+
+/** Milliseconds between two progress events. */
+const progressEvery = 100;
+
+const courseFrom = ({ start }: ClosedRange): Course => ({
+  offset: start,
+  failures: createFailures(),
+  reopenings: 0,
+  reported: performance.now(),
+});
 
 /**
- * Reads a range to its end, whatever breaks on the way: asks the source again from where it stands. Exactly the bytes
- * of the range come out, or an error does that tells every break.
+ * Reads a range to its end, whatever breaks on the way: fetches the rest from the source again, from where it stands.
+ * Exactly the bytes of the range come out, or one error that lists every break.
  */
-export async function* resume(reading: Reading): AsyncGenerator<Uint8Array, void, undefined> {
-  const { descriptor, range, signal, take } = reading;
-  const course = begin(reading);
-  // Of an empty content only its host can say that it is there; of an empty part there is nothing to ask for.
-  let missing = range.start < range.end || descriptor.size === 0;
-  reading.begin();
-  try {
-    while (missing) {
-      const opened = course.offset;
-      const { body, from } = await open(reading, course);
-      try {
-        for await (const chunk of body) {
-          if (signal.aborted) throw abortError(signal.reason);
-          if (course.offset + chunk.length > range.end) throw tooLarge(descriptor, range);
-          course.offset += chunk.length;
-          take(chunk, from);
-          tellProgress(reading, course);
-          yield chunk;
-        }
-        if (course.offset < range.end) throw unexpectedEnd(descriptor, course.offset);
-        missing = false;
-      } catch (thrown) {
-        missing = isMendable(reading, course, thrown, course.offset - opened);
-      } finally {
-        await body.cancel().catch(() => {});
+export async function* resume(
+  source: Source,
+  descriptor: Descriptor,
+  options: ResumeOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { range, signal, hosts, onChunk } = options;
+  const job = { source, descriptor, ...options };
+  const course = courseFrom(range);
+  // Whether empty content exists only a host can say; an empty part needs no request.
+  let isMissing = range.start < range.end || descriptor.size === 0;
+  while (isMissing) {
+    const { body, from } = await open(job, course);
+    const start = course.offset;
+    try {
+      for await (const chunk of body) {
+        if (signal.aborted) throw abortError(signal.reason);
+        if (course.offset + chunk.length > range.end) throw tooLarge(descriptor, range);
+        course.offset += chunk.length;
+        hosts.serves(from, course.offset);
+        onChunk?.(chunk, from);
+        reportProgress(job, course);
+        yield chunk;
       }
+      if (course.offset < range.end) throw unexpectedEnd(descriptor, course.offset);
+      isMissing = false;
+    } catch (thrown) {
+      const error = breakOf(job, course, { thrown, bytes: course.offset - start });
+      // After the last byte a break does not matter: the digest says whether the bytes are right.
+      isMissing = course.offset < range.end || error.code === 'TOO_LARGE';
+      if (isMissing) prepareReopening(job, course, { error, bytes: course.offset - start });
+    } finally {
+      await body.cancel().catch(() => {});
     }
-    tellProgress(reading, course, 0);
-    complete(reading, course);
-  } finally {
-    reading.over();
+  }
+  reportProgress(job, course, 0);
+  verify(job, course);
+}
+
+/** Fetches what is missing; again, while there is patience, if the refusal may be temporary. */
+async function open(job: Job, course: Course): Promise<Fetched> {
+  const { source, descriptor, range, signal, hosts, discard, onWarning, emit } = job;
+  for (;;) {
+    const isFirst = course.failures.last === undefined;
+    // After a break even the whole is requested as a range: as identity, since the encoding may have caused the break.
+    const isWhole = course.offset === 0 && range.end === descriptor.size && (isFirst || range.end === 0);
+    const part = isWhole ? {} : { range: { start: course.offset, end: range.end } };
+    const started = performance.now();
+    const opened = isFirst && isWhole ? job.opened : undefined;
+    try {
+      const { last, except } = hosts;
+      const fetched = opened ?? (await source.fetch(descriptor, { ...part, signal, last, except, discard, onWarning }));
+      if (!opened && emit) reportSwitch(emit, fetched, course);
+      course.from = fetched.from;
+      course.sent = sentRequestOf(fetched, started);
+      return fetched;
+    } catch (thrown) {
+      recordRefusal(job, course, thrown);
+    }
   }
 }
+
+/** Records a response that another request may replace; throws what is final. */
+function recordRefusal({ descriptor, signal, hosts }: Job, course: Course, thrown: unknown): void {
+  const { failures } = course;
+  if (signal.aborted) throw interrupted(signal, failures, thrown);
+  if (!(thrown instanceof RegistryError)) throw thrown;
+  failures.add(thrown);
+  course.reopenings += 1;
+  for (const { outcome, url } of thrown.attempts) if (outcome === 'TOO_LARGE') hosts.exclude(url);
+  if (!isTemporary(thrown) || course.reopenings > patience) throw combined(descriptor, failures);
+}
+
+/** Whether a host responded, but not with what was requested: 416, a wrong or encoded range, a short body. */
+function isTemporary({ code, status, attempts }: RegistryError): boolean {
+  const outcomes = attempts.length > 0 ? attempts : [{ outcome: code, status }];
+  return outcomes.some(
+    ({ outcome, status }) =>
+      (outcome === 'BAD_RESPONSE' || outcome === 'UNEXPECTED_END') && (status === undefined || status === 416),
+  );
+}
+
+/** The error of a body that broke after `bytes`; throws if the reading itself was ended. */
+function breakOf(
+  { descriptor, signal }: Job,
+  { sent, failures }: Course,
+  { thrown, bytes }: { readonly thrown: unknown; readonly bytes: number },
+): RegistryError {
+  const error = sent
+    ? withAttempt(thrown, sent, bytes)
+    : asRegistryError(thrown, 'UNAVAILABLE', `read "${descriptor.digest}"`);
+  if (signal.aborted) throw interrupted(signal, failures, error);
+  return error;
+}
+
+/** Records a break, so that the next request goes elsewhere if need be; throws if there must not be another one. */
+function prepareReopening(
+  { descriptor, range, hosts, verify, isVerified = verify !== undefined }: Job,
+  course: Course,
+  { error, bytes }: { readonly error: RegistryError; readonly bytes: number },
+): void {
+  const { failures, offset, from = '' } = course;
+  const isTooLarge = error.code === 'TOO_LARGE';
+  failures.add(error);
+  course.reopenings = bytes > 0 ? 1 : course.reopenings + 1;
+  if (isTooLarge) hosts.exclude(from);
+  else hosts.breaks(from, bytes);
+  // What a host handed on that then sent too much cannot be taken back: it was all there is, or nobody verifies it.
+  const isFinal = isTooLarge && ((offset === range.end && range.end > 0) || (bytes > 0 && !isVerified));
+  if (isFinal || course.reopenings > patience) throw combined(descriptor, failures);
+}
+
+/** Lets the caller refuse what was read; the error lists the breaks on the way, too. */
+function verify({ descriptor, range, verify }: Job, { sent, offset, failures }: Course): void {
+  try {
+    verify?.();
+  } catch (error) {
+    if (!sent) throw error;
+    failures.add(withAttempt(error, sent, offset - range.start));
+    throw combined(descriptor, failures);
+  }
+}
+
+function reportProgress({ descriptor, emit }: Job, course: Course, every = progressEvery): void {
+  const now = performance.now();
+  if (!emit || now - course.reported < every || course.from === undefined) return;
+  course.reported = now;
+  const { digest, size } = descriptor;
+  emit({ type: 'progress', digest, position: course.offset, size, from: course.from });
+}
+
+/** Reports that another host serves than before, or than the first that was contacted. */
+export function reportSwitch(
+  emit: Emit,
+  fetched: Fetched,
+  { offset, from: previous, failures }: Partial<Pick<Course, 'offset' | 'from' | 'failures'>> = {},
+): void {
+  const to = fetched.from;
+  const [failed] = failedBefore(fetched).filter(({ from }) => from !== undefined && from !== to);
+  const from = previous ?? failed?.from;
+  if (from === undefined || from === to) return;
+  const error = previous === undefined ? failed?.error : failures?.last;
+  const reason = error === undefined ? '' : messageOf(error);
+  emit({ type: 'switch', digest: fetched.descriptor.digest, offset: offset ?? 0, from, to, reason });
+}
+
+const combined = ({ digest }: Descriptor, failures: Failures): RegistryError =>
+  failures.combined(`read "${digest}"`, digest);
+
+/** Why the reading was ended, with what was tried until then. */
+const interrupted = ({ reason }: AbortSignal, failures: Failures, thrown: unknown): RegistryError =>
+  withAttemptsOf(abortError(reason), [...failures.all(), thrown]);
 
 function tooLarge({ digest, size }: Descriptor, range: ClosedRange): RegistryError {
   const expected = range.end === size ? `${size} bytes` : `bytes ${range.start}-${range.end - 1}`;

@@ -1,81 +1,135 @@
-import { abortError, deadline } from '../abort.ts';
-import { bytesBody } from '../body.ts';
-import { type Try, untilRight } from '../content/again.ts';
-import { withAttempt } from '../content/attempt.ts';
+import { abortError, type Deadline, deadline } from '../abort.ts';
+import { bytesBody, offerRecycling, recyclerOf } from '../body.ts';
+import { observed } from '../combine.ts';
+import {
+  collectWarnings,
+  createHosts,
+  type Hosts,
+  type SentRequest,
+  sentRequestOf,
+  withAttempt,
+} from '../content/attempts.ts';
+import { resume } from '../content/resume.ts';
+import { type Outcome, untilRight } from '../content/wrong-bytes.ts';
 import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { isResumable } from '../source.ts';
-import { openReading } from './reading.ts';
-import { findStored, ownData, tell, type Work } from './work.ts';
+import { type Body, type Chunks, isResumable } from '../source.ts';
+import { type CopyState, findStored, ownData, reportState } from './copy-state.ts';
 
 /** Copies one content, unless the store has it. Bytes that the store finds wrong are read again from another host. */
-export async function copyBlob(descriptor: Descriptor, work: Work): Promise<void> {
-  if (await findStored(work, descriptor)) {
-    work.tally.present += descriptor.size;
-    tell(work, descriptor, 'present', descriptor.size);
+export async function copyBlob(descriptor: Descriptor, state: CopyState): Promise<void> {
+  if (await findStored(state, descriptor)) {
+    state.tally.present += descriptor.size;
+    reportState(state, descriptor, 'present', descriptor.size);
     return;
   }
-  const atHand = ownData(descriptor) ?? work.held.get(descriptor.digest);
-  if (atHand) {
-    await pushBytes(descriptor, atHand, work);
-    return;
-  }
-  const fault: Fault = {};
-  await untilRight(descriptor, (one) => pushRead(descriptor, work, { one, fault })).catch((error: unknown) => {
-    throw fault.store ?? error;
-  });
+  const bytes = ownData(descriptor) ?? state.held.get(descriptor.digest);
+  if (bytes) await pushBytes(descriptor, bytes, state);
+  else await untilRight(descriptor, (except) => pushBlob(descriptor, state, except));
 }
 
 /** Stores bytes that are known to be right. */
-export async function pushBytes(descriptor: Descriptor, bytes: Uint8Array, { to, ...work }: Work): Promise<void> {
+export async function pushBytes(descriptor: Descriptor, bytes: Uint8Array, state: CopyState): Promise<void> {
   try {
-    await to.push(descriptor, bytesBody(bytes), { signal: work.signal });
+    await state.to.push(descriptor, bytesBody(bytes), { signal: state.signal });
   } catch (thrown) {
     throw storeError(descriptor, thrown);
   }
-  tell(work, descriptor, 'stored', descriptor.size);
+  reportState(state, descriptor, 'stored', descriptor.size);
 }
 
-/** What ends a copy whatever hosts are left: the store's own failure. */
-interface Fault {
-  store?: RegistryError;
-}
-
-/** A reading, as it goes. */
-interface Progress {
-  readonly one: Try;
-  readonly fault: Fault;
-}
-
-async function pushRead(descriptor: Descriptor, work: Work, { one, fault }: Progress): Promise<void> {
-  const { to, signal, tally, emit } = work;
+/** Reads the content into the store. Throws what ends the copy, whatever hosts are left: the store's own failure. */
+async function pushBlob(
+  descriptor: Descriptor,
+  state: CopyState,
+  except: readonly string[],
+): Promise<Outcome<undefined>> {
+  const { to, signal, tally, emit, liars } = state;
   const { digest, size } = descriptor;
   const limit = deadline(signal);
-  const reading = openReading(descriptor, work, { one, limit });
+  const { open, stop, reading } = createBlobReading(descriptor, state, { except, limit });
   try {
     if (isResumable(to)) {
-      const onWait = (): void => tell(work, descriptor, 'waiting');
-      await to.pushFrom(descriptor, reading.open, { signal, onWait });
-    } else await to.push(descriptor, reading.open(0), { signal });
+      const onWait = (): void => reportState(state, descriptor, 'waiting');
+      await to.pushFrom(descriptor, open, { signal, onWait });
+    } else await to.push(descriptor, open(0), { signal });
   } catch (thrown) {
-    reading.stop();
-    const { failed, asked } = reading.state;
-    if (failed) throw failed.error;
-    if (signal.aborted) throw abortError(signal.reason);
+    stop();
+    const { failed, sent, hosts } = reading;
+    if (failed) return { error: failed.error, hosts };
+    if (signal.aborted) return { error: abortError(signal.reason), hosts };
     const error = storeError(descriptor, thrown);
-    if (error.code === 'DIGEST_MISMATCH' && asked && one.end === size) {
-      work.liars.remember(digest, one.served);
-      throw withAttempt(error, asked, size);
-    }
-    fault.store = error;
-    throw error;
+    if (error.code !== 'DIGEST_MISMATCH' || !sent || hosts.end !== size) throw error;
+    liars.remember(digest, hosts.served);
+    return { error: withAttempt(error, sent, size), hosts };
   } finally {
     limit.end();
   }
-  const { begunAt } = reading.state;
+  const { begunAt, hosts } = reading;
   tally.present += begunAt ?? size;
-  if (begunAt !== undefined) emit({ type: 'verified', digest, size, from: [...one.served].at(-1) ?? '' });
-  tell(work, descriptor, begunAt === undefined ? 'present' : 'stored', size);
+  if (begunAt !== undefined) emit({ type: 'verified', digest, size, from: [...hosts.served].at(-1) ?? '' });
+  reportState(state, descriptor, begunAt === undefined ? 'present' : 'stored', size);
+  return { value: undefined };
+}
+
+/** A reading for a store that verifies the bytes itself, so that they are hashed once. */
+interface BlobReading {
+  /** Offset of the last opening; undefined: the store requested no byte. */
+  begunAt?: number;
+  /** The hosts of the last opening. */
+  hosts: Hosts;
+  /** The request that was sent last, and the body of its response. */
+  sent?: SentRequest;
+  body?: Body;
+  /** Why the bytes ended early: the store may report that in its own words. */
+  failed?: { readonly error: unknown };
+}
+
+function createBlobReading(
+  descriptor: Descriptor,
+  state: CopyState,
+  { except, limit }: { readonly except: readonly string[]; readonly limit: Deadline },
+) {
+  const { emit, liars, operation, tally } = state;
+  const { digest, size } = descriptor;
+  const reading: BlobReading = { hosts: createHosts({ except }) };
+  const source = observed(state.from, (fetched, started) => {
+    reading.sent = sentRequestOf(fetched, started);
+    reading.body = fetched.body;
+  });
+  const onWarning = collectWarnings(emit).add;
+  const onChunk = ({ length }: Uint8Array): void => {
+    tally.copied += length;
+  };
+  let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
+  async function* read(start: number, hosts: Hosts): AsyncGenerator<Uint8Array, void, undefined> {
+    if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
+    const how = { range: { start, end: size }, signal: limit.signal, hosts, emit, onChunk, onWarning };
+    try {
+      // A host without ranges sends the whole again, whose beginning is dropped: that costs no more than to begin anew.
+      yield* resume(source, descriptor, { ...how, discard: Infinity, isVerified: true });
+    } catch (error) {
+      reading.failed ??= { error };
+      throw error;
+    } finally {
+      limit.unlimit();
+    }
+  }
+  const open = (offset: number): Chunks => {
+    reading.begunAt = offset;
+    const hosts = createHosts({ last: liars.of(digest), except });
+    reading.hosts = hosts;
+    reportState(state, descriptor, 'begun', offset);
+    chunks = read(offset, hosts);
+    // Nothing of them is kept here, so the store may give them back.
+    return offerRecycling(chunks, (chunk) => recyclerOf(reading.body)?.(chunk));
+  };
+  /** Frees the connection, whatever the store left undone. */
+  const stop = (): void => {
+    limit.cancel(abortError('the store is done with it'));
+    chunks?.return().catch(() => {});
+  };
+  return { open, stop, reading };
 }
 
 const storeError = ({ digest }: Descriptor, thrown: unknown): RegistryError =>

@@ -1,48 +1,57 @@
-import { findImage, findImages, noPlatformError, type Offer } from '../oci/choose-image.ts';
+import { cannot } from '../errors.ts';
+import { findImage, findImages, noPlatformError, type Offer, platformOf } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { kindOf } from '../oci/manifest.ts';
-import type { Platform } from '../oci/platform.ts';
+import { bareMediaType, kindOf, type Manifest, mediaTypes } from '../oci/manifest.ts';
+import { machinePlatform, matchesPlatform, type Platform, platformSchema } from '../oci/platform.ts';
 
+import { type CopyState, reportState } from './copy-state.ts';
 import { type Documents, readSmall } from './documents.ts';
-import { checkConfig, isImage } from './platforms.ts';
-import { contentsOf, noteSizes } from './sizes.ts';
-import { tell, type Work } from './work.ts';
+import type { PlatformChoice } from './options.ts';
+import { contentsOf, noteSizes } from './walk.ts';
 
-/** What of an index is to be copied. */
+/** What to copy of an index. */
 export interface Choice {
-  /** What the store's name stands for. */
+  /** What the name in the store will stand for. */
   readonly target: Descriptor;
-  /** The entries to copy, by the digest of their index; all of an index that is not here. */
+  /** The entries to copy, by the digest of their index; an index that is missing here is copied with all entries. */
   readonly entries: ReadonlyMap<string, readonly Descriptor[]>;
 }
 
 export interface ChoiceOptions {
-  /** How the reference is called in messages. */
+  /** The reference, for messages. */
   readonly label: string;
   readonly wanted: 'all' | readonly Platform[];
-  /** Somebody named the platforms; else they are a guess. */
-  readonly isAsked: boolean;
-  readonly work: Work;
+  /** The platforms were requested; otherwise they are a guess. */
+  readonly isRequested: boolean;
+  readonly state: CopyState;
   readonly documents: Documents;
+}
+
+/** The platforms to copy, or all; `INVALID_REFERENCE` for what is not a platform. */
+export function wantedPlatforms(choice: PlatformChoice = machinePlatform()): 'all' | readonly Platform[] {
+  if (choice === 'all') return choice;
+  const list: readonly unknown[] = Array.isArray(choice) ? choice : [choice];
+  if (list.length === 0) throw cannot('INVALID_REFERENCE', 'choose a platform', 'the list is empty');
+  return list.map(platformOf);
 }
 
 const wholeOf = (target: Descriptor): Choice => ({ target, entries: new Map() });
 
 /**
- * The images of an index that run best on the platforms wanted. One platform: that image alone, also out of an index in
- * the index. Several: the index as it is, with those images. `NOT_FOUND` where a platform has no image, listing those
- * that there are.
+ * The images of an index that run best on the platforms wanted. One platform: only that image, also out of an index in
+ * the index. Several: the index as it is, with those images. `NOT_FOUND` if a platform has no image; the error lists the
+ * platforms that have one.
  *
- * An index of which no entry is for a platform (of charts, of signatures) is copied whole, unless a platform was asked for:
- * then the only image of it is taken, and where there are more or none, it is `NOT_FOUND`. An image that does not stand
- * under a platform is checked by its config where one was asked for.
+ * An index without any entry for a platform (of charts, of signatures) is copied whole, unless a platform was requested:
+ * then its only image is taken, and it is `NOT_FOUND` if there are more or none. If a platform was requested, an image
+ * that is not listed under a platform is checked by its config.
  */
 export async function choose(root: Descriptor, options: ChoiceOptions): Promise<Choice> {
-  const { label, wanted, isAsked, documents } = options;
+  const { label, wanted, isRequested, documents } = options;
   if (kindOf(root.mediaType) !== 'manifests' || wanted === 'all') return wholeOf(root);
   const { document } = await documents.read(root);
   if (!('manifests' in document)) {
-    if (isAsked) await checkImage(root, wanted, options);
+    if (isRequested) await checkImage(root, wanted, options);
     return wholeOf(root);
   }
   const read = async (descriptor: Descriptor) => {
@@ -54,10 +63,10 @@ export async function choose(root: Descriptor, options: ChoiceOptions): Promise<
   const [platform] = wanted;
   if (!platform || images.length > 0) return { target: root, entries: entriesOf(images) };
   const { image, index, unnamed } = await findImage(root, platform, { label, read });
-  if (image || !isAsked) return wholeOf(image ?? index);
+  if (image || !isRequested) return wholeOf(image ?? index);
   const [only] = unnamed;
   if (!only || unnamed.some(({ digest }) => digest !== only.digest)) {
-    // An index that stands under the platform is what was asked for, whatever is in it.
+    // An index that is listed under the platform is what was requested, whatever is in it.
     if (index.digest !== root.digest) return wholeOf(index);
     throw noPlatformError(label, platform, []);
   }
@@ -65,24 +74,52 @@ export async function choose(root: Descriptor, options: ChoiceOptions): Promise<
   return wholeOf(isSeveral ? root : only);
 }
 
-/** Refuses an image whose config says that it runs on none of the platforms that were asked for. */
+/** Refuses an image whose config has another platform than those requested. */
 async function checkImage(
   descriptor: Descriptor,
   wanted: readonly Platform[],
-  { label, work, documents }: ChoiceOptions,
+  { label, state, documents }: ChoiceOptions,
 ): Promise<void> {
   const { document } = await documents.read(descriptor);
   if ('manifests' in document || !isImage(document)) return;
-  noteSizes(work, descriptor, contentsOf(document));
+  noteSizes(state, descriptor, contentsOf(document));
   const { config } = document;
-  const { bytes, stored, asked } = await readSmall(config, work);
+  const { bytes, stored, requested } = await readSmall(config, state);
   checkConfig(bytes, { config, label, wanted });
-  if (asked > 0) tell(work, config, 'begun');
-  if (stored !== 'yes') work.held.set(config.digest, bytes);
-  work.tally.copied += asked;
+  if (requested > 0) reportState(state, config, 'begun');
+  if (stored !== 'yes') state.held.set(config.digest, bytes);
+  state.tally.copied += requested;
 }
 
-/** Of each index on the way to a chosen image the entries on that way. */
+const configTypes: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTypes.dockerConfig]);
+
+/** Whether a manifest is of an image, whose config says what it runs on. */
+const isImage = ({ config }: Manifest): boolean => configTypes.has(bareMediaType(config.mediaType));
+
+/** Refuses an image whose config has another platform than those wanted; one that has none is taken. */
+function checkConfig(
+  bytes: Uint8Array,
+  {
+    config,
+    label,
+    wanted,
+  }: { readonly config: Descriptor; readonly label: string; readonly wanted: readonly Platform[] },
+): void {
+  let found: unknown;
+  try {
+    found = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw cannot('BAD_RESPONSE', `read config "${config.digest}"`, 'not JSON', { cause });
+  }
+  const parsed = platformSchema.safeParse(found);
+  if (!parsed.success || parsed.data.os === '' || wanted.some((one) => matchesPlatform(one, parsed.data))) return;
+  const { os, architecture, variant, 'os.version': version, 'os.features': features } = parsed.data;
+  const platform = { os, architecture, variant, 'os.version': version, 'os.features': features };
+  const [first = platform] = wanted;
+  throw noPlatformError(label, first, [platform], { isImage: true });
+}
+
+/** For each index on the way to a chosen image, its entries on that way. */
 function entriesOf(chosen: readonly Offer[]): ReadonlyMap<string, readonly Descriptor[]> {
   const entries = new Map<string, Set<Descriptor>>();
   for (const { path, descriptor } of chosen) {

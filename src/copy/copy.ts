@@ -1,26 +1,20 @@
-import { deadline } from '../abort.ts';
-import { createLiars } from '../content/liars.ts';
-import { collectWarnings } from '../content/warnings.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { abortError, type Deadline, deadline } from '../abort.ts';
+import { collectWarnings, createLiars } from '../content/attempts.ts';
+import { asRegistryError, cannot, messageOf, RegistryError, restate, withAttemptsOf } from '../errors.ts';
 import { createEmit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
-import { isIndexType, kindOf } from '../oci/manifest.ts';
+import { defaultManifestBytes, isIndexType, kindOf } from '../oci/manifest.ts';
 import { checkName } from '../oci/reference.ts';
 import { hasSessions, isKeeper, isLister, type Source, type Store } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import { checkCopyOptions } from './check-copy-options.ts';
-import { choose } from './choose.ts';
+import { choose, wantedPlatforms } from './choose.ts';
+import type { CopyContext, CopyState } from './copy-state.ts';
 import { createDocuments } from './documents.ts';
-import { ending } from './ending.ts';
-import type { Copied, CopyOptions } from './options.ts';
-import { wantedPlatforms } from './platforms.ts';
-import { createQueue } from './queue.ts';
-import { walk } from './walk.ts';
-import type { CopyContext, Work } from './work.ts';
+import { type Copied, type CopyOptions, checkCopyOptions } from './options.ts';
 
-/** Most bytes of a manifest. */
-const manifestBytes = 4_194_304;
+import { createQueue } from './queue.ts';
+import { type Part, walk } from './walk.ts';
 
 /**
  * Copies what a tag or digest names, with all that it is made of, from any source to any store: first what a manifest
@@ -34,8 +28,9 @@ const manifestBytes = 4_194_304;
  */
 export async function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
   checkCopyOptions(options);
-  const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal], manifestBytes };
-  return copyWith(context, { from, to, reference, label: reference, options });
+  const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal] };
+  const manifestBytes = defaultManifestBytes;
+  return copyWith({ ...context, manifestBytes }, { from, to, reference, label: reference, options });
 }
 
 /** What to copy, and how. */
@@ -58,21 +53,23 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const limit = deadline(...signals);
   const queue = createQueue(concurrency, limit.signal);
   const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
-  const work: Work = { ...context, ...known, from, to, signal: limit.signal };
-  const documents = createDocuments(work);
+  const state: CopyState = { ...context, ...known, from, to, signal: limit.signal };
+  const documents = createDocuments(state);
   const failures: RegistryError[] = [];
   const during = ending(limit, { label, signals, failures });
   const endSession = hasSessions(to) ? to.begin() : undefined;
   try {
-    const resolved = await during(undefined, () => resolveRoot(reference, work));
+    const resolved = await during(undefined, () => resolveRoot(reference, state));
     const root = { descriptor: resolved, role: roleOf(resolved) };
-    const isAsked = options.platform !== undefined;
-    const { target, entries } = await during(root, () => choose(resolved, { label, wanted, isAsked, work, documents }));
+    const isRequested = options.platform !== undefined;
+    const { target, entries } = await during(root, () =>
+      choose(resolved, { label, wanted, isRequested, state, documents }),
+    );
     const part = { descriptor: target, role: roleOf(target) };
     const { nonDistributable = false } = options;
-    const skipped = await walk(part, { work, queue, documents, entries, nonDistributable, during });
-    const replaced = await during(undefined, () => giveName(work, target, name));
-    return { descriptor: target, resolved, ...work.tally, skipped, ...(replaced && { replaced }) };
+    const skipped = await walk(part, { state, queue, documents, entries, nonDistributable, during });
+    const replaced = await during(undefined, () => giveName(state, target, name));
+    return { descriptor: target, resolved, ...state.tally, skipped, ...(replaced && { replaced }) };
   } catch (error) {
     limit.cancel(error);
     await queue.idle();
@@ -81,6 +78,41 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
     limit.end();
     await endSession?.();
   }
+}
+
+interface Ending {
+  /** Those of the user, whose firing is no failure of a content. */
+  readonly signals: readonly (AbortSignal | undefined)[];
+  readonly label: string;
+  /** In the order in which they came. */
+  readonly failures: RegistryError[];
+}
+
+/** Runs what is done for one content. Its failure, told as the copy's, ends the copy. */
+function ending(limit: Deadline, { label, signals, failures }: Ending) {
+  return async <T>(part: Part | undefined, run: () => Promise<T>): Promise<T> => {
+    try {
+      limit.signal.throwIfAborted();
+      return await run();
+    } catch (thrown) {
+      const ended = signals.find((signal) => signal?.aborted);
+      const error = ended ? withAttemptsOf(abortError(ended.reason), [thrown]) : failureOf(thrown, label, part);
+      failures.push(error);
+      limit.cancel(error);
+      throw error;
+    }
+  };
+}
+
+/** `Cannot copy "app": layer 3 of 40 "sha256:…": …`, with all that the failure told. */
+function failureOf(thrown: unknown, label: string, part: Part | undefined): RegistryError {
+  const attempted = `copy ${quote(label)}`;
+  const cause = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
+  if (cause.attempted === attempted || cause.reason === 'platform' || cause.code === 'ABORTED') return cause;
+  const which = part ? `${part.role} "${part.descriptor.digest}": ` : '';
+  const isOfPart = part !== undefined && cause.value === part.descriptor.digest;
+  const told = isOfPart ? (cause.found ?? '') : messageOf(cause);
+  return restate(cause, { attempted, found: which + told, cause });
 }
 
 function roleOf({ mediaType }: Descriptor): string {
@@ -100,7 +132,7 @@ function nameOf({ name }: CopyOptions): string | false | undefined {
 }
 
 /** What a reference names: of a digest the store itself may know it. */
-async function resolveRoot(reference: string, { from, to, signal, emit }: Work): Promise<Descriptor> {
+async function resolveRoot(reference: string, { from, to, signal, emit }: CopyState): Promise<Descriptor> {
   if (isDigest(reference)) {
     const known = await to.resolve(reference, { signal }).catch((thrown: unknown) => {
       if (!(thrown instanceof RegistryError && thrown.code === 'NOT_FOUND')) throw thrown;
@@ -113,7 +145,7 @@ async function resolveRoot(reference: string, { from, to, signal, emit }: Work):
 
 /** The last step. What has no name is held without one, where the store knows how. Gives what the name stood for. */
 async function giveName(
-  { to, signal }: Work,
+  { to, signal }: CopyState,
   target: Descriptor,
   name: string | false,
 ): Promise<Descriptor | undefined> {

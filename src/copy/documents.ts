@@ -1,20 +1,20 @@
+import { createLiars } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
-import { createLiars } from '../content/liars.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Index, kindOf, type Manifest, parseDocument } from '../oci/manifest.ts';
 
 import type { Source } from '../source.ts';
 import { pushBytes } from './blob.ts';
-import { findStored, ownData, tell, type Work } from './work.ts';
+import { type CopyState, findStored, ownData, reportState } from './copy-state.ts';
 
 /** A small content that was read and is right. */
 interface Small {
   readonly bytes: Uint8Array;
   /** Where the bytes were; `wrong`: the store has some, but they are not these. */
   readonly stored: 'yes' | 'no' | 'wrong';
-  /** Bytes that the source was asked for. */
-  readonly asked: number;
+  /** Bytes that were requested from the source. */
+  readonly requested: number;
 }
 
 /** A manifest or index. */
@@ -33,7 +33,7 @@ export interface Documents {
 /** Most manifests of a copy, and most bytes of all of them. */
 const most = { manifests: 10_000, bytes: 268_435_456 };
 
-export function createDocuments(work: Work): Documents {
+export function createDocuments(state: CopyState): Documents {
   const reading = new Map<string, Promise<Read>>();
   const seen = { manifests: 0, bytes: 0 };
   const start = async (descriptor: Descriptor): Promise<Read> => {
@@ -43,7 +43,7 @@ export function createDocuments(work: Work): Documents {
       const found = `more than ${most.manifests}, or than ${most.bytes} bytes of them`;
       throw cannot('TOO_LARGE', 'copy so many manifests', found);
     }
-    const found = await readSmall(descriptor, work);
+    const found = await readSmall(descriptor, state);
     return { descriptor, ...found, document: parseDocument(found.bytes, descriptor.mediaType) };
   };
   const read = (descriptor: Descriptor): Promise<Read> => {
@@ -54,35 +54,35 @@ export function createDocuments(work: Work): Documents {
   return {
     read,
     push: async (descriptor) => {
-      const { bytes, stored, asked } = await read(descriptor);
+      const { bytes, stored, requested } = await read(descriptor);
       reading.delete(descriptor.digest);
       if (stored === 'yes') {
-        work.tally.present += descriptor.size;
-        tell(work, descriptor, 'present', descriptor.size);
+        state.tally.present += descriptor.size;
+        reportState(state, descriptor, 'present', descriptor.size);
         return;
       }
-      work.tally.copied += asked;
-      await pushBytes(descriptor, bytes, work);
-      if (stored === 'wrong') await mustBeRight(descriptor, work);
+      state.tally.copied += requested;
+      await pushBytes(descriptor, bytes, state);
+      if (stored === 'wrong') await mustBeRight(descriptor, state);
     },
   };
 }
 
 /** The bytes of a small content, verified: its own data, what the store has, or what the source gives. */
-export async function readSmall(descriptor: Descriptor, work: Work): Promise<Small> {
-  const found = await findStored(work, descriptor);
+export async function readSmall(descriptor: Descriptor, state: CopyState): Promise<Small> {
+  const found = await findStored(state, descriptor);
   const own = ownData(descriptor);
   // A store that knows it as a blob is told what it is.
   const isKnown = found !== undefined && kindOf(found.mediaType) === kindOf(descriptor.mediaType);
-  if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', asked: 0 };
-  const kept = found && (await readStored(descriptor, work));
-  if (kept) return { bytes: kept, stored: isKnown ? 'yes' : 'no', asked: 0 };
-  const bytes = await bytesOf(work.from, descriptor, work);
-  return { bytes, stored: found ? 'wrong' : 'no', asked: bytes.length };
+  if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', requested: 0 };
+  const kept = found && (await readStored(descriptor, state));
+  if (kept) return { bytes: kept, stored: isKnown ? 'yes' : 'no', requested: 0 };
+  const bytes = await bytesOf(state.from, descriptor, state);
+  return { bytes, stored: found ? 'wrong' : 'no', requested: bytes.length };
 }
 
-async function bytesOf(source: Source, descriptor: Descriptor, work: Work): Promise<Uint8Array> {
-  const { emit, liars, signal, operation, manifestBytes } = work;
+async function bytesOf(source: Source, descriptor: Descriptor, state: CopyState): Promise<Uint8Array> {
+  const { emit, liars, signal, operation, manifestBytes } = state;
   const content = new Content({ source, descriptor, emit, liars, operation, signals: [signal] });
   try {
     return await content.bytes({ limit: manifestBytes });
@@ -94,18 +94,18 @@ async function bytesOf(source: Source, descriptor: Descriptor, work: Work): Prom
 /** What says that the bytes of a store are not the ones they should be, and not that it cannot be read. */
 const wrong: ReadonlySet<string> = new Set(['DIGEST_MISMATCH', 'TOO_LARGE', 'UNEXPECTED_END', 'NOT_FOUND']);
 
-async function readStored(descriptor: Descriptor, work: Work): Promise<Uint8Array | undefined> {
+async function readStored(descriptor: Descriptor, state: CopyState): Promise<Uint8Array | undefined> {
   try {
-    return await bytesOf(work.to, descriptor, { ...work, emit: () => {}, liars: createLiars() });
+    return await bytesOf(state.to, descriptor, { ...state, emit: () => {}, liars: createLiars() });
   } catch (error) {
-    if (error instanceof RegistryError && wrong.has(error.code) && !work.signal.aborted) return undefined;
+    if (error instanceof RegistryError && wrong.has(error.code) && !state.signal.aborted) return undefined;
     throw error;
   }
 }
 
 /** A store may take what it has for right; then its user must know. */
-async function mustBeRight(descriptor: Descriptor, work: Work): Promise<void> {
-  if (await readStored(descriptor, work)) return;
+async function mustBeRight(descriptor: Descriptor, state: CopyState): Promise<void> {
+  if (await readStored(descriptor, state)) return;
   const found = 'the store has other bytes under its digest, and keeps them: remove it there, and copy again';
   throw cannot('STORE_ERROR', `store "${descriptor.digest}"`, found, { value: descriptor.digest });
 }

@@ -1,6 +1,7 @@
 import type { ClientEvent } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
+import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../text/faults.ts';
 
 /**
  * Which images of an index: `'all'` of them, attestations, too; or those for one or several platforms, as text
@@ -12,34 +13,50 @@ export type PlatformChoice = 'all' | string | Platform | readonly (string | Plat
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
   /**
-   * Default: the platform of this machine. An index of which no entry is for a platform is then copied whole; with a
-   * platform that is named its only image is, and more than one are `NOT_FOUND`.
+   * Default: the platform of this machine. An index without any entry for a platform is then copied whole; if a platform is
+   * named, its only image is, and more than one are `NOT_FOUND`.
    */
   readonly platform?: PlatformChoice | undefined;
   /** Contents copied at a time. Default 4: over a fast network more are slower on few cores, as they leave the caches. */
   readonly concurrency?: number | undefined;
-  /** Copies layers that their licence does not allow to hand on, too. Default: left out, and told. */
+  /** Also copies layers that must not be redistributed. Default: left out, and reported. */
   readonly nonDistributable?: boolean | undefined;
-  /** What the store calls it; `false` for no name. Default: the tag of the reference. */
+  /** Its name in the store; `false` for no name. Default: the tag of the reference. */
   readonly name?: string | false | undefined;
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
 }
 
 /** What was copied. */
 export interface Copied {
-  /** What the name stands for in the store: where one platform was chosen, its manifest. */
+  /** What the name stands for in the store: if one platform was chosen, its manifest. */
   readonly descriptor: Descriptor;
   /** What the reference names. */
   readonly resolved: Descriptor;
-  /** Bytes that were asked for and given to the store, also those that turned out wrong; what a descriptor carries is not. */
+  /** Bytes that were requested and given to the store, also those that turned out wrong, but not those that a descriptor carries. */
   readonly copied: number;
-  /** Bytes that the store had, also of what broke off an earlier time, and that were not asked for. */
+  /** Bytes that the store had, also of an earlier copy that broke off, and that were not requested. */
   readonly present: number;
-  /** What was left out, as it is not distributable. */
+  /** What was left out, as it must not be redistributed. */
   readonly skipped: readonly Descriptor[];
   /**
-   * What the name stood for in the store before, where that was something else. Without another name a layout gives it up
-   * at the next `gc`.
+   * What the name stood for in the store before, if that was something else. Without another name a layout removes it at
+   * the next `gc`.
    */
   readonly replaced?: Descriptor;
 }
+
+/** The options of both a copy and a pull. Other values than these are checked where they are used. */
+const common: Readonly<Record<keyof Omit<CopyOptions, 'onEvent'>, Check>> = {
+  signal: abortSignal,
+  platform: anything,
+  concurrency: anything,
+  nonDistributable: flag,
+  name: anything,
+};
+
+/** Refuses unknown options of a copy: `INVALID_CONFIG`. */
+export const checkCopyOptions = (options: unknown): void =>
+  checkOptions('copy', options, { ...common, onEvent: listener });
+
+/** Refuses unknown options of a pull: `INVALID_CONFIG`. */
+export const checkPullOptions = (options: unknown): void => checkOptions('pull', options, { to: anything, ...common });

@@ -1,6 +1,6 @@
 import { abortError, onAbort } from '../abort.ts';
 
-/** Work that waits its turn: so much at a time, the most urgent first. */
+/** CopyState that waits its turn: so much at a time, the most urgent first. */
 export interface Queue {
   /** Runs `work` when it is its turn: higher urgency first, then who came first. Refused once the signal has fired. */
   run<T>(urgency: number, work: () => Promise<T>): Promise<T>;

@@ -1,12 +1,12 @@
 import { cannot } from '../errors.ts';
 import { mostDepth } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { kindOf } from '../oci/manifest.ts';
+import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
+
 import { copyBlob } from './blob.ts';
+import { type CopyState, reportState } from './copy-state.ts';
 import type { Documents, Read } from './documents.ts';
 import type { Queue } from './queue.ts';
-import { contentsOf, noteSizes } from './sizes.ts';
-import { tell, type Work } from './work.ts';
 
 /** A content of what is copied, as its user knows it. */
 export interface Part {
@@ -16,7 +16,7 @@ export interface Part {
 }
 
 export interface WalkOptions {
-  readonly work: Work;
+  readonly state: CopyState;
   readonly queue: Queue;
   readonly documents: Documents;
   /** Entries to copy of an index, by its digest; all of one that is not here. */
@@ -28,10 +28,6 @@ export interface WalkOptions {
 
 /** Most contents of a copy. */
 const mostContents = 100_000;
-
-/** Layers whose licence does not allow to hand them on. */
-const nonDistributableLayer =
-  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.|docker\.image\.rootfs\.foreign\.)/;
 
 /** Those that stand above a content. */
 interface Above {
@@ -45,7 +41,7 @@ interface Above {
  * upwards. Gives what was left out, as it is not distributable.
  */
 export async function walk(root: Part, options: WalkOptions): Promise<readonly Descriptor[]> {
-  const { work, queue, documents, during } = options;
+  const { state, queue, documents, during } = options;
   const visited = new Map<string, Promise<void>>();
   const skipped = new Map<string, Descriptor>();
   const visit = (part: Part, above: Above | undefined): Promise<void> => {
@@ -54,10 +50,10 @@ export async function walk(root: Part, options: WalkOptions): Promise<readonly D
     const known = visited.get(key);
     if (known) return known;
     const isDocument = kindOf(descriptor.mediaType) === 'manifests';
-    if (!isDocument) tell(work, descriptor, 'queued');
+    if (!isDocument) reportState(state, descriptor, 'queued');
     const visiting = isDocument
       ? visitDocument(part, above)
-      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, work)));
+      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, state)));
     visited.set(key, visiting);
     return visiting;
   };
@@ -68,7 +64,7 @@ export async function walk(root: Part, options: WalkOptions): Promise<readonly D
     const children = await queue.run(Infinity, () =>
       during(part, async () => {
         const read = await documents.read(descriptor);
-        if (read.asked > 0) tell(work, descriptor, 'begun');
+        if (read.requested > 0) reportState(state, descriptor, 'begun');
         const found = partsOf(read, options, skipped);
         refuseEndless(here, found, visited.size);
         return found;
@@ -103,22 +99,37 @@ function refuseEndless(here: Above, children: readonly Part[], visited: number):
 function partsOf({ document, descriptor }: Read, options: WalkOptions, skipped: Map<string, Descriptor>): Part[] {
   if ('manifests' in document) {
     const entries = options.entries.get(descriptor.digest) ?? document.manifests;
-    noteSizes(options.work, descriptor, entries);
+    noteSizes(options.state, descriptor, entries);
     return entries.map((entry, place) => ({
       descriptor: entry,
       role: `manifest ${place + 1} of ${entries.length}`,
     }));
   }
   const { config, layers } = document;
-  noteSizes(options.work, descriptor, contentsOf(document));
+  noteSizes(options.state, descriptor, contentsOf(document));
   const parts = [{ descriptor: config, role: 'config' }];
   for (const [place, layer] of layers.entries()) {
-    if (options.nonDistributable || !nonDistributableLayer.test(layer.mediaType)) {
+    if (options.nonDistributable || !isNonDistributable(layer.mediaType)) {
       parts.push({ descriptor: layer, role: `layer ${place + 1} of ${layers.length}` });
       continue;
     }
-    if (!skipped.has(layer.digest)) tell(options.work, layer, 'skipped');
+    if (!skipped.has(layer.digest)) reportState(options.state, layer, 'skipped');
     skipped.set(layer.digest, layer);
   }
   return parts;
+}
+
+/** All that an image manifest is made of. */
+export const contentsOf = ({ config, layers }: Manifest): readonly Descriptor[] => [config, ...layers];
+
+/** Records the sizes in a document. `BAD_RESPONSE` if content has two: then one is wrong, whichever came first. */
+export function noteSizes({ sizes }: Pick<CopyState, 'sizes'>, by: Descriptor, named: readonly Descriptor[]): void {
+  for (const { digest, size } of named) {
+    const other = sizes.get(digest) ?? size;
+    if (other !== size) {
+      const found = `"${digest}" has ${size} bytes by one descriptor, and ${other} by another`;
+      throw cannot('BAD_RESPONSE', `copy "${by.digest}"`, found, { value: by.digest, reason: 'size-conflict' });
+    }
+    sizes.set(digest, size);
+  }
 }

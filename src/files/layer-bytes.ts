@@ -3,7 +3,7 @@ import { join } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
-import { bareMediaType } from '../oci/manifest.ts';
+import { bareMediaType, isNonDistributable } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 
 /** Beginnings of packed files. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md */
@@ -23,13 +23,10 @@ export const damagedLayer = (layer: Content, found: string, cause?: unknown): Re
     cause,
   });
 
-/** Media types of layers that registries need not have, as their licence does not allow everybody to hand them on. */
-const nonDistributable = /\.(?:foreign|nondistributable)\./;
-
 /** The error of a layer that is not there, which says so where that is no fault of the registry. */
 function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Content): unknown {
   const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
-  if (!isMissing || !nonDistributable.test(bareMediaType(mediaType))) return error;
+  if (!isMissing || !isNonDistributable(mediaType)) return error;
   const why = `it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
   const { attempted = `read layer ${quote(digest)}`, found = messageOf(error) } = error;
   return restate(error, { attempted, found: `${found}; ${why}`, cause: error });

@@ -49,6 +49,15 @@ export const isSchema1 = (mediaType: string): boolean =>
 export const kindOf = (mediaType: string): 'manifests' | 'blobs' =>
   isManifestType(mediaType) || isIndexType(mediaType) || isSchema1(mediaType) ? 'manifests' : 'blobs';
 
+const nonDistributable =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.|docker\.image\.rootfs\.foreign\.)/;
+
+/** Layers that registries need not have, as their licence does not allow everybody to redistribute them. */
+export const isNonDistributable = (mediaType: string): boolean => nonDistributable.test(bareMediaType(mediaType));
+
+/** Most bytes of a manifest, unless an option says otherwise: 4 MiB, as registries have it. https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pushing-manifests */
+export const defaultManifestBytes = 4_194_304;
+
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md */
 export interface Manifest {
   readonly schemaVersion: 2;

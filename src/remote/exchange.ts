@@ -1,4 +1,4 @@
-import { recordOf, withAttempt } from '../content/attempt.ts';
+import { recordOf, withAttempt } from '../content/attempts.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';

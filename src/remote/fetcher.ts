@@ -1,7 +1,7 @@
 import { abortError, runOperation } from '../abort.ts';
+import { collectWarnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
-import { tellSwitch } from '../content/switch.ts';
-import { collectWarnings } from '../content/warnings.ts';
+import { reportSwitch } from '../content/resume.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
@@ -85,7 +85,7 @@ export function createFetcher(
         from.fetch(unknown, { ...call, onWarning: warned.add }),
       );
       const { descriptor } = opened;
-      tellSwitch({ emit, target: descriptor, fetched: opened });
+      reportSwitch(emit, opened);
       return new Content({ ...contentOf(from, signal), descriptor, opened, warned });
     },
   };

@@ -1,8 +1,7 @@
 import { runOperation } from '../abort.ts';
+import { observed } from '../combine.ts';
+import { collectWarnings, type Liars, type Warnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
-import type { Liars } from '../content/liars.ts';
-import { noting } from '../content/noting.ts';
-import { collectWarnings, type Warnings } from '../content/warnings.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseImage, platformOf } from '../oci/choose-image.ts';
@@ -109,7 +108,7 @@ function createReader({ repository, source, signal, kept, manifestBytes, ...shar
     const noteLast = (fetched: Fetched): void => {
       noted.last = fetched;
     };
-    await using content = new Content({ ...shared, source: noting(source, noteLast), descriptor, signals: [signal] });
+    await using content = new Content({ ...shared, source: observed(source, noteLast), descriptor, signals: [signal] });
     const bytes = await content.bytes({ limit: manifestBytes });
     const { endpoint, request } = noted.last ?? {};
     if (endpoint && request !== undefined) kept.put(repository, descriptor.digest, { bytes, endpoint, request });

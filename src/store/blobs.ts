@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestFault, parseDigest } from '../oci/digest.ts';
-import { kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
+import { defaultManifestBytes, kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
 import { readFile, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
 import type { LockFolder } from './lock.ts';
@@ -22,8 +22,6 @@ export interface Blobs {
   sync(): Promise<void>;
 }
 
-/** Most bytes of a manifest or an index. */
-export const documentBytes = 4_194_304;
 /** Bytes within which a JSON object begins. */
 const headBytes = 64;
 
@@ -37,15 +35,15 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
   const factsOf = (digest: string): Promise<FileFacts | undefined> => files.facts(pathOf(digest));
   const document = async (digest: string): Promise<Uint8Array | undefined> => {
     const facts = await factsOf(digest);
-    if (!facts || facts.size > documentBytes) return undefined;
-    return readFile(files, pathOf(digest), documentBytes);
+    if (!facts || facts.size > defaultManifestBytes) return undefined;
+    return readFile(files, pathOf(digest), defaultManifestBytes);
   };
   return {
     pathOf,
     factsOf,
     document,
     typeOf: async (digest, size) => {
-      if (size > documentBytes) return mediaTypes.octets;
+      if (size > defaultManifestBytes) return mediaTypes.octets;
       const head = await readPart(files, pathOf(digest), Math.min(size, headBytes));
       if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
       const bytes = size > headBytes ? await document(digest) : head;

@@ -1,5 +1,6 @@
 import { abortError } from '../abort.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
+import { isNonDistributable } from '../oci/manifest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { hashFile } from './file-io.ts';
@@ -157,7 +158,8 @@ export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missi
     const one = byDigest.get(digest);
     if (!one?.isHere) return false;
     const parts = one.children.filter(({ as }) => as !== 'subject');
-    if (!one.isIndex) return parts.every(({ descriptor }) => isComplete(descriptor.digest) || isLeftOut(descriptor));
+    if (!one.isIndex)
+      return parts.every(({ descriptor }) => isComplete(descriptor.digest) || isNonDistributable(descriptor.mediaType));
     return parts.length === 0 || parts.some(({ descriptor }) => isComplete(descriptor.digest));
   };
   const missing: MissingContent[] = [];
@@ -166,12 +168,8 @@ export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missi
     if (isHere || as === 'subject') continue;
     const { digest, size } = descriptor;
     const isSparse = as === 'entry' && neededBy !== undefined && isComplete(neededBy);
-    const list = isSparse || isLeftOut(descriptor) ? notCopied : missing;
+    const list = isSparse || isNonDistributable(descriptor.mediaType) ? notCopied : missing;
     list.push({ digest, size, neededBy: neededBy ?? 'index.json' });
   }
   return { missing, notCopied };
 }
-
-/** Layers whose licence forbids their distribution. */
-const isLeftOut = ({ mediaType }: { readonly mediaType: string }): boolean =>
-  /\.(?:foreign|nondistributable)\./.test(mediaType);

@@ -2,8 +2,8 @@ import { abortError } from '../abort.ts';
 import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { kindOf, parseDocument } from '../oci/manifest.ts';
-import { type Blobs, documentBytes } from './blobs.ts';
+import { defaultManifestBytes, kindOf, parseDocument } from '../oci/manifest.ts';
+import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { foundBy } from './store-error.ts';
 
@@ -88,7 +88,7 @@ async function readDocument(
   try {
     if (bytes) return isManifest ? documentOf(bytes, mediaType) : unknownDocument(bytes);
     if (!isManifest) return leaf;
-    throw cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${documentBytes}`, { reason: 'limit' });
+    throw cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${defaultManifestBytes}`, { reason: 'limit' });
   } catch (thrown) {
     const attempted = `read manifest "${digest}"`;
     const cause = asRegistryError(thrown, 'BAD_RESPONSE', attempted);

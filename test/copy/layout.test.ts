@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { offerRecycling, recyclerOf } from '../../src/body.ts';
-import { cached } from '../../src/cached.ts';
+import { cached } from '../../src/cached/cached.ts';
 import { copy } from '../../src/copy/copy.ts';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readAll } from '../../src/body.ts';
-import { createLiars } from '../../src/content/liars.ts';
+import { createLiars } from '../../src/content/attempts.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { createKept, keptSource } from '../../src/remote/at-hand.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { createLiars } from '../../src/content/attempts.ts';
 import { Content } from '../../src/content/content.ts';
-import { createLiars } from '../../src/content/liars.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Range } from '../../src/oci/range.ts';

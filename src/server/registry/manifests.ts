@@ -2,7 +2,7 @@ import { readAll } from '../../body.ts';
 import { RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts';
-import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../../oci/manifest.ts';
+import { bareMediaType, isIndexType, isManifestType, isNonDistributable, parseDocument } from '../../oci/manifest.ts';
 
 import { isTag } from '../../oci/reference.ts';
 import { referrerOf } from '../../oci/referrer.ts';
@@ -67,7 +67,7 @@ function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | 
 
 /** Layers that are kept elsewhere: they have `urls`, or a type that forbids to distribute them. */
 const isForeign = ({ mediaType, urls }: Descriptor): boolean =>
-  (urls?.length ?? 0) > 0 || /\.(?:foreign|nondistributable)\./.test(mediaType);
+  (urls?.length ?? 0) > 0 || isNonDistributable(mediaType);
 
 async function firstMissing(
   store: Store,

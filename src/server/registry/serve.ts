@@ -1,3 +1,4 @@
+import { defaultManifestBytes } from '../../oci/manifest.ts';
 import { hostFault } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
 import type { Registry } from '../../source.ts';
@@ -53,7 +54,12 @@ const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
  */
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
-  const { manifestBytes = 4_194_304, uploadBytes = 268_435_456, uploads = 64, uploadIdle = 300_000 } = options;
+  const {
+    manifestBytes = defaultManifestBytes,
+    uploadBytes = 268_435_456,
+    uploads = 64,
+    uploadIdle = 300_000,
+  } = options;
   const limits = { uploadBytes, sessions: uploadSessions({ limit: uploads, idle: uploadIdle }) };
   const methods: Methods = {
     base: { GET: base, HEAD: base },

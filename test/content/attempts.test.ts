@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createFailures } from '../../src/content/failures.ts';
+import { createFailures } from '../../src/content/attempts.ts';
 import { type ErrorCode, RegistryError } from '../../src/errors.ts';
 
 const failuresOf = (codes: readonly ErrorCode[]) => {

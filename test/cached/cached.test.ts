@@ -2,17 +2,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { createBody } from '../src/body.ts';
-import { cached } from '../src/cached.ts';
-import { RegistryError } from '../src/errors.ts';
-import { createClient } from '../src/remote/client.ts';
-import { listen } from '../src/server/listen.ts';
-import { serve } from '../src/server/registry/serve.ts';
-import type { Fetched, FetchOptions, Source, Store } from '../src/source.ts';
-import { type LayoutStore, layoutStore } from '../src/store/layout.ts';
-import { memoryStore } from '../src/store/memory.ts';
-import { bytesOf, failsWith, sampleOf, samples, sourceContract } from './contract/source.ts';
-import { fill } from './contract/store.ts';
+import { createBody } from '../../src/body.ts';
+import { cached } from '../../src/cached/cached.ts';
+import { RegistryError } from '../../src/errors.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { listen } from '../../src/server/listen.ts';
+import { serve } from '../../src/server/registry/serve.ts';
+import type { Fetched, FetchOptions, Source, Store } from '../../src/source.ts';
+import { type LayoutStore, layoutStore } from '../../src/store/layout.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { bytesOf, failsWith, sampleOf, samples, sourceContract } from '../contract/source.ts';
+import { fill } from '../contract/store.ts';
 
 const folders: string[] = [];
 afterEach(async () => {

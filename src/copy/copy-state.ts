@@ -1,4 +1,4 @@
-import type { Liars } from '../content/liars.ts';
+import type { Liars } from '../content/attempts.ts';
 import { asRegistryError, RegistryError } from '../errors.ts';
 import type { ClientEvent, Emit } from '../events.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
@@ -18,7 +18,7 @@ export interface CopyContext {
 }
 
 /** One copy under way. */
-export interface Work extends Omit<CopyContext, 'signals'> {
+export interface CopyState extends Omit<CopyContext, 'signals'> {
   readonly from: Source;
   readonly to: Store;
   /** Fires when the copy is to end, also because one of its contents failed. */
@@ -34,13 +34,16 @@ export interface Work extends Omit<CopyContext, 'signals'> {
 type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
 
 /** Tells what becomes of a content. */
-export function tell({ emit }: Pick<Work, 'emit'>, descriptor: Descriptor, state: State, offset = 0): void {
+export function reportState({ emit }: Pick<CopyState, 'emit'>, descriptor: Descriptor, state: State, offset = 0): void {
   const { digest, mediaType, size } = descriptor;
   emit({ type: 'copy', digest, mediaType, size, state, offset });
 }
 
 /** What the store knows of a content, if it has all of it; one of another size is not this one. */
-export async function findStored({ to, signal }: Work, { digest, size }: Descriptor): Promise<Descriptor | undefined> {
+export async function findStored(
+  { to, signal }: CopyState,
+  { digest, size }: Descriptor,
+): Promise<Descriptor | undefined> {
   try {
     const found = await to.resolve(digest, { signal });
     return found.size === size ? found : undefined;

@@ -1,0 +1,296 @@
+import { deadline, onAbort, unlessAborted } from '../abort.ts';
+import { createBody, type Feed } from '../body.ts';
+import { createHosts } from '../content/attempts.ts';
+import { resume } from '../content/resume.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { type Fetched, type FetchOptions, isResumable, type Source, type Store } from '../source.ts';
+
+/** Where content comes from, and where it is to be kept. */
+export interface DownloadOptions {
+  readonly origin: Source;
+  readonly store: Store;
+  readonly target: Descriptor;
+  /** Of the first reader. */
+  readonly options: FetchOptions;
+  /** Called once it is known whether the store has it; `storeError` is set if that failed by the store. */
+  readonly onDone: (isStored: boolean, storeError?: unknown) => void;
+  /** Called when the last reader has left: nobody may wait for it any more. */
+  readonly onLeft: () => void;
+}
+
+/** One download of content, for its first reader and for the store; others wait for the store. */
+export interface Download {
+  readonly target: Descriptor;
+  /** The response of the origin, whose body also feeds the store. */
+  readonly opened: Promise<Fetched>;
+  /** Waits until the store has it: false if it never will. Fails as the origin did, and with `ABORTED`. */
+  wait(signal: AbortSignal | undefined): Promise<boolean>;
+}
+
+/** Milliseconds that others wait for a first reader who takes nothing; then it has the rest from the store, too. */
+const patience = 1_000;
+
+export function startDownload({ origin, store, target, options, onDone, onLeft }: DownloadOptions): Download {
+  const limit = deadline();
+  const done = deferred<boolean>();
+  const reader = createFirstReader();
+  let waiting = 0;
+  let at = 0;
+  let release = (): void => {};
+
+  const stop = (): void => {
+    // Once all bytes are here, what is left to do is up to the store only.
+    if (!reader.queue.isLeft || waiting > 0 || at === target.size) return;
+    onLeft();
+    limit.cancel('nobody wants it any more');
+  };
+  const leave = (): void => {
+    reader.queue.leave();
+    stop();
+  };
+  const settle = (outcome: Awaited<Storing['done']>): void => {
+    done.resolve(outcome === true);
+    onDone(outcome === true, typeof outcome === 'object' ? outcome.error : undefined);
+    if (!reader.isReading()) limit.cancel('the store needs no more of it');
+  };
+  const pump = async (opened: Fetched): Promise<void> => {
+    const storing = beginStoring(store, target, limit.signal);
+    void storing.done.then(settle);
+    try {
+      for await (const chunk of chunksOf(opened)) {
+        at += chunk.length;
+        await Promise.all([storing.put(chunk), reader.give(chunk, () => waiting > 0)]);
+      }
+      storing.end();
+      await storing.done;
+      reader.queue.end();
+    } catch (error) {
+      done.reject(error);
+      storing.end(error);
+      reader.queue.end(error);
+    }
+  };
+  const chunksOf = (opened: Fetched): AsyncIterable<Uint8Array> => {
+    const { last, except, onWarning } = options;
+    const range = { start: 0, end: target.size };
+    const how = { range, signal: limit.signal, hosts: createHosts({ last, except }), onWarning, opened };
+    // The store verifies the digest. A host without ranges sends the whole again, whose beginning is dropped however long it is.
+    return resume(origin, target, { ...how, discard: Infinity, isVerified: true });
+  };
+  const open = async (): Promise<Fetched> => {
+    try {
+      // Whoever starts it has it before it can end.
+      await undefined;
+      release = onAbort(options.signal, leave);
+      const opened = await origin.fetch(target, { ...options, range: undefined, signal: limit.signal });
+      void pump(opened);
+      const rest = async (start: number): Promise<Fetched> =>
+        ((await done.promise) ? store : origin).fetch(target, { ...options, range: { start } });
+      return { ...opened, body: createBody(reader.feed(rest, leave), { signal: options.signal }).body };
+    } catch (error) {
+      done.reject(error);
+      onDone(false);
+      throw error;
+    }
+  };
+
+  void done.promise.catch(() => {}).finally(() => release());
+  return {
+    target,
+    opened: unlessAborted(open(), options.signal),
+    wait: async (signal) => {
+      waiting += 1;
+      const timer = setTimeout(reader.queue.release, patience);
+      try {
+        return await unlessAborted(done.promise, signal);
+      } finally {
+        clearTimeout(timer);
+        waiting -= 1;
+        stop();
+      }
+    },
+  };
+}
+
+/** Chunks that the first reader may be behind. */
+const readerRoom = 2;
+
+/** The first reader: served as the bytes come, until it is so slow that others would wait for it. */
+function createFirstReader() {
+  const queue = createChunkQueue(readerRoom);
+  let isBehind = false;
+  const isReading = (): boolean => !queue.isLeft && !isBehind;
+  return {
+    queue,
+    isReading,
+    give: async (chunk: Uint8Array, areOthersWaiting: () => boolean): Promise<void> => {
+      if (!isReading()) return;
+      const timer = areOthersWaiting() ? setTimeout(queue.release, patience) : undefined;
+      await queue.put(chunk);
+      clearTimeout(timer);
+      if (!queue.isFull) return;
+      isBehind = true;
+      queue.end();
+    },
+    /** What it is given, and once it is behind, the bytes of `rest` from there on. */
+    feed: (rest: (start: number) => Promise<Fetched>, leave: () => void): Feed => {
+      const chunks = (async function* () {
+        let at = 0;
+        for (let chunk = await queue.take(); chunk; chunk = await queue.take()) {
+          at += chunk.length;
+          yield chunk;
+        }
+        if (isBehind) yield* (await rest(at)).body;
+      })();
+      const cancel = (): void => {
+        leave();
+        // Not waited for: it may be in a read that does not end.
+        chunks.return(undefined).catch(() => {});
+      };
+      return { next: async () => (await chunks.next()).value ?? undefined, cancel };
+    },
+  };
+}
+
+/** Content on its way into a store, beside its reader. */
+interface Storing {
+  /** Gives a copy of a chunk to the store; returns when the store can take the next one. Does nothing once the store has failed. */
+  put(chunk: Uint8Array): Promise<void>;
+  /** There will be no more. With an error the content is not kept, but the store may resume it another time. */
+  end(error?: unknown): void;
+  /** How it ended: whether the store has the content now, or the error of the store. Never fails. */
+  readonly done: Promise<boolean | { readonly error: unknown }>;
+}
+
+/** Chunks that the store may be behind. */
+const storeRoom = 4;
+
+/** Begins to put content into a store, from its first byte on. */
+function beginStoring(store: Store, target: Descriptor, signal: AbortSignal): Storing {
+  const queue = createChunkQueue(storeRoom);
+  const limit = deadline(signal);
+  let isBusy = false;
+  let isEnded = false;
+  let isOpen = false;
+  const chunks = async function* (offset: number): AsyncGenerator<Uint8Array, void, undefined> {
+    // Earlier bytes cannot be given again: a store that finds its own beginning wrong has to wait for another time.
+    if (isOpen) throw new Error('the content is on its way already');
+    isOpen = true;
+    let at = 0;
+    for (let chunk = await queue.take(); chunk; chunk = await queue.take()) {
+      const skipped = Math.min(Math.max(0, offset - at), chunk.length);
+      at += chunk.length;
+      if (skipped < chunk.length) yield chunk.subarray(skipped);
+    }
+  };
+  // Another process brings the same content: its end is not waited for.
+  const onWait = (): void => {
+    isBusy = true;
+    limit.cancel(new Error('another process is at it'));
+  };
+  const options = { signal: limit.signal, onWait };
+  const pushed = isResumable(store) ? store.pushFrom(target, chunks, options) : store.push(target, chunks(0), options);
+  const done = pushed.then(
+    () => true,
+    (error: unknown) => (isBusy || isEnded || signal.aborted ? false : { error }),
+  );
+  void done.then(() => {
+    limit.end();
+    queue.leave();
+  });
+  return {
+    put: async (chunk) => {
+      if (!queue.isLeft) await queue.put(new Uint8Array(chunk));
+    },
+    end: (error) => {
+      isEnded = error !== undefined;
+      queue.end(error);
+    },
+    done,
+  };
+}
+
+/** Chunks on their way from one who gives to one who takes. */
+interface ChunkQueue {
+  /** Adds a chunk; returns once fewer than `room` chunks are waiting, or nobody takes any more. */
+  put(chunk: Uint8Array): Promise<void>;
+  /** There will be no more; an error is thrown to the taker after the last chunk. */
+  end(error?: unknown): void;
+  /** The next chunk; undefined at the end. */
+  take(): Promise<Uint8Array | undefined>;
+  /** Nobody takes any more: what is put is dropped. */
+  leave(): void;
+  /** Lets a `put` that waits return, once. */
+  release(): void;
+  readonly isFull: boolean;
+  readonly isLeft: boolean;
+}
+
+function createChunkQueue(room: number): ChunkQueue {
+  const chunks: Uint8Array[] = [];
+  let ended: { readonly error: unknown } | undefined;
+  let isLeft = false;
+  let wakeTaker = (): void => {};
+  let wakeGiver = (): void => {};
+  const isFull = (): boolean => !isLeft && chunks.length >= room;
+  return {
+    put: async (chunk) => {
+      if (isLeft) return;
+      chunks.push(chunk);
+      wakeTaker();
+      if (!isFull()) return;
+      await new Promise<void>((resolve) => {
+        wakeGiver = resolve;
+      });
+    },
+    end: (error) => {
+      ended ??= { error };
+      wakeTaker();
+    },
+    take: async () => {
+      for (;;) {
+        const chunk = chunks.shift();
+        if (chunk) {
+          if (!isFull()) wakeGiver();
+          return chunk;
+        }
+        if (ended?.error !== undefined) throw ended.error;
+        if (ended) return undefined;
+        await new Promise<void>((resolve) => {
+          wakeTaker = resolve;
+        });
+      }
+    },
+    leave: () => {
+      isLeft = true;
+      chunks.length = 0;
+      ended ??= { error: undefined };
+      wakeGiver();
+      wakeTaker();
+    },
+    release: () => wakeGiver(),
+    get isFull() {
+      return isFull();
+    },
+    get isLeft() {
+      return isLeft;
+    },
+  };
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/** A promise that is settled from outside; nobody has to listen. */
+function deferred<T>(): Deferred<T> {
+  let resolve = (_value: T): void => {};
+  let reject = (_error: unknown): void => {};
+  const promise = new Promise<T>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  promise.catch(() => {});
+  return { promise, resolve: (value) => resolve(value), reject: (error) => reject(error) };
+}

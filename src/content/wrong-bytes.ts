@@ -1,0 +1,52 @@
+import { join } from '../body.ts';
+import { combineErrors } from '../combine.ts';
+import { RegistryError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Hosts } from './attempts.ts';
+import type { Readings } from './readings.ts';
+
+/** Times that content is read again after wrong bytes. */
+const mostRestarts = 5;
+
+/** How one reading of a whole ended: with what was wanted, or with an error and the hosts that it was read from. */
+export type Outcome<T> = { readonly value: T } | { readonly error: unknown; readonly hosts: Hosts };
+
+/**
+ * Reads a whole, and if its bytes turn out wrong, reads it again: without the host that gave all of them, or that gave too
+ * many. If several hosts gave them, they are contacted in another order, as liars are remembered. `read` gets the names of
+ * hosts not to contact. An error that it throws instead of returning it is final.
+ */
+export async function untilRight<T>(
+  { digest, size }: Descriptor,
+  read: (except: readonly string[]) => Promise<Outcome<T>>,
+): Promise<T> {
+  const errors: RegistryError[] = [];
+  let except: readonly string[] = [];
+  for (;;) {
+    const outcome = await read(except);
+    if ('value' in outcome) return outcome.value;
+    const { error, hosts } = outcome;
+    if (!(error instanceof RegistryError)) throw error;
+    errors.push(error);
+    const isTooLarge = hosts.except.length > except.length;
+    const isWrong = error.code === 'DIGEST_MISMATCH' && hosts.served.size > 0;
+    if (hosts.end < size || !(isTooLarge || isWrong) || errors.length > mostRestarts) {
+      throw combineErrors(`read "${digest}"`, errors, { value: digest });
+    }
+    except = isWrong && hosts.served.size === 1 ? [...hosts.except, ...hosts.served] : hosts.except;
+  }
+}
+
+/** All bytes, verified. If they turn out wrong, they are read again from another host. */
+export function readWhole(descriptor: Descriptor, readings: Readings): Promise<Uint8Array> {
+  return untilRight(descriptor, async (except) => {
+    const { chunks, hosts } = readings.open({ start: 0 }, { except });
+    const read: Uint8Array[] = [];
+    try {
+      for await (const chunk of chunks) read.push(chunk);
+      return { value: join(read, descriptor.size) };
+    } catch (error) {
+      return { error, hosts };
+    }
+  });
+}
