@@ -19,38 +19,38 @@ export interface Body extends Chunks {
 /** Options of every call to a source. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Another source is left to ask after this one: do not wait here, and do not try again. Set by `firstOf`. */
+  /** Another source is left after this one: do not wait here, and do not try again. Set by `firstOf`. */
   readonly more?: boolean | undefined;
   /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */
   readonly content?: boolean | undefined;
-  /** Called for each text that a host wishes its users to be told (`Warning` headers). */
+  /** Called for each warning of a host to its users (`Warning` headers). */
   readonly onWarning?: ((text: string, host: string) => void) | undefined;
 }
 
-/** Which bytes, and of which sources not. */
+/** Which bytes, and from which sources. */
 export interface FetchOptions extends CallOptions {
   /** Counts decoded bytes, those that the digest is over. Left out: the whole content. */
   readonly range?: Range | undefined;
-  /** Names of sources to ask only after all others, in this order. */
+  /** Names of sources to contact only after all others, in this order. */
   readonly last?: readonly string[] | undefined;
-  /** Names of sources not to ask. */
+  /** Names of sources not to contact. */
   readonly except?: readonly string[] | undefined;
   /**
-   * Most bytes to drop before the range, where a host knows no ranges and no other is left to ask; the source's own
-   * limit when left out. Whoever would otherwise begin anew says Infinity.
+   * Most bytes to drop before the range, if a host does not support ranges and no other is left; the source's own limit
+   * when left out. Infinity for whoever would otherwise begin anew.
    */
   readonly discard?: number | undefined;
 }
 
-/** An open answer. Whoever holds it reads `body` to its end or cancels it. */
+/** An open response. Whoever holds it reads `body` to its end or cancels it. */
 export interface Fetched {
   readonly descriptor: Descriptor;
   readonly body: Body;
-  /** Name of the source that answered: for a registry its API root, `https://mirror.example/v2`. */
+  /** Name of the source that responded: for a registry its API root, `https://mirror.example/v2`. */
   readonly from: string;
-  /** What the host wished to be told (`Warning` headers). */
+  /** Warnings of the host to its users (`Warning` headers). */
   readonly warnings?: readonly string[] | undefined;
-  /** The endpoint that answered, fit to be printed, and the URL that was asked; for the record of an attempt. */
+  /** The endpoint that responded, without secrets, and the URL that was requested; for the record of an attempt. */
   readonly endpoint?: Endpoint | undefined;
   readonly request?: string | undefined;
 }
@@ -61,13 +61,13 @@ export interface Fetched {
  * Both methods fail with a RegistryError: `NOT_FOUND` for content that is not there, `ABORTED` when `signal` fires.
  */
 export interface Source {
-  /** How `from`, `last` and `except` call this source; a source made of several has none. */
+  /** The name of this source in `from`, `last` and `except`; a source made of several has none. */
   readonly name?: string | undefined;
   /** What does this tag or digest name? */
   resolve(reference: string, options?: CallOptions): Promise<Descriptor>;
   /**
    * The bytes of this descriptor, from `range.start` on. The bytes are as the source has them: not verified here, and
-   * possibly fewer or more than asked for; `Content` is what counts and hashes.
+   * possibly fewer or more than requested; `Content` is what counts and hashes.
    */
   fetch(target: Descriptor, options?: FetchOptions): Promise<Fetched>;
 }
@@ -83,29 +83,29 @@ export interface Store extends Source {
   tag(target: Descriptor, name: string, options?: CallOptions): Promise<void>;
 }
 
-/** How to give content to a store that can go on with it. */
+/** How to give content to a store that can resume it. */
 export interface PushOptions extends CallOptions {
-  /** Called when somebody else, another process perhaps, is at the same content and is waited for. */
+  /** Called when someone else, perhaps another process, is pushing the same content and is waited for. */
   readonly onWait?: (() => void) | undefined;
 }
 
-/** A store that keeps the beginning of what broke off, and goes on from there the next time, also in another process. */
+/** A store that keeps the beginning of what broke off, and resumes from there the next time, also in another process. */
 export interface ResumableStore extends Store {
   /**
-   * As `push`, of content that can be read from any byte on. `open` is called with the offset to begin at: not at all
-   * where the content is here already or somebody else brings it meanwhile; once more, with 0, where what was kept of an
-   * earlier time turns out to be wrong.
+   * As `push`, of content that can be read from any byte on. `open` is called with the offset to begin at: not at all if
+   * the content is here already or another process brings it meanwhile; once more, with 0, if what was kept of an earlier
+   * time turns out to be wrong.
    */
   pushFrom(target: Descriptor, open: (offset: number) => Chunks, options?: PushOptions): Promise<void>;
 }
 
-/** A store that lets go of what has no name, and can be told to hold it all the same. A store may be this, too. */
+/** A store that removes what has no name, unless it is kept explicitly. A store may be this, too. */
 export interface Keeper {
-  /** Holds pushed content without giving it a name; what has a name or is held already stays as it is. `NOT_FOUND`. */
+  /** Keeps pushed content without a name; what has a name or is kept already stays as it is. `NOT_FOUND`. */
   keep(target: Descriptor, options?: CallOptions): Promise<void>;
 }
 
-/** A store that is tidied at times, and can be told that work is under way which is more than one push. */
+/** A store that is cleaned up at times, and must not be during work that is more than one push. */
 export interface Sessions {
   /** What is pushed, or found here by its digest, stays until the function that this gives is called; that never fails. */
   begin(): () => Promise<void>;
@@ -113,7 +113,7 @@ export interface Sessions {
 
 /** Whose tags can be listed: a source may be this, too. */
 export interface Lister {
-  /** All tags, each once, sorted by code point. `NOT_FOUND` where there is no such repository. */
+  /** All tags, each once, sorted by code point. `NOT_FOUND` if there is no such repository. */
   tags(options?: CallOptions): Promise<readonly string[]>;
 }
 
@@ -123,7 +123,7 @@ export interface ReferrersOptions extends CallOptions {
   readonly artifactType?: string | undefined;
 }
 
-/** Who knows which manifests refer to another as their `subject`: a source may be this, too. */
+/** Knows which manifests refer to another as their `subject`: a source may be this, too. */
 export interface Referrers {
   /** Their descriptors, with `artifactType` and annotations; none for content that nobody refers to, or that is not there. */
   referrers(digest: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;

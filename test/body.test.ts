@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a body hands on what its feed gives, at once or later, and tells its end', async () => {
+test('a body hands on what its feed gives, at once or later, and reports its end', async () => {
   const feed = feedOf(bytes(1, 2), Promise.resolve(bytes(3)), bytes());
   const { body, ended } = createBody(feed);
   expect([...(await bytesOf({ body }))]).toEqual([1, 2, 3]);

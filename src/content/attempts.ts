@@ -111,7 +111,7 @@ export function collectWarnings(emit: Emit): Warnings {
 }
 
 /** The hosts of one reading, by name: in which order to contact them, as they behave. */
-export interface Hosts {
+export interface ReadingHosts {
   /** Contacted only after all others, in this order. */
   readonly last: readonly string[];
   /** Not contacted. */
@@ -138,7 +138,7 @@ export interface HostsOptions {
   readonly served?: Set<string> | undefined;
 }
 
-export function createHosts({ last = [], except = [], served = new Set() }: HostsOptions = {}): Hosts {
+export function createHosts({ last = [], except = [], served = new Set() }: HostsOptions = {}): ReadingHosts {
   const breaks = new Map<string, number>();
   let lastNow = last;
   let exceptNow = except;

@@ -2,7 +2,7 @@ import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { builtin } from '../runtime.ts';
 import { Cursor } from './cursor.ts';
-import { type Reading, Readings, type ReadingsOptions } from './readings.ts';
+import { type ContentReading, Readings, type ReadingsOptions } from './readings.ts';
 import { readWhole } from './wrong-bytes.ts';
 
 /** Bounds of what is read into memory. */
@@ -129,7 +129,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
 }
 
 /** A reading as a web stream: nothing is read ahead of its consumer. */
-function webStream({ chunks, stop }: Reading): ReadableStream<Uint8Array> {
+function webStream({ chunks, stop }: ContentReading): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
@@ -144,7 +144,7 @@ function webStream({ chunks, stop }: Reading): ReadableStream<Uint8Array> {
 }
 
 /** A reading as a Node stream; `UNSUPPORTED` if the runtime has none. */
-function nodeStream(open: () => Reading): import('node:stream').Readable {
+function nodeStream(open: () => ContentReading): import('node:stream').Readable {
   const streams = builtin('node:stream');
   if (!streams) throw cannot('UNSUPPORTED', 'make a Node stream', 'this runtime has none');
   const { chunks, stop } = open();

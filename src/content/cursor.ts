@@ -3,16 +3,16 @@ import { join } from '../body.ts';
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';
-import { type Hash, hashOf, type Reading, type Readings } from './readings.ts';
+import { type ContentReading, hashOf, type Readings, type RunningHash } from './readings.ts';
 
 /** A position in a content, and the reading that continues from there. */
 export class Cursor {
   readonly #descriptor: Descriptor;
   readonly #readings: Readings;
-  #reading: Reading | undefined;
+  #reading: ContentReading | undefined;
   /** Bytes of the reading that were not handed on yet. */
   #rest: Uint8Array | undefined;
-  #hash: Hash | undefined;
+  #hash: RunningHash | undefined;
   #endReported = false;
   #turn: Promise<unknown> = Promise.resolve();
   /** Offset of the next byte. */
@@ -113,7 +113,7 @@ export class Cursor {
     this.#reading = undefined;
   }
 
-  /** One after the other, as they share the cursor. */
+  /** Runs calls one after the other, as they share the cursor. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => {});

@@ -5,18 +5,22 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, type Hasher } from '../oci/digest.ts';
 import { checkRange, type Range } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';
-import { createHosts, type Hosts, type Liars, type Warnings } from './attempts.ts';
+import { createHosts, type Liars, type ReadingHosts, type Warnings } from './attempts.ts';
 import { resume } from './resume.ts';
 
 /** A hash over the bytes from 0 up to `at`. */
-export interface Hash {
+export interface RunningHash {
   readonly hasher: Hasher;
   at: number;
   /** Names of the hosts that gave them, the latest one at the end. */
   readonly served: Set<string>;
 }
 
-export const hashOf = ({ digest }: Descriptor): Hash => ({ hasher: createHasher(digest), at: 0, served: new Set() });
+export const hashOf = ({ digest }: Descriptor): RunningHash => ({
+  hasher: createHasher(digest),
+  at: 0,
+  served: new Set(),
+});
 
 export interface ReadingsOptions {
   readonly source: Source;
@@ -34,16 +38,16 @@ export interface ReadingsOptions {
 
 export interface ReadingOptions {
   /** Continued by this reading, if it begins where the hash stands. A whole reading without it makes its own. */
-  readonly hash?: Hash | undefined;
+  readonly hash?: RunningHash | undefined;
   /** Names of hosts not to contact. */
   readonly except?: readonly string[] | undefined;
 }
 
 /** One reading: nothing is requested until its first chunk is. */
-export interface Reading {
+export interface ContentReading {
   readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
   /** Who gave its bytes, as far as it has come. */
-  readonly hosts: Hosts;
+  readonly hosts: ReadingHosts;
   /** Ends the reading at once, also while a chunk is awaited, and frees the connection. */
   stop(reason: unknown): void;
 }
@@ -70,7 +74,7 @@ export class Readings {
   }
 
   /** Begins a reading. A range beyond the content is a RangeError. */
-  open(range: Range, { hash, except }: ReadingOptions = {}): Reading {
+  open(range: Range, { hash, except }: ReadingOptions = {}): ContentReading {
     this.mustBeOpen();
     const { source, descriptor, emit, liars, signals, warned } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
@@ -144,7 +148,7 @@ export class Readings {
     return cannot('CLOSED', `read "${this.#options.descriptor.digest}"`, 'the content was closed');
   }
 
-  #verify(hash: Hash): void {
+  #verify(hash: RunningHash): void {
     const { descriptor, emit, liars } = this.#options;
     const { digest, size } = descriptor;
     if (hash.at !== size) return;

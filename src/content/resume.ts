@@ -5,14 +5,21 @@ import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import type { Fetched, FetchOptions, Source } from '../source.ts';
-import { createFailures, type Failures, type Hosts, type SentRequest, sentRequestOf, withAttempt } from './attempts.ts';
+import {
+  createFailures,
+  type Failures,
+  type ReadingHosts,
+  type SentRequest,
+  sentRequestOf,
+  withAttempt,
+} from './attempts.ts';
 
 /** How to read a range. `discard` and `onWarning` are handed to the source. */
 export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'onWarning'> {
   readonly range: ClosedRange;
   readonly signal: AbortSignal;
   /** Says in which order to contact them, and learns how they behave. */
-  readonly hosts: Hosts;
+  readonly hosts: ReadingHosts;
   /** Called with each chunk in order, before it is handed on. */
   readonly onChunk?: ((chunk: Uint8Array, from: string) => void) | undefined;
   /** Called after the last byte; throws to refuse what was read. */

@@ -2,14 +2,14 @@ import { join } from '../body.ts';
 import { combineErrors } from '../combine.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Hosts } from './attempts.ts';
+import type { ReadingHosts } from './attempts.ts';
 import type { Readings } from './readings.ts';
 
 /** Times that content is read again after wrong bytes. */
 const mostRestarts = 5;
 
 /** How one reading of a whole ended: with what was wanted, or with an error and the hosts that it was read from. */
-export type Outcome<T> = { readonly value: T } | { readonly error: unknown; readonly hosts: Hosts };
+export type ReadOutcome<T> = { readonly value: T } | { readonly error: unknown; readonly hosts: ReadingHosts };
 
 /**
  * Reads a whole, and if its bytes turn out wrong, reads it again: without the host that gave all of them, or that gave too
@@ -18,7 +18,7 @@ export type Outcome<T> = { readonly value: T } | { readonly error: unknown; read
  */
 export async function untilRight<T>(
   { digest, size }: Descriptor,
-  read: (except: readonly string[]) => Promise<Outcome<T>>,
+  read: (except: readonly string[]) => Promise<ReadOutcome<T>>,
 ): Promise<T> {
   const errors: RegistryError[] = [];
   let except: readonly string[] = [];

@@ -4,13 +4,13 @@ import { observed } from '../combine.ts';
 import {
   collectWarnings,
   createHosts,
-  type Hosts,
+  type ReadingHosts,
   type SentRequest,
   sentRequestOf,
   withAttempt,
 } from '../content/attempts.ts';
 import { resume } from '../content/resume.ts';
-import { type Outcome, untilRight } from '../content/wrong-bytes.ts';
+import { type ReadOutcome, untilRight } from '../content/wrong-bytes.ts';
 import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Body, type Chunks, isResumable } from '../source.ts';
@@ -43,7 +43,7 @@ async function pushBlob(
   descriptor: Descriptor,
   state: CopyState,
   except: readonly string[],
-): Promise<Outcome<undefined>> {
+): Promise<ReadOutcome<undefined>> {
   const { to, signal, tally, emit, liars } = state;
   const { digest, size } = descriptor;
   const limit = deadline(signal);
@@ -77,7 +77,7 @@ interface BlobReading {
   /** Offset of the last opening; undefined: the store requested no byte. */
   begunAt?: number;
   /** The hosts of the last opening. */
-  hosts: Hosts;
+  hosts: ReadingHosts;
   /** The request that was sent last, and the body of its response. */
   sent?: SentRequest;
   body?: Body;
@@ -102,7 +102,7 @@ function createBlobReading(
     tally.copied += length;
   };
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
-  async function* read(start: number, hosts: Hosts): AsyncGenerator<Uint8Array, void, undefined> {
+  async function* read(start: number, hosts: ReadingHosts): AsyncGenerator<Uint8Array, void, undefined> {
     if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
     const how = { range: { start, end: size }, signal: limit.signal, hosts, emit, onChunk, onWarning };
     try {

@@ -27,19 +27,24 @@ export interface CopyState extends Omit<CopyContext, 'signals'> {
   readonly tally: { copied: number; present: number };
   /** Contents that were read before their turn, by digest. */
   readonly held: Map<string, Uint8Array>;
-  /** Bytes of each content, as documents say, by digest. */
+  /** Bytes of each content by its descriptors, by digest. */
   readonly sizes: Map<string, number>;
 }
 
-type State = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
+type CopyStep = Extract<ClientEvent, { readonly type: 'copy' }>['state'];
 
-/** Tells what becomes of a content. */
-export function reportState({ emit }: Pick<CopyState, 'emit'>, descriptor: Descriptor, state: State, offset = 0): void {
+/** Reports the state of a content. */
+export function reportState(
+  { emit }: Pick<CopyState, 'emit'>,
+  descriptor: Descriptor,
+  state: CopyStep,
+  offset = 0,
+): void {
   const { digest, mediaType, size } = descriptor;
   emit({ type: 'copy', digest, mediaType, size, state, offset });
 }
 
-/** What the store knows of a content, if it has all of it; one of another size is not this one. */
+/** What the store knows of a content, if it has all of it; content of another size is another one. */
 export async function findStored(
   { to, signal }: CopyState,
   { digest, size }: Descriptor,
@@ -54,7 +59,7 @@ export async function findStored(
   }
 }
 
-/** The content that a descriptor carries itself, if it is right. */
+/** The `data` of a descriptor, if it is right. */
 export function ownData(descriptor: Descriptor): Uint8Array | undefined {
   try {
     const bytes = decodeData(descriptor);

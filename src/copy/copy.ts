@@ -18,13 +18,13 @@ import { type Part, walk } from './walk.ts';
 
 /**
  * Copies what a tag or digest names, with all that it is made of, from any source to any store: first what a manifest
- * lists, then the manifest, last the name. What the store has is not asked for, and every byte is verified. Of an index
+ * lists, then the manifest, last the name. What the store has is not requested, and every byte is verified. Of an index
  * the image for this machine is taken, or what `platform` says. The first failure ends the rest.
  *
- * `NOT_FOUND` also where there is no image for the platform; `BAD_RESPONSE` where two descriptors differ in the size of one
+ * `NOT_FOUND` also if there is no image for the platform; `BAD_RESPONSE` if two descriptors differ in the size of one
  * content; `STORE_ERROR` for a failure of the store; `INVALID_REFERENCE` for a bad `platform` or `name`, `INVALID_CONFIG`
- * for other bad options, and for unknown ones; else as reading fails. The error says which content of
- * what failed, and has all attempts at it. What was copied by then stays in the store.
+ * for other bad options, and for unknown ones; otherwise the errors of reading. The error says which content of the copy
+ * failed, and has all attempts at it. What was copied by then stays in the store.
  */
 export async function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
   checkCopyOptions(options);
@@ -39,7 +39,7 @@ export interface CopyJob {
   readonly to: Store;
   /** Tag or digest, as the source knows it. */
   readonly reference: string;
-  /** How messages call it. */
+  /** The reference, for messages. */
   readonly label: string;
   readonly options: CopyOptions;
 }
@@ -80,16 +80,16 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   }
 }
 
-interface Ending {
-  /** Those of the user, whose firing is no failure of a content. */
+interface CopyEnding {
+  /** Signals of the user: if one fires, no content failed. */
   readonly signals: readonly (AbortSignal | undefined)[];
   readonly label: string;
   /** In the order in which they came. */
   readonly failures: RegistryError[];
 }
 
-/** Runs what is done for one content. Its failure, told as the copy's, ends the copy. */
-function ending(limit: Deadline, { label, signals, failures }: Ending) {
+/** Runs the work for one content. Its failure is reported as a failure of the copy, and ends it. */
+function ending(limit: Deadline, { label, signals, failures }: CopyEnding) {
   return async <T>(part: Part | undefined, run: () => Promise<T>): Promise<T> => {
     try {
       limit.signal.throwIfAborted();
@@ -104,15 +104,15 @@ function ending(limit: Deadline, { label, signals, failures }: Ending) {
   };
 }
 
-/** `Cannot copy "app": layer 3 of 40 "sha256:…": …`, with all that the failure told. */
+/** `Cannot copy "app": layer 3 of 40 "sha256:…": …`, with all facts of the failure. */
 function failureOf(thrown: unknown, label: string, part: Part | undefined): RegistryError {
   const attempted = `copy ${quote(label)}`;
   const cause = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
   if (cause.attempted === attempted || cause.reason === 'platform' || cause.code === 'ABORTED') return cause;
   const which = part ? `${part.role} "${part.descriptor.digest}": ` : '';
   const isOfPart = part !== undefined && cause.value === part.descriptor.digest;
-  const told = isOfPart ? (cause.found ?? '') : messageOf(cause);
-  return restate(cause, { attempted, found: which + told, cause });
+  const found = isOfPart ? (cause.found ?? '') : messageOf(cause);
+  return restate(cause, { attempted, found: which + found, cause });
 }
 
 function roleOf({ mediaType }: Descriptor): string {
@@ -125,13 +125,13 @@ function concurrencyOf({ concurrency = 4 }: CopyOptions): number {
   throw cannot('INVALID_CONFIG', `copy ${quote(concurrency)} contents at a time`, 'not a number from 1 on');
 }
 
-/** The name that is asked for: one that a layout takes, before anything is read for it. */
+/** The requested name; checked before anything is read, as a layout does not take every name. */
 function nameOf({ name }: CopyOptions): string | false | undefined {
   if (name !== undefined && name !== false) checkName(name);
   return name;
 }
 
-/** What a reference names: of a digest the store itself may know it. */
+/** What a reference names; if it is a digest, the store itself may know. */
 async function resolveRoot(reference: string, { from, to, signal, emit }: CopyState): Promise<Descriptor> {
   if (isDigest(reference)) {
     const known = await to.resolve(reference, { signal }).catch((thrown: unknown) => {
@@ -143,7 +143,7 @@ async function resolveRoot(reference: string, { from, to, signal, emit }: CopySt
   return from.resolve(reference, { signal, content: true, onWarning: add });
 }
 
-/** The last step. What has no name is held without one, where the store knows how. Gives what the name stood for. */
+/** The last step. Content without a name is kept without one, if the store can. Returns what the name stood for before. */
 async function giveName(
   { to, signal }: CopyState,
   target: Descriptor,
@@ -154,10 +154,10 @@ async function giveName(
     return undefined;
   }
   const before = await to.resolve(name, { signal }).catch((thrown: unknown) => {
-    // Of what cannot be found or read nothing can be told.
+    // What cannot be found or read cannot be reported either.
     if (!(thrown instanceof RegistryError && unknown.has(thrown.code))) throw thrown;
   });
-  // A store may find by a name what it does not call so: the only content it has.
+  // A store may resolve a name that it does not list: to the only content it has.
   const isOther = before !== undefined && before.digest !== target.digest;
   const isNamed = isOther && (!isLister(to) || (await to.tags({ signal })).includes(name));
   await to.tag(target, name, { signal });

@@ -18,14 +18,14 @@ interface Small {
 }
 
 /** A manifest or index. */
-export interface Read extends Small {
+export interface ReadDocument extends Small {
   readonly descriptor: Descriptor;
   readonly document: Manifest | Index;
 }
 
 /** The manifests and indexes of a copy, each read once. */
 export interface Documents {
-  read(descriptor: Descriptor): Promise<Read>;
+  read(descriptor: Descriptor): Promise<ReadDocument>;
   /** Stores what was read, unless the store has it, and forgets it. */
   push(descriptor: Descriptor): Promise<void>;
 }
@@ -34,9 +34,9 @@ export interface Documents {
 const most = { manifests: 10_000, bytes: 268_435_456 };
 
 export function createDocuments(state: CopyState): Documents {
-  const reading = new Map<string, Promise<Read>>();
+  const reading = new Map<string, Promise<ReadDocument>>();
   const seen = { manifests: 0, bytes: 0 };
-  const start = async (descriptor: Descriptor): Promise<Read> => {
+  const start = async (descriptor: Descriptor): Promise<ReadDocument> => {
     seen.manifests += 1;
     seen.bytes += descriptor.size;
     if (seen.manifests > most.manifests || seen.bytes > most.bytes) {
@@ -46,7 +46,7 @@ export function createDocuments(state: CopyState): Documents {
     const found = await readSmall(descriptor, state);
     return { descriptor, ...found, document: parseDocument(found.bytes, descriptor.mediaType) };
   };
-  const read = (descriptor: Descriptor): Promise<Read> => {
+  const read = (descriptor: Descriptor): Promise<ReadDocument> => {
     const known = reading.get(descriptor.digest) ?? start(descriptor);
     reading.set(descriptor.digest, known);
     return known;
@@ -72,7 +72,7 @@ export function createDocuments(state: CopyState): Documents {
 export async function readSmall(descriptor: Descriptor, state: CopyState): Promise<Small> {
   const found = await findStored(state, descriptor);
   const own = ownData(descriptor);
-  // A store that knows it as a blob is told what it is.
+  // If the store knows it as a blob, it is pushed again with its media type.
   const isKnown = found !== undefined && kindOf(found.mediaType) === kindOf(descriptor.mediaType);
   if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', requested: 0 };
   const kept = found && (await readStored(descriptor, state));
@@ -91,7 +91,7 @@ async function bytesOf(source: Source, descriptor: Descriptor, state: CopyState)
   }
 }
 
-/** What says that the bytes of a store are not the ones they should be, and not that it cannot be read. */
+/** Codes for wrong bytes in a store, as opposed to a store that cannot be read. */
 const wrong: ReadonlySet<string> = new Set(['DIGEST_MISMATCH', 'TOO_LARGE', 'UNEXPECTED_END', 'NOT_FOUND']);
 
 async function readStored(descriptor: Descriptor, state: CopyState): Promise<Uint8Array | undefined> {
@@ -103,7 +103,7 @@ async function readStored(descriptor: Descriptor, state: CopyState): Promise<Uin
   }
 }
 
-/** A store may take what it has for right; then its user must know. */
+/** A store may keep the wrong bytes that it has; then its user must know. */
 async function mustBeRight(descriptor: Descriptor, state: CopyState): Promise<void> {
   if (await readStored(descriptor, state)) return;
   const found = 'the store has other bytes under its digest, and keeps them: remove it there, and copy again';

@@ -1,10 +1,10 @@
 import { abortError, onAbort } from '../abort.ts';
 
-/** CopyState that waits its turn: so much at a time, the most urgent first. */
+/** Work that waits for its turn: a bounded number at a time, the most urgent first. */
 export interface Queue {
-  /** Runs `work` when it is its turn: higher urgency first, then who came first. Refused once the signal has fired. */
+  /** Runs `work` when it is its turn: higher urgency first, then in order of arrival. Fails once the signal has fired. */
   run<T>(urgency: number, work: () => Promise<T>): Promise<T>;
-  /** Once nothing runs any more. */
+  /** Resolves once nothing runs any more. */
   idle(): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ export function createQueue(most: number, signal: AbortSignal): Queue {
             .then(resolve, reject);
         };
         waiting.add({ urgency, order: order++, start, refuse });
-        // Not at once: what is added together is to be put in order first.
+        // Not at once: work that is added together is sorted first.
         queueMicrotask(next);
       }),
     idle: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => leavers.push(resolve))),

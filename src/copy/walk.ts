@@ -5,31 +5,31 @@ import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
 
 import { copyBlob } from './blob.ts';
 import { type CopyState, reportState } from './copy-state.ts';
-import type { Documents, Read } from './documents.ts';
+import type { Documents, ReadDocument } from './documents.ts';
 import type { Queue } from './queue.ts';
 
-/** A content of what is copied, as its user knows it. */
+/** One content of a copy, as its user knows it. */
 export interface Part {
   readonly descriptor: Descriptor;
   /** `layer 3 of 40` */
   readonly role: string;
 }
 
-export interface WalkOptions {
+export interface CopyWalkOptions {
   readonly state: CopyState;
   readonly queue: Queue;
   readonly documents: Documents;
-  /** Entries to copy of an index, by its digest; all of one that is not here. */
+  /** Entries to copy, by the digest of their index; an index that is missing here is copied with all entries. */
   readonly entries: ReadonlyMap<string, readonly Descriptor[]>;
   readonly nonDistributable: boolean;
-  /** Runs what is done for one content; its failure ends the copy. */
+  /** Runs the work for one content; its failure ends the copy. */
   readonly during: <T>(part: Part, run: () => Promise<T>) => Promise<T>;
 }
 
 /** Most contents of a copy. */
 const mostContents = 100_000;
 
-/** Those that stand above a content. */
+/** What contains a content, upwards. */
 interface Above {
   readonly digest: string;
   readonly depth: number;
@@ -38,9 +38,9 @@ interface Above {
 
 /**
  * Copies a content and all that it is made of, each once: what is under a manifest before the manifest, and so on
- * upwards. Gives what was left out, as it is not distributable.
+ * upwards. Returns what was left out, as it must not be redistributed.
  */
-export async function walk(root: Part, options: WalkOptions): Promise<readonly Descriptor[]> {
+export async function walk(root: Part, options: CopyWalkOptions): Promise<readonly Descriptor[]> {
   const { state, queue, documents, during } = options;
   const visited = new Map<string, Promise<void>>();
   const skipped = new Map<string, Descriptor>();
@@ -77,13 +77,13 @@ export async function walk(root: Part, options: WalkOptions): Promise<readonly D
   return [...skipped.values()];
 }
 
-/** Digests allow no circle; one that somebody made must not be waited for. */
+/** A content cannot contain its own digest; if a broken source claims that, the copy would wait for itself. */
 function refuseEndless(here: Above, children: readonly Part[], visited: number): void {
   if (here.depth > mostDepth) {
     throw cannot('BAD_RESPONSE', `copy "${here.digest}"`, `nested more than ${mostDepth} deep`, { value: here.digest });
   }
   if (visited + children.length > mostContents) {
-    throw cannot('TOO_LARGE', `copy "${here.digest}"`, `with it more than ${mostContents} contents`, {
+    throw cannot('TOO_LARGE', `copy "${here.digest}"`, `more than ${mostContents} contents in all`, {
       value: here.digest,
     });
   }
@@ -95,8 +95,12 @@ function refuseEndless(here: Above, children: readonly Part[], visited: number):
   }
 }
 
-/** What a manifest is made of, but for what is left out. */
-function partsOf({ document, descriptor }: Read, options: WalkOptions, skipped: Map<string, Descriptor>): Part[] {
+/** The contents of a manifest, without those that are left out. */
+function partsOf(
+  { document, descriptor }: ReadDocument,
+  options: CopyWalkOptions,
+  skipped: Map<string, Descriptor>,
+): Part[] {
   if ('manifests' in document) {
     const entries = options.entries.get(descriptor.digest) ?? document.manifests;
     noteSizes(options.state, descriptor, entries);
@@ -119,7 +123,7 @@ function partsOf({ document, descriptor }: Read, options: WalkOptions, skipped: 
   return parts;
 }
 
-/** All that an image manifest is made of. */
+/** The contents of an image manifest. */
 export const contentsOf = ({ config, layers }: Manifest): readonly Descriptor[] => [config, ...layers];
 
 /** Records the sizes in a document. `BAD_RESPONSE` if content has two: then one is wrong, whichever came first. */

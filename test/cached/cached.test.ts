@@ -89,7 +89,7 @@ const broken = (store: Store, after: number): Store => ({
   },
 });
 
-test('what is read once is asked of the origin once, and kept', async () => {
+test('what is read once is requested from the origin once, and kept', async () => {
   const store = await emptyLayout();
   const { source: origin, calls } = watched(await filledMemory());
   const source = cached(origin, store);
@@ -113,7 +113,7 @@ test('the origin is read at the pace of its reader', async () => {
   await body.cancel();
 });
 
-test('many readers at once download once, also where the first one does not go on reading', async () => {
+test('many readers at once download once, also if the first one stops reading', async () => {
   const store = await emptyLayout();
   const { source: origin, calls } = watched(await filledMemory());
   const source = cached(origin, store);
@@ -139,7 +139,7 @@ test('a first reader who leaves ends the download, unless another waits', async 
   expect(calls).toEqual([`fetch ${short}`, `fetch ${short}`]);
 });
 
-test('a waiting reader who leaves does so at once, and the first one goes on', async () => {
+test('a waiting reader who leaves does so at once, and the first one continues', async () => {
   const { source: origin } = watched(await filledMemory());
   const source = cached(origin, await emptyLayout());
   const first = await source.fetch(large.descriptor);
@@ -185,7 +185,7 @@ test('wrong bytes are handed on, to be refused by whoever verifies, and not kept
   expect(errors).toEqual([]);
 });
 
-test('a break on the way is mended, and the whole is kept', async () => {
+test('a broken body is resumed, and the whole is kept', async () => {
   const memory = await filledMemory();
   let breaks = 1;
   const breaking: Source = {
@@ -223,7 +223,7 @@ test('a part of what is not kept is not kept; of what is, it comes from the stor
   expect(calls).toEqual([`fetch ${short} from 5`, `fetch ${short}`]);
 });
 
-test('a tag is asked of the origin, and of the store where the origin cannot be reached', async () => {
+test('a tag is resolved by the origin, and by the store if the origin cannot be reached', async () => {
   const store = await emptyLayout();
   const memory = await filledMemory();
   let failure: RegistryError | undefined;
@@ -265,7 +265,7 @@ test('a tag that was resolved before its manifest was read is kept with it, and 
   await expect.poll(async () => (await store.resolve('latest')).digest).toBe(newer.descriptor.digest);
 });
 
-test('it lists what its origin lists, and nothing where that cannot', async () => {
+test('it lists what its origin lists, and nothing if that cannot', async () => {
   const { source: plain } = watched(await filledMemory());
   expect('tags' in cached(plain, memoryStore())).toBe(false);
   const origin = await emptyLayout();

@@ -36,7 +36,7 @@ test('for await gives all bytes, moves the cursor, and ends verified', async () 
   expect([count, content.verified, log().length]).toEqual([large.bytes.length, true, 1]);
 });
 
-test('the end is told once; reading on is CLOSED until seek, which begins anew', async () => {
+test('the end is reported once; reading further is CLOSED until seek, which begins anew', async () => {
   const { content } = await contentOver(await sampleHost());
   expect(isSame(await collect(content), large.bytes)).toBe(true);
   for (const call of [content.read(1), collect(content)]) expect((await errorOf(call)).code).toBe('CLOSED');
@@ -78,7 +78,7 @@ test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('read of %s bytes is 
   expect(log()).toEqual([]);
 });
 
-test('0 bytes are always there: nothing is asked, and the end is not told', async () => {
+test('0 bytes are always available: nothing is requested, and the end is not reported', async () => {
   const { content, log } = await contentOver(await sampleHost());
   expect([(await content.read(0)).length, content.position, log().length]).toEqual([0, 0, 0]);
   await content.seek(content.size);
@@ -105,7 +105,7 @@ test.each([-1, 1.5, Number.NaN, 300_008])('seek to %s is a RangeError, and the c
   expect(isSame(await content.read(5), large.bytes.subarray(10, 15))).toBe(true);
 });
 
-test('seek asks for no more than the rest; where the cursor stands it does nothing, and the read stays whole', async () => {
+test('seek requests only the rest; at its own position it does nothing, and the read stays whole', async () => {
   const { content, log } = await contentOver(await sampleHost());
   await content.seek(1_000);
   expect([content.position, log()]).toEqual([1_000, []]);
@@ -146,7 +146,7 @@ test('a loop that is left and taken up again is one whole read, verified', async
   expect(log()[1]).toContain('bytes=65536-');
 });
 
-test('stream and readable give their range, each on its own, and leave the cursor alone', async () => {
+test('stream and readable give their range, each on its own, and do not move the cursor', async () => {
   const { content } = await contentOver(await sampleHost());
   await content.read(5);
   const ranges = [
@@ -203,7 +203,7 @@ test('bytes, text and json read the whole, within a limit that is checked before
   expect((await errorOf(other.json())).code).toBe('BAD_RESPONSE');
 });
 
-test('empty content is asked for, as only its host can say that it is there', async () => {
+test('empty content is requested, as only its host can say whether it exists', async () => {
   const there = await contentOver(await sampleHost(), empty);
   expect([(await there.content.bytes()).length, there.content.verified, there.log().length]).toEqual([0, true, 1]);
   expect((await there.content.read(1)).length).toBe(0);
@@ -265,7 +265,7 @@ test('the client closed, readings end with CLOSED, and nothing more is sent', as
   expect(log()).toHaveLength(count);
 });
 
-test('a reading has a time limit where there is one: TIMEOUT, whatever it waits for', async () => {
+test('a reading has a time limit if one is set: TIMEOUT, whatever it waits for', async () => {
   const stalls: Answer[] = [
     () => new Promise(() => {}),
     () => new Response(chunked(large.bytes.slice(0, 10), 'stall')),
@@ -278,7 +278,7 @@ test('a reading has a time limit where there is one: TIMEOUT, whatever it waits 
   }
 });
 
-test('a stall is noticed after the idle limit, and the reading goes on elsewhere', async () => {
+test('a stall is noticed after the idle limit, and the reading resumes elsewhere', async () => {
   const events: ClientEvent[] = [];
   const length = { 'content-length': String(large.bytes.length) };
   const stalled: Answer = () => new Response(chunked(large.bytes.slice(0, 10), 'stall'), { headers: length });
@@ -313,13 +313,13 @@ test('a stall is noticed after the idle limit, and the reading goes on elsewhere
   ]);
 });
 
-test('a host that gives nothing is asked four times, and all breaks are told', async () => {
+test('a host that gives nothing is contacted four times, and all breaks are reported', async () => {
   const { content, log } = await contentOver(() => new Response(chunked('break')));
   const error = await errorOf(content.bytes());
   expect([error.code, error.attempts.length, log().length]).toEqual(['UNEXPECTED_END', 4, 4]);
 });
 
-test('an abort before anything was asked sends nothing; the reason is the cause', async () => {
+test('an abort before the first request sends nothing; the reason is the cause', async () => {
   const reason = new Error('enough');
   const controller = new AbortController();
   const { content, client, log } = await contentOver(await sampleHost(), large, {}, controller.signal);
@@ -387,7 +387,7 @@ test.each<[title: string, status: number, headers: Record<string, string>]>([
   expect([content.verified, log().length]).toEqual([true, 4]);
 });
 
-test('a first answer of the wrong length is asked for again, at most three times, and too long a one not at all', async () => {
+test('a first response of the wrong length is requested again, at most three times, and too long a one not at all', async () => {
   const answerOf =
     (length: number): Answer =>
     () =>
@@ -409,7 +409,7 @@ test.each([
   expect([(await errorOf(content.bytes())).code, log().length]).toEqual([code, 1]);
 });
 
-test('a host that was too long is left out when the other one is asked again', async () => {
+test('a host that was too long is left out when the other one is contacted again', async () => {
   const good = await sampleHost();
   let count = 0;
   const long = { headers: { 'content-length': String(large.bytes.length + 1) } };
@@ -466,7 +466,7 @@ test('a host that breaks a second time is left for the next one, whatever it bro
   ]);
 });
 
-test('a fail-over before the first byte is a switch from 0 on, told once for each opening', async () => {
+test('a fail-over before the first byte is a switch from 0 on, reported once for each opening', async () => {
   const switches: object[] = [];
   const onEvent = (event: ClientEvent) => event.type === 'switch' && switches.push(event);
   const hosts = createHosts({ 'a.test': refusal(500), 'b.test': refusal(404), 'origin.test': await sampleHost() });
@@ -620,7 +620,7 @@ test('a readable goes through a pipeline, which a broken one ends', async () => 
   expect((await errorOf(drain)).code).toBe('DIGEST_MISMATCH');
 });
 
-test('a host that lied is asked last for that content from then on, by the whole client', async () => {
+test('a host that lied is contacted last for that content from then on, by the whole client', async () => {
   const lying: Answer = () => new Response(large.bytes.map((byte) => byte ^ 1));
   const hosts = createHosts({ 'mirror.test': lying, 'origin.test': await sampleHost() });
   const config = { registries: { 'origin.test': { mirrors: [{ url: 'https://mirror.test' }] } } };
@@ -633,7 +633,7 @@ test('a host that lied is asked last for that content from then on, by the whole
   expect(hosts.log().map((line) => line.split('/')[2])).toEqual(['mirror.test', 'origin.test']);
 });
 
-test('bytes begins again at another host after wrong bytes, or too many; the error tells all', async () => {
+test('bytes begins again at another host after wrong bytes, or too many; the error lists all', async () => {
   const lying: Answer = () => new Response(large.bytes.map((byte) => byte ^ 1));
   const long: Answer = () => new Response(chunked(large.bytes, new Uint8Array(1)));
   const config = { registries: { 'origin.test': { mirrors: [{ url: 'https://a.test' }, { url: 'https://b.test' }] } } };

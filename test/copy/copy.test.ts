@@ -62,7 +62,7 @@ test('children come before their manifest, and all before the tag', async () => 
   expect(new Set(done).size).toBe(done.length);
 });
 
-test('what the store has is not asked for, and a second copy asks for nothing but the name', async () => {
+test('what the store has is not requested, and a second copy requests only the name', async () => {
   const built = image('app');
   const [first] = built.parts;
   const to = memoryStore();
@@ -80,7 +80,7 @@ test('what the store has is not asked for, and a second copy asks for nothing bu
   expect(again).toMatchObject({ copied: 0, present: sizeOf(built.parts) });
 });
 
-test('of a digest that the store has whole the source is asked nothing', async () => {
+test('nothing is requested for a digest that the store has completely', async () => {
   const built = image('app');
   const to = memoryStore();
   const refuse = (): Promise<never> => Promise.reject(new Error('it was asked'));
@@ -130,7 +130,7 @@ test('equal contents are copied once, and empty ones too', async () => {
   expect(await heldBy(to, built.parts)).toEqual(digestsOf(built.parts));
 });
 
-test('content that its descriptor carries is not asked for, unless it is wrong', async () => {
+test('content that its descriptor carries is not requested, unless it is wrong', async () => {
   const [right, wrong] = [layer('right'), layer('wrong')];
   const withData = ({ descriptor, bytes }: Sample, data: Uint8Array): Sample => ({
     descriptor: { ...descriptor, data: Buffer.from(data).toString('base64') },
@@ -177,7 +177,7 @@ test('a name may be given, or none, and a digest has none by itself', async () =
   expect(pinned.done.at(-1)).toBe(built.root.descriptor.digest);
 });
 
-test('a store that holds what has no name is told to', async () => {
+test('a store that can keep what has no name does so', async () => {
   const built = image('app');
   const kept: Descriptor[] = [];
   const to = { ...memoryStore(), keep: async (target: Descriptor) => void kept.push(target) };

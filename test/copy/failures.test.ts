@@ -89,7 +89,7 @@ test('a failure names the config and the manifest, too', async () => {
   expect(byManifest.message).toBe(`Cannot copy "latest": manifest "${digest}": the host is gone`);
 });
 
-test('the first failure ends the rest at once, and nothing goes on after it is told', async () => {
+test('the first failure ends the rest at once, and nothing continues after it is reported', async () => {
   const layers = Array.from({ length: 20 }, (_, place) => layer(`many ${place}`));
   const built = image('app', { layers });
   const last = layers.at(12)?.descriptor.digest;
@@ -110,7 +110,7 @@ test('the first failure ends the rest at once, and nothing goes on after it is t
   await expect(to.resolve('latest')).rejects.toEqual(failsWith('NOT_FOUND'));
 });
 
-test('wrong bytes are read again from another host, and the liar is asked last from then on', async () => {
+test('wrong bytes are read again from another host, and the liar is contacted last from then on', async () => {
   const liar = await host(app, 'liar', (target) => (isBig(target) ? [flipped.slice()] : undefined));
   const honest = await host(app, 'honest', () => undefined);
   const to = memoryStore();
@@ -137,7 +137,7 @@ test('a host that sends too much is left for another one', async () => {
   expect(await heldBy(to, app.parts)).toEqual(digestsOf(app.parts));
 });
 
-test('where every host lies, the error is DIGEST_MISMATCH and tells of each', async () => {
+test('if every host lies, the error is DIGEST_MISMATCH and lists each', async () => {
   const lie = (target: Descriptor) => (isBig(target) ? [flipped.slice()] : undefined);
   const hosts = await Promise.all(['https://a.test/v2', 'https://b.test/v2'].map((name) => host(app, name, lie)));
   const to = memoryStore();
@@ -148,7 +148,7 @@ test('where every host lies, the error is DIGEST_MISMATCH and tells of each', as
   expect(await heldBy(to, [big])).toEqual([]);
 });
 
-test('a body that breaks is gone on with, from the next host, where it stood', async () => {
+test('a body that breaks is resumed from the next host, where it stood', async () => {
   const short = await host(app, 'short', (target, { range }) =>
     isBig(target) && range === undefined ? [big.bytes.slice(0, 100_000)] : undefined,
   );
@@ -158,7 +158,7 @@ test('a body that breaks is gone on with, from the next host, where it stood', a
   expect(copied).toBe(app.parts.reduce((sum, { bytes }) => sum + bytes.length, 0));
 });
 
-test('a failure of the store is told as its own, and no other host is asked', async () => {
+test('a failure of the store is reported as its own, and no other host is contacted', async () => {
   const first = await host(app, 'first', () => undefined);
   const second = await host(app, 'second', () => undefined);
   const full = new RegistryError('STORE_ERROR', 'Cannot write "/d/x": the disk is full');
@@ -183,7 +183,7 @@ test('a failure of the store is told as its own, and no other host is asked', as
   await expect(copy(first.source, unnamed, 'latest')).rejects.toThrow('Cannot copy "latest": Cannot write "/d/x"');
 });
 
-test('a manifest that is wrong in the store is read from the source, and a store that keeps it is told of', async () => {
+test('a manifest that is wrong in the store is read from the source, and a store that keeps it is reported', async () => {
   const wrong = sampleOf(
     app.root.bytes.map((byte) => (byte === 0x32 ? 0x33 : byte)),
     app.root.descriptor.mediaType,
@@ -232,7 +232,7 @@ function resumable(store: Store, kept: Uint8Array): { readonly store: ResumableS
   return { offsets, store: { ...store, pushFrom } };
 }
 
-test('a store that can go on with what broke off does, and what it had is counted as present', async () => {
+test('a store that can resume what broke off does, and what it had is counted as present', async () => {
   const memory = memoryStore();
   const { store } = resumable(memory, big.bytes.slice(0, 200_000));
   const { source, asked } = await host(app, 'honest', () => undefined);
@@ -259,7 +259,7 @@ test('what it had and was wrong is read anew', async () => {
   expect(await heldBy(memory, app.parts)).toEqual(digestsOf(app.parts));
 });
 
-test('what somebody else brings meanwhile is not asked for', async () => {
+test('what another process brings meanwhile is not requested', async () => {
   const memory = memoryStore();
   const store: ResumableStore = {
     ...memory,

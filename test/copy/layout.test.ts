@@ -66,7 +66,7 @@ test('what has no name is held by a layout all the same, and outlives a clean-up
   expect(await heldBy(to, amd64.parts)).toEqual(digestsOf(amd64.parts));
 });
 
-test('a copy that broke off is gone on with by a later one, from where it stood', async () => {
+test('a copy that broke off is resumed by a later one, from where it stood', async () => {
   const big = sampleOf(
     Uint8Array.from({ length: 5_000_000 }, (_, at) => (at * 7) & 255),
     mediaTypes.ociLayer,

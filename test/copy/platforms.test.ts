@@ -46,7 +46,7 @@ test('without a word it is the image for this machine', async () => {
   expect((await copied(index(other, own))).descriptor.digest).toBe(own.root.descriptor.digest);
 });
 
-test('for several platforms the index is kept as it is, with their images alone', async () => {
+test('for several platforms the index is kept as it is, with only their images', async () => {
   const { descriptor, held, named } = await copied(app, ['linux/amd64', parsePlatform('linux/arm64')]);
   expect(descriptor).toEqual(app.root.descriptor);
   expect(named.digest).toBe(app.root.descriptor.digest);
@@ -61,7 +61,7 @@ test('a list of one platform is that platform', async () => {
   expect((await copied(app, ['linux/arm64'])).descriptor).toEqual(arm64.root.descriptor);
 });
 
-test('where none fits, the error lists what there is, and nothing is copied', async () => {
+test('if none fits, the error lists what there is, and nothing is copied', async () => {
   const { source, fetched } = watched(await filled(app));
   const to = memoryStore();
   const error = await errorOf(copy(source, to, 'latest', { platform: 'linux/riscv64' }));
@@ -110,7 +110,7 @@ test('an index of one image that does not say what it is for is copied whole', a
   expect(held).toEqual(digestsOf(built.parts));
 });
 
-test('where a platform is asked for, that image is taken, if its config does not say another', async () => {
+test('if a platform is requested, that image is taken, unless its config has another', async () => {
   const built = index(plain, plain, entry(index(plain)), provenance);
   const { descriptor, held } = await copied(built, 'linux/amd64');
   expect(descriptor).toEqual(plain.root.descriptor);
@@ -128,7 +128,7 @@ test('where a platform is asked for, that image is taken, if its config does not
 const chart = (name: string): Built =>
   image(name, { config: sampleOf(text(`{"name":"${name}"}`), 'application/vnd.cncf.helm.config.v1+json') });
 
-test('an index that is of no platforms is copied whole; for a platform that is asked for it has nothing', async () => {
+test('an index without platforms is copied whole; it has nothing for a requested platform', async () => {
   const built = index(chart('a'), chart('b'), index(chart('c')));
   for (const platform of [undefined, 'all'] as const) {
     const { descriptor, held } = await copied(built, platform);
@@ -146,14 +146,14 @@ test('an index that is of no platforms is copied whole; for a platform that is a
   await expect(copied(index(), 'linux/amd64')).rejects.toEqual(failsWith('NOT_FOUND'));
 });
 
-test('an index that stands under the platform is what was asked for, whatever is in it', async () => {
+test('an index that is listed under the platform is what was requested, whatever is in it', async () => {
   const charts = index(chart('a'), chart('b'));
   const { descriptor, held } = await copied(index(amd64, entry(charts, { on: 'linux/s390x' })), 'linux/s390x');
   expect(descriptor.digest).toBe(charts.root.descriptor.digest);
   expect(held).toEqual(digestsOf(charts.parts));
 });
 
-test('an image that is chosen directly is checked where a platform is asked for, before its layers', async () => {
+test('an image that is named directly is checked if a platform is requested, before its layers', async () => {
   const built = image('app', { platform: 'linux/arm/v7' });
   const { source, fetched } = watched(await filled(built));
   const error = await errorOf(copy(source, memoryStore(), 'latest', { platform: 'linux/amd64' }));

@@ -48,7 +48,7 @@ const chances: fc.Arbitrary<Chances> = fc.record({
 });
 const at = <T>(list: readonly T[], place: number, otherwise: T): T => list[place % list.length] ?? otherwise;
 
-test('whatever the tree, the store and the faults: all is there before the name, and nothing is asked for twice', async () => {
+test('whatever the tree, the store and the errors: everything is there before the name, and nothing is requested twice', async () => {
   const check = async (tree: Built, concurrency: number, { preload, faults }: Chances) => {
     const unique = [...new Map(tree.parts.map((part) => [part.descriptor.digest, part])).values()];
     const before = unique.filter((_part, place) => at(preload, place, false));

@@ -34,7 +34,7 @@ test.each(stores)('%s: what the name stood for before is told, where it was some
   expect((await to.resolve('latest')).digest).toBe(other.root.descriptor.digest);
 });
 
-test('a store is asked once for the name, and its failure is the failure of the copy', async () => {
+test('the name is resolved once in the store, and its failure is the failure of the copy', async () => {
   const real = memoryStore();
   const asked: string[] = [];
   const to: Store = {
