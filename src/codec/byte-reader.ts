@@ -1,56 +1,56 @@
-/** A place in a body, with views of the body's own chunks wherever what is asked for lies in one of them. */
-export interface Cursor {
-  /** Bytes at hand from here on. */
-  readonly ahead: number;
-  /** Reads on until `count` bytes are at hand, in one piece with all since the last `cut`. False where the body ends before. */
-  have(count: number): Promise<boolean>;
-  /** Goes over `count` bytes at hand, and shows them. */
-  pass(count: number): Uint8Array;
-  /** What was gone over since the last `cut`. */
+/** Reads a body by counts of bytes, with views of the body's own chunks whenever the bytes lie in one of them. */
+export interface ByteReader {
+  /** Bytes that can be read without waiting for the body. */
+  readonly available: number;
+  /** Waits until `count` bytes are available, in one piece with those read since the last `cut`. False if the body ends before. */
+  fill(count: number): Promise<boolean>;
+  /** Reads `count` available bytes. */
+  read(count: number): Uint8Array;
+  /** All bytes read since the last `cut`. */
   cut(): Uint8Array;
-  /** Leaves the body, unless it ended or failed by itself. */
-  leave(): Promise<void>;
+  /** Closes the body, unless it ended or failed by itself. */
+  close(): Promise<void>;
 }
 
-/** Copies a chunk at most once, where something looked for begins in the chunk before. */
-export function createCursor(body: AsyncIterable<Uint8Array>): Cursor {
+/** Copies a chunk at most once: when the wanted bytes begin in the chunk before. */
+export function createByteReader(body: AsyncIterable<Uint8Array>): ByteReader {
   const iterator = body[Symbol.asyncIterator]();
   let chunk: Uint8Array = new Uint8Array(0);
-  let from = 0;
-  let at = 0;
-  let open = true;
+  let start = 0;
+  let position = 0;
+  let isOpen = true;
 
   const load = async (): Promise<boolean> => {
-    if (!open) return false;
-    open = false; // a failing iterator has closed itself
+    if (!isOpen) return false;
+    isOpen = false; // a failing iterator has closed itself
     const next = await iterator.next();
     if (next.done) return false;
-    open = true;
-    chunk = from === chunk.length ? next.value : joined(chunk.subarray(from), next.value);
-    at -= from;
-    from = 0;
+    isOpen = true;
+    chunk = start === chunk.length ? next.value : joined(chunk.subarray(start), next.value);
+    position -= start;
+    start = 0;
     return true;
   };
 
   return {
-    get ahead() {
-      return chunk.length - at;
+    get available() {
+      return chunk.length - position;
     },
-    async have(count) {
-      while (chunk.length - at < count) if (!(await load())) return false;
+    async fill(count) {
+      while (chunk.length - position < count) if (!(await load())) return false;
       return true;
     },
-    pass(count) {
-      at += count;
-      return chunk.subarray(at - count, at);
+    read(count) {
+      position += count;
+      return chunk.subarray(position - count, position);
     },
     cut() {
-      const passed = chunk.subarray(from, at);
-      from = at;
-      return passed;
+      const bytes = chunk.subarray(start, position);
+      start = position;
+      return bytes;
     },
-    async leave() {
-      if (open) await iterator.return?.();
+    async close() {
+      if (isOpen) await iterator.return?.();
     },
   };
 }

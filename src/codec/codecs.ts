@@ -1,11 +1,11 @@
 import type { Codecs, Decoder } from './codec.ts';
 
-/** Encodings that `loadCodecs` decodes, best first: known without loading a decoder. */
+/** Encodings that `loadCodecs` decodes, best first. Known without loading a decoder. */
 export const standardEncodings = ['zstd', 'gzip', 'deflate'] as const;
 
 /**
  * Decoders for `standardEncodings`: those of node:zlib, and portable ones for what this runtime lacks (zstd before Node
- * 22.15) or for all where it has no node:zlib. Nothing is loaded before this is called: do so when an encoded body comes.
+ * 22.15, everything without node:zlib). Nothing is loaded before this is called: call it when an encoded body arrives.
  */
 export async function loadCodecs(preference: 'native' | 'portable' = 'native'): Promise<Codecs> {
   const native = preference === 'native' ? await loadNative() : undefined;

@@ -3,14 +3,14 @@ import { createAllowance, type Decoder, damaged, truncated } from './codec.ts';
 
 export type InflateFormat = 'gzip' | 'zlib' | 'raw';
 
-/** What unpacks one deflate stream, or gzip members one after the other. Chunks it hands on are the receiver's. */
+/** Unpacks one deflate stream, or gzip members one after the other. The receiver owns the chunks. */
 export interface Inflater {
   write(bytes: Uint8Array): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-  /** Fails where the stream has not ended. */
+  /** Fails if the stream has not ended. */
   end(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   /**
-   * Bytes at the end of the last `write` that lie after the stream; 0 while it goes on. After a gzip member comes
-   * another, unless the next byte is zero.
+   * Bytes at the end of the last `write` that lie after the stream; 0 until it ends. A gzip member is followed by
+   * another unless the next byte is zero.
    */
   readonly rest: number;
   close(): void;
@@ -18,16 +18,16 @@ export interface Inflater {
 
 export type OpenInflater = (format: InflateFormat, coding: string, limit?: number) => Inflater;
 
-/** The gzip and deflate decoders out of an inflater: the same verdict on every input, whatever the inflater lets pass. */
+/** gzip and deflate decoders that use an inflater, and accept and reject the same inputs with any of them. */
 export function inflateDecoders(open: OpenInflater): { readonly gzip: Decoder; readonly deflate: Decoder } {
   return {
-    gzip: (body, { limit } = {}) => inflated('gzip', body, limit, () => open('gzip', 'gzip', limit)),
+    gzip: (body, { limit } = {}) => inflate('gzip', body, limit, () => open('gzip', 'gzip', limit)),
     deflate: (body, { limit } = {}) =>
-      inflated('deflate', body, limit, (head) => open(isZlib(head) ? 'zlib' : 'raw', 'deflate', limit)),
+      inflate('deflate', body, limit, (head) => open(isZlib(head) ? 'zlib' : 'raw', 'deflate', limit)),
   };
 }
 
-async function* inflated(
+async function* inflate(
   coding: string,
   body: AsyncIterable<Uint8Array>,
   limit: number | undefined,
@@ -36,11 +36,11 @@ async function* inflated(
   const allowance = createAllowance(coding, limit);
   let inflater: Inflater | undefined;
   let head: Uint8Array = new Uint8Array(0);
-  let over = false;
+  let hasEnded = false;
   try {
     for await (const chunk of body) {
-      if (over) refuseRest(coding, chunk);
-      if (over || chunk.length === 0) continue;
+      if (hasEnded) refuseRest(coding, chunk);
+      if (hasEnded || chunk.length === 0) continue;
       const bytes = head.length > 0 && !inflater ? joined(head, chunk) : chunk;
       if (bytes.length < 2 && !inflater) {
         head = bytes;
@@ -51,11 +51,11 @@ async function* inflated(
         allowance.take(output.length);
         yield output;
       }
-      over = inflater.rest > 0;
-      if (over) refuseRest(coding, bytes.subarray(bytes.length - inflater.rest));
+      hasEnded = inflater.rest > 0;
+      if (hasEnded) refuseRest(coding, bytes.subarray(bytes.length - inflater.rest));
     }
     if (!inflater) throw damaged(coding, truncated);
-    if (over) return;
+    if (hasEnded) return;
     for await (const output of inflater.end()) {
       allowance.take(output.length);
       yield output;
@@ -65,15 +65,15 @@ async function* inflated(
   }
 }
 
-/** Zeros after the last gzip member are padding, as of tapes (gzip's own habit); all else is garbage. */
+/** Zeros after the last gzip member are padding, as on tapes (gzip accepts them, too); anything else is garbage. */
 function refuseRest(coding: string, bytes: Uint8Array): void {
   if (coding === 'gzip' && bytes.every((byte) => byte === 0)) return;
   if (bytes.length > 0) throw damaged(coding, 'garbage after the end of the stream');
 }
 
 /**
- * RFC 9110 means the zlib format (RFC 1950) by "deflate"; some servers send bare deflate data (RFC 1951). That begins
- * like a zlib header only as a stored block with bits set in its padding, which no encoder makes.
+ * "deflate" is the zlib format (RFC 1950) in RFC 9110; some servers send bare deflate data (RFC 1951). That looks like
+ * a zlib header only if it begins with a stored block with bits set in its padding, which no encoder writes.
  */
 function isZlib([first = 0, second = 0]: Uint8Array): boolean {
   return (first & 15) === 8 && first >> 4 <= 7 && (first * 256 + second) % 31 === 0;

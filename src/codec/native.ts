@@ -1,13 +1,12 @@
 import * as zlib from 'node:zlib';
 import { type Codecs, damaged, truncated, withoutDictionary } from './codec.ts';
 import { type InflateFormat, inflateDecoders } from './gzip.ts';
-
 import { type ZstdEngine, zstdDecoder } from './zstd.ts';
 
 /** Bytes of one output buffer, as measured by bench/decode.ts: with zlib's own 16 KiB inflating takes 1.3 times as long. */
 const inflateOutput = 262_144;
 
-/** A whole block of zstd. More is no faster: the reader's work and zstd's overlap less. */
+/** A whole block of zstd. More is not faster: the reader's work and zstd's overlap less. */
 const zstdOutput = 131_072;
 
 interface StreamOptions {
@@ -24,7 +23,7 @@ const openers: Readonly<Record<InflateFormat, (options: StreamOptions) => ZlibSt
   raw: (options) => zlib.createInflateRaw(options),
 };
 
-/** Decoders of node:zlib: gzip and deflate, and zstd where Node has it. */
+/** Decoders of node:zlib: gzip and deflate, and zstd if Node has it. */
 export const nativeCodecs: Codecs = {
   ...(createZstdDecompress && {
     zstd: zstdDecoder((limit) => openZstd(createZstdDecompress(streamOptions(zstdOutput, limit)))),
@@ -40,24 +39,24 @@ function openZstd(stream: ZlibStream): ZstdEngine {
   return { cut: 'frame', begin() {}, write, end: () => [], close };
 }
 
-/** No larger a buffer than what may come, and a byte to notice that more comes. */
+/** A buffer no larger than the limit, and one byte more, by which too many are noticed. */
 function streamOptions(largest: number, limit = largest): StreamOptions {
   const chunkSize = Math.min(largest, Math.max(limit + 1, 1024));
   return { chunkSize, readableHighWaterMark: chunkSize };
 }
 
-/** Messages that every implementation shares, by zlib's codes. */
-const messages = new Map([
+/** Problems that every implementation reports in the same words, by zlib's codes. */
+const problems = new Map([
   ['Z_BUF_ERROR', truncated],
   ['Z_NEED_DICT', withoutDictionary],
 ]);
 
 function explain(coding: string, error: Error): Error {
   const code = 'code' in error ? String(error.code) : '';
-  return damaged(coding, messages.get(code) ?? error.message, error);
+  return damaged(coding, problems.get(code) ?? error.message, error);
 }
 
-/** What is used of a stream of node:zlib. */
+/** The part of a node:zlib stream that is used here. */
 export interface ZlibStream {
   write(bytes: Uint8Array, done: (error?: Error | null) => void): boolean;
   end(): unknown;
@@ -71,7 +70,7 @@ export interface ZlibStream {
   readonly bytesWritten: number;
 }
 
-/** A node:zlib stream, one input at a time: what it makes of it is read before the next is taken. */
+/** A node:zlib stream that is given one input at a time: its output is read before the next input. */
 export interface NativeStream {
   write(bytes: Uint8Array): AsyncGenerator<Uint8Array, void>;
   end(): AsyncGenerator<Uint8Array, void>;
@@ -80,12 +79,12 @@ export interface NativeStream {
   close(): void;
 }
 
-/** Bytes unpacked ahead of the reader, while it works on others: then zlib rests. A buffer more may be on its way. */
-const ahead = 1_048_576;
+/** Bytes unpacked ahead of the reader before zlib is paused. One more buffer may follow. */
+const mostQueued = 1_048_576;
 
 /**
- * Drives `stream` by its 'data' events. `explain` makes the error to throw of the stream's own.
- * Whoever opens it closes it; the memory of zlib is taken until then.
+ * Reads `stream` by its 'data' events. `explain` makes the error to throw from the stream's own.
+ * Whoever opens it closes it; zlib's memory is held until then.
  */
 export function createNativeStream(stream: ZlibStream, explain: (error: Error) => Error): NativeStream {
   const outputs = createOutputs(stream, explain);
@@ -95,7 +94,7 @@ export function createNativeStream(stream: ZlibStream, explain: (error: Error) =
       let taken = false;
       written += bytes.length;
       stream.write(bytes, (error) => {
-        if (error) return; // told by the 'error' event
+        if (error) return; // the 'error' event reports it
         taken = true;
         outputs.wake();
       });
@@ -116,7 +115,7 @@ export function createNativeStream(stream: ZlibStream, explain: (error: Error) =
 
 interface Outputs {
   readonly ended: boolean;
-  /** To the stream's end, or until `taken` is true and nothing is left; look again with `wake`. */
+  /** Up to the stream's end, or until `taken` is true and nothing is left; `wake` makes it look again. */
   read(taken: () => boolean): AsyncGenerator<Uint8Array, void>;
   wake(): void;
 }
@@ -129,7 +128,7 @@ function createOutputs(stream: ZlibStream, explain: (error: Error) => Error): Ou
   stream.on('data', (chunk) => {
     queue.push(chunk);
     queued += chunk.length;
-    if (queued >= ahead) stream.pause();
+    if (queued >= mostQueued) stream.pause();
     outputs.wake();
   });
   stream.on('end', () => {
@@ -146,7 +145,7 @@ function createOutputs(stream: ZlibStream, explain: (error: Error) => Error): Ou
       const chunk = queue.shift();
       if (chunk) {
         queued -= chunk.length;
-        if (queued < ahead) stream.resume();
+        if (queued < mostQueued) stream.resume();
         yield chunk;
         continue;
       }

@@ -2,24 +2,23 @@ import { Decompress } from 'fzstd';
 import { ZStream, zlibInflate, zlibInflateInit2, zlibInflateReset } from 'pako';
 import { type Codecs, createPause, type Decoder, damaged, truncated, withoutDictionary } from './codec.ts';
 import { type InflateFormat, type Inflater, inflateDecoders } from './gzip.ts';
-
 import { largestBlock, type ZstdEngine, type ZstdFrame, zstdDecoder } from './zstd.ts';
 
-/** zlib's own numbers for its formats and answers (zlib.h). */
+/** zlib's numbers for its formats and results (zlib.h). */
 const windowBits: Readonly<Record<InflateFormat, number>> = { gzip: 31, zlib: 15, raw: -15 };
 const status = { ok: 0, streamEnd: 1, needDictionary: 2, bufferError: -5 };
 
-/** Bytes unpacked in one step: a bomb is handed on a step at a time. */
+/** Bytes unpacked in one step, so that a limit is checked after each. */
 const step = 65_536;
 
 /** gzip and deflate in JavaScript. */
 export const portableInflate = inflateDecoders((format, coding) => {
   const stream = new ZStream();
   const pause = createPause();
-  const failed = (code: number): Error =>
+  const errorOf = (code: number): Error =>
     damaged(coding, code === status.needDictionary ? withoutDictionary : stream.msg || `zlib error ${code}`);
   const opened = zlibInflateInit2(stream, windowBits[format]);
-  if (opened !== status.ok) throw failed(opened);
+  if (opened !== status.ok) throw errorOf(opened);
   let output = new Uint8Array(step);
   let ended = false;
 
@@ -42,7 +41,7 @@ export const portableInflate = inflateDecoders((format, coding) => {
       stream.next_out = 0;
       stream.avail_out = step;
       const code = zlibInflate(stream, 0);
-      if (code !== status.ok && code !== status.streamEnd && code !== status.bufferError) throw failed(code);
+      if (code !== status.ok && code !== status.streamEnd && code !== status.bufferError) throw errorOf(code);
       full = stream.avail_out === 0;
       ended = code === status.streamEnd;
       if (full) output = new Uint8Array(step);
@@ -65,11 +64,11 @@ export const portableInflate = inflateDecoders((format, coding) => {
   return inflater;
 });
 
-/** zstd in JavaScript. fzstd unpacks a block at a time, and is shown nothing else; checksums are counted here. */
+/** zstd in JavaScript. fzstd is given one block at a time and nothing else; checksums are computed here. */
 export const portableZstd: Decoder = zstdDecoder(() => {
   const pause = createPause();
   let frame: ZstdFrame | undefined;
-  let hash: Hash | undefined;
+  let hash: Xxh64 | undefined;
   let decompress = new Decompress();
   let unpacked: Uint8Array[] = [];
 
@@ -111,20 +110,20 @@ export const portableZstd: Decoder = zstdDecoder(() => {
   return engine;
 });
 
-interface Hash {
+interface Xxh64 {
   update(bytes: Uint8Array): unknown;
   digest(): bigint;
 }
 
-/** XXH64, loaded when a frame with a checksum comes. */
-async function createHash(): Promise<Hash> {
+/** Loaded when a frame has a checksum. */
+async function createHash(): Promise<Xxh64> {
   const { default: load } = await import('xxhash-wasm');
   return (await load()).create64();
 }
 
 /**
- * The frame's header as fzstd shall see it: neither size nor checksum, and no more window than can be filled. fzstd
- * takes the whole window's memory at once, and moves all of it with every block.
+ * The frame's header as it is given to fzstd: without size and checksum, and with no larger window than can be filled.
+ * fzstd allocates the whole window at once, and moves all of it with every block.
  */
 function plainHeader({ window, size = Number.POSITIVE_INFINITY }: ZstdFrame, left: number): Uint8Array {
   const wanted = Math.max(1024, Math.min(window, Math.max(Math.min(size, left), largestBlock)));
@@ -133,5 +132,5 @@ function plainHeader({ window, size = Number.POSITIVE_INFINITY }: ZstdFrame, lef
   return Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, ((exponent - 10) << 3) + eighths);
 }
 
-/** Decoders that run anywhere, in JavaScript. They give the same verdict on every input as the native ones, slower. */
+/** Decoders in JavaScript for any runtime. They accept and reject the same inputs as the native ones, but are slower. */
 export const portableCodecs: Codecs = { zstd: portableZstd, ...portableInflate };

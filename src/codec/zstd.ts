@@ -1,18 +1,18 @@
-import { type Cursor, createCursor } from './byte-reader.ts';
+import { type ByteReader, createByteReader } from './byte-reader.ts';
 import { createAllowance, type Decoder, damaged, truncated, withoutDictionary } from './codec.ts';
 
-/** What unpacks the blocks of zstd frames, one frame after the other. Chunks it hands on are the receiver's. */
+/** Unpacks the blocks of zstd frames, one frame after the other. The receiver owns the chunks. */
 export interface ZstdEngine {
   readonly cut: ZstdCut;
-  /** `left`: the most bytes that are still wanted. */
+  /** `left`: the most bytes that may still be decoded. */
   begin(frame: ZstdFrame, left: number): void | Promise<void>;
   write(bytes: Uint8Array): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-  /** Hands on what is left of the frame, and fails where `checksum` is not that of the frame's content. */
+  /** The remaining content of the frame. Fails if `checksum` is not that of the frame's content. */
   end(checksum: number | undefined): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   close(): void;
 }
 
-/** A zstd decoder out of an engine: the same verdict on every input, whatever the engine lets pass. */
+/** A zstd decoder that uses an engine, and accepts and rejects the same inputs with any of them. */
 export function zstdDecoder(open: (limit?: number) => ZstdEngine): Decoder {
   return async function* zstd(body, { limit } = {}) {
     const allowance = createAllowance('zstd', limit);
@@ -45,8 +45,8 @@ export function zstdDecoder(open: (limit?: number) => ZstdEngine): Decoder {
 }
 
 /**
- * The largest window a frame may ask for: 128 MiB, what libzstd's streams and `zstd -d` take by themselves. RFC 8878
- * asks decoders for 8 MiB at least; layers made with `zstd --long` need up to this.
+ * The largest window of a frame: 128 MiB, the default of libzstd's streams and `zstd -d`. RFC 8878 requires at least
+ * 8 MiB of decoders; layers made with `zstd --long` need up to this.
  */
 const largestWindow = 2 ** 27;
 
@@ -57,7 +57,7 @@ export interface ZstdFrame {
   readonly type: 'frame';
   /** Bytes that a match may reach back. */
   readonly window: number;
-  /** Decoded bytes of the frame, where it tells. */
+  /** Decoded bytes of the frame, if its header has them. */
   readonly size: number | undefined;
   readonly checksum: boolean;
 }
@@ -72,60 +72,60 @@ export type ZstdPart =
   | { readonly type: 'end'; readonly checksum: number | undefined };
 
 /**
- * How bytes are cut. `frame`: all of the frame, header and checksum too, in runs as long as the chunks allow.
- * `block`: the blocks alone, and no run reaches over the end of a block.
+ * How bytes are cut. `frame`: the whole frame, with header and checksum, in runs as long as the chunks allow.
+ * `block`: only the blocks, and no run crosses the end of a block.
  */
 export type ZstdCut = 'frame' | 'block';
 
 /**
- * Walks the frames of a zstd body (RFC 8878, section 3.1) by their headers, which stand in clear. Decoders differ in
- * what they make of several frames, wide windows, dictionaries, oversized blocks and of anything after the end, so none
- * is asked. Skippable frames are left out. Fails with `DECODE_ERROR`; an error of `body` comes through.
+ * Walks the frames of a zstd body (RFC 8878, section 3.1) by their headers, which are not packed. Decoders treat several
+ * frames, wide windows, dictionaries, oversized blocks and anything after the end differently, so all that is checked
+ * here. Skippable frames are left out. Fails with `DECODE_ERROR`; an error of `body` is passed on.
  */
 async function* zstdParts(body: AsyncIterable<Uint8Array>, cut: ZstdCut): AsyncGenerator<ZstdPart, void> {
-  const cursor = createCursor(body);
+  const reader = createByteReader(body);
   try {
     let first = true;
-    for (; first || (await cursor.have(1)); first = false) {
-      const magic = number(await take(cursor, 4));
+    for (; first || (await reader.fill(1)); first = false) {
+      const magic = number(await take(reader, 4));
       if (magic >= 0x184d2a50 && magic <= 0x184d2a5f) {
-        await skip(cursor, number(await take(cursor, 4)));
+        await skip(reader, number(await take(reader, 4)));
         continue;
       }
       if (magic !== 0xfd2fb528) throw damaged('zstd', first ? 'not a zstd frame' : 'garbage after the last frame');
-      const frame = await readHeader(cursor);
+      const frame = await readHeader(reader);
       yield frame;
-      if (cut === 'block') cursor.cut();
-      yield* blocks(cursor, cut, Math.min(frame.window, largestBlock));
-      if (frame.checksum) yield* room(cursor, 4);
-      const checksum = frame.checksum ? number(cursor.pass(4)) : undefined;
-      const bytes = cursor.cut();
+      if (cut === 'block') reader.cut();
+      yield* blocks(reader, cut, Math.min(frame.window, largestBlock));
+      if (frame.checksum) yield* reserve(reader, 4);
+      const checksum = frame.checksum ? number(reader.read(4)) : undefined;
+      const bytes = reader.cut();
       if (cut === 'frame') yield { type: 'bytes', bytes };
       yield { type: 'end', checksum };
     }
   } finally {
-    await cursor.leave();
+    await reader.close();
   }
 }
 
-async function readHeader(cursor: Cursor): Promise<ZstdFrame> {
-  const [flags = 0] = await take(cursor, 1);
+async function readHeader(reader: ByteReader): Promise<ZstdFrame> {
+  const [flags = 0] = await take(reader, 1);
   if (flags & 8) throw damaged('zstd', 'reserved bit of the frame header is set');
-  const single = (flags & 32) !== 0;
-  const sizeLength = [single ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0;
-  const [shape = 0] = single ? [] : await take(cursor, 1);
-  if (number(await take(cursor, [0, 1, 2, 4][flags & 3] ?? 0)) !== 0) throw damaged('zstd', withoutDictionary);
-  const told = number(await take(cursor, sizeLength)) + (sizeLength === 2 ? 256 : 0);
-  const base = 2 ** (10 + (shape >> 3));
-  const window = single ? told : base + (base / 8) * (shape & 7);
+  const isSingleSegment = (flags & 32) !== 0;
+  const sizeLength = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0;
+  const [windowByte = 0] = isSingleSegment ? [] : await take(reader, 1);
+  if (number(await take(reader, [0, 1, 2, 4][flags & 3] ?? 0)) !== 0) throw damaged('zstd', withoutDictionary);
+  const contentSize = number(await take(reader, sizeLength)) + (sizeLength === 2 ? 256 : 0);
+  const base = 2 ** (10 + (windowByte >> 3));
+  const window = isSingleSegment ? contentSize : base + (base / 8) * (windowByte & 7);
   if (window > largestWindow) throw damaged('zstd', `window of ${window} bytes, more than ${largestWindow}`);
-  return { type: 'frame', window, size: sizeLength > 0 ? told : undefined, checksum: (flags & 4) !== 0 };
+  return { type: 'frame', window, size: sizeLength > 0 ? contentSize : undefined, checksum: (flags & 4) !== 0 };
 }
 
-async function* blocks(cursor: Cursor, cut: ZstdCut, largest: number): AsyncGenerator<ZstdPart, void> {
+async function* blocks(reader: ByteReader, cut: ZstdCut, largest: number): AsyncGenerator<ZstdPart, void> {
   for (let last = false; !last; ) {
-    if (cursor.ahead < 3) yield* room(cursor, 3);
-    const header = number(cursor.pass(3));
+    if (reader.available < 3) yield* reserve(reader, 3);
+    const header = number(reader.read(3));
     const kind = (header >> 1) & 3;
     const size = header >> 3;
     last = (header & 1) !== 0;
@@ -133,32 +133,32 @@ async function* blocks(cursor: Cursor, cut: ZstdCut, largest: number): AsyncGene
     if (size > largest) throw damaged('zstd', `block of ${size} bytes, more than ${largest}`);
     if (kind === 2 && size < 2) throw damaged('zstd', `compressed block of ${size} bytes`);
     for (let left = kind === 1 ? 1 : size; left > 0; ) {
-      if (cursor.ahead === 0) yield* room(cursor, 1);
-      left -= cursor.pass(Math.min(left, cursor.ahead)).length;
+      if (reader.available === 0) yield* reserve(reader, 1);
+      left -= reader.read(Math.min(left, reader.available)).length;
     }
-    if (cut === 'block') yield { type: 'bytes', bytes: cursor.cut() };
+    if (cut === 'block') yield { type: 'bytes', bytes: reader.cut() };
   }
 }
 
-/** Makes `count` bytes lie ahead. What was gone over is handed on first: the body may make us wait. */
-async function* room(cursor: Cursor, count: number): AsyncGenerator<ZstdPart, void> {
-  if (cursor.ahead >= count) return;
-  const bytes = cursor.cut();
+/** Makes `count` bytes available. Those already read are handed on first, since the body may have to be waited for. */
+async function* reserve(reader: ByteReader, count: number): AsyncGenerator<ZstdPart, void> {
+  if (reader.available >= count) return;
+  const bytes = reader.cut();
   if (bytes.length > 0) yield { type: 'bytes', bytes };
-  if (!(await cursor.have(count))) throw damaged('zstd', truncated);
+  if (!(await reader.fill(count))) throw damaged('zstd', truncated);
 }
 
-async function take(cursor: Cursor, count: number): Promise<Uint8Array> {
-  if (!(await cursor.have(count))) throw damaged('zstd', truncated);
-  return cursor.pass(count);
+async function take(reader: ByteReader, count: number): Promise<Uint8Array> {
+  if (!(await reader.fill(count))) throw damaged('zstd', truncated);
+  return reader.read(count);
 }
 
-async function skip(cursor: Cursor, count: number): Promise<void> {
+async function skip(reader: ByteReader, count: number): Promise<void> {
   for (let left = count; ; ) {
-    left -= cursor.pass(Math.min(left, cursor.ahead)).length;
-    cursor.cut();
+    left -= reader.read(Math.min(left, reader.available)).length;
+    reader.cut();
     if (left === 0) return;
-    if (!(await cursor.have(1))) throw damaged('zstd', truncated);
+    if (!(await reader.fill(1))) throw damaged('zstd', truncated);
   }
 }
 

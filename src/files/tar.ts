@@ -1,5 +1,5 @@
 import type { Extract, ExtractEvents, Header } from 'tar-stream';
-import { createCursor, joined } from '../codec/byte-reader.ts';
+import { createByteReader, joined } from '../codec/byte-reader.ts';
 import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
 
@@ -133,7 +133,7 @@ export interface TarFeed {
 }
 
 function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFeed {
-  const cursor = createCursor(bytes);
+  const reader = createByteReader(bytes);
   const none: Uint8Array = new Uint8Array(0);
   let fed = 0;
   let idle = 0;
@@ -142,14 +142,14 @@ function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFee
   let held = none;
 
   const take = (count: number): Uint8Array => {
-    cursor.pass(count);
-    return cursor.cut();
+    reader.read(count);
+    return reader.cut();
   };
   const next = async (): Promise<Uint8Array | undefined> => {
     const piece = held;
     held = none;
     if (piece.length > 0) return piece;
-    return (await cursor.have(1)) ? take(Math.min(mostPiece, cursor.ahead)) : undefined;
+    return (await reader.fill(1)) ? take(Math.min(mostPiece, reader.available)) : undefined;
   };
   const areZeros = async (offset: number, count: number): Promise<boolean> => {
     const behind = fed - offset;
@@ -157,7 +157,7 @@ function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFee
     const before = Math.max(0, -behind);
     const missing = before + count - known.length - held.length;
     if (missing > 0) {
-      if (!(await cursor.have(missing))) return false;
+      if (!(await reader.fill(missing))) return false;
       held = joined(held, take(missing));
     }
     return isZero(known) && isZero(held.subarray(before, before + count - known.length));
@@ -181,9 +181,9 @@ function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFee
     // One after the other: where the first is a header, the second may be long in coming.
     isEndAt: async (offset) => (await areZeros(offset, blockBytes)) && areZeros(offset, 2 * blockBytes),
     async passRest() {
-      while (await cursor.have(1)) take(cursor.ahead);
+      while (await reader.fill(1)) take(reader.available);
     },
-    leave: () => cursor.leave(),
+    leave: () => reader.close(),
   };
 }
 

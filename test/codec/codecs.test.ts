@@ -6,18 +6,18 @@ import { portableCodecs } from '../../src/codec/portable.ts';
 import { collect, inPieces } from '../support/decoding.ts';
 import { zstdFixtures } from '../support/zstd-fixtures.ts';
 
-test('the standard encodings are those decoded, in their order, whatever is preferred', async () => {
+test('the standard encodings are the decoded ones, in their order, whichever decoders are preferred', async () => {
   expect(Object.keys(await loadCodecs())).toEqual(standardEncodings);
   expect(Object.keys(await loadCodecs('native'))).toEqual(standardEncodings);
   expect(Object.keys(await loadCodecs('portable'))).toEqual(standardEncodings);
 });
 
-test('native decoders are taken where they are, portable ones for the rest or when asked for', async () => {
+test('native decoders are used if they exist, portable ones for the rest or when preferred', async () => {
   expect(await loadCodecs()).toEqual({ ...portableCodecs, ...nativeCodecs });
   expect(await loadCodecs('portable')).toBe(portableCodecs);
 });
 
-test('what is loaded decodes', async () => {
+test('the loaded codecs decode', async () => {
   const { zstd, gzip } = await loadCodecs();
   expect((await collect(gzip?.(inPieces(gzipSync('hello'))) ?? inPieces(Buffer.alloc(0)))).toString()).toBe('hello');
   for (const { packed, content } of Object.values(zstdFixtures)) {

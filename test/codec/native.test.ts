@@ -5,7 +5,7 @@ import { codecContract } from '../contract/codec.ts';
 
 codecContract('native', nativeCodecs);
 
-test('native codecs decode zstd where node:zlib does', () => {
+test('native codecs decode zstd if node:zlib does', () => {
   const encodings = 'createZstdDecompress' in zlib ? ['zstd', 'gzip', 'deflate'] : ['gzip', 'deflate'];
   expect(Object.keys(nativeCodecs)).toEqual(encodings);
 });
