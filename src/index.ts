@@ -31,7 +31,7 @@ export type { FileEntry, FileType } from './files/entry.ts';
 export type { ImageFiles, ImageFilesChoice, OpenImageFileOptions } from './files/image-files.ts';
 export { listFiles, openFile } from './files/layer.ts';
 export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
-export type { FilesOptions, OpenFileOptions } from './files/options.ts';
+export type { FilesOptions, OpenFileOptions } from './files/locate.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
 export {
   type AddressPolicy,

@@ -2,187 +2,195 @@ import type { Content } from '../content/content.ts';
 import { cannot } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { FileEntry } from './entry.ts';
-import { lostLink } from './layer.ts';
-import { createLookup, mostLinks, type Node } from './layer-tree.ts';
-import type { Glance, Layers } from './layers.ts';
-import { type LocateContext, type Located, nothingAsked } from './locate.ts';
+import { brokenHardLink } from './layer.ts';
+import { createLookup, mostLinks, nodeAt, type TreeNode } from './layer-tree.ts';
+import type { Layers, LayerView } from './layers.ts';
+import { createSoughtPaths, type LocateContext, type Located, type ReadContext } from './locate.ts';
 
-/** The layer that has an entry, what it calls it, and the entry itself where the reading stands at it. */
-export interface InLayer {
+/** An entry in its layer; with `located` if the layer was read up to it. */
+export interface EntryInLayer {
   readonly layer: Content;
   readonly entry: FileEntry;
   readonly located?: Located | undefined;
 }
 
-/** A layer whose reading stands at a symbolic link: what that leads to often comes behind it. */
-export interface Stand {
-  at?: { readonly layer: Content; readonly glance: Glance } | undefined;
+/**
+ * What is at a path, or, `depth` names deep, in the way to it. `found` is what the caller's lookup adds, `link` the
+ * symbolic link that was followed last.
+ */
+export type PathTarget<Found> =
+  | { readonly kind: 'entry'; readonly entry: FileEntry; readonly depth: number; readonly found: Found }
+  | { readonly kind: 'directory'; readonly names: readonly string[] }
+  | { readonly kind: 'nothing'; readonly link?: FileEntry | undefined };
+
+/**
+ * What a path leads to in all layers together. If a duplicate shows that a wrong entry was used on the way, the path is
+ * looked for again: then the layer with the duplicate was read to its end.
+ */
+export async function findPath(layers: Layers, path: string, context: ReadContext): Promise<PathTarget<EntryInLayer>> {
+  const paused: PausedLayer = {};
+  try {
+    for (;;) {
+      const sought = createSoughtPaths();
+      const search = { ...context, sought, paused };
+      const finding = resolvePath(path, (names) => findInLayers(layers, names, search));
+      const target = await finding.catch((error: unknown) => {
+        if (!sought.hasDuplicate) throw error;
+      });
+      if (target && !sought.hasDuplicate) return target;
+      if (target?.kind === 'entry') await target.found.located?.release();
+      await release(paused);
+    }
+  } finally {
+    await release(paused);
+  }
 }
 
-/** Ends the reading that stands somewhere. */
-export async function leave(stand: Stand): Promise<void> {
-  const { at } = stand;
-  stand.at = undefined;
-  await at?.glance.located?.release();
+/** A layer that was read up to a symbolic link: the link's target often follows it. */
+interface PausedLayer {
+  current?: { readonly layer: Content; readonly view: LayerView } | undefined;
 }
 
-/** How to look for a path, and where the reading stands in the meantime. */
-export interface FindContext extends LocateContext {
-  readonly stand: Stand;
+async function release(paused: PausedLayer): Promise<void> {
+  const { current } = paused;
+  paused.current = undefined;
+  await current?.view.located?.release();
 }
 
-/** What a path leads to. Once it turns out that what was gone by was replaced in its layer, that one is known whole. */
-export async function findPath(
+interface SearchContext extends LocateContext {
+  readonly paused: PausedLayer;
+}
+
+/** What is at a path without symbolic links in it; a hard link is what it links to, with its own path. */
+async function findInLayers(
   layers: Layers,
-  path: string,
-  context: Omit<FindContext, 'asked'>,
-): Promise<Place<InLayer>> {
-  for (;;) {
-    const asked = nothingAsked();
-    const found = resolvePath(path, (names) => findInLayers(layers, names, { ...context, asked }));
-    const place = await found.catch((error: unknown) => {
-      if (!asked.isWrong) throw error;
-    });
-    if (place && !asked.isWrong) return place;
-    if (place?.kind === 'entry') await place.more.located?.release();
-    await leave(context.stand);
+  names: readonly string[],
+  context: SearchContext,
+): Promise<PathTarget<EntryInLayer>> {
+  const target = await findUnlinked(layers, names, context);
+  if (target.kind !== 'entry') return target;
+  let { found } = target;
+  for (let links = 0; found.entry.type === 'hardlink'; links++) {
+    await found.located?.release();
+    const linked = links < mostLinks ? await findLinked(layers, found, context) : undefined;
+    if (!linked) throw brokenHardLink(found.layer, found.entry);
+    found = linked;
   }
-}
-
-/** What is at a path in all layers together; a hard link is what it links to, under its own path. */
-async function findInLayers(layers: Layers, names: readonly string[], context: FindContext): Promise<Place<InLayer>> {
-  const place = await findAsIs(layers, names, context);
-  if (place.kind !== 'entry') return place;
-  let { more } = place;
-  for (let links = 0; more.entry.type === 'hardlink'; links++) {
-    await more.located?.release();
-    const linked = links < mostLinks ? await linkedBy(layers, more, context) : undefined;
-    if (!linked) throw lostLink(more.layer, more.entry);
-    more = linked;
-  }
-  return { ...place, entry: { ...more.entry, path: place.entry.path }, more };
+  return { ...target, entry: { ...found.entry, path: target.entry.path }, found };
 }
 
 /**
- * What a hard link is another name of. That is in its own layer, as most runtimes unpack each for itself. Some unpack a
- * layer into those below, where it can be anything that these have, also before the layer hides it.
+ * The entry that a hard link is another name of. It is in the same layer, since most runtimes unpack each layer for
+ * itself. Some unpack a layer into those below: then it can be in any of them, even if the layer hides it later.
  */
-async function linkedBy(layers: Layers, { layer, entry }: InLayer, context: FindContext): Promise<InLayer | undefined> {
+async function findLinked(
+  layers: Layers,
+  { layer, entry }: EntryInLayer,
+  context: SearchContext,
+): Promise<EntryInLayer | undefined> {
   const { linkPath = '' } = entry;
-  const { tree, located } = await layers.glance(layer, linkPath, context);
-  const own = nodeAt(tree, linkPath)?.entry;
+  const { tree, located } = await layers.viewUpTo(layer, linkPath, context);
+  const own = nodeAt(tree, linkPath.split('/'))?.entry;
   if (own) return { layer, entry: own, located };
   await located?.release();
-  const at = layers.contents.indexOf(layer);
-  for (const count of [at + 1, at]) {
-    const look = (names: readonly string[]) => findAsIs(layers, names, context, count);
-    const place = await resolvePath(linkPath, look, { keepsLast: true });
-    if (place.kind === 'entry') return place.more;
+  const index = layers.contents.indexOf(layer);
+  for (const count of [index + 1, index]) {
+    const look = (names: readonly string[]) => findUnlinked(layers, names, context, count);
+    const target = await resolvePath(linkPath, look, { keepsLast: true });
+    if (target.kind === 'entry') return target.found;
   }
   return undefined;
 }
 
-/** Looks for a path from the upper one of `count` layers down, and reads of each only what it must. */
-async function findAsIs(
+/** Looks for a path in the lowest `count` layers, from the upper one down, and reads no more of each than necessary. */
+async function findUnlinked(
   layers: Layers,
   names: readonly string[],
-  { stand, ...context }: FindContext,
+  { paused, ...context }: SearchContext,
   count: number = layers.contents.length,
-): Promise<Place<InLayer>> {
+): Promise<PathTarget<EntryInLayer>> {
   const lookup = createLookup(names);
+  const path = names.join('/');
   for (const layer of layers.contents.slice(0, count).reverse()) {
-    const path = names.join('/');
-    const glance = (await readOn(stand, layer, path)) ?? (await layers.glance(layer, path, context));
-    const { tree, located } = glance;
-    const finding = lookup.next(tree);
-    const isFile = finding.kind === 'entry' && finding.depth === names.length && finding.entry.type !== 'symlink';
-    const isLink = finding.kind === 'entry' && finding.entry.type === 'symlink';
-    if (located && isLink) {
-      await leave(stand);
-      stand.at = { layer, glance };
-    } else if (!isFile) await located?.release();
-    if (finding.kind === 'unknown' && !finding.isEnd) continue;
-    if (finding.kind === 'entry')
-      return { ...finding, more: { layer, entry: finding.entry, located: isFile ? located : undefined } };
-    return finding.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
+    const view = (await resumePaused(paused, layer, names)) ?? (await layers.viewUpTo(layer, path, context));
+    const result = lookup.next(view.tree);
+    const isLink = result.kind === 'entry' && result.entry.type === 'symlink';
+    const isFile = result.kind === 'entry' && result.depth === names.length && !isLink;
+    if (view.located && isLink) {
+      await release(paused);
+      paused.current = { layer, view };
+    } else if (!isFile) await view.located?.release();
+    if (result.kind === 'unknown' && !result.isHidden) continue;
+    if (result.kind === 'entry')
+      return { ...result, found: { layer, entry: result.entry, located: isFile ? view.located : undefined } };
+    return result.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
   }
   return { kind: 'nothing' };
 }
 
-/** The reading of the layer, where it stands in it before the path. */
-async function readOn(stand: Stand, layer: Content, path: string): Promise<Glance | undefined> {
-  const { at } = stand;
-  if (at?.layer !== layer) return undefined;
-  const { tree, goOn } = at.glance;
-  const known = nodeAt(tree, path);
-  // That it is a directory is known, and nothing else is asked of one.
+/** Reads the paused layer on up to the path; undefined if another layer is paused, or if the path lies before. */
+async function resumePaused(
+  paused: PausedLayer,
+  layer: Content,
+  names: readonly string[],
+): Promise<LayerView | undefined> {
+  const { current } = paused;
+  if (current?.layer !== layer) return undefined;
+  const { tree, viewNext } = current.view;
+  const known = nodeAt(tree, names);
+  // It is known to be a directory, and nothing else is needed of one.
   if (known?.children) return { tree };
-  if (known?.entry || !goOn) {
-    await leave(stand);
+  if (known?.entry || !viewNext) {
+    await release(paused);
     return undefined;
   }
-  stand.at = undefined;
-  return goOn(path);
+  paused.current = undefined;
+  return viewNext(names.join('/'));
 }
 
-/** The same in what all layers make together. */
-export function lookIn(merged: Node, names: readonly string[]): Place<undefined> {
-  const finding = createLookup(names).next(merged);
-  if (finding.kind === 'entry') return { ...finding, more: undefined };
-  return finding.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
+/** What is at a path without symbolic links in it, in the merged tree of all layers. */
+export function findInTree(merged: TreeNode, names: readonly string[]): PathTarget<undefined> {
+  const result = createLookup(names).next(merged);
+  if (result.kind === 'entry') return { ...result, found: undefined };
+  return result.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
 }
 
-const nodeAt = (tree: Node, path: string): Node | undefined =>
-  path.split('/').reduce<Node | undefined>((node, name) => node?.children?.get(name), tree);
-
 /**
- * What is at a path, or, `depth` names deep, in the way to it. `more` is whatever the asked adds, `link` the symbolic link
- * that was followed last.
+ * Follows a path and the symbolic links in it, also its last name, but never out of the root. `look` finds the target of
+ * names of which all but the last are directories. With `keepsLast` a link at the path itself is the target.
+ * `UNSUPPORTED` for more than forty links.
  */
-export type Place<More> =
-  | { readonly kind: 'entry'; readonly entry: FileEntry; readonly depth: number; readonly more: More }
-  | { readonly kind: 'directory'; readonly names: readonly string[] }
-  | { readonly kind: 'nothing'; readonly link?: FileEntry | undefined };
-
-/** As Linux has it. */
-
-const namesOf = (path: string): readonly string[] => path.split('/').filter((name) => name !== '' && name !== '.');
-
-/**
- * Follows a path and the symbolic links in it, its last name too, never out of the root. `look` says what is at names
- * that stand for directories as they are, but for the last ones. With `keepsLast` a link at the path itself is what is
- * there. `UNSUPPORTED` for more than forty links.
- */
-export async function resolvePath<More>(
+export async function resolvePath<Found>(
   path: string,
-  look: (names: readonly string[]) => Promise<Place<More>>,
+  look: (names: readonly string[]) => Promise<PathTarget<Found>>,
   { keepsLast = false }: { readonly keepsLast?: boolean } = {},
-): Promise<Place<More>> {
+): Promise<PathTarget<Found>> {
   let reached: readonly string[] = [];
-  let pending = namesOf(path);
+  let pending = namesIn(path);
   let link: FileEntry | undefined;
   for (let links = 0; ; ) {
-    const back = pending.indexOf('..');
-    const names = [...reached, ...(back === -1 ? pending : pending.slice(0, back))];
-    const place: Place<More> = names.length === 0 ? { kind: 'directory', names } : await look(names);
-    const isLast = place.kind === 'entry' && back === -1 && place.depth === names.length;
-    if (place.kind === 'entry' && place.entry.type === 'symlink' && !(isLast && keepsLast)) {
+    const up = pending.indexOf('..');
+    const rest = up === -1 ? [] : pending.slice(up);
+    const names = [...reached, ...(up === -1 ? pending : pending.slice(0, up))];
+    const target: PathTarget<Found> = names.length === 0 ? { kind: 'directory', names } : await look(names);
+    const isLast = target.kind === 'entry' && rest.length === 0 && target.depth === names.length;
+    if (target.kind === 'entry' && target.entry.type === 'symlink' && !(isLast && keepsLast)) {
       links += 1;
       if (links > mostLinks) {
-        throw cannot('UNSUPPORTED', `open ${quote(path)}`, `more than ${mostLinks} symbolic links`);
+        throw cannot('UNSUPPORTED', `open ${quote(path)}`, `more than ${mostLinks} symbolic links`, { value: path });
       }
-      link = place.entry;
+      link = target.entry;
       const { linkPath = '' } = link;
-      const rest = [...names.slice(place.depth), ...(back === -1 ? [] : pending.slice(back))];
-      reached = linkPath.startsWith('/') ? [] : names.slice(0, place.depth - 1);
-      pending = [...namesOf(linkPath), ...rest];
-    } else if (back !== -1 && place.kind === 'directory') {
+      reached = linkPath.startsWith('/') ? [] : names.slice(0, target.depth - 1);
+      pending = [...namesIn(linkPath), ...names.slice(target.depth), ...rest];
+    } else if (rest.length > 0 && target.kind === 'directory') {
       reached = names.slice(0, -1);
-      pending = pending.slice(back + 1);
+      pending = rest.slice(1);
     } else {
-      const isAt = place.kind !== 'entry' || isLast;
-      const isFound = isAt && place.kind !== 'nothing' && !(back !== -1 && place.kind !== 'directory');
-      return isFound ? place : { kind: 'nothing', link };
+      const isFound = rest.length === 0 && (target.kind === 'directory' || isLast);
+      return isFound ? target : { kind: 'nothing', link };
     }
   }
 }
+
+const namesIn = (path: string): readonly string[] => path.split('/').filter((name) => name !== '' && name !== '.');

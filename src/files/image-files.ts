@@ -1,5 +1,5 @@
-import { deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
+import { deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -8,13 +8,12 @@ import { machinePlatform, type Platform } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
 import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
-import { type FindContext, findPath, leave, lookIn, resolvePath } from './find-path.ts';
-import { createNearestPath, fileOf, noFile } from './layer.ts';
+import { findInTree, findPath, resolvePath } from './find-path.ts';
+import { createNearestPath, notAFile, openLocated } from './layer.ts';
 import type { LayerFile } from './layer-file.ts';
-import { isThere, type Node } from './layer-tree.ts';
+import { isPresent, nodeAt, type TreeNode } from './layer-tree.ts';
 import { Layers } from './layers.ts';
-import { nothingAsked } from './locate.ts';
-import type { FilesOptions } from './options.ts';
+import type { FilesOptions, ReadContext } from './locate.ts';
 
 /** How to open a file of an image. */
 export interface OpenImageFileOptions {
@@ -24,118 +23,34 @@ export interface OpenImageFileOptions {
 }
 
 /**
- * The files of an image, all its layers together as a container sees them: as on overlay file systems a layer's file below
- * what is a symbolic link in a lower one has a directory of its own there, in the link's place. Nothing of a layer is read
- * before it is needed, and no layer twice to learn what is in it. Whoever has it closes it (`await using`), which ends
- * every reading.
+ * The files of an image, all its layers together as a container sees them. As on overlay file systems, a layer's file whose
+ * path goes through a symbolic link of a lower layer is in a directory of its own, which replaces the link. Nothing of a
+ * layer is read before it is needed, and no layer twice to learn what is in it. The caller closes it (`await using`), which
+ * ends everything that is being read.
  */
 export interface ImageFiles extends AsyncDisposable {
   /** The image that was chosen. */
   readonly descriptor: Descriptor;
   /**
-   * Everything below a path, and what is there itself; all of the image without one. Directories come before what is in
-   * them, names in the order of their code units. Symbolic links of the path are followed, others are listed.
+   * What is at a path, and everything below it; without a path the whole image. Directories come before what is in them,
+   * names in the order of their code units. Symbolic links of the path are followed, others are listed.
    *
-   * All layers are read. `NOT_FOUND` with the path that comes nearest; `TOO_LARGE` for more entries than a million.
+   * All layers are read. `NOT_FOUND` with the path that comes nearest; `TOO_LARGE` for more than a million entries.
    */
   list(path?: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<FileEntry>;
   /**
-   * A file. Layers are read from the top down, up to the one that has it, and there up to the file. Symbolic links are
+   * A file. Layers are read from the top down, to the one that has it, and there up to the file. Symbolic links are
    * followed, forty at most, within the image: `/` is its root. Hard links are what they link to, also in lower layers.
-   * Errors as those of `openFile`. Of a path that is twice in one layer the last is read where that is known, as after
-   * `list`, and else the first: with `verify` its bytes then end with `BAD_RESPONSE`.
+   * Errors as those of `openFile`. Of a path that is twice in one layer the last is read if that is known, as after `list`,
+   * and otherwise the first: with `verify` its bytes then end with `BAD_RESPONSE`.
    */
   open(path: string, options?: OpenImageFileOptions): Promise<LayerFile>;
   close(): Promise<void>;
 }
 
-export interface ImageFilesOptions extends FilesOptions {
-  readonly descriptor: Descriptor;
-  /** The lowest first. They are closed with the files. */
-  readonly layers: readonly Content[];
-  /** Most entries of all layers. Default: 1,000,000. */
-  readonly mostEntries?: number | undefined;
-}
-
-export function createImageFiles(options: ImageFilesOptions): ImageFiles {
-  const { descriptor, layers: contents, mostEntries = 1_000_000 } = options;
-  const layers = new Layers(contents, mostEntries);
-  const closing = new AbortController();
-  const where = `image ${quote(descriptor.digest)}`;
-  const missing = (path: string, link?: FileEntry): RegistryError => {
-    const attempted = `find ${quote(path)} in ${where}`;
-    const details = { value: path, reason: 'path' } as const;
-    if (link) return cannot('NOT_FOUND', attempted, leadsNowhere(link, cleanPath(path)), details);
-    const nearest = createNearestPath(cleanPath(path));
-    for (const entry of listTree(layers.known, [])) nearest.see(entry.path);
-    return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`, details);
-  };
-  const close = async (): Promise<void> => {
-    closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));
-    await Promise.all(contents.map((content) => content.close()));
-  };
-  async function* list(path = '', { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
-    const limit = deadline(options.signal, signal, closing.signal);
-    try {
-      limit.signal.throwIfAborted();
-      const merged = await layers.merged({ ...options, signal: limit.signal });
-      const place = await resolvePath(path, async (names) => lookIn(merged, names));
-      if (place.kind === 'nothing') throw missing(path, place.link);
-      yield* listTree(merged, place.kind === 'directory' ? place.names : place.entry.path.split('/'));
-    } finally {
-      limit.end();
-    }
-  }
-  const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
-    const limit = deadline(options.signal, signal, closing.signal);
-    const context: FindContext = { ...options, verify, limit, asked: nothingAsked(), stand: {} };
-    try {
-      limit.signal.throwIfAborted();
-      const place = await findPath(layers, path, context);
-      if (place.kind === 'nothing') throw missing(path, place.link);
-      if (place.kind === 'directory') throw noFile({ path: place.names.join('/'), type: 'directory' }, where);
-      const { layer, entry, located } = place.more;
-      const found = located ?? (await layers.locate(layer, entry, context));
-      const { path: name } = place.entry;
-      return await fileOf({ ...found, entry: { ...entry, path: name } }, context, where);
-    } catch (error) {
-      limit.end();
-      throw error;
-    } finally {
-      await leave(context.stand);
-    }
-  };
-  return { descriptor, list, open, close, [Symbol.asyncDispose]: close };
-}
-
-/** What the path of a file comes to that is not there: a link is, and what it leads to is not. */
-function leadsNowhere({ path, linkPath }: FileEntry, wanted: string): string {
-  const link = `a symbolic link to ${quote(linkPath)}`;
-  return path === wanted ? `it is ${link}, which is not there` : `not there; ${quote(path)} on its way is ${link}`;
-}
-
-/** What is at names, and all below it: directories before what is in them, names in the order of their code units. */
-function* listTree(root: Node, names: readonly string[]): Generator<FileEntry, void, undefined> {
-  const node = names.reduce<Node | undefined>((parent, name) => parent?.children?.get(name), root);
-  if (node) yield* below(node, names.join('/'));
-}
-
-function* below(node: Node, path: string): Generator<FileEntry, void, undefined> {
-  // The root is what is listed, not listed itself.
-  if (path !== '' && isThere(node)) yield node.entry ?? impliedDirectory(node, path);
-  const children = [...(node.children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [name, child] of children) yield* below(child, path === '' ? name : `${path}/${name}`);
-}
-
-/** A directory that no layer describes: unpacking makes it for what is in it. */
-function impliedDirectory({ layer }: Node, path: string): FileEntry {
-  if (!layer) throw new Error('a directory without a layer');
-  return { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, modified: new Date(0), layer };
-}
-
 /** Which image's files, and how to read them. */
 export interface ImageFilesChoice {
-  /** Ends every reading of the files, too. */
+  /** Also ends everything that is being read of the files. */
   readonly signal?: AbortSignal | undefined;
   /** Of the image: `linux/arm64/v8`, or as a record. Default: this machine's. */
   readonly platform?: string | Platform | undefined;
@@ -143,30 +58,28 @@ export interface ImageFilesChoice {
   readonly unindexed?: boolean | undefined;
 }
 
-/** What `client.files` hands on. */
+/** What `openImage` uses of the client. */
 export interface ImageFilesContext {
   /** The image of a reference for a platform; its manifest is fetched next. */
   readonly resolve: (
     reference: Reference,
-    options: ResolveImageOptions,
+    options: {
+      readonly signal?: AbortSignal | undefined;
+      readonly platform: string | Platform;
+      readonly content: true;
+    },
   ) => Promise<{ readonly descriptor: Descriptor }>;
   readonly fetcherOf: (repository: Repository) => ImageSource;
   readonly emit: Emit;
   readonly manifestBytes: number;
 }
 
-export interface ResolveImageOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly platform: string | Platform;
-  readonly content: true;
-}
-
-/** Where an image is read from. */
+/** Where the content of an image is read from. */
 export interface ImageSource {
   fetch(descriptor: Descriptor, options: { readonly signal?: AbortSignal | undefined }): Promise<Content>;
 }
 
-/** The files of the image that a reference names, or of the one for the platform, out of an index. */
+/** The files of the image that a reference names or, if it names an index, of the image for the platform. */
 export async function openImage(
   reference: Reference,
   { signal, platform = machinePlatform(), unindexed }: ImageFilesChoice = {},
@@ -180,4 +93,85 @@ export async function openImage(
   const document = parseManifest(await manifest.bytes({ limit: manifestBytes }), descriptor.mediaType);
   const layers = await Promise.all(document.layers.map((layer) => source.fetch(layer, { signal })));
   return createImageFiles({ descriptor, layers, signal, unindexed, onWarning });
+}
+
+export interface ImageFilesOptions extends FilesOptions {
+  readonly descriptor: Descriptor;
+  /** The lowest first. Closing the files closes them. */
+  readonly layers: readonly Content[];
+  /** Most entries of all layers together. Default: 1,000,000. */
+  readonly mostEntries?: number | undefined;
+}
+
+export function createImageFiles(options: ImageFilesOptions): ImageFiles {
+  const { descriptor, layers: contents, mostEntries = 1_000_000 } = options;
+  const layers = new Layers(contents, mostEntries);
+  const closing = new AbortController();
+  const where = `image ${quote(descriptor.digest)}`;
+  const missing = (path: string, link?: FileEntry): RegistryError => {
+    const attempted = `find ${quote(path)} in ${where}`;
+    const details = { value: path, reason: 'path' } as const;
+    if (link) return cannot('NOT_FOUND', attempted, brokenLink(link, cleanPath(path)), details);
+    const nearest = createNearestPath(cleanPath(path));
+    for (const entry of listTree(layers.known, [])) nearest.add(entry.path);
+    return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`, details);
+  };
+  const close = async (): Promise<void> => {
+    closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));
+    await Promise.all(contents.map((content) => content.close()));
+  };
+  async function* list(path = '', { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
+    const limit = deadline(options.signal, signal, closing.signal);
+    try {
+      limit.signal.throwIfAborted();
+      const merged = await layers.merged({ ...options, signal: limit.signal });
+      const target = await resolvePath(path, async (names) => findInTree(merged, names));
+      if (target.kind === 'nothing') throw missing(path, target.link);
+      yield* listTree(merged, target.kind === 'directory' ? target.names : target.entry.path.split('/'));
+    } finally {
+      limit.end();
+    }
+  }
+  const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
+    const limit = deadline(options.signal, signal, closing.signal);
+    const context: ReadContext = { ...options, verify, limit };
+    try {
+      limit.signal.throwIfAborted();
+      const target = await findPath(layers, path, context);
+      if (target.kind === 'nothing') throw missing(path, target.link);
+      if (target.kind === 'directory') throw notAFile({ path: target.names.join('/'), type: 'directory' }, where);
+      const { layer, entry, located } = target.found;
+      const found = located ?? (await layers.locate(layer, entry, context));
+      return await openLocated({ ...found, entry: { ...entry, path: target.entry.path } }, context, where);
+    } catch (error) {
+      limit.end();
+      throw error;
+    }
+  };
+  return { descriptor, list, open, close, [Symbol.asyncDispose]: close };
+}
+
+/** Why a path is not there: a symbolic link is, but not what it leads to. */
+function brokenLink({ path, linkPath }: FileEntry, wanted: string): string {
+  const link = `a symbolic link to ${quote(linkPath)}`;
+  return path === wanted ? `it is ${link}, which is not there` : `not there; ${quote(path)} on its way is ${link}`;
+}
+
+/** What is at names, and everything below it: directories before what is in them, names in the order of their code units. */
+function* listTree(root: TreeNode, names: readonly string[]): Generator<FileEntry, void, undefined> {
+  const node = nodeAt(root, names);
+  if (node) yield* listNode(node, names.join('/'));
+}
+
+function* listNode(node: TreeNode, path: string): Generator<FileEntry, void, undefined> {
+  // The root itself is not listed.
+  if (path !== '' && isPresent(node)) yield node.entry ?? impliedDirectory(node, path);
+  const children = [...(node.children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, child] of children) yield* listNode(child, path === '' ? name : `${path}/${name}`);
+}
+
+/** A directory that no layer describes: unpacking creates it for what is in it. */
+function impliedDirectory({ layer }: TreeNode, path: string): FileEntry {
+  if (!layer) throw new Error('a directory without a layer');
+  return { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, modified: new Date(0), layer };
 }

@@ -1,13 +1,13 @@
-import { abortError, onAbort } from '../abort.ts';
 import { join } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
+import { abortError } from '../deadline.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
-import { bareMediaType, isNonDistributable } from '../oci/manifest.ts';
+import { bareMediaType } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 
-/** Beginnings of packed files. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md */
-const beginnings: readonly (readonly [packing: string, beginning: readonly (number | undefined)[]])[] = [
+/** First bytes of packed files. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md */
+const signatures: readonly (readonly [packing: string, signature: readonly (number | undefined)[]])[] = [
   ['gzip', [0x1f, 0x8b, 0x08]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['bzip2', [0x42, 0x5a, 0x68, undefined, 0x31, 0x41]],
@@ -16,44 +16,48 @@ const beginnings: readonly (readonly [packing: string, beginning: readonly (numb
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ];
 
-/** The error of a layer that is not what it should be. */
+/** The error of a layer whose content is damaged. */
 export const damagedLayer = (layer: Content, found: string, cause?: unknown): RegistryError =>
   cannot('DECODE_ERROR', `read layer ${quote(layer.descriptor.digest)}`, found, {
     value: layer.descriptor.digest,
     cause,
   });
 
-/** The error of a layer that is not there, which says so where that is no fault of the registry. */
+/** Media types of layers that registries need not have, since their licence restricts redistribution. */
+const nonDistributable = /\.(?:foreign|nondistributable)\./;
+
+/** The error of a missing layer, which explains when the registry is not to blame. */
 function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Content): unknown {
   const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
-  if (!isMissing || !isNonDistributable(mediaType)) return error;
+  if (!isMissing || !nonDistributable.test(bareMediaType(mediaType))) return error;
   const why = `it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
   const { attempted = `read layer ${quote(digest)}`, found = messageOf(error) } = error;
   return restate(error, { attempted, found: `${found}; ${why}`, cause: error });
 }
 
-/** Media types of archives; those of artifacts may be anything. */
-const isOfArchive = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
+/** Whether a media type is that of an archive; those of artifacts may be anything. */
+const isArchiveType = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
 
-/** The error of a layer whose bytes are no archive: `UNSUPPORTED` where its media type does not say that it is one. */
-export function noArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {
+/** The error of bytes that are not an archive: `UNSUPPORTED` unless the media type says that they are one. */
+export function notAnArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {
   const { digest, mediaType } = descriptor;
   const attempted = `read layer ${quote(digest)}`;
-  if (code || isOfArchive(mediaType)) return cannot(code ?? 'DECODE_ERROR', attempted, found);
-  return cannot('UNSUPPORTED', `${attempted}, ${quote(mediaType)}`, `it is no archive of files (${found})`);
+  if (code || isArchiveType(mediaType)) return cannot(code ?? 'DECODE_ERROR', attempted, found, { value: digest });
+  const reason = `it is not an archive of files (${found})`;
+  return cannot('UNSUPPORTED', `${attempted}, ${quote(mediaType)}`, reason, { value: digest });
 }
 
-/** Refuses content that cannot be an archive of files: `UNSUPPORTED`. */
-export function mustBeLayer({ descriptor: { digest, mediaType } }: Content): void {
+/** `UNSUPPORTED` for content that, by its media type, cannot be an archive of files. */
+export function checkLayerType({ descriptor: { digest, mediaType } }: Content): void {
   const type = bareMediaType(mediaType);
   const found = type.endsWith('+encrypted') ? 'it is encrypted' : type.endsWith('json') ? 'it is JSON' : undefined;
   if (!found) return;
-  throw cannot('UNSUPPORTED', `read layer ${quote(digest)}, ${quote(mediaType)}`, found);
+  throw cannot('UNSUPPORTED', `read layer ${quote(digest)}, ${quote(mediaType)}`, found, { value: digest });
 }
 
 /**
- * Bytes of a content as they are stored, of its whole or a range. The whole ends only when its digest was right. Ends
- * with the signal's reason, and frees the connection when it is left.
+ * The bytes of a content or of a range of it, as they are stored. A whole content ends only if its digest was right.
+ * Fails with the signal's reason; leaving early frees the connection.
  */
 export async function* storedBytes(
   content: Content,
@@ -62,9 +66,10 @@ export async function* storedBytes(
 ): AsyncGenerator<Uint8Array, void> {
   if (signal.aborted) throw abortError(signal.reason);
   const reader = content.stream(range).getReader();
-  const release = onAbort(signal, (reason) => {
-    reader.cancel(reason).catch(() => {});
-  });
+  const cancel = (): void => {
+    reader.cancel(signal.reason).catch(() => {});
+  };
+  signal.addEventListener('abort', cancel, { once: true });
   try {
     for (;;) {
       const { value } = await reader.read();
@@ -75,29 +80,29 @@ export async function* storedBytes(
   } catch (error) {
     throw missingLayer(error, content);
   } finally {
-    release();
+    signal.removeEventListener('abort', cancel);
     await reader.cancel(abortError('the reader left')).catch(() => {});
   }
 }
 
 /**
- * The archive that is packed in `bytes`. Its first bytes say how: media types of layers often lie. `DECODE_ERROR` for
- * damaged bytes, `UNSUPPORTED` for packings that are not known.
+ * The archive that is packed in `bytes`. How it is packed is read from its first bytes, since media types of layers are
+ * often wrong. `DECODE_ERROR` for damaged bytes, `UNSUPPORTED` for unknown packings.
  */
 export async function* unpacked(layer: Content, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   const iterator = bytes[Symbol.asyncIterator]();
   try {
     const head = await firstBytes(iterator);
     const packing = packingOf(head);
-    const all = following(head, iterator);
-    if (packing === 'tar') yield* all;
-    else yield* decoded(layer, packing, all);
+    const whole = concatenated(head, iterator);
+    if (packing === 'tar') yield* whole;
+    else yield* decoded(layer, packing, whole);
   } finally {
     await iterator.return?.();
   }
 }
 
-/** Takes the packing off; errors of decoding name the layer. */
+/** Unpacks bytes; errors of decoding name the layer. */
 export async function* decoded(
   layer: Content,
   packing: string,
@@ -106,7 +111,7 @@ export async function* decoded(
   const decoder = (await loadCodecs())[packing];
   if (!decoder || packing === 'deflate') {
     const { digest } = layer.descriptor;
-    throw cannot('UNSUPPORTED', `read layer ${quote(digest)}`, `it is packed as ${packing}`);
+    throw cannot('UNSUPPORTED', `read layer ${quote(digest)}`, `it is packed as ${packing}`, { value: digest });
   }
   try {
     yield* decoder(bytes);
@@ -117,8 +122,8 @@ export async function* decoded(
 }
 
 function packingOf(head: Uint8Array): string {
-  const found = beginnings.find(([, beginning]) =>
-    beginning.every((byte, index) => byte === undefined || head[index] === byte),
+  const found = signatures.find(([, signature]) =>
+    signature.every((byte, index) => byte === undefined || head[index] === byte),
   );
   const isSkippable = head.length >= 4 && ((head[0] ?? 0) & 0xf0) === 0x50 && head[1] === 0x2a && head[2] === 0x4d;
   return found?.[0] ?? (isSkippable && head[3] === 0x18 ? 'zstd' : 'tar');
@@ -136,7 +141,7 @@ async function firstBytes(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Arr
   return join(chunks, size);
 }
 
-async function* following(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+async function* concatenated(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   yield head;
   for (;;) {
     const { value, done } = await iterator.next();

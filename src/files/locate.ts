@@ -1,192 +1,213 @@
-import type { Deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import type { Deadline } from '../deadline.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
-import { noArchive, storedBytes, unpacked } from './layer-bytes.ts';
-import type { FilesOptions, OpenFileOptions } from './options.ts';
+import { notAnArchive, storedBytes, unpacked } from './layer-bytes.ts';
 import { readTar, type TarFile } from './tar.ts';
-import { extractedBytes, findTable, type Table } from './toc.ts';
-
+import { findTable, storedFileBytes, type Table } from './toc.ts';
 import { UnusableTable } from './toc-rows.ts';
 
-/** An entry that was found, and a way to its content. Whoever has it reads `chunks` to the end or calls `release`. */
+/** How to look into a layer. */
+export interface FilesOptions {
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Reads the layer itself even if it has a table of contents (eStargz, zstd:chunked). Lazily pulling runtimes trust the
+   * table, all others unpack the layer; only its author can make them differ.
+   */
+  readonly unindexed?: boolean | undefined;
+  /** Called with the reason why a table of contents is not used. The layer is read instead. */
+  readonly onWarning?: ((text: string) => void) | undefined;
+}
+
+/** How to open a file of a layer. */
+export interface OpenFileOptions extends FilesOptions {
+  /**
+   * Reads on to the end of the layer after the file's last byte, so that the digest is verified: otherwise the file ends
+   * with `DIGEST_MISMATCH`, or with `BAD_RESPONSE` for a duplicate path, which only then can be noticed. If a table of
+   * contents has the file's checksum, that is enough.
+   */
+  readonly verify?: boolean | undefined;
+}
+
+/** An entry that was found, and its content. The caller reads `chunks` to the end or calls `release`. */
 export interface Located {
   readonly entry: BareEntry;
   readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
   /** Frees the connection. */
   release(): Promise<void>;
-  /** Whether what was read to the end is verified. */
+  /** Whether the content, read to its end, is verified. */
   isVerified(): boolean;
-  /** Looks for another path behind this entry instead, as `locate`. Absent where nothing was read on the way. */
-  readonly goOn?: ((path: string) => Promise<Located | undefined>) | undefined;
+  /** Looks for another path after this entry instead, as `locate` does. Absent if the entry comes from a table. */
+  readonly locateNext?: ((path: string) => Promise<Located | undefined>) | undefined;
 }
 
-export interface LocateContext extends OpenFileOptions {
+export interface ReadContext extends OpenFileOptions {
   /** Ends the reading. */
   readonly limit: Deadline;
-  /** To be shared by all that is looked for on the way to one file, so that what comes again is seen. */
-  readonly asked: Asked;
-  /**
-   * Called with the entries up to the one that is looked for, or all of them, where there is a table or `verify`. Gives the
-   * path that unpacking would put the entry at, where that may be another.
-   */
-  readonly see?: ((entry: BareEntry) => string | undefined) | undefined;
 }
 
+export interface LocateContext extends ReadContext {
+  /** Shared by everything that is looked for on the way to one file, so that duplicates are noticed. */
+  readonly sought: SoughtPaths;
+  /**
+   * Called with the entries up to the one that is looked for, or with all of them if there is a table or `verify` is set.
+   * Returns the path at which unpacking would put the entry, if that may differ.
+   */
+  readonly onEntry?: ((entry: BareEntry) => string | undefined) | undefined;
+}
+
+/** The paths that were looked for on the way to one file. */
+export interface SoughtPaths {
+  readonly byLayer: Map<Content, Set<string>>;
+  /** A layer was read to its end and had a duplicate of one of the paths: what was concluded from its first is wrong. */
+  hasDuplicate: boolean;
+}
+
+export const createSoughtPaths = (): SoughtPaths => ({ byLayer: new Map(), hasDuplicate: false });
+
 /**
- * An entry of that path; undefined where there is none, when all of the layer was seen. It is the last one where there is
- * a table, and else the first; with `verify` its bytes end with `BAD_RESPONSE` where the path comes again.
+ * An entry of that path; undefined if the whole layer has none. It is the last one if there is a table, and otherwise the
+ * first; with `verify` its bytes end with `BAD_RESPONSE` if the layer has a duplicate.
  */
 export async function locate(layer: Content, path: string, context: LocateContext): Promise<Located | undefined> {
   const table = await tableOf(layer, context, context.limit.signal);
-  if (!table) return seek(begin(layer, context), path);
-  for (const entry of table.entries) context.see?.(entry);
-  const at = table.entries.findLastIndex((one) => one.path === path);
-  const found = table.entries[at];
-  if (found && table.entries.slice(at + 1).some((later) => puts(later, found))) throw comesAgain(layer, path);
-  return inTable(layer, table, at, context);
+  if (!table) return seek(openArchive(layer, context), path);
+  for (const entry of table.entries) context.onEntry?.(entry);
+  const index = table.entries.findLastIndex((entry) => entry.path === path);
+  const found = table.entries[index];
+  if (found && table.entries.slice(index + 1).some((later) => replaces(later, found))) throw duplicatePath(layer, path);
+  return locatedInTable(layer, table, index, context);
 }
 
-/** The entry of that number in the layer, from 0 on, as `listFiles` tells them. */
-export async function locateAt(layer: Content, number: number, context: LocateContext): Promise<Located | undefined> {
+/** The entry at that index in the layer, in the order of `listFiles`. */
+export async function locateAt(layer: Content, index: number, context: ReadContext): Promise<Located | undefined> {
   const table = await tableOf(layer, context, context.limit.signal);
-  if (table) return inTable(layer, table, number, context);
-  return seek(begin(layer, { ...context, asked: nothingAsked() }), number);
+  if (table) return locatedInTable(layer, table, index, context);
+  return seek(openArchive(layer, { ...context, sought: createSoughtPaths() }), index);
 }
 
-function inTable(layer: Content, table: Table, at: number, { limit }: LocateContext): Located | undefined {
-  const entry = table.entries[at];
+function locatedInTable(layer: Content, table: Table, index: number, { limit }: ReadContext): Located | undefined {
+  const entry = table.entries[index];
   if (!entry) return undefined;
-  const extract = table.extractOf(entry);
-  const chunks = extract ? extractedBytes(layer, table, extract, limit.signal) : nothing();
+  const file = table.storedFileOf(entry);
+  const chunks = file ? storedFileBytes(layer, table, file, limit.signal) : noBytes();
   return { entry, chunks, release: async () => {}, isVerified: () => true };
 }
 
-/** A layer on the way through its archive. */
-interface Reading {
+async function* noBytes(): AsyncGenerator<Uint8Array, void, undefined> {}
+
+/** A layer whose archive is being read. */
+interface OpenArchive {
   readonly layer: Content;
-  readonly archive: AsyncGenerator<TarFile, void>;
+  readonly files: AsyncGenerator<TarFile, void>;
   readonly context: LocateContext;
-  readonly paths: Set<string>;
-  readonly repeats: Repeats;
-  /** Entries that came. */
+  readonly sought: Set<string>;
+  readonly duplicates: DuplicateCheck;
+  /** Entries that were read. */
   count: number;
 }
 
-function begin(layer: Content, context: LocateContext): Reading {
-  const { limit, asked } = context;
-  const paths = asked.paths.get(layer) ?? new Set();
-  asked.paths.set(layer, paths);
-  return { layer, archive: archiveOf(layer, limit.signal), context, paths, repeats: createRepeats(paths), count: 0 };
+function openArchive(layer: Content, context: LocateContext): OpenArchive {
+  const { byLayer } = context.sought;
+  const sought = byLayer.get(layer) ?? new Set();
+  byLayer.set(layer, sought);
+  const files = archiveOf(layer, context.limit.signal);
+  return { layer, files, context, sought, duplicates: createDuplicateCheck(sought), count: 0 };
 }
 
-/** The next entry, and the path it came to. */
-async function advance(reading: Reading): Promise<{ readonly file: TarFile; readonly path: string } | undefined> {
-  const { value: file, done } = await reading.archive.next();
-  if (done) return undefined;
-  const path = reading.context.see?.(file.entry) ?? file.entry.path;
-  reading.repeats.see({ ...file.entry, path });
-  reading.count += 1;
-  return { file, path };
-}
-
-/** Reads on up to a path or the entry of a number, or to the end. */
-async function seek(reading: Reading, sought: string | number): Promise<Located | undefined> {
-  if (typeof sought === 'string') reading.paths.add(sought);
+/** Reads on up to a path or an index, or to the end. */
+async function seek(archive: OpenArchive, target: string | number): Promise<Located | undefined> {
+  if (typeof target === 'string') archive.sought.add(target);
   try {
     for (;;) {
-      const next = await advance(reading);
+      const next = await advance(archive);
       if (!next) {
-        if (reading.repeats.found !== undefined) reading.context.asked.isWrong = true;
+        if (archive.duplicates.path !== undefined) archive.context.sought.hasDuplicate = true;
         return undefined;
       }
-      if (sought === next.path || sought === reading.count - 1) return inPassing(next.file, reading);
+      if (target === next.path || target === archive.count - 1) return locatedInArchive(next.file, archive);
     }
   } catch (error) {
-    await reading.archive.return().catch(() => {});
+    await archive.files.return().catch(() => {});
     throw error;
   }
 }
 
-/** An entry whose archive stands at it. */
-function inPassing({ entry, data }: TarFile, reading: Reading): Located {
-  const { layer, archive, context, repeats } = reading;
+/** The next entry, and the path at which unpacking puts it. */
+async function advance(archive: OpenArchive): Promise<{ readonly file: TarFile; readonly path: string } | undefined> {
+  const { value: file, done } = await archive.files.next();
+  if (done) return undefined;
+  const path = archive.context.onEntry?.(file.entry) ?? file.entry.path;
+  archive.duplicates.add({ ...file.entry, path });
+  archive.count += 1;
+  return { file, path };
+}
+
+/** The entry that the archive was read up to. */
+function locatedInArchive({ entry, data }: TarFile, archive: OpenArchive): Located {
+  const { layer, files, context, duplicates } = archive;
   let verified = false;
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     yield* data;
     if (!context.verify) return;
-    while (await advance(reading));
-    if (repeats.found !== undefined) throw comesAgain(layer, repeats.found);
+    while (await advance(archive));
+    if (duplicates.path !== undefined) throw duplicatePath(layer, duplicates.path);
     verified = true;
   }
   const release = async (): Promise<void> => {
-    await archive.return();
+    await files.return();
   };
-  const goOn = (path: string): Promise<Located | undefined> => seek(reading, path);
-  return { entry, chunks: chunks(), release, isVerified: () => verified, goOn };
+  const locateNext = (path: string): Promise<Located | undefined> => seek(archive, path);
+  return { entry, chunks: chunks(), release, isVerified: () => verified, locateNext };
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
-
-/** What was asked for on the way to one file. */
-export interface Asked {
-  /** By layer. */
-  readonly paths: Map<Content, Set<string>>;
-  /** A layer was read to its end, and one of the paths had come again in it: what was made of its first is wrong. */
-  isWrong: boolean;
+/** Looks for duplicates among the entries of an archive. */
+interface DuplicateCheck {
+  add(entry: BareEntry): void;
+  /** The first path that a later entry replaced. */
+  readonly path: string | undefined;
 }
 
-export const nothingAsked = (): Asked => ({ paths: new Map(), isWrong: false });
-
-/** Entries of an archive as they come, and whether a path comes again after its first. */
-export interface Repeats {
-  see(entry: BareEntry): void;
-  /** The first path that came again. */
-  readonly found: string | undefined;
-}
-
-/** `paths` may grow while entries come. */
-function createRepeats(paths: ReadonlySet<string>): Repeats {
-  const met = new Map<string, BareEntry>();
-  let found: string | undefined;
+/** `sought` may grow while entries are added. */
+function createDuplicateCheck(sought: ReadonlySet<string>): DuplicateCheck {
+  const known = new Map<string, BareEntry>();
+  let duplicate: string | undefined;
   return {
-    see: (entry) => {
-      for (const [path, other] of met) if (puts(entry, other)) found ??= path;
-      if (paths.has(entry.path)) met.set(entry.path, entry);
+    add: (entry) => {
+      for (const [path, earlier] of known) if (replaces(entry, earlier)) duplicate ??= path;
+      if (sought.has(entry.path)) known.set(entry.path, entry);
     },
-    get found() {
-      return found;
+    get path() {
+      return duplicate;
     },
   };
 }
 
-/** Whether unpacking the entry puts something else where another one is. */
-function puts({ path, type }: BareEntry, other: BareEntry): boolean {
+/** Whether unpacking an entry puts something else in the place of an earlier one. */
+function replaces({ path, type }: BareEntry, earlier: BareEntry): boolean {
   const isDirectory = type === 'directory';
-  const wasDirectory = other.type === 'directory';
-  // A directory stays what it is when it comes again, and when something is put into it.
-  if (path === other.path) return !(isDirectory && wasDirectory);
-  return other.path.startsWith(`${path}/`) ? !isDirectory : !wasDirectory && path.startsWith(`${other.path}/`);
+  const wasDirectory = earlier.type === 'directory';
+  // A directory stays what it is if it has a duplicate, and if something is put into it.
+  if (path === earlier.path) return !(isDirectory && wasDirectory);
+  return earlier.path.startsWith(`${path}/`) ? !isDirectory : !wasDirectory && path.startsWith(`${earlier.path}/`);
 }
 
-/** The error of a layer whose first entry of a path was read, though the last is what counts. */
-const comesAgain = ({ descriptor: { digest } }: Content, path: string): RegistryError =>
-  cannot(
-    'BAD_RESPONSE',
-    `read ${quote(path)} in layer ${quote(digest)}`,
-    'the path comes again in it, and the last one counts',
-    { value: path, reason: 'inconsistent-image' },
-  );
+/** The error of a layer whose first entry of a path was read, although the last one counts. */
+const duplicatePath = ({ descriptor: { digest } }: Content, path: string): RegistryError =>
+  cannot('BAD_RESPONSE', `read ${quote(path)} in layer ${quote(digest)}`, 'a later entry of the layer replaces it', {
+    value: path,
+    reason: 'inconsistent-image',
+  });
 
-/** The entries of a layer, out of the layer itself, from its beginning on. It ends only when the digest was right. */
+/** The entries of a layer, read from its beginning. It ends only if the digest was right. */
 export const archiveOf = (layer: Content, signal: AbortSignal): AsyncGenerator<TarFile, void> =>
-  readTar(unpacked(layer, storedBytes(layer, signal)), (found, code) => noArchive(layer, found, code));
+  readTar(unpacked(layer, storedBytes(layer, signal)), (found, code) => notAnArchive(layer, found, code));
 
-/** Tables that were read, as long as their layer is open; none for a layer whose table cannot be used. */
+/** Tables that were read, as long as their layer is open; undefined for a layer whose table cannot be used. */
 const tables = new WeakMap<Content, { readonly table: Table | undefined }>();
 
-/** The table of contents of a layer; undefined where it has none, where it cannot be used, and where it is not wanted. */
+/** The table of contents of a layer; undefined if it has none, if it cannot be used, or if `unindexed` is set. */
 export async function tableOf(
   layer: Content,
   { unindexed = false, onWarning }: FilesOptions,
@@ -199,13 +220,16 @@ export async function tableOf(
   try {
     table = await findTable(layer, signal);
   } catch (error) {
-    if (!(error instanceof Error) || !isPassable(error)) throw error;
-    onWarning?.(`Layer ${quote(layer.descriptor.digest)} is read from its beginning: ${error.message}`);
+    if (!isOnlyOfTable(error)) throw error;
+    onWarning?.(`Layer ${quote(layer.descriptor.digest)} is read from its beginning: ${messageOf(error)}`);
   }
   tables.set(layer, { table });
   return table;
 }
 
-/** Hosts that give no ranges give the whole: `BAD_RESPONSE`, where the table lies too far in it to drop all before. */
-const isPassable = (error: Error): boolean =>
+/**
+ * Whether the layer itself may still be read. Hosts without ranges send the whole layer: that is `BAD_RESPONSE` if the
+ * table lies too far in it to discard everything before.
+ */
+const isOnlyOfTable = (error: unknown): boolean =>
   error instanceof UnusableTable || (error instanceof RegistryError && error.code === 'BAD_RESPONSE');

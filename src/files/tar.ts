@@ -3,16 +3,16 @@ import { createByteReader, joined } from '../codec/byte-reader.ts';
 import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
 
-/** An entry of an archive with its content, which can be read until the next entry is asked for. */
+/** An entry of an archive with its content, which can be read until the next entry is requested. */
 export interface TarFile {
   readonly entry: BareEntry;
   readonly data: AsyncIterable<Uint8Array>;
 }
 
 /**
- * The entries of a tar archive in its order, or an error of `refuse`. Content that is not read is passed over; that of
- * sparse files is refused. The archive ends where two blocks of zeros mark it, or with `bytes`; what follows the mark is
- * no part of it, and read to its end for the faults and the digest alone. Leaving early leaves `bytes`.
+ * The entries of a tar archive in its order, or an error of `refuse`. Content that is not read is skipped; that of sparse
+ * files is refused. The archive ends with two blocks of zeros, or with `bytes`. What follows the zeros is not part of it,
+ * but is read to its end for errors of `bytes` and for the digest. Leaving early closes `bytes`.
  */
 export async function* readTar(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): AsyncGenerator<TarFile, void> {
   const { extract } = await import('tar-stream');
@@ -27,11 +27,11 @@ export async function* readTar(bytes: AsyncIterable<Uint8Array>, refuse: Refuse)
       for await (const _ of archive.content());
     }
   } finally {
-    await archive.leave();
+    await archive.close();
   }
 }
 
-/** Makes the error for an archive that is not what it should be, out of what was found. */
+/** Makes the error for an archive that cannot be read, from what was found. */
 export type Refuse = (found: string, code?: 'UNSUPPORTED') => Error;
 
 const types: ReadonlyMap<string | null, FileType> = new Map([
@@ -48,12 +48,12 @@ const types: ReadonlyMap<string | null, FileType> = new Map([
 const sparsePrefix = 'GNU.sparse.';
 const xattrPrefix = 'SCHILY.xattr.';
 
-/** Whether what is stored are parts of a file, and a list of them. */
+/** Whether only parts of a file are stored, with a list of them. */
 const isSparse = ({ pax }: Header): boolean => Object.keys(pax ?? {}).some((key) => key.startsWith(sparsePrefix));
 
 /**
- * The entry of a header. What its extended header says of owners and times is not yet in it. Refused is what
- * tar-stream cannot read on from: sizes of what has no content, and types that it does not know.
+ * The entry of a header. tar-stream does not apply owners and times of extended headers, so that is done here. What
+ * tar-stream cannot continue after is refused: sizes of entries without content, and unknown types.
  */
 function entryOf(header: Header, refuse: Refuse): BareEntry {
   const pax = (header.pax ?? {}) as Readonly<Record<string, string | undefined>>;
@@ -62,9 +62,9 @@ function entryOf(header: Header, refuse: Refuse): BareEntry {
   const type = typeOf(header, refuse);
   const number = (key: string, value: number): number => {
     if (Number.isSafeInteger(value)) return value;
-    throw refuse(`${quote(name)} with the ${key} ${value}, not a number to count with`);
+    throw refuse(`${quote(name)} with the ${key} ${value}, not a usable number`);
   };
-  // tar-stream takes the digits that a text begins with.
+  // tar-stream only reads the digits that a text begins with.
   const stored = number('size', pax.size && Number(pax.size) !== header.size ? Number.NaN : header.size);
   if (type !== 'file' && stored !== 0) throw refuse(`${quote(name)}, a ${type}, with a size of ${stored} bytes`);
   const size = pax[`${sparsePrefix}realsize`] || pax[`${sparsePrefix}size`];
@@ -100,7 +100,7 @@ function typeOf({ type, name, size }: Header, refuse: Refuse): FileType {
   throw refuse(`${quote(name)}, a sparse file of the old GNU format, or of a type that no layer has`, 'UNSUPPORTED');
 }
 
-/** Extended attributes; undefined where there are none. tar-stream has them as text only: what was none is left out. */
+/** Extended attributes; undefined if there are none. tar-stream decodes them as text: values that are not text are left out. */
 function xattrsOf(pax: Readonly<Record<string, string | undefined>>): Readonly<Record<string, Uint8Array>> | undefined {
   const found = Object.entries(pax).flatMap(([key, value = '']) =>
     key.startsWith(xattrPrefix) && !/\uFFFD/.test(key + value)
@@ -110,57 +110,57 @@ function xattrsOf(pax: Readonly<Record<string, string | undefined>>): Readonly<R
   return found.length > 0 ? Object.fromEntries(found) : undefined;
 }
 
-/** Bytes of a block; headers are one, contents are filled up to whole ones. */
+/** Bytes of a block. A header is one block; contents are padded to whole blocks. */
 const blockBytes = 512;
-/** Most bytes handed to the parser at once. */
+/** Most bytes given to the parser at once. */
 const mostPiece = 65_536;
-/** Most bytes, but for zeros, that are neither of a header nor of a content: of extended headers and long names. */
+/** Most bytes of extended headers and long names before an entry; zeros do not count. */
 const mostMetadata = 1_048_576;
 
-/** The bytes of an archive on their way to the parser. */
-export interface TarFeed {
-  /** Bytes that were handed on. */
+/** The bytes of an archive, in pieces for the parser. */
+interface TarFeed {
+  /** Bytes of all pieces so far. */
   readonly fed: number;
-  /** The next bytes; undefined at the end. */
+  /** The next piece; undefined at the end. */
   piece(): Promise<Uint8Array | undefined>;
-  /** The parser got on, and not only over extended headers. */
-  gotOn(): void;
-  /** Whether there are two blocks of zeros at `offset`, which is not before what was handed on last. */
-  isEndAt(offset: number): Promise<boolean>;
-  /** Reads what is left, for its faults. */
-  passRest(): Promise<void>;
-  leave(): Promise<void>;
+  /** To be called when the parser has reached an entry or its content: more extended headers may follow. */
+  resetMetadata(): void;
+  /** Whether two blocks of zeros begin at `offset`, which is not before the last piece. Reads on if necessary. */
+  reachesEndAt(offset: number): Promise<boolean>;
+  /** Reads the rest, which fails if `bytes` does. */
+  readRest(): Promise<void>;
+  close(): Promise<void>;
 }
 
 function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFeed {
   const reader = createByteReader(bytes);
-  const none: Uint8Array = new Uint8Array(0);
+  const empty: Uint8Array = new Uint8Array(0);
   let fed = 0;
-  let idle = 0;
-  let last = none;
-  /** Was looked at, and is handed on next. */
-  let held = none;
+  let metadata = 0;
+  let last = empty;
+  /** Already read to look for zeros; part of the next piece. */
+  let lookahead = empty;
 
   const take = (count: number): Uint8Array => {
     reader.read(count);
     return reader.cut();
   };
   const next = async (): Promise<Uint8Array | undefined> => {
-    const piece = held;
-    held = none;
+    const piece = lookahead;
+    lookahead = empty;
     if (piece.length > 0) return piece;
     return (await reader.fill(1)) ? take(Math.min(mostPiece, reader.available)) : undefined;
   };
   const areZeros = async (offset: number, count: number): Promise<boolean> => {
-    const behind = fed - offset;
-    const known = behind > 0 ? last.subarray(-behind).subarray(0, count) : none;
-    const before = Math.max(0, -behind);
-    const missing = before + count - known.length - held.length;
+    const inLast = fed - offset;
+    const known = inLast > 0 ? last.subarray(-inLast).subarray(0, count) : empty;
+    const before = Math.max(0, -inLast);
+    const missing = before + count - known.length - lookahead.length;
     if (missing > 0) {
       if (!(await reader.fill(missing))) return false;
-      held = joined(held, take(missing));
+      lookahead = joined(lookahead, take(missing));
     }
-    return isZero(known) && isZero(held.subarray(before, before + count - known.length));
+    return isZero(known) && isZero(lookahead.subarray(before, before + count - known.length));
   };
   return {
     get fed() {
@@ -171,38 +171,38 @@ function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFee
       if (!piece) return undefined;
       last = piece;
       fed += piece.length;
-      idle += piece.length;
-      if (idle <= mostMetadata + mostPiece || isZero(piece)) return piece;
+      metadata += piece.length;
+      if (metadata <= mostMetadata + mostPiece || isZero(piece)) return piece;
       throw refuse(`more than ${mostMetadata} bytes of extended headers before an entry`);
     },
-    gotOn() {
-      idle = 0;
+    resetMetadata() {
+      metadata = 0;
     },
-    // One after the other: where the first is a header, the second may be long in coming.
-    isEndAt: async (offset) => (await areZeros(offset, blockBytes)) && areZeros(offset, 2 * blockBytes),
-    async passRest() {
+    // One after the other: if the first is a header, the second may be slow to arrive.
+    reachesEndAt: async (offset) => (await areZeros(offset, blockBytes)) && areZeros(offset, 2 * blockBytes),
+    async readRest() {
       while (await reader.fill(1)) take(reader.available);
     },
-    leave: () => reader.close(),
+    close: () => reader.close(),
   };
 }
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
-type Entry = { readonly header: Header; readonly stream: ExtractEvents['entry'][1]; readonly next: () => void };
+type ParsedEntry = { readonly header: Header; readonly stream: ExtractEvents['entry'][1]; readonly next: () => void };
 
 /**
- * Drives the parser by what is asked for: nothing is read of the bytes but while a caller waits, and only once the
- * parser has nothing left to do with those it has. So leaving never waits for bytes.
+ * Runs tar-stream's parser on demand: bytes are read only while a caller waits, and only when the parser has used those
+ * that it has. So closing never waits for bytes.
  */
 class TarParser {
   readonly #parser: Extract;
   readonly #feed: TarFeed;
   readonly #refuse: Refuse;
-  #entry: Entry | undefined;
+  #entry: ParsedEntry | undefined;
   #isNew = false;
   #left = 0;
-  /** Where the header after the entry begins, or the end of the archive is marked. */
+  /** Offset after the entry, of the next header or of the zeros that end the archive. */
   #after = 0;
   #isHungry = true;
   #isClosed = false;
@@ -210,7 +210,7 @@ class TarParser {
   #wake = (): void => {};
 
   constructor(extract: typeof import('tar-stream').extract, bytes: AsyncIterable<Uint8Array>, refuse: Refuse) {
-    // Of the formats that it does not know is V7. With the lowest mark it tells of each piece that it has taken it.
+    // V7 is one of the formats that it does not know. With the lowest mark it emits 'drain' for each piece.
     const options = { allowUnknownFormat: true, highWaterMark: 1 };
     const parser = extract(options);
     this.#parser = parser;
@@ -236,11 +236,10 @@ class TarParser {
     });
   }
 
-  /** The next entry, when the content of the one before was read; undefined at the end. */
+  /** The next entry, once the content of the one before was read; undefined at the end. */
   async next(): Promise<Header | undefined> {
-    if (await this.#feed.isEndAt(this.#after)) {
-      // Whatever follows is no part of the archive.
-      await this.#feed.passRest();
+    if (await this.#feed.reachesEndAt(this.#after)) {
+      await this.#feed.readRest();
       return undefined;
     }
     this.#entry?.next();
@@ -249,40 +248,41 @@ class TarParser {
       await this.#step();
     }
     this.#isNew = false;
-    this.#feed.gotOn();
+    this.#feed.resetMetadata();
     const { header, stream } = this.#entry ?? {};
-    // An extended header of no bytes makes the parser pass over some.
-    if ((stream?.offset ?? 0) % blockBytes !== 0) throw this.#refuse('a header that is not where a block begins');
+    // An empty extended header makes the parser skip some bytes.
+    if ((stream?.offset ?? 0) % blockBytes !== 0)
+      throw this.#refuse('a header that is not at the beginning of a block');
     this.#left = header?.size ?? 0;
     this.#after = (stream?.offset ?? 0) + blockBytes * (1 + Math.ceil(this.#left / blockBytes));
     return header;
   }
 
-  /** What was not yet read of the content, or why it is not to be read. */
+  /** The content that was not yet read, or the reason why it is refused. */
   async *content(refused?: Error): AsyncGenerator<Uint8Array, void> {
     if (refused) throw refused;
     while (this.#left > 0) {
       const chunk = this.#entry?.stream.read();
       if (chunk instanceof Uint8Array) {
         this.#left -= chunk.length;
-        this.#feed.gotOn();
+        this.#feed.resetMetadata();
         yield chunk;
       } else if (this.#isClosed) this.#end();
       else await this.#step();
     }
   }
 
-  async leave(): Promise<void> {
+  async close(): Promise<void> {
     this.#parser.destroy();
-    await this.#feed.leave();
+    await this.#feed.close();
   }
 
   #end(): undefined {
     const isCut = this.#left > 0 || this.#feed.fed % blockBytes !== 0;
-    if (this.#failure || isCut) throw this.#refuse(`no whole tar archive: ${this.#failure?.message ?? 'cut off'}`);
+    if (this.#failure || isCut) throw this.#refuse(`not a whole tar archive: ${this.#failure?.message ?? 'cut off'}`);
   }
 
-  /** Waits until the parser has something new, after giving it more where it needs that. */
+  /** Gives the parser a piece if it needs one, and waits until it has something new. */
   async #step(): Promise<void> {
     const isHungry = this.#isHungry;
     const piece = isHungry ? await this.#feed.piece() : undefined;

@@ -1,9 +1,9 @@
 import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
 
-/** A record of the table, of whatever form. */
+/** A record of the table, not yet checked. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Types by the names that eStargz and zstd:chunked have for them. */
+/** Types by their names in eStargz and zstd:chunked. */
 const types: ReadonlyMap<unknown, FileType> = new Map([
   ['reg', 'file'],
   ['dir', 'directory'],
@@ -14,12 +14,12 @@ const types: ReadonlyMap<unknown, FileType> = new Map([
   ['fifo', 'fifo'],
 ]);
 
-/** A fault of a table that keeps it from being used. */
+/** A table cannot be used; the layer itself may still be read. */
 export class UnusableTable extends Error {}
 
 export const unusable = (found: string): UnusableTable => new UnusableTable(`its table of contents ${found}`);
 
-/** The records of a table; the first is of a file, not of a chunk. */
+/** The records of a table. The first is one of an entry, not of a later chunk. */
 export function rowsOf(json: string): readonly Row[] {
   let table: unknown;
   try {
@@ -31,14 +31,14 @@ export function rowsOf(json: string): readonly Row[] {
   if (version !== 1) throw unusable(`has version ${JSON.stringify(version)}, not 1`);
   if (!Array.isArray(entries) || !entries.every(isRow)) throw unusable('has no list of entries');
   if (entries[0]?.type === 'chunk') throw unusable('begins in the middle of a file');
-  // Go writes this for bytes that are not UTF-8: what the name was cannot be told.
+  // Go writes this for bytes that are not UTF-8: the name cannot be known.
   if (/\uFFFD|\\ufffd/i.test(json)) throw unusable('has names that are not UTF-8');
   return entries;
 }
 
 const isRow = (row: unknown): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row);
 
-/** A whole number from 0 on; 0 where the row has none. */
+/** A whole number from 0 on; 0 if the row has none. */
 export function countIn(row: Row, key: string): number {
   const value = row[key] ?? 0;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
@@ -47,13 +47,13 @@ export function countIn(row: Row, key: string): number {
   return value;
 }
 
-/** Names by id: a table says each only once. */
+/** Names by id: a table has each name only once. */
 export interface OwnerNames {
   readonly users: Map<number, string>;
   readonly groups: Map<number, string>;
 }
 
-/** What a row says, as the entry of an archive. */
+/** The entry that a row describes. */
 export function entryOf(row: Row, names: OwnerNames): BareEntry {
   const type = types.get(row.type);
   if (!type) throw unusable(`has an entry of type ${JSON.stringify(row.type)}`);

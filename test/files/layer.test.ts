@@ -47,9 +47,9 @@ test.each([
   ['Docker', gzip, 'application/vnd.docker.image.rootfs.diff.tar.gzip'],
   ['Docker, not distributable', gzip, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'],
   ['not distributable', gzip, 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'],
-  ['bytes of no type', zstd, 'application/octet-stream'],
-  ['a type that lies', plain, types.gzip],
-  ['another type that lies', zstd, types.tar],
+  ['bytes without a type', zstd, 'application/octet-stream'],
+  ['a wrong type', plain, types.gzip],
+  ['another wrong type', zstd, types.tar],
 ])('%s: listed in the order of the archive, and opened', async (_, bytes, mediaType) => {
   const { content } = await contentOf(layerOf(bytes, mediaType));
   const expected = [
@@ -69,7 +69,7 @@ test.each([
   expect([await file.text(), file.verified]).toEqual(['host\n', false]);
 });
 
-test('a file is read in pieces; with verify the layer is, too', async () => {
+test('a file is read in pieces; with verify, so is the rest of the layer', async () => {
   const { content } = await contentOf(layerOf(gzip, types.gzip));
   const file = await openFile(content, 'bin/large', { verify: true });
   const chunks: Uint8Array[] = [];
@@ -80,7 +80,7 @@ test('a file is read in pieces; with verify the layer is, too', async () => {
   expect([Buffer.concat(chunks).equals(large), file.verified, content.verified]).toEqual([true, true, true]);
 });
 
-test('with verify a layer whose bytes are wrong is DIGEST_MISMATCH, without it nobody can know', async () => {
+test('a layer with wrong bytes is DIGEST_MISMATCH with verify; without it that cannot be known', async () => {
   const right = layerOf(archive({ name: 'etc/hostname', data: 'good\n' }, { data: large }));
   const { source } = sourceOf(archive({ name: 'etc/hostname', data: 'evil\n' }, { data: large }));
   const { content } = contentOver(source, right.descriptor);
@@ -90,9 +90,9 @@ test('with verify a layer whose bytes are wrong is DIGEST_MISMATCH, without it n
   expect((await errorOf(pathsOf(content))).code).toBe('DIGEST_MISMATCH');
 });
 
-/** A source of these bytes, in pieces of 1000, and what was read of it and how often it was left. */
+/** A source of these bytes in pieces of 1000, with the bytes read and how often it was cancelled. */
 function sourceOf(bytes: Uint8Array) {
-  const seen = { read: 0, left: 0 };
+  const seen = { read: 0, cancelled: 0 };
   const fetch: Source['fetch'] = async (descriptor, { range, signal } = {}) => {
     const { start, end = bytes.length } = range ?? { start: 0 };
     let at = start;
@@ -104,11 +104,11 @@ function sourceOf(bytes: Uint8Array) {
       return piece;
     };
     const cancel = () => {
-      seen.left += 1;
+      seen.cancelled += 1;
     };
     return { descriptor, from: 'test', body: createBody({ next, cancel }, { signal }).body };
   };
-  return { seen, source: { resolve: () => Promise.reject(new Error('not asked')), fetch } };
+  return { seen, source: { resolve: () => Promise.reject(new Error('not expected')), fetch } };
 }
 
 function counted(bytes: Buffer, mediaType: string) {
@@ -134,28 +134,28 @@ test.each([
     }),
     types.zstd,
   ],
-])('%s: the layer is read no further than the file, and left', async (_, bytes, mediaType) => {
+])('%s: the layer is read no further than the file, and cancelled', async (_, bytes, mediaType) => {
   const { content, seen } = counted(bytes, mediaType);
   expect(await (await openFile(content, 'first')).text()).toBe('first');
-  expect(seen.left).toBe(1);
+  expect(seen.cancelled).toBe(1);
   expect(seen.read).toBeLessThan(bytes.length / 2);
   for await (const { path } of listFiles(content)) if (path === 'first') break;
-  expect(seen.left).toBe(2);
+  expect(seen.cancelled).toBe(2);
 });
 
 test('closing a file that was not read, leaving its loop, and closing the layer each free the connection', async () => {
   const { content, seen } = counted(long, types.tar);
   const unread = await openFile(content, 'file');
   await unread.close();
-  expect(seen.left).toBe(1);
+  expect(seen.cancelled).toBe(1);
   expect((await errorOf(unread.bytes())).code).toBe('CLOSED');
   const left = await openFile(content, 'file');
   for await (const chunk of left) if (chunk.length > 0) break;
-  expect(seen.left).toBe(2);
+  expect(seen.cancelled).toBe(2);
   expect((await errorOf(left.text())).code).toBe('CLOSED');
   const closed = await openFile(content, 'file');
   await content.close();
-  expect(seen.left).toBe(3);
+  expect(seen.cancelled).toBe(3);
   expect((await errorOf(closed.bytes())).code).toBe('CLOSED');
 });
 
@@ -166,7 +166,7 @@ test('a file is read once', async () => {
   expect((await errorOf(file.bytes())).message).toContain('open it again');
 });
 
-test('a signal ends listing, opening and reading', async () => {
+test('a signal aborts listing, opening and reading', async () => {
   const { content } = await contentOf(layerOf(plain));
   const ended = AbortSignal.abort(new Error('enough'));
   expect((await errorOf(openFile(content, 'etc/hostname', { signal: ended }))).code).toBe('ABORTED');
@@ -177,7 +177,7 @@ test('a signal ends listing, opening and reading', async () => {
   expect((await errorOf(file.bytes())).code).toBe('ABORTED');
 });
 
-test('a hard link is what it links to, also where that comes later; a symbolic one is told', async () => {
+test('a hard link is what it links to, even if that comes later; a symbolic link is reported', async () => {
   const { content } = await contentOf(layerOf(gzip, types.gzip));
   const again = await openFile(content, 'bin/again');
   expect(again.entry).toMatchObject({ path: 'bin/again', type: 'file', size: large.length });
@@ -188,7 +188,7 @@ test('a hard link is what it links to, also where that comes later; a symbolic o
   expect((await errorOf(openFile(content, 'etc'))).message).toContain('it is a directory');
 });
 
-test('hard links that lead nowhere or back to themselves are DECODE_ERROR', async () => {
+test('hard links to a missing path or back to themselves are DECODE_ERROR', async () => {
   const bytes = archive(
     { name: 'a', flag: '1', link: 'b' },
     { name: 'b', flag: '1', link: 'a' },
@@ -202,9 +202,9 @@ test('hard links that lead nowhere or back to themselves are DECODE_ERROR', asyn
 test.each([
   ['the same path', [{ name: 'd/a', data: '2' }]],
   ['a hard link', [{ name: './d//a', flag: '1', link: 'b' }]],
-  ['what makes a directory of it', [{ name: 'd/a/b', data: '2' }]],
-  ['what takes the place of its directory', [{ name: 'd', data: '2' }]],
-])('of a path that comes again the first is read, which verify does not let pass: %s', async (_, parts) => {
+  ['a file below it, which makes it a directory', [{ name: 'd/a/b', data: '2' }]],
+  ['a file that replaces its directory', [{ name: 'd', data: '2' }]],
+])('the first of duplicate paths is read, which verify refuses: %s', async (_, parts) => {
   const { content } = await contentOf(
     layerOf(archive({ name: 'd/', flag: '5' }, { name: 'd/a', data: '1' }, ...parts)),
   );
@@ -241,16 +241,21 @@ test.each([
   ['etc/hostnam', 'etc/hostname'],
   ['ETC/Hostname', 'etc/hostname'],
   ['usr/bin/large', 'bin/large'],
-])('%j is NOT_FOUND, and not far from %j', async (path, near) => {
+])('%j is NOT_FOUND, with the nearest path %j', async (path, near) => {
   const { content } = await contentOf(layerOf(plain));
   const error = await errorOf(openFile(content, path));
-  expect([error.code, error.message]).toEqual(['NOT_FOUND', expect.stringContaining(`did you mean "${near}"?`)]);
+  expect(error).toMatchObject({ code: 'NOT_FOUND', reason: 'path', value: path });
+  expect(error.message).toContain(`did you mean "${near}"?`);
 });
 
-test('what is taken into memory is bounded', async () => {
+test('a file that is read into memory is bounded', async () => {
   const { content } = await contentOf(layerOf(plain));
   const file = await openFile(content, 'bin/large');
-  expect((await errorOf(file.bytes({ limit: 59_999 }))).code).toBe('TOO_LARGE');
+  expect(await errorOf(file.bytes({ limit: 59_999 }))).toMatchObject({
+    code: 'TOO_LARGE',
+    reason: 'limit',
+    value: 'bin/large',
+  });
   const bomb = archive(pax({ 'GNU.sparse.size': '9000000000' }), { name: 'bomb' });
   const huge = await openFile((await contentOf(layerOf(bomb))).content, 'bomb');
   expect(huge.entry.size).toBe(9_000_000_000);
@@ -286,7 +291,7 @@ test.each([
 });
 
 test.each(['text/plain', 'application/vnd.example.blob', 'application/octet-stream'])(
-  'what %s has is read where it is an archive, and else refused by its type',
+  'content of type %s is read if it is an archive, and otherwise refused by its type',
   async (type) => {
     const { content } = await contentOf(layerOf(long, type));
     expect(await pathsOf(content)).toContain('first');
@@ -294,16 +299,16 @@ test.each(['text/plain', 'application/vnd.example.blob', 'application/octet-stre
     const error = await errorOf(pathsOf(other.content));
     expect([error.code, error.message]).toEqual([
       'UNSUPPORTED',
-      expect.stringContaining(`"${type}": it is no archive`),
+      expect.stringContaining(`"${type}": it is not an archive`),
     ]);
   },
 );
 
-test('on a socket, too: the server is left when the file was read, or the loop', async () => {
+test('the socket is closed when the file was read, and when the loop is left', async () => {
   const size = 2 ** 30;
-  const left: Promise<void>[] = [];
+  const closed: Promise<void>[] = [];
   const server = createServer((_, response) => {
-    left.push(new Promise((resolve) => void response.on('close', () => resolve())));
+    closed.push(new Promise((resolve) => void response.on('close', () => resolve())));
     response.writeHead(200, { 'content-length': size });
     response.write(long);
   }).listen(0, '127.0.0.1');
@@ -314,18 +319,18 @@ test('on a socket, too: the server is left when the file was read, or the loop',
     const descriptor = { ...layerOf(long).descriptor, size };
     await using layer = await client.fetcher(`127.0.0.1:${port}/app`).fetch(descriptor);
     expect(await (await openFile(layer, 'first')).text()).toBe('first');
-    await left[0];
+    await closed[0];
     for await (const { path } of listFiles(layer)) if (path === 'file') break;
-    await left[1];
+    await closed[1];
     const unread = await openFile(layer, 'first');
     await unread.close();
-    await left[2];
+    await closed[2];
     // The rest never comes: closing does not wait for it.
-    const waiting = openFile(layer, 'nowhere');
+    const waiting = openFile(layer, 'missing');
     await new Promise((resolve) => setTimeout(resolve, 50));
     await layer.close();
     expect((await errorOf(waiting)).code).toBe('CLOSED');
-    expect(left.length).toBe(4);
+    expect(closed.length).toBe(4);
   } finally {
     server.closeAllConnections();
     server.close();

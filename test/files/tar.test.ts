@@ -9,13 +9,13 @@ import type { BareEntry } from '../../src/files/entry.ts';
 import { readTar } from '../../src/files/tar.ts';
 import { archive, block, end, octal, part, pax, pieces, type TarPart, withSum } from '../support/tar.ts';
 
-interface Read {
+interface ReadEntry {
   readonly entry: BareEntry;
   readonly content: Buffer;
 }
 
-async function read(bytes: Uint8Array, lengths: readonly number[] = [700]): Promise<Read[]> {
-  const found: Read[] = [];
+async function read(bytes: Uint8Array, lengths: readonly number[] = [700]): Promise<ReadEntry[]> {
+  const found: ReadEntry[] = [];
   for await (const { entry, data } of readTar(pieces(bytes, lengths), (...what) => new Error(what.join()))) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of data) chunks.push(chunk);
@@ -24,13 +24,13 @@ async function read(bytes: Uint8Array, lengths: readonly number[] = [700]): Prom
   return found;
 }
 
-const one = async (...parts: readonly (Buffer | TarPart)[]): Promise<Read> => {
+const one = async (...parts: readonly (Buffer | TarPart)[]): Promise<ReadEntry> => {
   const [found, ...rest] = await read(archive(...parts));
   if (!found || rest.length > 0) throw new Error(`${rest.length + (found ? 1 : 0)} entries`);
   return found;
 };
 
-test('every field of a header is told', async () => {
+test('an entry has every field of its header', async () => {
   const owners = { 265: 'root', 297: 'wheel', 116: octal(20, 8) };
   const { entry, content } = await one({ name: './a//b/./c', data: 'hello', uid: octal(1000, 8), fields: owners });
   expect(entry).toEqual({
@@ -86,7 +86,7 @@ test('numbers are octal with spaces or NULs, or of base 256', async () => {
   expect((await one({ uid: base256(3_000_000n, 8) })).entry.uid).toBe(3_000_000);
 });
 
-test('an extended header says more than its header can', async () => {
+test('an extended header has what does not fit into a header', async () => {
   const records = {
     size: '3',
     uid: '4294967294',
@@ -106,18 +106,18 @@ test('an extended header says more than its header can', async () => {
   expect((await one(pax({ mtime: '-1.25' }), {})).entry.modified).toEqual(new Date(-1250));
 });
 
-test('a global extended header says nothing of entries without one of their own', async () => {
+test('a global extended header does not apply to entries without one of their own', async () => {
   expect((await one(pax({ path: 'other', comment: 'by git' }, 'g'), { name: 'own' })).entry.path).toBe('own');
 });
 
-test('a size of more than 8 GiB is known before its bytes come', async () => {
+test('a size of more than 8 GiB is known before its bytes arrive', async () => {
   const bytes = Buffer.concat([pax({ size: '9000000000' }), part({ size: 0 })]);
   const archived = readTar(pieces(bytes, [512]), (what) => new Error(what));
   expect((await archived.next()).value?.entry.size).toBe(9_000_000_000);
   await archived.return();
 });
 
-test('what is not UTF-8 in a name is U+FFFD', async () => {
+test('bytes of a name that are not UTF-8 become U+FFFD', async () => {
   const names = [Uint8Array.of(0x61, 0xff), Buffer.from('größe')];
   const found = await read(archive(...names.map((name) => ({ name })), pax({ path: Uint8Array.of(0xff, 0x62) }), {}));
   expect(found.map(({ entry }) => entry.path)).toEqual(['a\ufffd', 'größe', '\ufffdb']);
@@ -132,7 +132,7 @@ test.each([
   expect((await one({ name })).entry.path).toBe(path);
 });
 
-test('the archive ends with two blocks of zeros or its bytes; what follows them is no part of it', async () => {
+test('the archive ends with two blocks of zeros or its bytes; what follows them is not part of it', async () => {
   const paths = async (bytes: Buffer) => (await read(bytes)).map(({ entry }) => entry.path);
   const whole = part({ name: 'a', data: 'x' });
   expect(await paths(whole)).toEqual(['a']);
@@ -146,7 +146,7 @@ test('the archive ends with two blocks of zeros or its bytes; what follows them 
   }
 });
 
-test('the end is found however the bytes are cut, and zeros in contents and extended headers are none', async () => {
+test('the end is found however the bytes are cut, and zeros in contents and extended headers do not end it', async () => {
   const parts = [
     part({ name: 'd/', flag: '5' }),
     part({ name: 'zeros', data: Buffer.alloc(5 * block) }),
@@ -173,7 +173,7 @@ test('the end is found however the bytes are cut, and zeros in contents and exte
   );
 });
 
-test('what follows the end is read for its faults', async () => {
+test('errors of the bytes after the end are reported', async () => {
   async function* failing(): AsyncGenerator<Uint8Array, void> {
     yield archive({ name: 'a' });
     yield Buffer.from('junk');
@@ -191,7 +191,7 @@ test.each([
   ['0.0', { ...sizes, 'GNU.sparse.offset': '100', 'GNU.sparse.numbytes': '700' }],
   ['0.1', { ...sizes, 'GNU.sparse.map': '100,700', 'GNU.sparse.name': 'real' }],
   ['1.0', { ...version1, 'GNU.sparse.name': 'real' }],
-])('a sparse file of version %s is told, and its content refused; what follows is read', async (_, records) => {
+])('a sparse file of version %s is listed, and its content refused; what follows is read', async (_, records) => {
   const bytes = archive(pax(records), { name: 'real', data: 'x'.repeat(700) }, { name: 'next', data: 'next' });
   const found: unknown[] = [];
   const refused: unknown[] = [];
@@ -211,30 +211,34 @@ test.each([
 
 test.each([
   ['a wrong checksum', part({ damage: 0 }), 'Invalid tar header'],
-  ['no tar at all', Buffer.alloc(block, 'x'), 'Invalid tar header'],
-  ['a uid that is none', part({ uid: 'x' }), '"file" with the uid NaN'],
+  ['bytes that are not tar', Buffer.alloc(block, 'x'), 'Invalid tar header'],
+  ['a uid that is not a number', part({ uid: 'x' }), '"file" with the uid NaN'],
   ['a number too large', part({ size: 0, uid: new Uint8Array(8).fill(0xbf) }), '"file" with the uid null'],
   ['a size too large', part({ fields: { 124: new Uint8Array(12).fill(0xbf) } }), '"file" with the size null'],
   ['an end in a header', part({}).subarray(0, 300), 'Unexpected end of data'],
   ['an end in a file', part({ data: 'x'.repeat(600) }).subarray(0, block + 100), 'Unexpected end of data'],
-  ['an end in what fills up a block', part({ data: 'x' }).subarray(0, block + 100), 'Unexpected end of data'],
+  ['an end in the padding of a block', part({ data: 'x' }).subarray(0, block + 100), 'Unexpected end of data'],
   ['a directory with a size', archive({ name: 'd/', flag: '5', size: 8 }), '"d/", a directory, with a size of 8 bytes'],
   ['a link with a size', archive({ flag: '1', size: 99, link: 'x' }), '"file", a hardlink, with a size of 99 bytes'],
   ['a path with a NUL', Buffer.concat([pax({ path: 'a\0b' }), part({})]), 'the name "a\\u0000b", with a NUL'],
-  ['a size that is none', Buffer.concat([pax({ size: '1e3' }), part({ data: 'x' })]), '"file" with the size NaN'],
-  ['a time that is none', Buffer.concat([pax({ mtime: 'noon' }), part({})]), '"file" with the time NaN'],
+  [
+    'a size that is not a number',
+    Buffer.concat([pax({ size: '1e3' }), part({ data: 'x' })]),
+    '"file" with the size NaN',
+  ],
+  ['a time that is not a number', Buffer.concat([pax({ mtime: 'noon' }), part({})]), '"file" with the time NaN'],
   ['an extended header too long', archive(part({ flag: 'x', data: Buffer.alloc(2 ** 21, 'x') })), 'more than 1048576'],
-  ['a type that no layer has', part({ flag: 'V' }), 'of a type that no layer has,UNSUPPORTED'],
+  ['an unknown type', part({ flag: 'V' }), 'of a type that no layer has,UNSUPPORTED'],
   ['an old sparse file', part({ flag: 'S', magic: 'ustar  \0' }), '"file", a sparse file of the old GNU format'],
 ])('%s is refused', async (_, bytes, found) => {
   await expect(read(bytes)).rejects.toThrow(found);
 });
 
 test.each([
-  ['a header', Buffer.concat([part({ name: 'hidden' }), Buffer.alloc(511)]), 'not where a block begins'],
+  ['a header', Buffer.concat([part({ name: 'hidden' }), Buffer.alloc(511)]), 'not at the beginning of a block'],
   ['nothing', Buffer.alloc(0), 'cut off'],
 ])('%s that is not at the beginning of a block is refused', async (_, rest, found) => {
-  // After an extended header of no bytes tar-stream passes over as many more as the entry has.
+  // After an empty extended header tar-stream skips as many more bytes as the entry has.
   const hiding = Buffer.concat([part({ flag: 'x' }), part({ size: 1025 }), Buffer.alloc(2561, 'x')]);
   await expect(read(Buffer.concat([hiding, rest]), [100_000])).rejects.toThrow(found);
 });
@@ -274,7 +278,7 @@ test('one changed byte of a header never goes unnoticed', async () => {
   );
 });
 
-test('leaving early leaves the bytes', async () => {
+test('leaving early closes the bytes', async () => {
   let left = false;
   async function* bytes(): AsyncGenerator<Uint8Array, void> {
     try {
@@ -287,38 +291,38 @@ test('leaving early leaves the bytes', async () => {
   expect(left).toBe(true);
 });
 
-test('leaving does not wait for bytes that never come, however many of the entry have', async () => {
+test('leaving does not wait for bytes that never arrive, however many of the entry have', async () => {
   const bytes = archive({ name: 'first', data: 'x' }, { data: Buffer.alloc(200_000) });
   for (let length = block; length < bytes.length; length += 9000) {
-    let asked = 0;
+    let requests = 0;
     const stalled: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({
-        next: () => (asked++ === 0 ? Promise.resolve({ value: bytes.subarray(0, length) }) : new Promise(() => {})),
+        next: () => (requests++ === 0 ? Promise.resolve({ value: bytes.subarray(0, length) }) : new Promise(() => {})),
         return: async () => ({ value: undefined, done: true }),
       }),
     };
     for await (const { entry } of readTar(stalled, (what) => new Error(what))) if (entry.path === 'first') break;
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
   }
 });
 
-test('nor does refusing them', async () => {
+test('nor does refusing an archive', async () => {
   async function* stalled(): AsyncGenerator<Uint8Array, void> {
     yield part({ damage: 0 });
-    throw new Error('more was asked for');
+    throw new Error('more was requested');
   }
   await expect(readTar(stalled(), (what) => new Error(what)).next()).rejects.toThrow('Invalid tar header');
 });
 
-test('content that waits for bytes while the archive is left is cut off', async () => {
-  let asked = 0;
-  let come = (): void => {};
+test('reading content fails if the archive is closed while it waits for bytes', async () => {
+  let requests = 0;
+  let arrive = (): void => {};
   const value = part({ size: 9 });
   const bytes: AsyncIterator<Uint8Array> = {
     next: () =>
       new Promise((resolve) => {
-        come = () => resolve({ value, done: false });
-        if (asked++ === 0) come();
+        arrive = () => resolve({ value, done: false });
+        if (requests++ === 0) arrive();
       }),
     return: async () => ({ value: undefined, done: true }),
   };
@@ -326,12 +330,12 @@ test('content that waits for bytes while the archive is left is cut off', async 
   const reading = (await archived.next()).value?.data[Symbol.asyncIterator]().next();
   const refused = expect(reading).rejects.toThrow('cut off');
   await archived.return();
-  expect(asked).toBe(2);
-  come();
+  expect(requests).toBe(2);
+  arrive();
   await refused;
 });
 
-test('whatever is changed in an archive, reading it ends', async () => {
+test('reading an archive ends, whatever is changed in it', async () => {
   const parts = [
     part({ name: 'd/', flag: '5' }),
     pax({ path: 'long', mtime: '5.5', 'GNU.sparse.size': '7' }),
@@ -365,7 +369,7 @@ test('whatever is changed in an archive, reading it ends', async () => {
   );
 }, 30_000);
 
-test('what node-tar writes is read as it was', async () => {
+test('an archive of node-tar is read as it was written', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-tar-'));
   try {
     const deep = join(folder, 'in', 'd'.repeat(120), 'e'.repeat(120));
@@ -377,10 +381,10 @@ test('what node-tar writes is read as it was', async () => {
     await symlink('../first', join(folder, 'in', 'third'));
     await create({ file: join(folder, 'out.tar'), cwd: join(folder, 'in') }, ['.']);
     const found = await read(await readFile(join(folder, 'out.tar')), [4096, 1]);
-    const told = new Map(found.map(({ entry, content }) => [entry.path, { ...entry, content: content.toString() }]));
-    expect(told.get(`${'d'.repeat(120)}/${'e'.repeat(120)}/größe`)).toMatchObject({ type: 'file', content: 'deep' });
-    expect(told.get('third')).toMatchObject({ type: 'symlink', linkPath: '../first' });
-    const pair = [told.get('first'), told.get('second')];
+    const entries = new Map(found.map(({ entry, content }) => [entry.path, { ...entry, content: content.toString() }]));
+    expect(entries.get(`${'d'.repeat(120)}/${'e'.repeat(120)}/größe`)).toMatchObject({ type: 'file', content: 'deep' });
+    expect(entries.get('third')).toMatchObject({ type: 'symlink', linkPath: '../first' });
+    const pair = [entries.get('first'), entries.get('second')];
     expect(pair.map((entry) => entry?.type).sort()).toEqual(['file', 'hardlink']);
     const real = pair.find((entry) => entry?.type === 'file');
     expect(real).toMatchObject({ size: 100_000, content: 'x'.repeat(100_000), modified: new Date(1_000_000_000) });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Content } from '../../src/content/content.ts';
 import { listFiles, openFile } from '../../src/files/layer.ts';
-import type { FilesOptions } from '../../src/files/options.ts';
+import type { FilesOptions } from '../../src/files/locate.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 import { contentOf, type Layer, type LazyFile, type LazyShape, stargz, zstdChunked } from '../support/layers.ts';
@@ -31,7 +31,7 @@ const makers: readonly (readonly [string, number, (shape?: LazyShape) => Layer])
   ['zstd:chunked', 1, (shape) => zstdChunked(files, shape)],
 ];
 
-test.each(makers)('%s: each file is whole and verified, by its own range alone', async (_, tableRequests, make) => {
+test.each(makers)('%s: each file is whole and verified, by only its own range', async (_, tableRequests, make) => {
   for (const chunk of [4_194_304, 1000, 4096]) {
     const layer = make({ chunk });
     const { content, asked } = await contentOf(layer);
@@ -45,7 +45,7 @@ test.each(makers)('%s: each file is whole and verified, by its own range alone',
   }
 });
 
-test.each(makers)('%s: the table lists what the layer does', async (_, tableRequests, make) => {
+test.each(makers)('%s: the table lists the same entries as the layer', async (_, tableRequests, make) => {
   const { content, asked } = await contentOf(make());
   const listed = await pathsOf(content);
   expect([listed, asked.length]).toEqual([files.map(({ path }) => path), tableRequests]);
@@ -94,22 +94,22 @@ test.each(makers)('%s: bytes that are not those of the table are DIGEST_MISMATCH
   expect((await read(content, 'usr/last')).verified).toBe(true);
 });
 
-const faults: readonly (readonly [string, string, (entries: Record<string, unknown>[]) => void])[] = [
-  ['places outside of the layer', 'beyond its end', ([first = {}]) => Object.assign(first, { offset: 1e9 })],
-  ['an offset that is none', 'has offset -1', ([first = {}]) => Object.assign(first, { offset: -1 })],
+const problems: readonly (readonly [string, string, (entries: Record<string, unknown>[]) => void])[] = [
+  ['offsets outside of the layer', 'beyond its end', ([first = {}]) => Object.assign(first, { offset: 1e9 })],
+  ['an invalid offset', 'has offset -1', ([first = {}]) => Object.assign(first, { offset: -1 })],
   [
     'a file without a digest',
     'without a digest',
     ([first = {}]) => Object.assign(first, { digest: '', chunkDigest: '' }),
   ],
-  ['chunks that are not all of a file', 'chunks of', ([first = {}]) => Object.assign(first, { chunkSize: 5 })],
+  ['chunks that are not a whole file', 'chunks of', ([first = {}]) => Object.assign(first, { chunkSize: 5 })],
   ['chunks out of order', 'out of order', ([first = {}]) => Object.assign(first, { chunkOffset: 5 })],
-  ['a type that is none', 'type "socket"', ([first = {}]) => Object.assign(first, { type: 'socket' })],
-  ['a chunk of nothing', 'in the middle of a file', ([first = {}]) => Object.assign(first, { type: 'chunk' })],
+  ['an unknown type', 'type "socket"', ([first = {}]) => Object.assign(first, { type: 'socket' })],
+  ['a chunk without a file', 'in the middle of a file', ([first = {}]) => Object.assign(first, { type: 'chunk' })],
   ['a name that was not UTF-8', 'not UTF-8', ([first = {}]) => Object.assign(first, { name: 'a\ufffd' })],
 ];
 
-test.each(faults)('a table with %s is not used, with a warning: the layer is read', async (_, found, table) => {
+test.each(problems)('a table with %s is not used, with a warning: the layer is read', async (_, found, table) => {
   for (const make of [stargz, zstdChunked]) {
     const { content } = await contentOf(make(files, { table }));
     const warnings: string[] = [];
@@ -118,7 +118,7 @@ test.each(faults)('a table with %s is not used, with a warning: the layer is rea
     expect([bytes.equals(files[0]?.content ?? Buffer.alloc(0)), verified]).toEqual([true, false]);
     expect(warnings).toEqual([expect.stringContaining(found)]);
     await read(content, 'usr/last', { onWarning });
-    expect(warnings.length, 'told once').toBe(1);
+    expect(warnings.length, 'reported once').toBe(1);
   }
 });
 
@@ -128,7 +128,7 @@ test.each([
   ['io.github.containers.zstd-chunked.manifest-position', '10:100:100:2'],
   ['io.github.containers.zstd-chunked.manifest-position', `10:100:${2 ** 40}:1`],
   ['containerd.io/snapshot/stargz/toc.digest', `sha256:${'0'.repeat(64)}`],
-])('the annotation %s of %j, of a layer that has no table, is a warning', async (key, value) => {
+])('the annotation %s with %j causes a warning if the layer has no table', async (key, value) => {
   const layer = zstdChunked(files);
   const { content } = await contentOf({ ...layer, descriptor: { ...layer.descriptor, annotations: { [key]: value } } });
   const warnings: string[] = [];
@@ -136,7 +136,7 @@ test.each([
   expect([bytes.toString(), warnings.length]).toEqual(['the last', 1]);
 });
 
-test('a hard link leads to its file, a symbolic one and a directory are no files', async () => {
+test('a hard link leads to its file; a symbolic link and a directory are not files', async () => {
   const layer = stargz(files, {
     table: (entries) => {
       entries.push({ type: 'hardlink', name: 'link', linkName: './usr/last', mode: 0o644 });
@@ -159,7 +159,7 @@ test('a hard link leads to its file, a symbolic one and a directory are no files
   }
 });
 
-/** A host of one layer of which only the end is there; the rest is said to be zeros. */
+/** A host of one layer of which only the end exists; the rest is served as zeros. */
 function hugeHost({ bytes, descriptor }: Layer, size: number) {
   const served: number[] = [];
   const hosts = createHosts({
@@ -200,7 +200,7 @@ test.each([
   expect([next.bytes.toString(), log().length]).toEqual(['the last', most + 1]);
 });
 
-test('of a path that is twice in a table the last one is read', async () => {
+test('the last of duplicate paths in a table is read', async () => {
   const [first, last] = [Buffer.from('first'), Buffer.from('LAST')];
   const files = [
     { path: 'a', content: first },
@@ -216,7 +216,7 @@ test('of a path that is twice in a table the last one is read', async () => {
   }
 });
 
-test('of a host that gives no ranges the layer is read, with a warning', async () => {
+test('the layer of a host without ranges is read as a whole, with a warning', async () => {
   const layer = stargz(files);
   const host = await sampleHost([{ bytes: new Uint8Array(layer.bytes), descriptor: layer.descriptor }]);
   const { transport } = createHosts({ 'origin.test': ({ url }) => host(new Request(url)) });
