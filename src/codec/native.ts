@@ -1,4 +1,5 @@
 import * as zlib from 'node:zlib';
+import { messageOf } from '../errors.ts';
 import { type Codecs, damaged, truncated, withoutDictionary } from './codec.ts';
 import { type InflateFormat, inflateDecoders } from './gzip.ts';
 import { type ZstdEngine, zstdDecoder } from './zstd.ts';
@@ -53,7 +54,7 @@ const problems = new Map([
 
 function explain(coding: string, error: Error): Error {
   const code = 'code' in error ? String(error.code) : '';
-  return damaged(coding, problems.get(code) ?? error.message, error);
+  return damaged(coding, problems.get(code) ?? messageOf(error), error);
 }
 
 /** The part of a node:zlib stream that is used here. */

@@ -1,5 +1,6 @@
 import { Decompress } from 'fzstd';
 import { ZStream, zlibInflate, zlibInflateInit2, zlibInflateReset } from 'pako';
+import { messageOf } from '../errors.ts';
 import { type Codecs, createPause, type Decoder, damaged, truncated, withoutDictionary } from './codec.ts';
 import { type InflateFormat, type Inflater, inflateDecoders } from './gzip.ts';
 import { largestBlock, type ZstdEngine, type ZstdFrame, zstdDecoder } from './zstd.ts';
@@ -77,7 +78,7 @@ export const portableZstd: Decoder = zstdDecoder(() => {
     try {
       decompress.push(bytes, last);
     } catch (error) {
-      throw damaged('zstd', error instanceof Error ? error.message : 'invalid data', error);
+      throw damaged('zstd', messageOf(error), error);
     }
     for (const chunk of unpacked) {
       const largest = Math.min(frame?.window ?? 0, largestBlock);

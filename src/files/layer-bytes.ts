@@ -1,4 +1,4 @@
-import { join } from '../body.ts';
+import { type ByteReader, createByteReader } from '../codec/byte-reader.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
 import { abortError } from '../deadline.ts';
@@ -15,6 +15,7 @@ const signatures: readonly (readonly [packing: string, signature: readonly (numb
   ['lz4', [0x04, 0x22, 0x4d, 0x18]],
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ];
+const longestSignature = 6;
 
 /** The error of a layer whose content is damaged. */
 export const damagedLayer = (layer: Content, found: string, cause?: unknown): RegistryError =>
@@ -90,16 +91,24 @@ export async function* storedBytes(
  * often wrong. `DECODE_ERROR` for damaged bytes, `UNSUPPORTED` for unknown packings.
  */
 export async function* unpacked(layer: Content, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const iterator = bytes[Symbol.asyncIterator]();
+  const reader = createByteReader(bytes);
   try {
-    const head = await firstBytes(iterator);
-    const packing = packingOf(head);
-    const whole = concatenated(head, iterator);
+    await reader.fill(longestSignature);
+    const packing = packingOf(reader.read(Math.min(longestSignature, reader.available)));
+    const whole = wholeOf(reader);
     if (packing === 'tar') yield* whole;
     else yield* decoded(layer, packing, whole);
   } finally {
-    await iterator.return?.();
+    await reader.close();
   }
+}
+
+/** Everything from the last cut on, in pieces. */
+async function* wholeOf(reader: ByteReader): AsyncGenerator<Uint8Array, void> {
+  do {
+    reader.read(reader.available);
+    yield reader.cut();
+  } while (await reader.fill(1));
 }
 
 /** Unpacks bytes; errors of decoding name the layer. */
@@ -127,25 +136,4 @@ function packingOf(head: Uint8Array): string {
   );
   const isSkippable = head.length >= 4 && ((head[0] ?? 0) & 0xf0) === 0x50 && head[1] === 0x2a && head[2] === 0x4d;
   return found?.[0] ?? (isSkippable && head[3] === 0x18 ? 'zstd' : 'tar');
-}
-
-async function firstBytes(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  while (size < 6) {
-    const { value, done } = await iterator.next();
-    if (done) break;
-    chunks.push(value);
-    size += value.length;
-  }
-  return join(chunks, size);
-}
-
-async function* concatenated(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  yield head;
-  for (;;) {
-    const { value, done } = await iterator.next();
-    if (done) return;
-    yield value;
-  }
 }

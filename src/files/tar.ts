@@ -1,5 +1,6 @@
 import type { Extract, ExtractEvents, Header } from 'tar-stream';
 import { createByteReader, joined } from '../codec/byte-reader.ts';
+import { messageOf } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
 
@@ -279,7 +280,8 @@ class TarParser {
 
   #end(): undefined {
     const isCut = this.#left > 0 || this.#feed.fed % blockBytes !== 0;
-    if (this.#failure || isCut) throw this.#refuse(`not a whole tar archive: ${this.#failure?.message ?? 'cut off'}`);
+    const found = this.#failure ? messageOf(this.#failure) : 'cut off';
+    if (this.#failure || isCut) throw this.#refuse(`not a whole tar archive: ${found}`);
   }
 
   /** Gives the parser a piece if it needs one, and waits until it has something new. */

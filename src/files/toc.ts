@@ -1,4 +1,4 @@
-import { readAll } from '../body.ts';
+import { bytesBody, readAll } from '../body.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content } from '../content/content.ts';
 import { cannot, RegistryError } from '../errors.ts';
@@ -88,7 +88,7 @@ async function stargzTable(layer: Content, digest: string, signal: AbortSignal):
   const packed = await readPart(layer, { start: member.start, end: size - member.footerLength }, signal);
   const archive = await unpack('gzip', packed, mostBytes);
   let json: Uint8Array | undefined;
-  for await (const { entry, data } of readTar(pieces(archive), unusable)) {
+  for await (const { entry, data } of readTar(bytesBody(archive), unusable)) {
     if (entry.path === 'stargz.index.json') json = await readAll(data, mostBytes, 'a table of contents', noTimeLimit);
   }
   if (!json) throw unusable('is not where the footer says');
@@ -133,7 +133,7 @@ async function unpack(packing: 'gzip' | 'zstd', bytes: Uint8Array, limit: number
   const decoder = (await loadCodecs())[packing];
   if (!decoder) throw unusable(`is packed as ${packing}, which is not known`);
   try {
-    return await readAll(decoder(pieces(bytes), { limit }), limit, 'a table of contents', noTimeLimit);
+    return await readAll(decoder(bytesBody(bytes), { limit }), limit, 'a table of contents', noTimeLimit);
   } catch (error) {
     if (error instanceof RegistryError && error.code === 'TOO_LARGE') throw unusable(`has more than ${limit} bytes`);
     throw error;
@@ -146,10 +146,6 @@ function verifyTable(layer: Content, bytes: Uint8Array, digest: string | undefin
   const found = digestOf(bytes, algorithmOf(digest));
   if (found === digest) return;
   throw wrongDigest(layer, `its table of contents has digest ${found} instead of ${digest}`);
-}
-
-async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
 }
 
 /**
