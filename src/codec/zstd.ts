@@ -64,7 +64,7 @@ export interface ZstdFrame {
 
 /**
  * A frame, then its bytes, then its end with the checksum as sent: the low 32 bits of the content's XXH64.
- * `bytes` are views of the body's own chunks where possible.
+ * `bytes` are views of the body's own chunks if possible.
  */
 export type ZstdPart =
   | ZstdFrame

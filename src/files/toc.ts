@@ -70,7 +70,7 @@ async function zstdTable(
   signal: AbortSignal,
 ): Promise<Table> {
   const [start = 0, length = 0, unpackedSize = 0, type] = position.split(':').map(Number);
-  if (!/^\d{1,15}(?::\d{1,15}){3}$/.test(position) || type !== 1) throw unusable(`is said to be at ${quote(position)}`);
+  if (!/^\d{1,15}(?::\d{1,15}){3}$/.test(position) || type !== 1) throw unusable(`has the position ${quote(position)}`);
   if (unpackedSize > mostBytes) throw unusable(`has ${unpackedSize} bytes, more than ${mostBytes}`);
   const packed = await readPart(layer, { start, end: start + length }, signal);
   verifyTable(layer, packed, digest);
@@ -91,7 +91,7 @@ async function stargzTable(layer: Content, digest: string, signal: AbortSignal):
   for await (const { entry, data } of readTar(bytesBody(archive), unusable)) {
     if (entry.path === 'stargz.index.json') json = await readAll(data, mostBytes, 'a table of contents', noTimeLimit);
   }
-  if (!json) throw unusable('is not where the footer says');
+  if (!json) throw unusable('is not at the offset in the footer');
   verifyTable(layer, json, digest);
   return parseTable(new TextDecoder().decode(json), 'gzip', member.start);
 }
@@ -124,7 +124,7 @@ async function readPart(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { size } = layer.descriptor;
-  if (start < 0 || start >= end || end > size) throw unusable(`is said to be at ${start} to ${end} of ${size} bytes`);
+  if (start < 0 || start >= end || end > size) throw unusable(`has the position ${start} to ${end} in ${size} bytes`);
   if (end - start > mostBytes) throw unusable(`has ${end - start} bytes, more than ${mostBytes}`);
   return readAll(storedBytes(layer, signal, { start, end }), end - start, 'a table of contents', noTimeLimit);
 }
@@ -242,7 +242,7 @@ export async function* storedFileBytes(
     }
     if (!current) return;
   }
-  if (current) throw damagedLayer(layer, `a file ends ${current.left} bytes before its table of contents says`);
+  if (current) throw damagedLayer(layer, `a file is ${current.left} bytes shorter than in its table of contents`);
 }
 
 /** A chunk that is being read. */

@@ -6,21 +6,21 @@ import { errorOf } from '../support/hosts.ts';
 import { image, imageOf, listed, read, tarLayer } from '../support/images.ts';
 
 test('layers are read from the top down, and no further than the file', async () => {
-  const { files, asked } = await image(['a=1'], ['b=1', '.wh.c'], ['c=1', 'd=1']);
-  expect([await read(files, 'c'), asked()]).toEqual(['1', [0, 0, 1]]);
-  expect([await read(files, 'b'), asked()]).toEqual(['1', [0, 1, 2]]);
-  expect([await read(files, 'b'), asked()]).toEqual(['1', [0, 2, 2]]);
+  const { files, fetches } = await image(['a=1'], ['b=1', '.wh.c'], ['c=1', 'd=1']);
+  expect([await read(files, 'c'), fetches()]).toEqual(['1', [0, 0, 1]]);
+  expect([await read(files, 'b'), fetches()]).toEqual(['1', [0, 1, 2]]);
+  expect([await read(files, 'b'), fetches()]).toEqual(['1', [0, 2, 2]]);
   const hidden = await image(['c=1'], ['.wh.c']);
   expect((await errorOf(hidden.files.open('c'))).code).toBe('NOT_FOUND');
-  expect(hidden.asked()).toEqual([0, 1]);
+  expect(hidden.fetches()).toEqual([0, 1]);
 });
 
 test('after a list only the layer with the file is read', async () => {
-  const { files, asked } = await image(['a=1', 'l->a'], ['b=1'], ['c=1']);
+  const { files, fetches } = await image(['a=1', 'l->a'], ['b=1'], ['c=1']);
   await listed(files);
-  expect([await read(files, 'l'), asked()]).toEqual(['1', [2, 1, 1]]);
+  expect([await read(files, 'l'), fetches()]).toEqual(['1', [2, 1, 1]]);
   await listed(files);
-  expect(asked()).toEqual([2, 1, 1]);
+  expect(fetches()).toEqual([2, 1, 1]);
 });
 
 test('more entries than are allowed are TOO_LARGE', async () => {

@@ -34,30 +34,32 @@ const makers: readonly (readonly [string, number, (shape?: LazyShape) => Layer])
 test.each(makers)('%s: each file is whole and verified, by only its own range', async (_, tableRequests, make) => {
   for (const chunk of [4_194_304, 1000, 4096]) {
     const layer = make({ chunk });
-    const { content, asked } = await contentOf(layer);
+    const { content, ranges } = await contentOf(layer);
     for (const { path, content: expected } of files) {
       const { bytes, verified, entry } = await read(content, path);
       expect([path, bytes.equals(expected), verified, entry.size]).toEqual([path, true, true, expected.length]);
       expect(entry.modified).toEqual(new Date('2020-01-02T03:04:05Z'));
     }
-    expect(asked.length).toBe(tableRequests + files.filter((file) => file.content.length > 0).length);
-    expect(asked.every((range) => range?.end !== undefined && range.end - range.start < layer.bytes.length)).toBe(true);
+    expect(ranges.length).toBe(tableRequests + files.filter((file) => file.content.length > 0).length);
+    expect(ranges.every((range) => range?.end !== undefined && range.end - range.start < layer.bytes.length)).toBe(
+      true,
+    );
   }
 });
 
 test.each(makers)('%s: the table lists the same entries as the layer', async (_, tableRequests, make) => {
-  const { content, asked } = await contentOf(make());
+  const { content, ranges } = await contentOf(make());
   const listed = await pathsOf(content);
-  expect([listed, asked.length]).toEqual([files.map(({ path }) => path), tableRequests]);
+  expect([listed, ranges.length]).toEqual([files.map(({ path }) => path), tableRequests]);
   const whole = await pathsOf(content, { unindexed: true });
   expect(whole.filter((path) => path !== 'stargz.index.json')).toEqual(listed);
   expect((await read(content, 'usr/last', { unindexed: true })).verified).toBe(false);
 });
 
 test.each(makers)('%s: a file that is not in the table is not there', async (_, tableRequests, make) => {
-  const { content, asked } = await contentOf(make());
+  const { content, ranges } = await contentOf(make());
   const error = await errorOf(openFile(content, 'etc/lasst'));
-  expect([error.code, asked.length]).toEqual(['NOT_FOUND', tableRequests]);
+  expect([error.code, ranges.length]).toEqual(['NOT_FOUND', tableRequests]);
   expect((await errorOf(openFile(content, 'bin/first'))).message).toContain('did you mean "etc/first"?');
 });
 
@@ -74,9 +76,9 @@ test.each(makers)(
         digestKeys.includes(key) ? wrong : value,
       ]),
     );
-    const { content, asked } = await contentOf({ ...layer, descriptor: { ...layer.descriptor, annotations } });
+    const { content, ranges } = await contentOf({ ...layer, descriptor: { ...layer.descriptor, annotations } });
     const error = await errorOf(openFile(content, 'etc/first'));
-    expect([error.code, asked.length]).toEqual(['DIGEST_MISMATCH', requests]);
+    expect([error.code, ranges.length]).toEqual(['DIGEST_MISMATCH', requests]);
     expect(error.message).toContain(`instead of ${wrong}`);
   },
 );

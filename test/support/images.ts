@@ -22,7 +22,7 @@ export async function imageOf(layers: readonly Layer[], mostEntries?: number) {
   const contents = await Promise.all(layers.map(contentOf));
   const [{ descriptor } = { descriptor: layerOf(Buffer.alloc(0)).descriptor }] = layers;
   const files = createImageFiles({ descriptor, layers: contents.map(({ content }) => content), mostEntries });
-  return { files, asked: () => contents.map(({ asked }) => asked.length) };
+  return { files, fetches: () => contents.map(({ ranges }) => ranges.length) };
 }
 
 export async function listed(files: ImageFiles, path?: string): Promise<FileEntry[]> {

@@ -22,18 +22,18 @@ export function layerOf(bytes: Buffer, mediaType = 'application/vnd.oci.image.la
   return { bytes, descriptor: { mediaType, digest: sha256(bytes), size: bytes.length, annotations } };
 }
 
-/** Content over a source, and the ranges that were asked of it. */
+/** Content over a source, and the ranges that were requested of it. */
 export function contentOver(source: Source, descriptor: Descriptor, signal?: AbortSignal) {
-  const asked: (Range | undefined)[] = [];
+  const ranges: (Range | undefined)[] = [];
   const counted: Source = {
     ...source,
     fetch: (target, options) => {
-      asked.push(options?.range);
+      ranges.push(options?.range);
       return source.fetch(target, options);
     },
   };
   const content = new Content({ source: counted, descriptor, emit: () => {}, liars: createLiars(), signals: [signal] });
-  return { content, asked };
+  return { content, ranges };
 }
 
 /** A layer held in memory, as content. */
@@ -52,7 +52,7 @@ export interface LazyFile {
   readonly content: Buffer;
 }
 
-/** What can be wrong or different. */
+/** Variants of such a layer. */
 export interface LazyShape {
   /** Bytes of a chunk. */
   readonly chunk?: number;
@@ -60,7 +60,7 @@ export interface LazyShape {
   readonly table?: (entries: Record<string, unknown>[]) => void;
   /** The footer of the first stargz. */
   readonly legacy?: boolean;
-  /** So many bytes are said to lie in front of it all. */
+  /** Bytes that the table and the footer count before the layer's own. */
   readonly before?: number;
 }
 
