@@ -1,5 +1,5 @@
+import { deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
-import { deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';

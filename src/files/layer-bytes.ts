@@ -1,9 +1,9 @@
+import { abortError, onAbort } from '../abort.ts';
 import { type ByteReader, createByteReader } from '../codec/byte-reader.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
-import { abortError } from '../deadline.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
-import { bareMediaType } from '../oci/manifest.ts';
+import { bareMediaType, isNonDistributable } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 
 /** First bytes of packed files. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md */
@@ -24,13 +24,10 @@ export const damagedLayer = (layer: Content, found: string, cause?: unknown): Re
     cause,
   });
 
-/** Media types of layers that registries need not have, since their licence restricts redistribution. */
-const nonDistributable = /\.(?:foreign|nondistributable)\./;
-
 /** The error of a missing layer, which explains when the registry is not to blame. */
 function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Content): unknown {
   const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
-  if (!isMissing || !nonDistributable.test(bareMediaType(mediaType))) return error;
+  if (!isMissing || !isNonDistributable(mediaType)) return error;
   const why = `it is a layer that is not distributable, ${quote(mediaType)}, which registries need not have`;
   const { attempted = `read layer ${quote(digest)}`, found = messageOf(error) } = error;
   return restate(error, { attempted, found: `${found}; ${why}`, cause: error });
@@ -67,10 +64,9 @@ export async function* storedBytes(
 ): AsyncGenerator<Uint8Array, void> {
   if (signal.aborted) throw abortError(signal.reason);
   const reader = content.stream(range).getReader();
-  const cancel = (): void => {
-    reader.cancel(signal.reason).catch(() => {});
-  };
-  signal.addEventListener('abort', cancel, { once: true });
+  const release = onAbort(signal, (reason) => {
+    reader.cancel(reason).catch(() => {});
+  });
   try {
     for (;;) {
       const { value } = await reader.read();
@@ -81,7 +77,7 @@ export async function* storedBytes(
   } catch (error) {
     throw missingLayer(error, content);
   } finally {
-    signal.removeEventListener('abort', cancel);
+    release();
     await reader.cancel(abortError('the reader left')).catch(() => {});
   }
 }

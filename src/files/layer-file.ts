@@ -1,5 +1,5 @@
+import { abortError, type Deadline } from '../abort.ts';
 import { readAll } from '../body.ts';
-import { abortError, type Deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { FileEntry } from './entry.ts';

@@ -1,5 +1,5 @@
+import { deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
-import { deadline } from '../deadline.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, type FileEntry } from './entry.ts';

@@ -1,5 +1,5 @@
+import type { Deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
-import type { Deadline } from '../deadline.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
