@@ -1,4 +1,4 @@
-// A step of a build: put the layers of an image into a folder, whatever mirror dies meanwhile.
+// A step of a build: write the layers of an image into a folder, even if a mirror dies meanwhile.
 // Usage: node examples/build-pipeline.ts [registry] [folder]
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { createClient, parseManifest, RegistryError } from 'ocifetch';
 const [registry = 'localhost:5000', folder = 'layers'] = process.argv.slice(2);
 const client = createClient({
   onEvent: (event) => {
-    if (event.type === 'switch') console.log(`${event.from} broke off; ${event.to} goes on`);
+    if (event.type === 'switch') console.log(`${event.from} broke off; ${event.to} continues`);
   },
 });
 
@@ -22,7 +22,7 @@ try {
     const file = `${folder}/${layer.digest.slice('sha256:'.length)}`;
     const content = await fetcher.fetch(layer);
     try {
-      // A wrong digest fails the pipeline; so the file gets its name only when its bytes are right.
+      // A wrong digest fails the pipeline, so the file gets its final name only if its bytes are right.
       await pipeline(content.readable(), createWriteStream(`${file}.part`));
       await rename(`${file}.part`, file);
     } finally {

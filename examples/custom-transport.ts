@@ -1,9 +1,9 @@
-// Put a concern of your own round every exchange. Usage: node examples/custom-transport.ts [registry]
+// Wrap every HTTP exchange in code of your own. Usage: node examples/custom-transport.ts [registry]
 import { createClient, undiciTransport, type Wrapper, wrap } from 'ocifetch';
 
 const [registry = 'localhost:5000'] = process.argv.slice(2);
 
-/** Says what is asked: after redirects and authorization, exactly as it is sent. */
+/** Prints each request exactly as it is sent, after redirects and authorization. */
 const trace: Wrapper = (next) => async (request) => {
   const response = await next(request);
   console.log(request.method, new URL(request.url).pathname.replace(/sha256:.*/, 'sha256:…'), response.status);

@@ -1,4 +1,4 @@
-// Find what refers to an image: signatures, SBOMs, attestations. Usage: node examples/find-an-sbom.ts [registry]
+// Find what refers to an image (signatures, SBOMs, attestations). Usage: node examples/find-an-sbom.ts [registry]
 import { createClient, parseManifest } from 'ocifetch';
 
 const [registry = 'localhost:5000'] = process.argv.slice(2);

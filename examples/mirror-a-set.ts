@@ -1,4 +1,4 @@
-// Keep a set of images in one OCI layout, for a place without a network, and check there that it is whole.
+// Copy a set of images into one OCI layout, for a machine without a network, and check there that it is complete.
 // Usage: node examples/mirror-a-set.ts [registry] [folder]
 import { createClient, layoutStore } from 'ocifetch';
 
@@ -8,14 +8,14 @@ const images = [`${registry}/team/tools:1.0`, `${registry}/team/tools:2.0`];
 const client = createClient();
 const store = layoutStore(folder);
 for (const image of images) {
-  // Every platform, and under its full name, as one layout holds several images here.
+  // Every platform, each image under its full name, as this layout holds several images.
   await client.pull(image, { to: store, platform: 'all', name: image.replace(`${registry}/`, '') });
 }
 await client.close();
 
 console.log((await store.tags()).join(' '));
 
-// On the other side: everything is hashed again, and everything that is needed must be there.
+// On the other machine: all content is hashed again, and nothing that an image needs may be missing.
 const report = await store.verify();
 console.log(`wrong: ${report.wrong.length}, missing: ${report.missing.length}`);
 

@@ -1,4 +1,4 @@
-// Ask a mirror first, under the name it has there. Usage: node examples/mirrors-and-rewrites.ts [mirror]
+// Contact a mirror first, under the name that the repository has there. Usage: node examples/mirrors-and-rewrites.ts [mirror]
 import { createClient } from 'ocifetch';
 
 const [mirror = 'http://localhost:5001'] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Test code that fetches, without a registry: nock answers in its place. Usage: node examples/mock-with-nock.ts
+// Test code that fetches, without a registry: nock responds in its place. Usage: node examples/mock-with-nock.ts
 import nock from 'nock';
 import { createClient, digestOf, fetchTransport, mediaTypes } from 'ocifetch';
 

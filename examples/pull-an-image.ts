@@ -13,7 +13,7 @@ const client = createClient({
 try {
   const pulled = await client.pull(`${registry}/team/tools:1.0`, { to: folder, platform: 'linux/amd64' });
   console.log(`${stored} contents for ${pulled.descriptor.platform?.architecture}, of ${pulled.resolved.mediaType}`);
-  // What is there is not asked for again; a pull that broke off goes on at the byte where it was.
+  // What the layout has is not requested again; a pull that broke off resumes at the byte where it stopped.
   const again = await client.pull(`${registry}/team/tools:1.0`, { to: folder, platform: 'linux/amd64' });
   console.log(`again: ${again.copied} bytes`);
 } catch (error) {

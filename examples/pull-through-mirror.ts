@@ -1,4 +1,4 @@
-// A mirror of your own: what is asked for is fetched once, kept, and still there when the registry is not.
+// A mirror of your own: content is fetched once, kept, and still served when the registry is gone.
 // Usage: node examples/pull-through-mirror.ts [registry] [folder]
 import { join } from 'node:path';
 import { cached, createClient, layoutStore } from 'ocifetch';
@@ -17,7 +17,7 @@ const fetcher = client.fetcher('registry.example/team/tools');
 const { descriptor } = await fetcher.resolve('1.0');
 await (await fetcher.fetch(descriptor)).bytes();
 
-// The registry is out of reach from here on.
+// From here on the registry is out of reach.
 await upstream.close();
 const content = await fetcher.fetch(descriptor);
 await content.bytes();

@@ -1,4 +1,4 @@
-// Read one file of an image, as scanners and dev containers do, without the rest of it.
+// Read one file of an image, as scanners and dev containers do, without downloading the rest.
 // Usage: node examples/read-a-file.ts [registry]
 import { createClient } from 'ocifetch';
 

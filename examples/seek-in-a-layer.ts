@@ -1,4 +1,4 @@
-// Read a few bytes from the middle of a layer, without the rest. Usage: node examples/seek-in-a-layer.ts [registry]
+// Read a few bytes from the middle of a layer, without downloading the rest. Usage: node examples/seek-in-a-layer.ts [registry]
 import { createClient, parseManifest } from 'ocifetch';
 
 const [registry = 'localhost:5000'] = process.argv.slice(2);
