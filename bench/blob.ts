@@ -1,7 +1,7 @@
 // A verified blob over loopback: ocifetch beside plain undici.request + createHash('sha256') in the same run.
 // Usage: npm run bench:blob [-- MiB rounds]
-// Prints MB/s round by round, the median of the ratios, and the peak memory of processes that do one thing each: the
-// blob at 64 MiB, at the size given and at 4 GiB, and read at 1 MiB/s for 5 s.
+// Prints MB/s round by round, the median of the ratios, and the peak memory of one process for each case: the
+// blob at 64 MiB, at the given size and at 4 GiB, and read at 1 MiB/s for 5 s.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,10 +21,10 @@ function digestOf(blocks: number): Digest {
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** A registry whose blobs cost nothing to make: `/v2/<MiB>/blobs/…` is so many blocks. Prints its port; ends with its input. */
+/** A registry whose blobs cost nothing: `/v2/<MiB>/blobs/…` repeats one block. Prints its port; ends when its input ends. */
 async function serveBlocks(): Promise<void> {
-  const server = createServer((asked, response) => {
-    const blocks = Number(/^\/v2\/(\d+)\//.exec(asked.url ?? '')?.[1]);
+  const server = createServer((incoming, response) => {
+    const blocks = Number(/^\/v2\/(\d+)\//.exec(incoming.url ?? '')?.[1]);
     response.writeHead(200, { 'content-length': blocks * mebibyte, 'content-type': 'application/octet-stream' });
     let sent = 0;
     const go = (): void => {
@@ -52,7 +52,7 @@ async function plain(port: number, blocks: number): Promise<string> {
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** `pace`: MiB a second; unlimited when 0. `seconds`: how long it is read, when paced. */
+/** `pace`: MiB per second; 0 means unlimited. `seconds`: how long to read at that pace. */
 async function ocifetch(port: number, blocks: number, digest: Digest, pace = 0, seconds = 5): Promise<string> {
   await using client = createClient();
   const descriptor = { mediaType: 'application/octet-stream', digest, size: blocks * mebibyte };
@@ -88,7 +88,7 @@ async function rates(port: number, blocks: number, rounds: number): Promise<void
   await ocifetch(port, 64, digestOf(64));
   for (let round = 0; round < rounds; round += 1) {
     const ways = [() => plain(port, blocks), () => ocifetch(port, blocks, digest)];
-    // Who goes first changes, as the second finds a warmer machine.
+    // The order alternates, as the second one runs on a warmer machine.
     const order = round % 2 === 0 ? [0, 1] : [1, 0];
     const found: number[] = [];
     for (const way of order) found[way] = await timed(blocks, ways[way] ?? failed, digest);
@@ -101,7 +101,7 @@ async function rates(port: number, blocks: number, rounds: number): Promise<void
   console.log(`ocifetch / plain undici.request + sha256, ${blocks} MiB: median ratio ${median(ratios).toFixed(3)}`);
 }
 
-/** A process of its own, whose peak memory is its own. */
+/** Runs in a separate process, so that its peak memory is measured alone. */
 async function child(...args: readonly (string | number)[]): Promise<string> {
   const started = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],

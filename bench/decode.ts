@@ -1,4 +1,4 @@
-// What decoding costs: our decoders against a plain node:zlib pipe, in decoded MB/s, every output hashed and compared.
+// The cost of decoding: our decoders against a plain node:zlib pipe, in decoded MB/s, every output hashed and compared.
 // Usage: npm run bench:decode [-- MiB, 64 by default]; zstd is compared on Node 22.15 or later
 import { createHash } from 'node:crypto';
 import { Readable, type Transform } from 'node:stream';
@@ -63,7 +63,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
-/** Words in a changing order with some noise between, so that it packs about as a layer of programs does. */
+/** Words in random order with some noise, so that the compression ratio is about that of a layer of programs. */
 function makeContent(size: number): Buffer {
   let state = 1;
   const random = (): number => {

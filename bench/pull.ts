@@ -1,10 +1,10 @@
 // A cold pull of an image over loopback into an OCI layout: `ocifetch pull` beside `skopeo copy` in the same run.
 // Usage: npm run bench:pull [-- rounds] [--check] [--small] [--directory DIR] [--also COMMAND]…
 // The image has 40 layers, 270 MB together; with --small it is an artifact of 2,000 layers of 4 KiB (skopeo takes minutes).
-// COMMAND is run, too, with {reference} and {directory} filled in. Prints wall and CPU time (user and system, of the
+// COMMAND is run as well, with {reference} and {directory} replaced. Prints wall and CPU time (user and system, of the
 // process and its children), peak memory and requests, round by round, then medians and the medians of the ratios to
-// skopeo's of the same round. --check fails where ocifetch took more wall or CPU time than skopeo.
-// The server is a process of its own: node:http, from memory, one write for each blob.
+// skopeo's of the same round. --check fails if ocifetch took more wall or CPU time than skopeo.
+// The server is a separate process: node:http, from memory, one write for each blob.
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -52,7 +52,7 @@ function waysTo(): Way[] {
   ];
 }
 
-/** Names what the comparison needs and this machine lacks. */
+/** What the comparison needs and this machine does not have. */
 function missing(): string[] {
   const hasSkopeo = spawnSync(peer, ['--version']).status === 0;
   return [
@@ -69,7 +69,7 @@ async function startServer(): Promise<{ server: ChildProcess; reference: string 
   return { server, reference: `127.0.0.1:${port}/bench/image:latest` };
 }
 
-/** What the server was asked since this was called last. */
+/** The numbers of requests and connections that the server received since the last call. */
 async function countsOf(server: ChildProcess): Promise<Pick<Cost, 'requests' | 'connections'>> {
   server.send('count');
   const [counts] = (await once(server, 'message')) as [Pick<Cost, 'requests' | 'connections'>];
@@ -85,7 +85,7 @@ async function run({ name, command }: Way, server: ChildProcess, reference: stri
     const report = join(folder, 'time');
     await countsOf(server);
     const started = performance.now();
-    // Out of reach of whatever is configured on this machine.
+    // Independent of the configuration of this machine.
     const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_RUNTIME_DIR: folder };
     const child = spawn(timer, ['-q', '-f', '%U %S %M', '-o', report, ...words], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -111,23 +111,23 @@ const medianOf = (costs: readonly Cost[], of: (cost: Cost) => number): number =>
 
 async function measure(ways: readonly Way[], server: ChildProcess, reference: string): Promise<Map<string, Cost[]>> {
   const costs = new Map<string, Cost[]>(ways.map(({ name }) => [name, []]));
-  // Round 0 warms the caches of the machine, and is not counted.
+  // Round 0 warms the machine's caches and is not counted.
   for (let round = 0; round <= rounds; round += 1) {
-    // Who goes first changes, as the second finds a warmer machine.
+    // The order alternates, as the second one runs on a warmer machine.
     const order = round % 2 === 0 ? ways : [...ways].reverse();
-    const told: string[] = [];
+    const lines: string[] = [];
     for (const way of order) {
       const cost = await run(way, server, reference);
       if (round > 0) costs.get(way.name)?.push(cost);
-      told.push(`${way.name} ${cost.wall.toFixed(3)} s wall, ${cost.cpu.toFixed(2)} s CPU`);
+      lines.push(`${way.name} ${cost.wall.toFixed(3)} s wall, ${cost.cpu.toFixed(2)} s CPU`);
     }
-    if (round > 0) console.log(`round ${round}: ${told.join('; ')}`);
+    if (round > 0) console.log(`round ${round}: ${lines.join('; ')}`);
   }
   return costs;
 }
 
-/** Whether ocifetch is within the bars. */
-function tell(costs: ReadonlyMap<string, readonly Cost[]>): boolean {
+/** Whether ocifetch took no more time than skopeo. */
+function report(costs: ReadonlyMap<string, readonly Cost[]>): boolean {
   const base = costs.get(peer) ?? [];
   let within = false;
   for (const [name, own] of costs) {
@@ -157,7 +157,7 @@ async function main(): Promise<void> {
   }
   const { server, reference } = await startServer();
   try {
-    const within = tell(await measure(waysTo(), server, reference));
+    const within = report(await measure(waysTo(), server, reference));
     if (values.check && !within) {
       console.error('ocifetch took more than skopeo');
       process.exitCode = 1;

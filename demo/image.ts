@@ -2,10 +2,10 @@ import { gzipSync } from 'node:zlib';
 import { type Descriptor, digestOf, mediaTypes, type Store } from 'ocifetch';
 import { create } from 'tar';
 
-/** Folders of this checkout, each a layer. */
+/** Folders of this checkout; each becomes a layer. */
 const folders = ['docs', 'src', 'test', 'dist'];
 
-/** Pushes an image made of this checkout's own files, under a tag and behind an index. */
+/** Pushes an image of this checkout's own files, with an index and a tag. */
 export async function pushImage(store: Store, root: string, tag: string): Promise<void> {
   const layers: Descriptor[] = [];
   for (const folder of folders) layers.push(await push(store, mediaTypes.ociLayerGzip, await layerOf(root, folder)));

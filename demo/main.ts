@@ -1,4 +1,4 @@
-// npm run demo                          a mirror dies in mid-blob, and the origin goes on, on registries of our own
+// npm run demo                          a mirror dies in mid-blob, and the origin continues; with registries that the demo starts
 // npm run demo -- localhost:5000/x:tag  the same pull from a registry of yours
 import { fileURLToPath } from 'node:url';
 import {
@@ -19,7 +19,7 @@ import { startRegistries } from './registries.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Pulls everything of a reference for linux/amd64; `beforeLayer` is told of each layer. */
+/** Pulls everything of a reference for linux/amd64; `beforeLayer` is called before each blob. */
 async function pull(
   reference: string,
   config: Config,
@@ -28,8 +28,8 @@ async function pull(
   const events: ClientEvent[] = [];
   const onEvent = (event: ClientEvent): void => {
     events.push(event);
-    const told = describeEvent(event);
-    if (told !== undefined) console.log(told);
+    const line = describeEvent(event);
+    if (line !== undefined) console.log(line);
   };
   await using client = createClient({ config, onEvent });
   const plan = client.plan(reference);

@@ -1,6 +1,6 @@
 import type { ClientEvent, Content, Plan } from 'ocifetch';
 
-/** A plan as a table: a line for each host, in the order in which they are asked. */
+/** A plan as a table: a line for each host, in the order in which they are contacted. */
 export function printPlan({ endpoints, skipped }: Plan): void {
   const rows = endpoints.map(({ url, repository, rewrite, scopes, namespace, credentials }, index) => [
     String(index + 1),
@@ -21,7 +21,7 @@ export function printPlan({ endpoints, skipped }: Plan): void {
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
 
-/** One line that grows on a terminal; in a file only the last of it. */
+/** One line that is updated on a terminal; only its final state if the output is a file. */
 export function printProgress({ descriptor, position, size, source, verified }: Content, last = false): void {
   const { digest, mediaType } = descriptor;
   const kind = mediaType.includes('layer') ? 'layer ' : 'config';
@@ -32,16 +32,16 @@ export function printProgress({ descriptor, position, size, source, verified }: 
   process.stdout.write(process.stdout.isTTY ? `${end}\n` : `${line}${end}\n`);
 }
 
-/** The events that tell the story; the others are counted at the end. */
+/** A line for the events worth showing; the others are counted at the end. */
 export function describeEvent(event: ClientEvent): string | undefined {
   const start = process.stdout.isTTY ? '\n' : '';
   if (event.type === 'switch') {
-    return `${start}  ↷ ${event.from} broke off after ${event.offset} bytes; ${event.to} goes on from there`;
+    return `${start}  ↷ ${event.from} broke off after ${event.offset} bytes; ${event.to} continues from there`;
   }
   return event.type === 'warning' ? `${start}  ! ${event.text}` : undefined;
 }
 
-/** What each host was asked and gave. */
+/** The number of requests to each host, and the bytes it sent. */
 export function printSummary(events: readonly ClientEvent[]): void {
   const hosts = new Map<string, { requests: number; bytes: number }>();
   for (const event of events) {

@@ -4,14 +4,14 @@ import { type Handler, type Listening, listen, serve, tokenAccess } from 'ocifet
 export interface Registries {
   readonly origin: Listening;
   readonly mirror: Listening;
-  /** From now on the mirror dies half-way through this blob, and does not come back. */
+  /** From now on the mirror dies halfway through this blob, for good. */
   cutAt(blob: Descriptor): void;
   close(): Promise<void>;
 }
 
 /**
- * An origin that is open to all, and a mirror of it that keeps everything below `hub/` and wants a token, as a company's
- * mirror does.
+ * An origin without access control, and a mirror of it, which has everything below `hub/` and requires a token, as a
+ * company's mirror does.
  */
 export async function startRegistries(store: Store): Promise<Registries> {
   const origin = await listen(serve(() => store));
@@ -47,14 +47,14 @@ export async function startRegistries(store: Store): Promise<Registries> {
   };
 }
 
-/** The first bytes of a response, and then the end of its server. */
+/** A response whose server dies after the first `bytes`. */
 function half(response: Response, bytes: number, die: () => Promise<void>): Response {
   let left = Math.floor(bytes);
   const cutting = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       controller.enqueue(chunk.subarray(0, Math.max(left, 0)));
       left -= chunk.length;
-      // A moment later, so that what was sent is on its way.
+      // A moment later, so that the bytes before it are sent.
       if (left <= 0) setTimeout(() => void die(), 20);
     },
   });

@@ -1,5 +1,5 @@
 // node scripts/ci-summary.mjs report.json…: adds up vitest's JSON reports and prints `N passed, N failed, N skipped`.
-// A test file that could not be run, and a report that is missing, count as one failure each.
+// A test file that could not run, and a missing report, count as one failure each.
 import { readFileSync } from 'node:fs';
 
 function countsOf(path) {

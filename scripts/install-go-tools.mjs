@@ -1,27 +1,27 @@
-// node scripts/install-go-tools.mjs: builds the programs of the tests against other clients that no Debian package has,
-// with the machine's Go and by its module proxy, into .tools/bin (not part of the repository).
+// node scripts/install-go-tools.mjs: builds the programs that the tests against other clients need and Debian has no package of,
+// with the machine's Go and its module proxy, into .tools/bin (not part of the repository).
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Each by the package of its program, and the version that the tests were written with. */
+/** The Go package of each program, and the version that the tests were written for. */
 const programs = {
   regctl: ['github.com/regclient/regclient/cmd/regctl', 'v0.11.7'],
   crane: ['github.com/google/go-containerregistry/cmd/crane', 'v0.22.1'],
 };
 
-/** Those that the tests have the source of, as no program of that module does what they need. */
+/** Programs whose source is in the tests, as no program of those modules does what the tests need. */
 const own = { 'oras-layout': fileURLToPath(new URL('../test/interop/support/oras-layout', import.meta.url)) };
 
 const folder = fileURLToPath(new URL('../.tools/bin', import.meta.url));
 const suffix = process.platform === 'win32' ? '.exe' : '';
-/** Also where Go's own archive is unpacked, which a PATH may lack. */
+/** PATH also has the folder where Go's own archive is unpacked, which may not be on it. */
 const env = {
   ...process.env,
   PATH: [process.env.PATH ?? '', '/usr/local/go/bin'].join(delimiter),
   GOBIN: folder,
-  // As `go install` of a module elsewhere needs it, whatever the user has set.
+  // `go install` of another module needs this, whatever the user has set.
   GOFLAGS: '-mod=mod',
   CGO_ENABLED: '0',
 };
@@ -29,18 +29,18 @@ const env = {
 const go = (args, stdout) =>
   spawnSync(`go${suffix}`, args, { env, encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'] });
 
-/** Whether a program is there, built from this version. */
-function isThere(name, version) {
+/** Whether a program is installed, built from this version. */
+function isInstalled(name, version) {
   const file = join(folder, name + suffix);
   return existsSync(file) && go(['version', '-m', file], 'pipe').stdout.includes(`\t${version}\t`);
 }
 
 if (go(['version'], 'ignore').error) {
-  console.error('Cannot build programs: there is no go on PATH nor in /usr/local/go/bin (https://go.dev/doc/install)');
+  console.error('Cannot build programs: no go on PATH or in /usr/local/go/bin (https://go.dev/doc/install)');
   process.exit(1);
 }
 for (const [name, [path, version]] of Object.entries(programs)) {
-  if (isThere(name, version)) continue;
+  if (isInstalled(name, version)) continue;
   console.log(`${name}: go install ${path}@${version}`);
   const { status } = go(['install', `${path}@${version}`], 'inherit');
   if (status === 0) continue;
@@ -48,7 +48,7 @@ for (const [name, [path, version]] of Object.entries(programs)) {
   process.exitCode = 1;
 }
 for (const [name, source] of Object.entries(own)) {
-  // What has not changed is not built again: Go knows.
+  // Go itself skips the build if nothing has changed.
   const output = join(folder, name + suffix);
   const { status } = go(['build', '-C', source, '-mod=readonly', '-o', output, '.'], 'inherit');
   if (status === 0) continue;

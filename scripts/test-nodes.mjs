@@ -1,13 +1,13 @@
-// npm run test:nodes [-- arguments of vitest]: the tests on every Node line that is supported, and the package's import
-// on the oldest release of each. The Nodes come from npm, into .nodes (not part of the repository).
+// npm run test:nodes [-- arguments of vitest]: the tests on every supported Node line, and the package's import on
+// the oldest supported releases. The Nodes come from npm, into .nodes (not part of the repository).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The newest of each line; in CI not that of this process, which has had its tests already. */
+/** The newest release of each line; in CI without the line of this process, on which the tests have already run. */
 const lines = ['20', '22', '24', '26'].filter((line) => !(process.env.CI && process.version.startsWith(`v${line}.`)));
-/** What `engines` of package.json promises; development tools may want newer ones, so only the package is loaded. */
+/** The oldest releases that `engines` allows. Development tools may need newer ones, so only the package is loaded. */
 const oldest = ['20.19.0', '22.12.0'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -20,7 +20,7 @@ function install() {
   const versions = [...lines, ...oldest];
   if (versions.every((version) => existsSync(pathOf(version)))) return;
   mkdirSync(folder, { recursive: true });
-  // Without it npm would look for a package above.
+  // Without it npm would use a package.json of a parent folder.
   writeFileSync(join(folder, 'package.json'), '{"private":true}\n');
   const wanted = versions.map((version) => `n${version}@npm:node-${system}-${process.arch}@${version}`);
   const flags = ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder];

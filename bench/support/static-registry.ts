@@ -1,5 +1,5 @@
-// A registry of one image, in memory: started by bench/pull.ts as a process of its own, ends with it.
-// Tells its port when it listens, and what it was asked since the last time when it is sent `count`.
+// A registry of one image, in memory: bench/pull.ts starts it as a separate process, and it ends with bench/pull.ts.
+// Sends its port once it listens, and the numbers of requests and connections since the last time in reply to `count`.
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -26,13 +26,13 @@ function keep(mediaType: string, bytes: Buffer): Described {
   return { mediaType, digest, size: bytes.length };
 }
 
-/** Bytes that do not compress, always the same for a number. */
+/** Bytes that do not compress, always the same for one seed. */
 function noise(size: number, seed: number): Buffer {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed % 251), Buffer.alloc(16, seed % 241));
   return cipher.update(Buffer.alloc(size));
 }
 
-/** Sizes as images have them: few large ones, many of some KB, and in no order. 270 MB together. */
+/** Sizes as in real images: few large ones, many of some KB, in no order. 270 MB in total. */
 function largeSizes(): number[] {
   const sizes = Array.from({ length: 40 }, (_, rank) => Math.round(79_000_000 * 0.705 ** rank) + 250);
   return sizes.map((_, index) => sizes[(index * 17 + 5) % 40] ?? 0);
