@@ -31,7 +31,7 @@ function membersContract(gzip: Decoder): void {
     );
   });
 
-  test('takes zeros after the last member for padding, and nothing after them', async () => {
+  test('accepts zeros after the last member as padding, and nothing after them', async () => {
     await expectDecoded(gzip, Buffer.concat([members, zeros]), content);
     await expectDecoded(gzip, Buffer.concat([packed, zeros.subarray(0, 1)]), text);
     const followed = Buffer.concat([packed, zeros, packed]);
@@ -41,7 +41,7 @@ function membersContract(gzip: Decoder): void {
     }
   });
 
-  test('refuses zeros alone', () => expectRefused(gzip, zeros, /^Cannot decode gzip: /));
+  test('refuses a body that has only zeros', () => expectRefused(gzip, zeros, /^Cannot decode gzip: /));
 }
 
 function gzipHeaderContract(gzip: Decoder): void {
@@ -69,7 +69,7 @@ function gzipHeaderContract(gzip: Decoder): void {
     ['plain text', text],
   ])('refuses %s', (_, bytes) => expectRefused(gzip, bytes, /^Cannot decode gzip: [a-z]/));
 
-  test('a damaged byte never makes wrong content', async () => {
+  test('a damaged byte never leads to wrong content', async () => {
     const place = fc.nat({ max: packed.length - 1 });
     await fc.assert(
       fc.asyncProperty(place, fc.integer({ min: 1, max: 255 }), async (index, value) => {
@@ -125,7 +125,7 @@ function bombContract(gzip: Decoder): void {
     expect(pulled).toBe(2);
   });
 
-  test('a bomb lets others run meanwhile', async () => {
+  test('decoding a bomb does not block the event loop', async () => {
     let turns = 0;
     const timer = setInterval(() => turns++, 5);
     const { error } = await verdict(gzip(inPieces(bomb, bomb.length), { limit: 32 * 2 ** 20 }));

@@ -39,7 +39,7 @@ function framesContract(zstd: Decoder): void {
   });
 
   test.each([
-    ['a skippable frame alone', note, ''],
+    ['only a skippable frame', note, ''],
     ['an empty skippable frame', Buffer.concat([skippable(Buffer.alloc(0)), plain]), text],
     ['an empty frame', empty, ''],
     ['an empty frame with a checksum', zstdFrame({ blocks: [raw('')], checksumOf: Buffer.alloc(0) }), ''],
@@ -70,7 +70,11 @@ function refusalsContract(zstd: Decoder): void {
     ['a size too small', zstdFrame({ blocks: [raw('abc')], size: 2 }), /./],
     ['a size of more than 2^53', zstdFrame({ blocks: [raw('abc')], size: 2 ** 60 }), /./],
     ['a window over 128 MiB', zstdFrame({ blocks: [raw('abc')], window: (17 << 3) + 1 }), /window of 150994944 bytes/],
-    ['the widest window there is', zstdFrame({ blocks: [raw('abc')], window: 255 }), /window of \d+ bytes/],
+    [
+      'the widest window that a header can have',
+      zstdFrame({ blocks: [raw('abc')], window: 255 }),
+      /window of \d+ bytes/,
+    ],
     [
       'a single segment of 1 GiB',
       zstdFrame({ blocks: [raw('a')], single: true, size: 2 ** 30 }),
@@ -108,7 +112,7 @@ function refusalsContract(zstd: Decoder): void {
 }
 
 function damageContract(zstd: Decoder): void {
-  test('a damaged byte under a checksum never makes wrong content', async () => {
+  test('a damaged byte in a frame with a checksum never leads to wrong content', async () => {
     const checked = Object.values(zstdFixtures).slice(1);
     const literal = { packed: zstdFrame({ blocks: [raw(text)], checksumOf: text }), content: text };
     const place = fc.nat();
@@ -125,7 +129,7 @@ function damageContract(zstd: Decoder): void {
 }
 
 function bombContract(zstd: Decoder): void {
-  /** 120 kB that unpack to 3.7 GiB. */
+  /** 120 kB that decode to 3.7 GiB. */
   const bomb = zstdFrame({ blocks: Array.from({ length: 30_000 }, () => rle(0, 131_072)) });
 
   test('a bomb is stopped at the limit, in bounded chunks and memory', async () => {
@@ -142,7 +146,7 @@ function bombContract(zstd: Decoder): void {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200 * 2 ** 20);
   });
 
-  test('a bomb lets others run meanwhile', async () => {
+  test('decoding a bomb does not block the event loop', async () => {
     let turns = 0;
     const timer = setInterval(() => turns++, 5);
     const { error } = await verdict(zstd(inPieces(bomb, bomb.length), { limit: 128 * 2 ** 20 }));
@@ -151,7 +155,7 @@ function bombContract(zstd: Decoder): void {
     expect(turns).toBeGreaterThan(0);
   });
 
-  test('a frame that tells more than the limit is refused unread', async () => {
+  test('a frame whose header states a size over the limit is refused before it is decoded', async () => {
     const { packed, content } = Object.values(zstdFixtures)[2] ?? { packed: bomb, content: bomb };
     const { bytes, error } = await verdict(zstd(inPieces(packed), { limit: content.length - 1 }));
     expect(bytes.length).toBe(0);

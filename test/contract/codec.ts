@@ -8,7 +8,7 @@ import { raw, zstdFrame } from '../support/zstd-frames.ts';
 import { inflateContract } from './codec-inflate.ts';
 import { zstdContract } from './codec-zstd.ts';
 
-/** What every set of decoders promises, the same on every input. */
+/** The contract of every set of decoders: the same results for every input. */
 export function codecContract(name: string, codecs: Codecs): void {
   const { zstd, gzip, deflate } = codecs;
   if (!gzip || !deflate) throw new Error(`${name} decodes neither gzip nor deflate`);
@@ -23,7 +23,7 @@ export function codecContract(name: string, codecs: Codecs): void {
   });
 }
 
-/** Blocks of 90 bytes, then of 100 kB: a frame with borders in many places, also where the content is short. */
+/** Blocks of 90 bytes, then of 100 kB: a frame with many block borders, also in short content. */
 function packZstd(content: Buffer): Buffer {
   const blocks = [raw(content.subarray(0, 90))];
   for (let at = 90; at < content.length; at += 100_000) blocks.push(raw(content.subarray(at, at + 100_000)));
@@ -32,8 +32,8 @@ function packZstd(content: Buffer): Buffer {
 
 function decoderContract(coding: string, decoder: Decoder, pack: (content: Buffer) => Buffer): void {
   const packed = pack(text);
-  describe(`${coding}, whatever the content (${packed.length} bytes)`, () => {
-    test('gives the same wherever the body is cut', async () => {
+  describe(`${coding}, any content (${packed.length} bytes)`, () => {
+    test('gives the same output wherever the body is cut', async () => {
       const place = fc.nat({ max: packed.length });
       await fc.assert(
         fc.asyncProperty(fc.array(place, { maxLength: 6 }), async (places) => {
@@ -45,13 +45,13 @@ function decoderContract(coding: string, decoder: Decoder, pack: (content: Buffe
 
     test('decodes empty content', () => expectDecoded(decoder, pack(Buffer.alloc(0)), Buffer.alloc(0)));
 
-    test('refuses an empty body, also one of empty chunks', async () => {
+    test('refuses an empty body, with or without empty chunks', async () => {
       await expectRefused(decoder, Buffer.alloc(0), `^Cannot decode ${coding}: unexpected end of input$`);
       const { error } = await verdict(decoder(cutAt(Buffer.alloc(0), [0, 0])));
       expect(error).toMatchObject({ code: 'DECODE_ERROR' });
     });
 
-    test('refuses a body that ends anywhere before its end', async () => {
+    test('refuses a body that is cut anywhere before its end', async () => {
       for (let length = 0; length < packed.length; length++) {
         const { error } = await verdict(decoder(inPieces(packed.subarray(0, length))));
         expect(error, `after ${length} bytes`).toMatchObject({
@@ -78,7 +78,7 @@ function decoderContract(coding: string, decoder: Decoder, pack: (content: Buffe
 }
 
 function limitContract(coding: string, decoder: Decoder, pack: (content: Buffer) => Buffer): void {
-  test('takes a limit of exactly the size, and refuses one byte more than the limit', async () => {
+  test('accepts content of exactly the limit, and refuses one byte more', async () => {
     for (const content of [Buffer.alloc(0), text, distant.subarray(0, 100_000)]) {
       const packed = pack(content);
       const exact = await verdict(decoder(inPieces(packed), { limit: content.length }));
@@ -96,7 +96,7 @@ function limitContract(coding: string, decoder: Decoder, pack: (content: Buffer)
 }
 
 function leavingContract(decoder: Decoder, pack: (content: Buffer) => Buffer): void {
-  test('an error of the body comes through as it is, and the body is not left again', async () => {
+  test('an error of the body is passed on unchanged, and the body is not closed again', async () => {
     const packed = pack(text);
     const broken = new Error('connection reset');
     for (const length of [0, 1, 30, packed.length]) {
@@ -112,7 +112,7 @@ function leavingContract(decoder: Decoder, pack: (content: Buffer) => Buffer): v
     }
   });
 
-  test('leaving early leaves the body, and so does failing', async () => {
+  test('the body is closed if its reader leaves early, and if decoding fails', async () => {
     const packed = pack(Buffer.concat([distant, distant]));
     const log: string[] = [];
     const body = async function* (bytes: Uint8Array) {
@@ -132,7 +132,7 @@ function leavingContract(decoder: Decoder, pack: (content: Buffer) => Buffer): v
 }
 
 function chunksContract(decoder: Decoder, pack: (content: Buffer) => Buffer): void {
-  test('reads no further than its reader', async () => {
+  test('does not read ahead of its reader', async () => {
     const packed = pack(Buffer.concat([distant, distant, distant]));
     let read = 0;
     const body = async function* () {
@@ -151,7 +151,7 @@ function chunksContract(decoder: Decoder, pack: (content: Buffer) => Buffer): vo
     expect(read).toBeLessThan(64);
   });
 
-  test("chunks are the reader's own", async () => {
+  test('chunks belong to the reader', async () => {
     const kept: Uint8Array[] = [];
     for await (const chunk of decoder(inPieces(pack(distant), 512))) {
       kept.push(Buffer.from(chunk));

@@ -5,13 +5,13 @@ import type { Lister, Referrers, Source, Store } from '../../src/source.ts';
 import { absent, failsWith, type Sample, sampleOf, samples } from './source.ts';
 import { fill } from './store.ts';
 
-/** A source that lists, and how to be rid of it. */
+/** A source that lists, and how to close it. */
 export interface MadeLists {
   readonly source: Source & Lister & Referrers;
   readonly close?: () => Promise<void>;
 }
 
-/** A document of an image or index, with what is not given left out. */
+/** A document of an image or index, without the fields that are not given. */
 export const documentOf = (mediaType: string, fields: object): Sample =>
   sampleOf(new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType, ...fields })), mediaType);
 
@@ -37,7 +37,7 @@ export const referring = {
 const everything: readonly Sample[] = [config, manifest, wide, ...Object.values(referring)];
 
 /**
- * What every source promises that lists tags and referrers. `make` gives a source of what `prepare` put into a store.
+ * The contract of every source that lists tags and referrers. `make` returns a source of what `prepare` put into a store.
  */
 export function listsContract(
   name: string,
@@ -64,7 +64,7 @@ export function listsContract(
       for (const tag of tags) await store.tag(manifest.descriptor, tag);
     };
   const tags = ['b', 'a', 'B_1.2-3', 'v10', '_x', 'latest', 'v2'];
-  using('tags come sorted by code point, each once', withTags(...tags), async (source) => {
+  using('tags are listed once each, sorted by code point', withTags(...tags), async (source) => {
     expect(await source.tags()).toEqual(['B_1.2-3', '_x', 'a', 'b', 'latest', 'v10', 'v2']);
   });
 
@@ -99,7 +99,7 @@ export function listsContract(
     );
   });
 
-  using('referrers of one type are listed alone, the type of the config included', filled, async (source) => {
+  using('referrers are filtered by type, which may be that of the config', filled, async (source) => {
     const { digest } = manifest.descriptor;
     expect(await listed(source, digest, type)).toEqual(expected([referring.signature, signed]));
     const { mediaType } = config.descriptor;
@@ -107,13 +107,13 @@ export function listsContract(
     expect(await listed(source, digest, 'application/vnd.example.other')).toEqual([]);
   });
 
-  using('a subject need not be here, and may be named by sha512', filled, async (source) => {
+  using('a subject need not exist in the repository, and may be named by sha512', filled, async (source) => {
     const artifactType = config.descriptor.mediaType;
     expect(await listed(source, absent)).toEqual(expected([referring.dangling, { artifactType }]));
     expect(await listed(source, wide.descriptor.digest)).toEqual(expected([referring.ofWide, { artifactType }]));
   });
 
-  using('nobody refers to what is not here, or what is alone', filled, async (source) => {
+  using('content without referrers, and content that does not exist, have no referrers', filled, async (source) => {
     for (const digest of [`sha256:${'1'.repeat(64)}` as const, referring.plain.descriptor.digest]) {
       expect(await source.referrers(digest)).toEqual([]);
     }
@@ -127,7 +127,7 @@ export function listsContract(
     expect(await source.referrers(manifest.descriptor.digest)).toHaveLength(4);
   });
 
-  using('a signal that has fired is ABORTED', withTags(), async (source) => {
+  using('a signal that has fired before the call is ABORTED', withTags(), async (source) => {
     const signal = AbortSignal.abort(new Error('enough'));
     for (const call of [source.tags({ signal }), source.referrers(absent, { signal })]) {
       await expect(call).rejects.toEqual(failsWith('ABORTED'));

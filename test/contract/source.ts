@@ -6,7 +6,7 @@ import type { Descriptor } from '../../src/oci/descriptor.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Fetched, Source } from '../../src/source.ts';
 
-/** Content that a source is asked for: a manifest with a tag, and blobs. */
+/** Content of a source under test: a manifest with a tag, and blobs. */
 export interface Sample {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
@@ -35,10 +35,10 @@ const manifest: Sample = {
 const large = sampleOf(Uint8Array.from({ length: 300_007 }, (_, index) => (index * 31 + (index >> 8)) & 255));
 const wide = sampleOf(new TextEncoder().encode('by sha512'), 'application/octet-stream', 'sha512');
 
-/** What every source under contract must hold, in an order in which it can be pushed. */
+/** What every source under test must hold, in an order in which it can be pushed. */
 export const samples = { empty, config, large, wide, manifest } as const;
 
-/** A source that holds `samples`, and how to be rid of it. */
+/** A source that holds `samples`, and how to close it. */
 export interface Made {
   readonly source: Source;
   readonly close?: () => Promise<void>;
@@ -54,7 +54,7 @@ export async function bytesOf({ body }: Fetched): Promise<Uint8Array> {
 
 export const failsWith = (code: ErrorCode) => expect.objectContaining({ name: 'RegistryError', code });
 
-/** What every source promises. `make` gives one that holds `samples`. */
+/** The contract of every source. `make` returns one that holds `samples`. */
 export function sourceContract(name: string, make: () => Promise<Made>): void {
   const using = (title: string, body: (source: Source) => Promise<void>) =>
     test(`${name}: ${title}`, async () => {
@@ -66,22 +66,22 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
       }
     });
 
-  using('a tag names its manifest, with type, digest and size', async (source) => {
+  using('a tag is resolved to the type, digest and size of its manifest', async (source) => {
     expect(await source.resolve('latest')).toMatchObject(manifest.descriptor);
   });
 
-  using('a digest names its manifest', async (source) => {
+  using('a digest is resolved to its manifest', async (source) => {
     expect(await source.resolve(manifest.descriptor.digest)).toMatchObject(manifest.descriptor);
   });
 
-  using('a tag and a digest that are not there are NOT_FOUND, and named', async (source) => {
+  using('a tag or digest that does not exist is NOT_FOUND, and the error names it', async (source) => {
     for (const reference of ['missing', absent]) {
       await expect(source.resolve(reference)).rejects.toEqual(failsWith('NOT_FOUND'));
       await expect(source.resolve(reference)).rejects.toThrow(reference);
     }
   });
 
-  using('content that is not there is NOT_FOUND', async (source) => {
+  using('content that does not exist is NOT_FOUND', async (source) => {
     const target = { ...large.descriptor, digest: absent };
     await expect(source.fetch(target)).rejects.toEqual(failsWith('NOT_FOUND'));
   });
@@ -95,7 +95,7 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
     });
   }
 
-  using('any range begins with the bytes that it names', async (source) => {
+  using('the bytes of any range begin at its offset', async (source) => {
     const { descriptor, bytes } = large;
     const position = fc.integer({ min: 0, max: bytes.length });
     const check = async (a: number, b: number, isOpen: boolean) => {
@@ -121,7 +121,7 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
     expect(seen).toEqual([]);
   });
 
-  using('a body that is left early can be cancelled, and the source goes on', async (source) => {
+  using('a body that is left early can be cancelled, and the source can be used again', async (source) => {
     const { body } = await source.fetch(large.descriptor);
     for await (const chunk of body) {
       expect(chunk.length).toBeGreaterThan(0);
@@ -136,14 +136,14 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
     expect(Buffer.compare(await bytesOf(await source.fetch(large.descriptor)), large.bytes)).toBe(0);
   });
 
-  using('a signal that has fired is ABORTED, with its reason as cause', async (source) => {
+  using('a signal that has fired before the call is ABORTED, with its reason as cause', async (source) => {
     const signal = AbortSignal.abort(new Error('enough'));
     for (const call of [source.resolve('latest', { signal }), source.fetch(large.descriptor, { signal })]) {
       await expect(call).rejects.toEqual(failsWith('ABORTED'));
     }
   });
 
-  using('a signal that fires while reading breaks the body with ABORTED', async (source) => {
+  using('a signal that fires during a read ends the body with ABORTED', async (source) => {
     const controller = new AbortController();
     const { body } = await source.fetch(large.descriptor, { signal: controller.signal });
     const read = async () => {
@@ -155,7 +155,7 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
     await expect(read()).rejects.toEqual(failsWith('ABORTED'));
   });
 
-  using('many can read at once', async (source) => {
+  using('many readers can read at the same time', async (source) => {
     const all = await Promise.all(Array.from({ length: 8 }, async () => bytesOf(await source.fetch(large.descriptor))));
     expect(all.every((bytes) => Buffer.compare(bytes, large.bytes) === 0)).toBe(true);
   });

@@ -6,18 +6,18 @@ export type Handler = (request: Request) => Response | Promise<Response>;
 
 export interface Connected {
   readonly transport: Transport;
-  /** Where the handler answers, without a slash at the end. */
+  /** URL of the handler, without a slash at the end. */
   readonly url: string;
 }
 
 export interface TransportTraits {
-  /** The handler's own stream sees that its reader has left; through a mock library it does not. */
+  /** Whether the handler's own stream sees that its reader has left; through a mock library it does not. */
   readonly reachesSender: boolean;
 }
 
 const large = Uint8Array.from({ length: 300_007 }, (_, index) => (index * 31 + (index >> 8)) & 255);
 
-/** A stream that gives these chunks and then neither ends nor goes on; tells when its reader leaves. */
+/** A stream that gives these chunks and then neither ends nor continues; reports when its reader leaves. */
 function stalling(...chunks: string[]): { stream: ReadableStream<Uint8Array>; left: Promise<void> } {
   let leave: () => void = () => undefined;
   const left = new Promise<void>((resolve) => {
@@ -32,7 +32,7 @@ function stalling(...chunks: string[]): { stream: ReadableStream<Uint8Array>; le
   return { stream, left };
 }
 
-/** What every transport promises. `connect` puts one before a handler. */
+/** The contract of every transport. `connect` returns one in front of a handler. */
 export function transportContract(
   name: string,
   connect: (handler: Handler, timeouts?: TransportTimeouts) => Promise<Connected>,
@@ -40,7 +40,7 @@ export function transportContract(
 ): void {
   const it = (title: string, body: () => Promise<void>) => test(`${name}: ${title}`, body);
 
-  it('the handler sees method, path, query, headers and body, and every status is an answer', async () => {
+  it('the handler sees method, path, query, headers and body, and every status is a response', async () => {
     for (const [method, status] of [
       ['GET', 200],
       ['POST', 202],
@@ -61,7 +61,7 @@ export function transportContract(
     }
   });
 
-  it('names of headers come in lower case, repeated lines joined by a comma', async () => {
+  it('header names are in lower case, and repeated headers are joined by a comma', async () => {
     const { transport, url } = await connect(() => {
       const headers = new Headers({ 'Docker-Content-Digest': 'sha256:1' });
       for (const line of ['Basic realm="a"', 'Bearer realm="b"']) headers.append('WWW-Authenticate', line);
@@ -73,7 +73,7 @@ export function transportContract(
     await body.cancel();
   });
 
-  it('cookies are joined too, and none is sent back', async () => {
+  it('cookies are joined, too, and none is sent back', async () => {
     const seen: (string | null)[] = [];
     const { transport, url } = await connect((request) => {
       seen.push(request.headers.get('cookie'));
@@ -89,7 +89,7 @@ export function transportContract(
     expect(seen).toEqual([null, null]);
   });
 
-  it('a large body is its bytes, and its end tells how many', async () => {
+  it('a large body has all its bytes, and its end reports how many', async () => {
     const { transport, url } = await connect(() => new Response(large));
     const response = await transport({ method: 'GET', url });
     expect(Buffer.compare(await bytesOf(response), large)).toBe(0);
@@ -107,7 +107,7 @@ export function transportContract(
     expect(await response.ended).toEqual({ bytes: 0 });
   });
 
-  it('an answer without a body ends at once', async () => {
+  it('a response without a body ends at once', async () => {
     const { transport, url } = await connect(() => new Response(null, { status: 204 }));
     const response = await transport({ method: 'GET', url });
     expect([response.status, await textOf(response), await response.ended]).toEqual([204, '', { bytes: 0 }]);
@@ -121,7 +121,7 @@ export function transportContract(
     expect([response.status, response.headers.location, await textOf(response)]).toEqual([307, '/other', 'moved']);
   });
 
-  it('a signal that has fired before is ABORTED, its reason the cause, and nothing is asked', async () => {
+  it('a signal that has fired before is ABORTED, with its reason as cause, and no request is sent', async () => {
     let asked = 0;
     const { transport, url } = await connect(() => {
       asked += 1;
@@ -133,7 +133,7 @@ export function transportContract(
     expect(asked).toBe(0);
   });
 
-  it('a signal that fires before the head is ABORTED at once', async () => {
+  it('a signal that fires before the headers is ABORTED at once', async () => {
     const controller = new AbortController();
     const { transport, url } = await connect(
       () =>
@@ -148,7 +148,7 @@ export function transportContract(
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
-  it('a signal that fires while a read waits breaks the read at once, and the sender is told', async () => {
+  it('a signal that fires while a read waits ends the read at once, and the sender notices', async () => {
     const { stream, left } = stalling('first');
     const { transport, url } = await connect(() => new Response(stream));
     const controller = new AbortController();
@@ -166,7 +166,7 @@ export function transportContract(
     if (reachesSender) await left;
   });
 
-  it('a signal that fires when nothing is being read ends the body, and the next read says so', async () => {
+  it('a signal that fires while nothing is read ends the body, and the next read is ABORTED', async () => {
     const { stream, left } = stalling('first');
     const { transport, url } = await connect(() => new Response(stream));
     const controller = new AbortController();
@@ -177,7 +177,7 @@ export function transportContract(
     expect(await failureOf(bytesOf(response))).toEqual(failsWith('ABORTED'));
   });
 
-  it('a body that is cancelled unread ends, gives no bytes, and the sender is told', async () => {
+  it('a body that is cancelled unread gives no bytes, and the sender notices', async () => {
     const { stream, left } = stalling('first');
     const { transport, url } = await connect(() => new Response(stream));
     const response = await transport({ method: 'GET', url });
@@ -200,14 +200,14 @@ export function transportContract(
     if (reachesSender) await left;
   });
 
-  it('no head in time is TIMEOUT, and names the URL without its secrets', async () => {
+  it('headers that do not come in time are TIMEOUT, and the error has the URL without its secrets', async () => {
     const { transport, url } = await connect(() => new Promise<Response>(() => undefined), { headers: 40 });
     const error = await failureOf(transport({ method: 'GET', url: `${url}/a?signature=secret` }));
     expect(error).toEqual(failsWith('TIMEOUT', { message: expect.stringContaining(`"${url}/a?signature=***"`) }));
     expect(String(error)).toContain('40 ms');
   });
 
-  it('no byte in time is TIMEOUT, counted only while somebody waits', async () => {
+  it('a body without a byte in time is TIMEOUT, counted only while a reader waits', async () => {
     const { stream, left } = stalling('first');
     const { transport, url } = await connect(() => new Response(stream), { idle: 60 });
     const response = await transport({ method: 'GET', url });
@@ -220,7 +220,7 @@ export function transportContract(
     if (reachesSender) await left;
   });
 
-  it('an address that the policy refuses is not asked', async () => {
+  it('an address that the policy refuses is not contacted', async () => {
     let asked = 0;
     const { transport } = await connect(() => {
       asked += 1;
@@ -242,7 +242,7 @@ export function transportContract(
     expect(JSON.stringify([String(error), String((error as Error).cause)])).not.toContain('mar');
   });
 
-  it('user information in a URL is neither sent nor told', async () => {
+  it('user information in a URL is neither sent nor reported', async () => {
     const { transport, url } = await connect(({ headers }) => new Response(headers.get('authorization') ?? 'none'));
     expect(await textOf(await transport({ method: 'GET', url: url.replace('//', '//user:marker@') }))).toBe('none');
   });

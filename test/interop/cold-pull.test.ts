@@ -16,7 +16,7 @@ const login = { username: 'reader', password: 'open sesame' };
 const tools = ['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd', 'tar'] as const;
 const count = 40;
 
-/** An index of two images of so many layers, of which they share all but the last. */
+/** An index of two images with this many layers, which share all but the last. */
 async function makeLarge(layout: string): Promise<void> {
   const layer = (content: string) => ({ files: { 'etc/layer': content }, compression: 'gzip' }) as const;
   const shared = Array.from({ length: count - 1 }, (_, place) => layer(`${place}`));
@@ -24,7 +24,7 @@ async function makeLarge(layout: string): Promise<void> {
   await writeLayout(layout, { large: await addIndex(layout, [await image('amd64'), await image('arm64')]) });
 }
 
-/** Requests by kind, in no order: those for layers are made at the same time. */
+/** Requests by kind, in any order: those for layers are sent at the same time. */
 function kinds(requests: readonly string[]): Record<string, number> {
   const tally: Record<string, number> = {};
   for (const request of requests) {
@@ -61,7 +61,7 @@ describeWith(tools, `a pull of ${count} layers from an open registry`, () => {
   });
   afterAll(() => cleanup.close());
 
-  test('a cold one asks for each content once and for nothing else, a second one for the tag alone', async () => {
+  test('a cold pull requests each content once and nothing else; a second pull requests only the tag', async () => {
     const client = openClient(cleanup, {});
     const to = await cleanup.folder();
     await registry.requests();
@@ -73,7 +73,7 @@ describeWith(tools, `a pull of ${count} layers from an open registry`, () => {
     expect(again).toEqual([expect.stringMatching(/^(?:GET|HEAD) \/v2\/team\/large\/manifests\/v1 200$/)]);
   });
 
-  test('another platform costs what it does not share: the index again, its manifest, its config and one layer', async () => {
+  test('another platform requests only what it does not share: the index again, its manifest, its config and one layer', async () => {
     const client = openClient(cleanup, {});
     const to = await cleanup.folder();
     await client.pull(reference, { to, platform });
@@ -82,7 +82,7 @@ describeWith(tools, `a pull of ${count} layers from an open registry`, () => {
     expect(kinds(await registry.requests())).toEqual({ ...cold, [`GET ${blobs}/D 200`]: 2 });
   });
 
-  test('all platforms cost a manifest, a config and a layer more than one', async () => {
+  test('all platforms request a manifest, a config and a layer more than one platform', async () => {
     const to = await cleanup.folder();
     await registry.requests();
     await openClient(cleanup, {}).pull(reference, { to, platform: 'all' });
@@ -91,7 +91,7 @@ describeWith(tools, `a pull of ${count} layers from an open registry`, () => {
     expect(await blobsOf(to)).toEqual(await blobsOf(layout));
   });
 
-  test('the command asks for no more than the library, and both for less than skopeo', async () => {
+  test('the command sends no more requests than the library, and both send fewer than skopeo', async () => {
     const to = await cleanup.folder();
     await registry.requests();
     const pulled = await ocifetch(['pull', '--no-discover', '--quiet', '--platform', 'all', reference, to]);
@@ -104,7 +104,7 @@ describeWith(tools, `a pull of ${count} layers from an open registry`, () => {
     expect(ours.length).toBeLessThan(theirs.length);
   });
 
-  test('again by digest nothing is asked for, but an index out of which one image was taken', async () => {
+  test('a second pull by digest sends no request, except for an index of which only one image was pulled', async () => {
     const { digest } = await layoutStore(layout).resolve('large');
     const client = openClient(cleanup, {});
     const again = async (platform: string): Promise<string[]> => {
@@ -124,7 +124,7 @@ describeWith(tools, `a pull of ${count} layers from a registry with a token serv
   const cleanup = createCleanup();
   afterAll(() => cleanup.close());
 
-  test('a cold one takes one challenge and one token more, with all layers at a time; a warm one neither', async () => {
+  test('a cold pull takes one more challenge and token, even with all layers at once; a warm pull takes neither', async () => {
     const [folder, layout] = [await cleanup.folder(), await cleanup.folder()];
     await makeLarge(layout);
     const tokens = await startTokenServer(cleanup, 'EC', login);

@@ -21,15 +21,15 @@ import { describeWith } from './support/tools.ts';
 
 interface Prepared {
   readonly client: Client;
-  /** Where the files are that the tool reads, and the home that they are in. */
+  /** The folder of the files that the tool reads, and the home folder that has it. */
   readonly folder: string;
   readonly home: string;
   readonly repository: string;
-  /** `registry/name:v1`, or by digest where the case is. */
+  /** `registry/name:v1`, or with a digest if the case has one. */
   readonly reference: string;
   /** `manifests/v1` or `manifests/sha256:…`. */
   readonly named: string;
-  /** What the hosts were asked since the last call. */
+  /** The requests to the hosts since the last call. */
   readonly asked: () => Asked[];
   readonly at: At;
 }
@@ -37,8 +37,8 @@ interface Prepared {
 let images = 0;
 
 /**
- * Starts the hosts of a case, before an image that nobody has had before, and reads its files. With a behaviour all hosts
- * have it, and want tokens.
+ * Starts the hosts of a case, with an image that no tool has pulled before, and reads its files. If `behaviour` is given, all
+ * hosts have it and require tokens.
  */
 async function prepare(
   cleanup: Cleanup,
@@ -65,24 +65,24 @@ async function prepare(
   };
 }
 
-/** As containerd pulls: what the reference names first, and then everything by its digest. */
+/** As containerd pulls: first what the reference names, then everything by its digest. */
 async function pullByDigests({ client, reference, repository }: Prepared): Promise<void> {
   const { descriptor } = await client.resolve(reference);
   await pullAll(client, `${repository}@${descriptor.digest}`);
 }
 
 /**
- * Without the questions for a named manifest as a blob, for the comparison with other tools. A digest that a host has no
- * manifest of may be a blob's: ocifetch asks that host at once, containerd all hosts once none has the manifest, and skopeo
- * nobody. That ocifetch asks each host so, and when, is held below, where its run is compared with its plan.
+ * Without the requests for a named manifest as a blob, for the comparison with other tools. If a host has no manifest with a
+ * digest, the digest may be that of a blob: ocifetch then requests it from the same host at once, containerd from all hosts after
+ * none had the manifest, and skopeo never. The comparison of run and plan, below, tests these requests of ocifetch.
  */
 function asManifests(asked: readonly Asked[]): Asked[] {
   const pieces = new Set(asked.map(({ piece }) => piece));
   return asked.filter(({ piece }) => !piece.startsWith('blobs/') || !pieces.has(piece.replace('blobs/', 'manifests/')));
 }
 
-/** containerd and ocifetch may ask a host more than once for a piece (a HEAD, its GET): the order of the first times counts. */
-describeWith(['containerd', 'ctr'], 'the hosts that containerd asks with a hosts.toml are asked in its order', () => {
+/** containerd and ocifetch may request a content more than once from a host (HEAD, then GET): the first requests are compared. */
+describeWith(['containerd', 'ctr'], 'ocifetch contacts the hosts of a hosts.toml in the order of containerd', () => {
   const cleanup = createCleanup();
   let containerd: Containerd;
 
@@ -97,17 +97,18 @@ describeWith(['containerd', 'ctr'], 'the hosts that containerd asks with a hosts
     const expected = hostsByPiece(asManifests(prepared.asked()));
     await pullByDigests(prepared);
     expect(hostsByPiece(asManifests(prepared.asked()))).toEqual(expected);
-    // The tag, where it is one; index, manifest, config and layer.
+    // The tag, if there is one; index, manifest, config and layer.
     expect(Object.keys(expected)).toHaveLength(one.byDigest ? 4 : 5);
   });
 });
 
 /**
- * skopeo chooses one host by the manifest that the reference names, and asks it for everything else; ocifetch chooses for
- * each request. So the order is compared for that manifest, and for the rest who gave it: but not where hosts are for tags
- * or digests only, which skopeo takes for the reference's own form and ocifetch for each request's. skopeo sends no `ns`.
+ * skopeo chooses one host by the manifest that the reference names, and requests everything else from it; ocifetch chooses for
+ * each request. So the order is compared for that manifest, and only the host that sent it for the rest. The rest is not
+ * compared if hosts are only for tags or only for digests: skopeo applies that to the reference, ocifetch to each request.
+ * skopeo sends no `ns`.
  */
-describeWith(['skopeo'], 'the hosts that skopeo asks with a registries.conf are asked in its order', () => {
+describeWith(['skopeo'], 'ocifetch contacts the hosts of a registries.conf in the order of skopeo', () => {
   const cleanup = createCleanup();
   afterAll(() => cleanup.close());
 
@@ -136,8 +137,8 @@ describeWith(['skopeo'], 'the hosts that skopeo asks with a registries.conf are 
   });
 });
 
-/** regctl and ocifetch may ask a host more than once for a piece, too. */
-describeWith(['regctl'], 'the hosts that regctl asks with its config.json are asked in its order', () => {
+/** regctl and ocifetch may also request a content more than once from a host. */
+describeWith(['regctl'], 'ocifetch contacts the hosts of a config.json in the order of regctl', () => {
   const cleanup = createCleanup();
   afterAll(() => cleanup.close());
 
@@ -163,11 +164,11 @@ describeWith(['regctl'], 'the hosts that regctl asks with its config.json are as
   });
 });
 
-/** Who was asked last for each piece: who gave it. */
+/** The last host that was contacted for each content: the one that sent it. */
 const lastOf = (hosts: Record<string, string[]>): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(hosts).map(([piece, names]) => [piece, names.at(-1)]));
 
-/** Every configuration of the suite, each with what it is of. */
+/** Every configuration of the suite, each with its kind. */
 const planned: readonly (Case & { readonly kind: Kind; readonly of: string })[] = [
   ...[...hostsTomlCases, ...ownHostsTomlCases].map((one) => ({ ...one, kind: kinds.hostsDirectory, of: 'hosts.toml' })),
   ...[...registriesConfCases, ...blockedCases, ...ownBlockedCases].map((one) => ({
@@ -187,10 +188,10 @@ const planned: readonly (Case & { readonly kind: Kind; readonly of: string })[] 
 ];
 
 /**
- * The whole list of requests: hosts that have nothing are all asked, and as each wants a token for the scope that it is
- * asked for, scopes and logins are compared, too.
+ * The complete list of requests: all hosts are contacted, as none has the content. As each requires a token for the scope of
+ * the request, scopes and logins are compared, too.
  */
-describe('with no host that has anything, all are asked as the plan says, and nothing else is', () => {
+describe('if no host has the content, all are contacted as the plan says, and nothing else is requested', () => {
   const cleanup = createCleanup();
   const path = process.env.PATH;
   afterAll(async () => {

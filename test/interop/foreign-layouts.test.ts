@@ -10,8 +10,8 @@ import { describeWith } from './support/tools.ts';
 const needs = ['zstd', 'tar'] as const;
 
 /**
- * Holds a layout of somebody else to what ours do: its names stand for these digests, everything is there and right,
- * nothing is taken for garbage, and a name of our own comes and goes without a trace.
+ * Expects of another tool's layout what ours do: its names have these digests, all content exists and is right, nothing is
+ * garbage, and a name of ours can be added and removed without a trace.
  */
 async function expectSound(layout: string, names: Readonly<Record<string, string>>): Promise<void> {
   const store = layoutStore(layout);
@@ -35,10 +35,10 @@ async function expectSound(layout: string, names: Readonly<Record<string, string
 describeWith(['skopeo', ...needs], 'what skopeo wrote', () => {
   const setting = layoutSetting();
   const copying = ['copy', '--quiet', '--preserve-digests', '--dest-oci-accept-uncompressed-layers'];
-  // What it copies at all.
+  // What skopeo can copy.
   const names = ['gzip', 'zstd', 'mixed', 'platforms', 'platforms-gzip', 'artifact'] as const;
 
-  test('images of every kind, with all platforms', async () => {
+  test('images of every kind, with all platforms, are read', async () => {
     const { tools, host, samples, path } = setting();
     const layout = path();
     for (const name of names) {
@@ -47,7 +47,7 @@ describeWith(['skopeo', ...needs], 'what skopeo wrote', () => {
     await expectSound(layout, Object.fromEntries(names.map((name) => [name, samples.descriptors[name].digest])));
   });
 
-  test('one platform, and an index with one of its platforms', async () => {
+  test('one platform, and an index with one of its platforms, are read', async () => {
     const { tools, host, samples, pull, path } = setting();
     const [layout, reference] = [path(), `${host}/team/app:platforms`];
     await tools.skopeo(...copying, `docker://${reference}`, `oci:${layout}:one`);
@@ -76,7 +76,7 @@ describeWith(['skopeo', ...needs], 'what skopeo wrote', () => {
 describeWith(['umoci', 'skopeo', ...needs], 'what umoci wrote', () => {
   const setting = layoutSetting();
 
-  test('a new image, one with other settings, and one with a layer more', async () => {
+  test('a new image, one with other settings, and one with another layer are read', async () => {
     const { tools, pull, path } = setting();
     const [layout, bundle] = [path(), path()];
     await tools.umoci('init', '--layout', layout);
@@ -94,7 +94,7 @@ describeWith(['umoci', 'skopeo', ...needs], 'what umoci wrote', () => {
     await expectSound(layout, Object.fromEntries(names));
   });
 
-  test('what its garbage collection takes, ours takes, and no more', async () => {
+  test('our garbage collection removes what its own removes, and no more', async () => {
     const { tools, pull, path } = setting();
     const layout = path();
     await pull('gzip', 'all', layout);
@@ -113,11 +113,11 @@ describeWith(['umoci', 'skopeo', ...needs], 'what umoci wrote', () => {
 
 describeWith(['crane', ...needs], 'what crane wrote', () => {
   const setting = layoutSetting();
-  // By its own rules it calls manifests and configs by sha256, whatever they were called.
+  // It uses sha256 digests for manifests and configs, whatever digest they had.
   const strange: readonly SampleName[] = ['sha512', 'sha512-manifest'];
   const names = sampleNames.filter((name) => !strange.includes(name));
 
-  test('images of every kind under their whole names', async () => {
+  test('images of every kind are read under their full names', async () => {
     const { tools, host, samples, path } = setting();
     const layout = path();
     const digests: Record<string, string> = {};
@@ -143,11 +143,11 @@ describeWith(['crane', ...needs], 'what crane wrote', () => {
     expect((await store.resolve('named')).digest).toBe(digest);
   });
 
-  test.each(strange)('%s: crane 0.22 writes the config by another digest, and verify tells', async (name) => {
+  test.each(strange)('%s: crane 0.22 writes the config with another digest, and verify reports that', async (name) => {
     const { tools, host, samples, path } = setting();
     const layout = path();
     await tools.crane('pull', '--format=oci', `${host}/team/app:${name}`, layout);
-    // One document, by whatever digest it was asked for.
+    // One document, whatever digest it was requested by.
     const { digest } = samples.descriptors.sha512;
     expect((await layoutStore(layout).resolve('latest')).digest).toBe(digest);
     const report = await layoutStore(layout).verify();
@@ -159,7 +159,7 @@ describeWith(['crane', ...needs], 'what crane wrote', () => {
 describeWith(['regctl', ...needs], 'what regctl wrote', () => {
   const setting = layoutSetting();
 
-  test('images of every kind, and lists of referrers', async () => {
+  test('images of every kind, and lists of referrers, are read', async () => {
     const { tools, host, samples, path } = setting();
     const layout = path();
     const digests: Record<string, string> = {};
@@ -176,7 +176,7 @@ describeWith(['regctl', ...needs], 'what regctl wrote', () => {
     expect(referrers.map(({ digest, artifactType }) => ({ digest, artifactType }))).toEqual([
       { digest: artifact.digest, artifactType: 'application/vnd.example.sbom' },
     ]);
-    // Without its name the artifact is still wanted, by the list.
+    // Without its name, the artifact is still needed by the list.
     await store.untag('artifact');
     expect((await store.gc()).removed).toEqual([]);
     expect((await store.referrers(gzip.digest)).map(({ digest }) => digest)).toEqual([artifact.digest]);
@@ -186,7 +186,7 @@ describeWith(['regctl', ...needs], 'what regctl wrote', () => {
 describeWith(['oras-layout', ...needs], 'what oras wrote', () => {
   const setting = layoutSetting();
 
-  test('images of every kind, with entries for their platforms', async () => {
+  test('images of every kind, with entries for their platforms, are read', async () => {
     const { tools, host, samples, path } = setting();
     const layout = path();
     const digests: Record<string, string> = {};
@@ -200,7 +200,7 @@ describeWith(['oras-layout', ...needs], 'what oras wrote', () => {
     expect(referrers.map(({ digest }) => digest)).toEqual([artifact.digest]);
   });
 
-  test('what its garbage collection takes, ours takes', async () => {
+  test('our garbage collection removes what its own removes', async () => {
     const { tools, path, pull } = setting();
     const layout = path();
     for (const name of ['gzip', 'platforms', 'sha512'] as const) await pull(name, 'all', layout);
@@ -214,7 +214,7 @@ describeWith(['oras-layout', ...needs], 'what oras wrote', () => {
   });
 });
 
-/** A directory in which ocifetch and others write in turn: after each turn all names stand for what they did. */
+/** A directory in which ocifetch and others write in turn: after each turn, all names still have their digests. */
 async function inTurns(
   layout: string,
   turns: readonly (readonly [name: string, digest: string, turn: () => Promise<unknown>])[],
@@ -233,10 +233,10 @@ async function inTurns(
   }
 }
 
-describeWith(['skopeo', 'umoci', ...needs], 'one directory, written in turns with Debian programs', () => {
+describeWith(['skopeo', 'umoci', ...needs], 'one directory, written in turn with Debian programs', () => {
   const setting = layoutSetting();
 
-  test.each(['skopeo', 'ocifetch'] as const)('nothing is lost where %s begins', async (first) => {
+  test.each(['skopeo', 'ocifetch'] as const)('nothing is lost if %s begins', async (first) => {
     const { tools, host, samples, client, path } = setting();
     const layout = path();
     const { gzip, zstd, platforms, mixed, artifact } = samples.descriptors;
@@ -259,7 +259,7 @@ describeWith(['skopeo', 'umoci', ...needs], 'one directory, written in turns wit
       ['tagged', gzip.digest, () => tools.umoci('tag', '--image', `${layout}:gzip`, 'tagged')],
       ['artifact', artifact.digest, other('artifact')],
       ['mixed', mixed.digest, one('mixed')],
-      // A name that moves, and moves back.
+      // A name that moves and moves back.
       ['gzip', zstd.digest, async () => layoutStore(layout).tag(await layoutStore(layout).resolve('zstd'), 'gzip')],
       ['gzip', gzip.digest, other('gzip')],
     ]);
@@ -268,7 +268,7 @@ describeWith(['skopeo', 'umoci', ...needs], 'one directory, written in turns wit
     expect(await layoutStore(layout).verify()).toMatchObject({ wrong: [], missing: [] });
   });
 
-  test('what others wrote into index.json stays as it is', async () => {
+  test('what others wrote into index.json is not changed', async () => {
     const { samples, pull } = setting();
     const layout = await pull('gzip');
     const path = join(layout, 'index.json');
@@ -313,7 +313,7 @@ describeWith(
       ]);
     });
 
-    test('referrers that have no name outlive the garbage collection of regctl and of oras', async () => {
+    test('referrers without a name survive the garbage collection of regctl and of oras', async () => {
       const { tools, host, client, samples, pull } = setting();
       const layout = await pull('gzip');
       const { gzip, artifact } = samples.descriptors;

@@ -11,7 +11,7 @@ import { filesOf, linesOf } from './support/layout-tools.ts';
 import { run } from './support/process.ts';
 import { describeWith } from './support/tools.ts';
 
-/** Layers that change, hide and link what is below them. */
+/** Layers that change, hide and link files of the layers below. */
 const layers = (compression: Compression, isOpaque: boolean) =>
   [
     {
@@ -35,7 +35,7 @@ const layers = (compression: Compression, isOpaque: boolean) =>
     { 'opt/gone': 'back, as a file\n', 'etc/link': { to: '/etc/motd' } },
   ].map((files) => ({ files: files as Parameters<typeof addImage>[1]['layers'][number]['files'], compression }));
 
-/** The paths that `ls` tells, and the digests of what `cat` prints of the files among them. */
+/** The paths that `ls` prints, and for files the digests of what `cat` prints. */
 async function readImage(reference: string, folder: string) {
   const { code, out, err } = await ocifetch(['ls', '-R', '--json', '--platform', 'linux/amd64', reference]);
   if (code !== 0) throw new Error(`Cannot list "${reference}": ${err.join(' ')}`);
@@ -49,7 +49,7 @@ async function readImage(reference: string, folder: string) {
   return { paths: entries.map(({ path }) => path).sort(), files: await filesOf(folder) };
 }
 
-/** Gives a store an image of these archives, as they are. */
+/** Pushes an image whose layers are these archives. */
 async function pushImage(store: Store, name: string, archives: readonly Buffer[]): Promise<void> {
   const push = async (bytes: Buffer, mediaType: string): Promise<Descriptor> => {
     const { descriptor } = layerOf(bytes, mediaType);
@@ -66,7 +66,7 @@ async function pushImage(store: Store, name: string, archives: readonly Buffer[]
   await store.tag(await push(json({ schemaVersion: 2, mediaType, config, layers }), mediaType), name);
 }
 
-/** The settings of a suite, with the images `layered-…` beside the samples. */
+/** The setting of a suite, with the images `layered-…` in addition to the samples. */
 function withLayers(isOpaque: boolean) {
   const setting = layoutSetting();
   beforeAll(async () => {
@@ -117,12 +117,12 @@ describeWith(['crane', 'zstd', 'tar'], 'files of images, as crane exports them',
   });
 });
 
-// What crane does not look at: a layer that hides all of a directory below it.
+// What crane does not handle: a layer that hides all of a directory below it.
 describeWith(['umoci', 'zstd', 'tar'], 'files of images, as umoci unpacks them', () => {
   const setting = withLayers(true);
 
   test.each(['gzip', 'platforms-gzip', 'layered-gzip', 'layered-none'] as const)(
-    '%s: cat has the same files and bytes',
+    '%s: cat prints the same files and bytes',
     async (name) => {
       const { tools, host, client, path } = setting();
       const [reference, folder, layout, bundle] = [`${host}/team/app:${name}`, path(), path(), path()];
@@ -135,7 +135,7 @@ describeWith(['umoci', 'zstd', 'tar'], 'files of images, as umoci unpacks them',
     },
   );
 
-  test('what few archives have: links to and through what was there before, and bytes behind the end', async () => {
+  test('links to and through files of lower layers, and bytes after the end of an archive', async () => {
     const { tools, host, client, path, store } = setting();
     const [reference, folder, layout, bundle] = [`${host}/team/odd:odd`, path(), path(), path()];
     await pushImage(store('team/odd'), 'odd', [
@@ -158,7 +158,7 @@ describeWith(['umoci', 'zstd', 'tar'], 'files of images, as umoci unpacks them',
     const unpacked = await filesOf(join(bundle, 'rootfs'));
     expect(Object.keys(unpacked).length).toBeGreaterThan(8);
     await using files = await client.files(reference);
-    // To know of each layer what comes again.
+    // To find the paths that are in several layers.
     for await (const _ of files.list());
     for (const each of Object.keys(unpacked)) {
       const opened = await files.open(each);

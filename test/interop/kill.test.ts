@@ -12,7 +12,7 @@ import { type SlowRegistry, startSlowRegistry } from './support/slow-registry.ts
 let program: string;
 
 const kills = 50;
-/** Contents that a pull has under way at a time, and the bytes of each that may not have reached the disk. */
+/** Contents that a pull fetches at a time, and the bytes of each that may not be on the disk yet. */
 const [atATime, inFlight] = [6, 1_572_864];
 
 function pull(reference: string, folder: string): ChildProcess {
@@ -22,7 +22,7 @@ function pull(reference: string, folder: string): ChildProcess {
   });
 }
 
-/** Ends a pull without a word, and tells how it ended. */
+/** Kills a pull without warning, and returns how it ended. */
 async function killed(child: ChildProcess, milliseconds: number): Promise<number | null> {
   const end = once(child, 'exit');
   await Promise.race([end, wait(milliseconds)]);
@@ -31,7 +31,7 @@ async function killed(child: ChildProcess, milliseconds: number): Promise<number
   return code;
 }
 
-/** Names of files whose bytes are not those of their names; what is there, and whether index.json can be read. */
+/** Files whose bytes do not have the digest of their names; all files; and whether index.json can be read. */
 async function wrongFiles(folder: string): Promise<string[]> {
   const blobs = join(folder, 'blobs', 'sha256');
   const names = await readdir(blobs).catch(() => []);
@@ -59,7 +59,7 @@ describe('a pull of 40 layers', () => {
   });
   afterAll(() => cleanup.close());
 
-  test(`that is killed ${kills} times leaves no wrong file, and goes on where it was`, {
+  test(`that is killed ${kills} times leaves no wrong file, and resumes where it was`, {
     timeout: 300_000,
   }, async () => {
     let folder = await cleanup.folder();
@@ -94,7 +94,7 @@ describe('a pull of 40 layers', () => {
     console.log(`${killsInAll} kills in ${completed + 1} pulls`);
   });
 
-  test('by two processes into one folder sends each byte once', { timeout: 60_000 }, async () => {
+  test('by two processes into one folder fetches each byte once', { timeout: 60_000 }, async () => {
     const folder = await cleanup.folder();
     registry.sent();
     const both = [pull(registry.reference, folder), pull(registry.reference, folder)];

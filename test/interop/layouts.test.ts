@@ -21,7 +21,7 @@ describeWith(['skopeo', ...needs], 'skopeo reads our layouts', () => {
   const strange: readonly SampleName[] = ['nested', 'sha512-layers', 'sha512', 'sha512-manifest'];
 
   test.each([...whole, ...chosen].filter(([name, choice]) => choice === 'one' || !strange.includes(name)))(
-    '%s, %s: every content, byte for byte',
+    '%s, %s: every content is copied, byte for byte',
     async (name, choice) => {
       const { tools, pull, path } = setting();
       const [layout, target] = [await pull(name, choice), path()];
@@ -38,7 +38,7 @@ describeWith(['skopeo', ...needs], 'skopeo reads our layouts', () => {
     },
   );
 
-  test.each(whole)('%s: its manifest', async (name) => {
+  test.each(whole)('%s: its manifest is read', async (name) => {
     const { tools, samples, pull } = setting();
     const { digest } = samples.descriptors[name];
     const layout = await pull(name);
@@ -47,7 +47,7 @@ describeWith(['skopeo', ...needs], 'skopeo reads our layouts', () => {
   });
 
   test.each(['platforms', 'platforms-gzip'] as const)(
-    '%s with two of its three platforms: one that is there; asked for all it names the third',
+    '%s with two of its three platforms: one that exists is copied; a copy of all fails and names the third',
     async (name) => {
       const { tools, pull, path } = setting();
       const [layout, target] = [await pull(name, 'two'), path()];
@@ -58,7 +58,7 @@ describeWith(['skopeo', ...needs], 'skopeo reads our layouts', () => {
     },
   );
 
-  test('a name that is a whole reference', async () => {
+  test('a name that is a full reference is read', async () => {
     const { tools, client, host, samples, path } = setting();
     const [reference, layout] = [`${host}/team/app:gzip`, path()];
     await client.pull(reference, { to: layout, name: reference });
@@ -66,7 +66,7 @@ describeWith(['skopeo', ...needs], 'skopeo reads our layouts', () => {
     expect(inspected.Digest).toBe(samples.descriptors.gzip.digest);
   });
 
-  // By its own rules: it copies no index in an index, and hashes what it reads with sha256 alone.
+  // Its own limits: it does not copy nested indexes, and supports only sha256.
   test.each([
     ['nested', 'Unexpectedly received a manifest list'],
     ['sha512-layers', 'blob with digest sha512:'],
@@ -88,7 +88,7 @@ describeWith(['umoci', ...needs], 'umoci reads our layouts', () => {
     ['platforms-gzip', 'one', 'etc/arch'],
   ] as const;
 
-  test.each(gzip)('%s, %s: its name, its history and its files', async (name, choice, file) => {
+  test.each(gzip)('%s, %s: its name, its history and its files are read', async (name, choice, file) => {
     const { tools, pull, path } = setting();
     const [layout, bundle] = [await pull(name, choice), path()];
     expect(linesOf(await tools.umoci('ls', '--layout', layout))).toEqual([name]);
@@ -98,7 +98,7 @@ describeWith(['umoci', ...needs], 'umoci reads our layouts', () => {
     expect(Object.keys(files).sort()).toEqual(['etc/motd', 'usr/share/empty', file].sort());
   });
 
-  test('all names of one layout, those with a slash and a colon too', async () => {
+  test('all names of one layout are read, also those with a slash and a colon', async () => {
     const { tools, client, host, pull, path } = setting();
     const layout = path();
     for (const name of sampleNames) await pull(name, 'all', layout);
@@ -107,7 +107,7 @@ describeWith(['umoci', ...needs], 'umoci reads our layouts', () => {
     expect(linesOf(await tools.umoci('ls', '--layout', layout)).sort()).toEqual([...sampleNames, reference].sort());
   });
 
-  // By its own rules: it knows neither zstd nor sha512, takes one manifest for a name, and unpacks images alone.
+  // Its own limits: it does not support zstd or sha512, accepts one manifest for a name, and unpacks only images.
   test.each([
     ['zstd', 'all', 'blob is not correct mediatype: application/vnd.oci.image.layer.v1.tar+zstd'],
     ['mixed', 'all', 'blob is not correct mediatype: application/vnd.oci.image.layer.v1.tar+zstd'],
@@ -134,7 +134,7 @@ describeWith(['crane', ...needs], 'crane reads our layouts', () => {
   const strange: readonly SampleName[] = ['sha512', 'sha512-manifest'];
 
   test.each([...whole, ...chosen].filter(([name]) => !strange.includes(name)))(
-    '%s, %s: pushed with all it is made of, under the same digest',
+    '%s, %s: it is pushed completely, under the same digest',
     async (name, choice) => {
       const { tools, host, pull, store } = setting();
       const layout = await pull(name, choice);
@@ -142,13 +142,13 @@ describeWith(['crane', ...needs], 'crane reads our layouts', () => {
       const { digest } = await layoutStore(layout).resolve(name);
       const output = await tools.crane('push', layout, `${host}/${repository}:v1`);
       expect(linesOf(output)).toEqual([`${host}/${repository}@${digest}`]);
-      // Every content is verified on the way, and none may be missing.
+      // Every content is verified during the copy, and none may be missing.
       await copy(store(repository), memoryStore(), 'v1', { platform: 'all' });
     },
   );
 
   test.each([['gzip'], ['platforms-gzip'], ['artifact']] as const)(
-    '%s: what it pushed is valid in its own eyes',
+    '%s: what it pushed passes its own validation',
     async (name) => {
       const { tools, host, pull } = setting();
       const reference = `${host}/crane/valid-${name}:v1`;
@@ -157,7 +157,7 @@ describeWith(['crane', ...needs], 'crane reads our layouts', () => {
     },
   );
 
-  test('several images of one layout, as an index of all', async () => {
+  test('several images of one layout are pushed as one index', async () => {
     const { tools, host, samples, pull } = setting();
     const layout = await pull('gzip');
     await pull('platforms', 'all', layout);
@@ -172,7 +172,7 @@ describeWith(['crane', ...needs], 'crane reads our layouts', () => {
   });
 
   test.each(sparse)(
-    '%s with two of its three platforms: it pushes nothing but all, and names what is not there',
+    '%s with two of its three platforms: it pushes only complete indexes, and names what is missing',
     async (name) => {
       const { tools, host, pull } = setting();
       const pushing = tools.crane('push', await pull(name, 'two'), `${host}/crane/sparse-${name}:v1`);
@@ -180,8 +180,8 @@ describeWith(['crane', ...needs], 'crane reads our layouts', () => {
     },
   );
 
-  // By its own rules: it reads a config by any digest, and sends it by its sha256, which the manifest does not name.
-  test.each(strange)('%s: crane 0.22 reads it, but sends its config by another digest', async (name) => {
+  // Its own limit: it reads a config by any digest, but sends it by its sha256, which the manifest does not name.
+  test.each(strange)('%s: crane 0.22 reads it, but sends its config with another digest', async (name) => {
     const { tools, host, pull } = setting();
     const layout = await pull(name);
     const pushing = tools.crane('push', layout, `${host}/crane/${name}:v1`);
@@ -193,7 +193,7 @@ describeWith(['regctl', ...needs], 'regctl reads our layouts', () => {
   const setting = layoutSetting();
 
   test.each([...whole, ...chosen].filter(([name]) => name !== 'artifact'))(
-    '%s, %s: every content, byte for byte',
+    '%s, %s: every content is copied, byte for byte',
     async (name, choice) => {
       const { tools, pull, path } = setting();
       const [layout, target] = [await pull(name, choice), path()];
@@ -206,7 +206,7 @@ describeWith(['regctl', ...needs], 'regctl reads our layouts', () => {
     },
   );
 
-  test('artifact: every content, and beside it a list of what refers to its subject', async () => {
+  test('artifact: every content is copied, with a list of the referrers of its subject', async () => {
     const { tools, samples, pull, path } = setting();
     const [layout, target] = [await pull('artifact'), path()];
     await tools.regctl('image', 'copy', `ocidir://${layout}:artifact`, `ocidir://${target}:artifact`);
@@ -220,7 +220,7 @@ describeWith(['regctl', ...needs], 'regctl reads our layouts', () => {
   });
 
   test.each(sparse.slice(0, 2))(
-    '%s with two of its three platforms: one that is there; asked for all it names the third',
+    '%s with two of its three platforms: one that exists is copied; a copy of all fails and names the third',
     async (name) => {
       const { tools, pull, path } = setting();
       const [layout, target] = [await pull(name, 'two'), path()];
@@ -240,7 +240,7 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
   const setting = layoutSetting();
 
   test.each([...whole, ...chosen].filter(([name]) => name !== 'artifact'))(
-    '%s, %s: its name and every content',
+    '%s, %s: its name and every content are read',
     async (name, choice) => {
       const { tools, pull } = setting();
       const layout = await pull(name, choice);
@@ -249,7 +249,7 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     },
   );
 
-  test('artifact: with its subject, as what refers to it; it wants both', async () => {
+  test('artifact: it is copied with its subject, as oras requires both', async () => {
     const { tools, samples, pull } = setting();
     const layout = await pull('artifact');
     const { digest } = samples.descriptors.gzip;
@@ -261,7 +261,7 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
   });
 
   test.each(sparse)(
-    '%s with two of its three platforms: what is there; asked for all it names the third',
+    '%s with two of its three platforms: what exists is copied; a copy of all fails and names the third',
     async (name) => {
       const { tools, pull } = setting();
       const layout = await pull(name, 'two');
@@ -272,7 +272,7 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     },
   );
 
-  test('all names of one layout', async () => {
+  test('all names of one layout are read', async () => {
     const { tools, client, host, pull, path } = setting();
     const layout = path();
     for (const name of sampleNames) await pull(name, 'all', layout);

@@ -61,7 +61,7 @@ describeWith(['docker-registry'], "Debian's registry", () => {
     return putDocument(name, types.manifest, { config, layers: [], ...fields }, tags);
   };
 
-  // It knows no pages: who takes a round number of tags for one asks once more, and is given the same.
+  // It does not support pages: a client that takes a full list for a page sends one more request, and gets the same list.
   test.each([
     [3, ['']],
     [100, ['', '?last=…']],
@@ -75,7 +75,7 @@ describeWith(['docker-registry'], "Debian's registry", () => {
     expect(requests).toEqual(queries.map((query) => `GET /v2/${name}/tags/list${query} 200`));
   });
 
-  test('a repository that is not there is NOT_FOUND, and so is one without tags', async () => {
+  test('a repository that does not exist is NOT_FOUND, and so is one without tags', async () => {
     await putImage('lists/untagged');
     for (const name of ['lists/none', 'lists/untagged']) {
       const listing = openClient(cleanup, {}).fetcher(`${registry.host}/${name}`).tags();
@@ -83,7 +83,7 @@ describeWith(['docker-registry'], "Debian's registry", () => {
     }
   });
 
-  test('referrers are read from the tag that stands for them, and there are none without it', async () => {
+  test('referrers are read from the tag of the referrers tag schema; without that tag there are none', async () => {
     const name = 'lists/signed';
     const subject = await putImage(name, {}, ['v1']);
     const fetcher = openClient(cleanup, {}).fetcher(`${registry.host}/${name}`);
@@ -109,7 +109,7 @@ describeWith(['docker-registry'], "Debian's registry", () => {
     expect(await fetcher.tags()).toEqual([tag, 'v1']);
   });
 
-  test('both lists come through a mirror in front of it that has neither', async () => {
+  test('both lists are read through a mirror that has neither', async () => {
     const name = 'lists/mirrored';
     const subject = await putImage(name, {}, ['v1', 'v2']);
     const signature = { ...(await putImage(name, { subject })), artifactType: types.signature };

@@ -11,7 +11,7 @@ import { describeWith } from './support/tools.ts';
 
 const login = { username: 'reader', password: 'open sesame' };
 const basic = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`;
-/** A registry that is never asked itself: RFC 2606 keeps its name from existing. */
+/** A registry that is never contacted: RFC 2606 reserves its name. */
 const elsewhere = 'registry.invalid';
 
 describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'zstd', 'tar'], 'mirrors', () => {
@@ -28,7 +28,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'zstd', 'tar'], 
   });
   afterAll(() => cleanup.close());
 
-  test('a pull-through cache gives the same as its remote, and again when the remote is gone', async () => {
+  test('a pull-through cache gives the same content as its remote, also when the remote is gone', async () => {
     const remote = await startRegistry(cleanup);
     await push(folder, images.layout, 'platforms', `${remote.host}/team/app:v1`);
     const expected = await pull(folder, `${remote.host}/team/app:v1`);
@@ -45,7 +45,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'zstd', 'tar'], 
     ).toEqual([]);
   });
 
-  test('a mirror under a path prefix is asked for the rewritten name', async () => {
+  test('a mirror below a path prefix receives the rewritten name', async () => {
     const nginx = await startNginx(cleanup, [() => underPrefix('/mirror', registry.url)]);
     const rewrites = [{ pattern: '^library/(.*)', replacement: 'team/$1' }];
     const client = openClient(cleanup, {
@@ -61,7 +61,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'zstd', 'tar'], 
     expect(requests.filter((request) => !request.includes(' /mirror/v2/team/app/'))).toEqual([]);
   });
 
-  test('blobs are taken from the storage that a registry sends to, without the login of the registry', async () => {
+  test('blobs are fetched from the storage that a registry redirects to, without the login of the registry', async () => {
     const guarded = await startRegistry(cleanup, { login });
     await push(folder, images.layout, 'platforms', `${guarded.host}/team/app:v1`, { login });
     const nginx = await startNginx(cleanup, [
@@ -85,7 +85,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'zstd', 'tar'], 
     expect(JSON.stringify(events)).not.toMatch(/signature=secret|open sesame/);
   });
 
-  test('the next mirror is asked where one does not answer and one has nothing', async () => {
+  test('the next mirror is contacted if one is down and one does not have the content', async () => {
     const dead = `http://127.0.0.1:${await freePort()}`;
     const empty = await startRegistry(cleanup);
     const client = openClient(cleanup, {

@@ -39,7 +39,7 @@ describeWith(tools, 'an open registry', () => {
   );
 
   test.each(['gzip', 'platforms-gzip'])(
-    'the image "%s" is pulled in the forms of Docker as skopeo pulls it',
+    'the image "%s" with Docker media types is pulled as skopeo pulls it',
     async (name) => {
       const reference = `${registry.host}/docker/${name}:v1`;
       await push(folder, images.layout, name, reference, { format: 'v2s2' });
@@ -53,7 +53,7 @@ describeWith(tools, 'an open registry', () => {
     expect(differences(pulled, await pull(folder, `${registry.host}/team/platforms@${digest}`))).toEqual([]);
   });
 
-  test('a cold pull of an image with three layers takes no request beyond its parts', async () => {
+  test('a cold pull of an image with three layers sends one request for each content', async () => {
     await registry.requests();
     await pullAll(openClient(cleanup, {}), `${registry.host}/team/mixed:v1`);
     const requests = await registry.requests();
@@ -63,7 +63,7 @@ describeWith(tools, 'an open registry', () => {
     ]);
   });
 
-  test('a part of a layer is read from where it is asked for', async () => {
+  test('a part of a layer is read from its offset', async () => {
     const { content } = await pull(folder, `${registry.host}/team/gzip:v1`);
     const [digest, bytes] = [...content].reduce((a, b) => (b[1].length > a[1].length ? b : a));
     const client = openClient(cleanup, {});
@@ -80,7 +80,7 @@ describeWith(tools, 'an open registry', () => {
     await layer.close();
   });
 
-  test('a name that is not there is NOT_FOUND', async () => {
+  test('a name that does not exist is NOT_FOUND', async () => {
     const client = openClient(cleanup, {});
     await expect(client.resolve(`${registry.host}/team/gzip:missing`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(client.resolve(`${registry.host}/team/nothing:v1`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -129,7 +129,7 @@ describeWith(tools, 'a registry with a token server', () => {
   });
   afterAll(() => cleanup.close());
 
-  /** nginx puts the registry and its token server at one origin: over http a realm elsewhere is refused. */
+  /** nginx serves the registry and its token server at one origin: over http, a realm at another origin is refused. */
   const prepare = async (type: 'RSA' | 'EC'): Promise<{ host: string; requests: Nginx['requests'] }> => {
     const tokens = await startTokenServer(cleanup, type, login);
     const port = await freePort();
@@ -147,7 +147,7 @@ describeWith(tools, 'a registry with a token server', () => {
     expect(differences(await pullAll(client, reference), await pull(folder, reference, { login }))).toEqual([]);
   });
 
-  test('a cold pull makes one challenge and one token; a warm one makes none', async () => {
+  test('a cold pull takes one challenge and one token; a warm pull takes none', async () => {
     const { host, requests } = await prepare('EC');
     const client = openClient(cleanup, { config: { credentials: { [host]: login } } });
     const statuses = async (): Promise<string[]> =>
@@ -167,7 +167,7 @@ describeWith(tools, 'a registry with a token server', () => {
     expect(await statuses()).toEqual(parts);
   });
 
-  test('a token server at another http origin is UNSAFE_URL, and sees no password', async () => {
+  test('a token server at another http origin is UNSAFE_URL, and receives no password', async () => {
     const tokens = await startTokenServer(cleanup, 'EC', login);
     const registry = await startRegistry(cleanup, { token: tokens });
     const client = openClient(cleanup, { config: { credentials: { [registry.host]: login } } });
@@ -193,7 +193,7 @@ describeWith(tools, 'a registry with TLS', () => {
   });
   afterAll(() => cleanup.close());
 
-  test('an image is pulled as skopeo pulls it, by the configured CA', async () => {
+  test('an image is pulled as skopeo pulls it, with the configured CA', async () => {
     const client = openClient(cleanup, {
       config: { registries: { [registry.host]: { origin: { url: registry.url, tls: { ca: [ca] } } } } },
     });

@@ -10,7 +10,7 @@ import { describeWith } from './support/tools.ts';
 
 const login = { username: 'reader', password: 'open sesame' };
 
-// What the other files rely on: that the servers are as strict as they are meant to be.
+// What the other files rely on: the servers are as strict as they should be.
 describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd', 'tar'], 'the servers', () => {
   const cleanup = createCleanup();
   let folder: string;
@@ -27,7 +27,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd
   }, 60_000);
   afterAll(() => cleanup.close(), 30_000);
 
-  test('an image comes back from the registry with the digest it was made with', async () => {
+  test('the registry returns an image with the digest that it was made with', async () => {
     for (const [name, { digest }] of Object.entries(images.names)) {
       const response = await fetch(`${open.url}/v2/team/${name}/manifests/${digest}`, {
         headers: { accept: images.names[name as keyof Images['names']].mediaType },
@@ -39,10 +39,10 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd
 
   test('skopeo pulls every manifest and blob of an image for three platforms', async () => {
     const { content } = await pull(folder, `${open.host}/team/platforms:v1`);
-    expect(content.size).toBe(3 + 3 + 1 + 3); // manifests, configs, the layer they share, their own layers
+    expect(content.size).toBe(3 + 3 + 1 + 3); // manifests, configs, the shared layer, their own layers
   });
 
-  test('the registry with an htpasswd file asks for Basic', async () => {
+  test('the registry with an htpasswd file requires Basic', async () => {
     const server = await startRegistry(cleanup, { login });
     const response = await fetch(`${server.url}/v2/`);
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Basic realm="interop"']);
@@ -50,7 +50,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd
     expect((await pull(folder, `${server.host}/team/gzip:v1`, { login })).content.size).toBe(3);
   });
 
-  test.each(['RSA', 'EC'] as const)('the registry with a token server takes its tokens (%s)', async (type) => {
+  test.each(['RSA', 'EC'] as const)('the registry with a token server accepts its tokens (%s)', async (type) => {
     const tokens = await startTokenServer(cleanup, type, login);
     const server = await startRegistry(cleanup, { token: tokens });
     const response = await fetch(`${server.url}/v2/`);
@@ -63,7 +63,7 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd
     expect(tokens.requests).toContain('GET repository:team/gzip:pull as reader');
   });
 
-  test('the registry with TLS is trusted by its own CA only', async () => {
+  test('the registry with TLS is trusted only with its own CA', async () => {
     const certificate = await serverCertificate(folder);
     const server = await startRegistry(cleanup, { tls: certificate });
     await expect(fetch(`${server.url}/v2/`)).rejects.toThrow('fetch failed');
@@ -72,12 +72,12 @@ describeWith(['docker-registry', 'skopeo', 'nginx', 'htpasswd', 'openssl', 'zstd
     expect((await pull(folder, `${server.host}/team/zstd:v1`, { certificates })).content.size).toBe(2);
   });
 
-  test('the pull-through cache serves what only its remote has', async () => {
+  test('the pull-through cache serves content that only its remote has', async () => {
     const server = await startRegistry(cleanup, { remote: open.url });
     expect((await pull(folder, `${server.host}/team/mixed:v1`)).content.size).toBe(4);
   });
 
-  test('nginx serves the registry under a prefix, and nothing elsewhere', async () => {
+  test('nginx serves the registry below a prefix, and nothing else', async () => {
     const { urls } = await startNginx(cleanup, [() => underPrefix('/mirror', open.url)]);
     const statuses = await Promise.all(
       ['/mirror/v2/', '/mirror/v2/team/gzip/tags/list', '/v2/'].map(async (path) => {

@@ -21,7 +21,7 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
     (await run(locate('tmux') ?? 'tmux', ['-u', '-S', socket, ...args])).stdout;
   const shown = async (): Promise<string[]> => (await tmux('capture-pane', '-p')).trimEnd().split('\n');
   const type = (text: string): Promise<string> => tmux('send-keys', text, 'Enter');
-  /** The rows of the terminal, once they are as they should be. */
+  /** The rows of the terminal, once they pass the test. */
   const until = async (test: (rows: string[]) => boolean): Promise<string[]> => {
     for (let waited = 0; waited < 20_000; waited += 100) {
       const rows = await shown();
@@ -49,7 +49,7 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
 
   const hasBytes = (line: string): boolean => /^[0-9a-f]{12} .*\b[1-9]\d*%/.test(line);
 
-  test('each content has one line, also after the terminal was resized, and Ctrl-C gives it back', async () => {
+  test('each content has one line, also after the terminal is resized, and Ctrl-C restores the terminal', async () => {
     await type(pull('first'));
     const wide = await until((rows) => rows.filter(isRunning).length === 4);
     expect(wide.at(-1)).toMatch(/^\d+ done, 4 under way, \d+ to come {2}/);
@@ -60,14 +60,14 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
     expect(narrow.filter((row) => / under way/.test(row))).toHaveLength(1);
     await tmux('send-keys', 'C-c');
     const left = await until((rows) => rows.at(-1) === '$');
-    // Wrapped by the terminal, anywhere.
+    // The terminal may wrap it anywhere.
     const told = left.join('').replaceAll(' ', '');
     expect(told).toMatch(/ocifetch:interrupted:about.*arekeptin.*,andthesamecommandgoesonfromthere\./);
     expect(left.some(isRunning)).toBe(false);
     expect((await tmux('display-message', '-p', '#{cursor_flag}')).trim()).toBe('1');
   });
 
-  test('what is resumed is marked, and a summary is what stays', async () => {
+  test('resumed content is marked, and only a summary remains', async () => {
     await tmux('resize-window', '-x', '80', '-y', '24');
     await type(pull('second'));
     await until((rows) => rows.filter(isRunning).length === 4);
