@@ -15,7 +15,7 @@ const keyArguments = {
   EC: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
 } as const;
 
-/** A certificate that is its own issuer. */
+/** A self-signed certificate. */
 export async function selfSigned(folder: string, name: string, type: KeyType): Promise<Certificate> {
   const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
   const fixed = ['req', '-x509', '-nodes', '-days', '2', '-subj', `/CN=${name}`];
@@ -23,7 +23,7 @@ export async function selfSigned(folder: string, name: string, type: KeyType): P
   return { key, cert };
 }
 
-/** A CA of its own and a server's certificate for 127.0.0.1 and localhost. */
+/** A new CA, and a server certificate of it for 127.0.0.1 and localhost. */
 export async function serverCertificate(folder: string): Promise<Certificate & { readonly ca: string }> {
   const authority = await selfSigned(folder, 'authority', 'EC');
   const [key, request, cert] = ['server.key', 'server.csr', 'server.crt'].map((name) => join(folder, name)) as [
@@ -39,7 +39,7 @@ export async function serverCertificate(folder: string): Promise<Certificate & {
   return { key, cert, ca: authority.cert };
 }
 
-/** A folder as skopeo's `--src-cert-dir` wants it. */
+/** A folder in the form of skopeo's `--src-cert-dir`. */
 export async function certificateFolder(folder: string, ca: string): Promise<string> {
   const path = join(folder, 'trusted');
   await mkdir(path, { recursive: true });

@@ -5,18 +5,18 @@ import { join } from 'node:path';
 
 const folders = new Set<string>();
 
-// What a suite that broke off left behind.
+// What an interrupted suite left behind.
 process.once('exit', () => {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 });
 
-/** What a suite has opened, closed in reverse order by one call. */
+/** Everything that a suite opened; one call closes it in reverse order. */
 export interface Cleanup {
-  /** Has `close` called at the end. */
+  /** Registers `close` to be called at the end. */
   add(close: () => Promise<unknown>): void;
   /** A new temporary folder, removed at the end. */
   folder(): Promise<string>;
-  /** Closes everything, even where one closing fails; then fails with the first failure. */
+  /** Closes everything, even if one `close` fails; then throws the first error. */
   close(): Promise<void>;
 }
 

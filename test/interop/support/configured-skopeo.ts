@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { run } from './process.ts';
 
 /**
- * Copies an image as the `.config/containers/registries.conf` of a home folder, and the files of its `.d`, have it.
- * Nothing else of the user's or the system's is read.
+ * Copies an image as configured in the `.config/containers/registries.conf` of a home folder and the files of its `.d`.
+ * No other file of the user or the system is read.
  */
 export async function copyAsConfigured(home: string, reference: string): Promise<void> {
   const auth = join(home, 'auth.json');

@@ -3,25 +3,25 @@ import { dirname, join } from 'node:path';
 import type { LoadConfigOptions } from 'ocifetch';
 import type { Behaviour } from './recording-hosts.ts';
 
-/** `127.0.0.1:port` by the keys of a case's hosts. */
+/** `127.0.0.1:port` by host key of a case. */
 export type At = Readonly<Record<string, string>>;
 
-/** One configuration, the hosts it is about, and what is asked for with it. */
+/** One configuration, its hosts, and what is requested with it. */
 export interface Case {
-  /** What it is about: the name of its tests. */
+  /** What it tests: the name of its tests. */
   readonly name: string;
   readonly hosts: Readonly<Record<string, Behaviour>>;
-  /** Those of the hosts that speak TLS. */
+  /** The hosts that use TLS. */
   readonly tls?: readonly string[];
-  /** By path below the folder that the tool reads. */
+  /** Texts by path below the folder that the tool reads. */
   readonly files: (at: At) => Readonly<Record<string, string>>;
   /** `registry/name`. */
   readonly repository: (at: At) => string;
-  /** Asked for by the index's digest, in place of the tag `v1`. */
+  /** Whether the digest of the index is requested instead of the tag `v1`. */
   readonly byDigest?: boolean;
 }
 
-/** How a kind of configuration lies in a folder: where the tool's own folder is, and what `loadConfig` is told. */
+/** How a kind of configuration is laid out: the tool's own folder, and the options of `loadConfig`. */
 export interface Kind {
   readonly folder: string;
   readonly options: (folder: string) => LoadConfigOptions;
@@ -35,7 +35,7 @@ export const kinds = {
   },
   registriesYaml: { folder: 'k3s', options: (folder) => ({ registriesYaml: join(folder, 'registries.yaml') }) },
   regctlConfig: { folder: '.regctl', options: (folder) => ({ regctlConfig: join(folder, 'config.json') }) },
-  // These have no mirrors: where some are needed, ocifetch's own file has them.
+  // These files have no mirrors: if a case needs some, they are in ocifetch's own file.
   dockerConfig: {
     folder: '.docker',
     options: (folder) => ({ dockerConfig: join(folder, 'config.json'), file: join(folder, 'ocifetch.json') }),
@@ -47,10 +47,10 @@ export const kinds = {
   file: { folder: 'ocifetch', options: (folder) => ({ file: join(folder, 'ocifetch.json') }) },
 } as const satisfies Record<string, Kind>;
 
-/** Writes the files of a case below `parent`, programs below `bin/` as such, and gives the folder of its tool. */
+/** Writes the files of a case below `parent` (those below `bin/` executable), and returns the folder of its tool. */
 export async function writeCase(parent: string, kind: Kind, files: Readonly<Record<string, string>>): Promise<string> {
   const folder = join(parent, kind.folder);
-  // Even where it is empty: without it skopeo reads the system's.
+  // Even if it is empty: without it skopeo reads the system's.
   if (kind === kinds.registriesConf) await mkdir(join(folder, 'registries.conf.d'), { recursive: true });
   const own = 'file' in kind.options(folder) ? { 'ocifetch.json': '{}' } : {};
   for (const [name, text] of Object.entries({ ...own, ...files })) {

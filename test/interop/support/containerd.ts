@@ -4,11 +4,11 @@ import type { Cleanup } from './cleanup.ts';
 import { freePort, run, start } from './process.ts';
 
 export interface Containerd {
-  /** Fetches all an image consists of, as the hosts of a `certs.d` folder have it; unpacks nothing. */
+  /** Fetches an image completely, from the hosts of a `certs.d` folder; unpacks nothing. */
   fetch(reference: string, hostsDirectory: string): Promise<void>;
 }
 
-/** Nothing that runs containers, mounts, or writes outside the folder. */
+/** Disables everything that runs containers, mounts, or writes outside the folder. */
 const unused = [
   'grpc.v1.cri',
   'internal.v1.opt',
@@ -20,7 +20,7 @@ const unused = [
   ...['aufs', 'blockfile', 'btrfs', 'devmapper', 'overlayfs', 'zfs'].map((name) => `snapshotter.v1.${name}`),
 ];
 
-/** Runs Debian's containerd with everything it keeps in a folder of its own. */
+/** Runs Debian's containerd with all its data in a new folder. */
 export async function startContainerd(cleanup: Cleanup): Promise<Containerd> {
   const folder = await cleanup.folder();
   const metrics = `127.0.0.1:${await freePort()}`;

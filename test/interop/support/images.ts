@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Cleanup } from './cleanup.ts';
 import { addImage, addIndex, type Compression, type Described, writeLayout } from './layout.ts';
 
-/** Bytes that no compressor makes smaller, the same each time. */
+/** Bytes that do not compress, the same each time. */
 function noise(seed: string, size: number): Uint8Array {
   const blocks: Uint8Array[] = [];
   for (let index = 0; index * 32 < size; index++) {
@@ -17,7 +17,7 @@ export interface Images {
   readonly names: Readonly<Record<'gzip' | 'zstd' | 'mixed' | 'platforms' | 'platforms-gzip', Described>>;
 }
 
-/** Images for one platform (gzip, zstd, every compression, and a layer of some megabytes), and two for three. */
+/** Images for one platform (gzip, zstd, all compressions, and a layer of a few megabytes), and two for three. */
 export async function makeImages(cleanup: Cleanup): Promise<Images> {
   const layout = await cleanup.folder();
   const text = { 'etc/motd': 'Good morning.\n'.repeat(500), 'usr/share/empty': '' };

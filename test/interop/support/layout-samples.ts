@@ -30,14 +30,14 @@ async function put(
 const putJson = (store: Store, mediaType: string, value: object, algorithm?: Algorithm): Promise<Descriptor> =>
   put(store, mediaType, Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...value })), algorithm);
 
-/** All the bytes of a content. */
+/** All bytes of a content. */
 async function bytesOf(store: Pick<Store, 'fetch'>, target: Descriptor): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of (await store.fetch(target)).body) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** The same image with its layers under sha512 digests; its config and its manifest as the algorithms have it. */
+/** The same image with sha512 digests for its layers; its config and manifest have the given algorithms. */
 async function withSha512(
   store: Store,
   image: Descriptor,
@@ -79,15 +79,15 @@ export const sampleNames = [
 export type SampleName = (typeof sampleNames)[number];
 
 export interface Samples {
-  /** Holds all of them under their names. */
+  /** Has all samples under their names. */
   readonly store: Store;
   readonly descriptors: Readonly<Record<SampleName, Descriptor>>;
 }
 
 /**
- * What a layout can hold: images for one platform and for three (gzip, zstd, as they are), an artifact that refers to the
- * image `gzip` and has a layer of no bytes, an index in an index, layers by sha512, also with config, also
- * with the manifest.
+ * What a layout can hold: images for one platform and for three (gzip, zstd, uncompressed), an artifact that refers to the
+ * image `gzip` and has an empty layer, a nested index, and images with sha512 digests for the layers, also for the config, and
+ * also for the manifest.
  */
 export async function makeSamples(cleanup: Cleanup): Promise<Samples> {
   const { layout, names } = await makeImages(cleanup);

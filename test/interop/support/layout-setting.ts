@@ -7,7 +7,7 @@ import { makeSamples, type SampleName, type Samples } from './layout-samples.ts'
 import { type LayoutTools, openTools } from './layout-tools.ts';
 import { openClient } from './pull.ts';
 
-/** What of a sample is pulled: everything, what is for one platform, or for two of three. */
+/** Which part of a sample is pulled: everything, one platform, or two of three platforms. */
 const choices = { all: 'all', one: 'linux/amd64', two: ['linux/amd64', 'linux/arm64'] } as const;
 export type Choice = keyof typeof choices;
 
@@ -15,17 +15,17 @@ export interface LayoutSetting {
   readonly samples: Samples;
   readonly tools: LayoutTools;
   readonly client: Client;
-  /** A registry on a loopback port: `team/app` holds the samples, any other repository is empty and takes what is pushed. */
+  /** A registry on a loopback port: `team/app` holds the samples, any other repository is empty and accepts pushes. */
   readonly host: string;
   /** The content of a repository of the registry. */
   store(name: string): Store;
-  /** A path in a temporary folder that nothing is at. */
+  /** An unused path in a temporary folder. */
   path(): string;
-  /** Pulls a sample, under its name, into a new layout or into one that is there, and gives the path of it. */
+  /** Pulls a sample, under its name, into a new layout or an existing one, and returns its path. */
   pull(name: SampleName, choice?: Choice, to?: string): Promise<string>;
 }
 
-/** Sets a suite up, and gives what its tests work with. */
+/** Sets up a suite. */
 export function layoutSetting(): () => LayoutSetting {
   const cleanup = createCleanup();
   let setting: LayoutSetting | undefined;

@@ -6,7 +6,7 @@ import { run } from './process.ts';
 
 type Run = (...args: readonly string[]) => Promise<string>;
 
-/** The programs that use layouts, each with its standard output as text; it fails with what the program says. */
+/** Programs that use layouts. Each returns its standard output, or throws with its error output. */
 export interface LayoutTools {
   readonly skopeo: Run;
   readonly umoci: Run;
@@ -16,7 +16,7 @@ export interface LayoutTools {
   readonly oras: Run;
 }
 
-/** Nothing of the user's own settings is read. `host` is spoken to without TLS. */
+/** The user's settings are not read. `host` is contacted without TLS. */
 export async function openTools(cleanup: Cleanup, host: string): Promise<LayoutTools> {
   const home = await cleanup.folder();
   const auth = join(home, 'auth.json');
@@ -38,10 +38,10 @@ export async function openTools(cleanup: Cleanup, host: string): Promise<LayoutT
   };
 }
 
-/** Lines of a program's output, but for empty ones. */
+/** Lines of a program's output, without empty ones. */
 export const linesOf = (output: string): string[] => output.split('\n').filter((line) => line !== '');
 
-/** The contents of a layout, sorted: what their files are called and what their bytes hash to, where that differs. */
+/** The contents of a layout, sorted: the digest of each file's name, and that of its bytes if it differs. */
 export async function blobsOf(layout: string): Promise<string[]> {
   const blobs = join(layout, 'blobs');
   const found: string[] = [];
@@ -55,11 +55,11 @@ export async function blobsOf(layout: string): Promise<string[]> {
   return found.sort();
 }
 
-/** `index.json` of a layout, as others left it. */
+/** `index.json` of a layout, as it is in the file. */
 export const indexOf = async (layout: string): Promise<{ readonly manifests: readonly object[] }> =>
   JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
 
-/** The files below a folder with the digests of what is in them, links and empty folders left out. */
+/** The files below a folder with the digests of their bytes, without links and empty folders. */
 export async function filesOf(folder: string): Promise<Record<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

@@ -6,11 +6,11 @@ import { run } from './process.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
-/** A symbolic link to any text, or another name for a file of this layer that is named before. */
+/** A symbolic link to any target, or a hard link to an earlier file of this layer. */
 type Link = { readonly to: string } | { readonly same: string };
 
 interface LayerSpec {
-  /** Path in the layer → content, or what is linked to. */
+  /** Content or link by path in the layer. */
   readonly files: Readonly<Record<string, string | Uint8Array | Link>>;
   readonly compression: Compression;
 }
@@ -105,7 +105,7 @@ export const addIndex = (layout: string, manifests: readonly Described[]): Promi
     manifests,
   });
 
-/** Makes the folder an OCI layout whose names are the keys. */
+/** Makes the folder an OCI layout with a name for each key. */
 export async function writeLayout(layout: string, names: Readonly<Record<string, Described>>): Promise<void> {
   const manifests = Object.entries(names).map(([name, { mediaType, digest, size }]) => ({
     mediaType,

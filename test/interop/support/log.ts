@@ -5,9 +5,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 const marker = '/v2/end-of-log/';
 
 /**
- * Reads a server's access log: each call gives the requests since the call before, sorted. Servers write a line after
- * the answer is sent, and not always in order: so a request of our own goes last, its line is waited for (at most 5
- * seconds), and then a moment for lines that are late.
+ * Reads a server's access log: each call returns the requests since the previous call, sorted. Servers write a line after
+ * they sent the response, and not always in order. So each call sends a request of its own, waits for its line (at most 5
+ * seconds), and then a moment longer for late lines.
  */
 export function createLog(
   url: string,

@@ -1,22 +1,22 @@
 import type { At, Case } from './configured.ts';
 
-/** The login of a key: its user name tells which it is. */
+/** The login of a key, recognizable by its user name. */
 const loginOf = (key: string): object => ({
   auth: Buffer.from(`${key.replaceAll(':', '_')}:secret`).toString('base64'),
 });
 
 const authsOf = (...keys: readonly string[]): object => Object.fromEntries(keys.map((key) => [key, loginOf(key)]));
 
-/** Mirrors of a registry that is never asked itself. */
+/** Mirrors of a registry that is never contacted. */
 const mirrored = (...mirrors: readonly object[]): string =>
   JSON.stringify({ registries: { 'registry.invalid': { mirrors, origin: 'never' } } });
 
 const repository = (at: At): string => `${at.registry}/team/app`;
 
-/** Docker's config.json: where a login goes, and what does not go to registries. */
+/** Docker's config.json: which host a login is sent to, and what is not sent to registries. */
 export const dockerConfigCases: readonly Case[] = [
   {
-    name: 'a login of the registry, and one of another',
+    name: 'a login of the registry, and one of another registry',
     hosts: { registry: 404 },
     files: (at) => ({ 'config.json': JSON.stringify({ auths: authsOf(`${at.registry}`, 'other.invalid') }) }),
     repository,
@@ -31,7 +31,7 @@ export const dockerConfigCases: readonly Case[] = [
     repository: () => 'registry.invalid/team/app',
   },
   {
-    name: 'an identity token, and HttpHeaders, which are not for registries',
+    name: 'an identity token, and HttpHeaders, which are not sent to registries',
     hosts: { registry: 404 },
     files: (at) => ({
       'config.json': JSON.stringify({
@@ -42,7 +42,7 @@ export const dockerConfigCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'a helper before what is written down',
+    name: 'a helper before a login in the file',
     hosts: { registry: 404 },
     files: (at) => ({
       'config.json': JSON.stringify({
@@ -55,7 +55,7 @@ export const dockerConfigCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'a proxy for what is not exempt and not this machine',
+    name: 'a proxy, except for exempt hosts and this machine',
     hosts: { proxy: 404, near: 404 },
     files: (at) => ({
       'config.json': JSON.stringify({
@@ -67,7 +67,7 @@ export const dockerConfigCases: readonly Case[] = [
   },
 ];
 
-/** Podman's auth.json, whose keys may have paths: the longest counts, of the name that the host is asked by. */
+/** Podman's auth.json, whose keys may have paths: the longest that matches the name sent to the host is used. */
 export const authFileCases: readonly Case[] = [
   {
     name: 'the login of the longest path',
@@ -86,13 +86,13 @@ export const authFileCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'no login, where all are of other paths',
+    name: 'no login, if all are for other paths',
     hosts: { registry: 404 },
     files: (at) => ({ 'auth.json': JSON.stringify({ auths: authsOf(`${at.registry}/other`, 'elsewhere.invalid') }) }),
     repository,
   },
   {
-    name: 'the login of the path as a mirror rewrites it',
+    name: 'the login of the rewritten path of a mirror',
     hosts: { mirror: 404, plain: 404 },
     files: (at) => ({
       'auth.json': JSON.stringify({

@@ -7,12 +7,12 @@ import { freePort, start } from './process.ts';
 export interface Nginx {
   /** One `http://127.0.0.1:port` per server, in the order they were given. */
   readonly urls: readonly string[];
-  /** What was asked since the last call, by server, with whether credentials came: `0 GET /v2/ 401 with credentials`. */
+  /** Requests since the last call, by server, and whether they had credentials: `0 GET /v2/ 401 with credentials`. */
   requests(): Promise<string[]>;
 }
 
 const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-/** Who runs nginx where the suite is run by root: "nobody" of most systems. */
+/** The user that runs nginx if root runs the suite: "nobody" on most systems. */
 const nobody = 65_534;
 
 function configuration(folder: string, servers: readonly string[]): string {
@@ -35,8 +35,8 @@ function configuration(folder: string, servers: readonly string[]): string {
 }
 
 /**
- * Runs nginx without privileges, in a folder of its own. Each element is the inside of a `server` block; it is given the
- * URLs of all of them. Free ports are taken but for those that are `chosen`.
+ * Runs nginx without privileges, in a new folder. Each element returns the inside of a `server` block from the URLs of all
+ * servers. Ports are free ones, unless they are `chosen`.
  */
 export async function startNginx(
   cleanup: Cleanup,
@@ -76,12 +76,12 @@ export const withTokens = (registry: string, realm: string): string => `
   location = /token { proxy_pass ${realm}; }
   location / { proxy_pass ${registry}; proxy_set_header Host $http_host; }`;
 
-/** Inside of a server: a registry that sends to storage for blobs, with a query that must stay secret. */
+/** Inside of a server: a registry that redirects blobs to storage, with a secret query. */
 export const redirecting = (registry: string, storage: string): string => `
   location ~ "^/v2/(.+)/blobs/(sha256:[0-9a-f]{64})$" { return 307 ${storage}/$1/$2?signature=secret; }
   location / { proxy_pass ${registry}; proxy_set_header Host $http_host; }`;
 
-/** Inside of a server: storage as clouds have it. Credentials beside the signature are an error; no signature, a refusal. */
+/** Inside of a server: storage as in clouds. Credentials in addition to the signature are an error, as is no signature. */
 export const storage = (registry: string, authorization = ''): string => `
   if ($http_authorization != "") { return 400; }
   if ($arg_signature != "secret") { return 403; }

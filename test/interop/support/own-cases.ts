@@ -12,7 +12,7 @@ const url = (authority: string | undefined, path = ''): string => `http://${auth
 /** Ocifetch's own file. */
 export const ownFileCases: readonly Case[] = [
   {
-    name: 'a rewrite, a header and an API root of its own for each mirror, and the origin elsewhere',
+    name: 'a rewrite, a header and an API root for each mirror, and an origin at another host',
     hosts: { first: 404, second: 404, origin: 404 },
     ...elsewhere((at) => ({
       mirrors: [
@@ -30,7 +30,7 @@ export const ownFileCases: readonly Case[] = [
     })),
   },
   {
-    name: 'a tag, of those that resolve',
+    name: 'a tag, from hosts that resolve',
     hosts: { content: 404, tags: 404, both: 404 },
     ...elsewhere((at) => ({
       mirrors: [
@@ -42,7 +42,7 @@ export const ownFileCases: readonly Case[] = [
     })),
   },
   {
-    name: 'a digest, of those with content',
+    name: 'a digest, from hosts with content',
     hosts: { content: 404, tags: 404, both: 404 },
     ...elsewhere((at) => ({
       mirrors: [
@@ -76,7 +76,7 @@ export const ownFileCases: readonly Case[] = [
     repository: () => 'registry.invalid/team/app',
   },
   {
-    name: 'a domain, and a rewrite that leaves one mirror out',
+    name: 'a domain, and a rewrite that excludes one mirror',
     hosts: { domain: 404, all: 404, left: 404 },
     files: (at) =>
       file({

@@ -1,26 +1,26 @@
 import type { Endpoint, Plan } from 'ocifetch';
 import type { Asked } from './recording-hosts.ts';
 
-/** A request as a plan tells it beforehand, and as a host saw it. */
+/** A request, as planned or as received by a host. */
 export interface PlannedRequest {
   readonly method: string;
-  /** With the repository as it was rewritten, and `ns`. */
+  /** With the rewritten repository, and `ns`. */
   readonly url: string;
-  /** `host:port` that was connected to: the proxy's, where there is one. */
+  /** `host:port` of the connection: that of the proxy, if there is one. */
   readonly at: string;
   readonly scope: string;
-  /** The key of the login that was used, or the program that gave it. */
+  /** The key of the login that was used, or the program that returned it. */
   readonly login: string | undefined;
-  /** Names of headers that are sent beside a client's own. */
+  /** Names of configured headers. */
   readonly headers: readonly string[];
 }
 
-/** What an endpoint is asked: a piece of its repository, by this method. */
+/** A request to an endpoint: a method, and a path in its repository. */
 export type Question = readonly [method: string, piece: string];
 
 /**
- * The requests for what a reference names, where no host has it. A tag is asked of those that resolve; a digest of those
- * that have content, of each as a manifest and, as it may be a blob's, at once as that.
+ * The requests for what a reference names, if no host has it. A tag is requested from hosts that resolve. A digest is requested
+ * from hosts with content: from each as a manifest and then, as it may be that of a blob, as a blob.
  */
 export function toResolve({ reference, endpoints }: Plan): PlannedRequest[] {
   const { tag = 'latest', digest } = reference;
@@ -31,11 +31,11 @@ export function toResolve({ reference, endpoints }: Plan): PlannedRequest[] {
   ]);
 }
 
-/** The requests for content of a type that is known, where no host has it. */
+/** The requests for content of a known type, if no host has it. */
 export const toFetch = ({ endpoints }: Plan, piece: string): PlannedRequest[] =>
   ofEach(endpoints, 'pull', [['GET', piece]]);
 
-/** The requests for content of which only the digest is known: of all hosts as a blob, then of all as a manifest. */
+/** The requests for content of which only the digest is known: as a blob from all hosts, then as a manifest. */
 export const toFetchByDigest = (plan: Plan, digest: string): PlannedRequest[] => [
   ...toFetch(plan, `blobs/${digest}`),
   ...toFetch(plan, `manifests/${digest}`),
@@ -66,8 +66,8 @@ function requestOf(endpoint: Endpoint, [method, piece]: Question): PlannedReques
 }
 
 /**
- * What hosts that want tokens were asked. A question without a token must be followed by the same with one, which alone
- * is given: nothing else may come between.
+ * The requests with tokens to hosts that require them. A request without a token must be followed at once by the same request
+ * with one, and only that one is returned.
  */
 export function answered(asked: readonly Asked[], at: Readonly<Record<string, string>>): PlannedRequest[] {
   return asked.flatMap(({ host, method, url, token, headers }, index) => {

@@ -7,7 +7,7 @@ import { locate, type Tool } from './tools.ts';
 
 const running = new Set<ChildProcess>();
 
-// What a suite that broke off left behind: only processes that were started here.
+// What an interrupted suite left behind: only processes that were started here.
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
@@ -25,7 +25,7 @@ async function textOf(stream: Readable | null): Promise<string> {
   return text;
 }
 
-/** Runs a program to its end and gives its standard output; fails with its standard error. At most 60 seconds. */
+/** Runs a program to its end and returns its standard output, or throws with its standard error. At most 60 seconds. */
 export async function run(tool: Tool, args: readonly string[], options: SpawnOptions = {}): Promise<string> {
   const child = spawnTool(tool, args, { timeout: 60_000, ...options });
   const [output, complaint, [code, signal]] = await Promise.all([
@@ -40,7 +40,7 @@ export async function run(tool: Tool, args: readonly string[], options: SpawnOpt
 export interface Running {
   /** Lines the program has printed on standard output so far. */
   readonly lines: readonly string[];
-  /** Ends the process: asks, and after 5 seconds no longer asks. */
+  /** Ends the process: by SIGTERM, and after 5 seconds by SIGKILL. */
   stop(): Promise<void>;
 }
 
@@ -94,7 +94,7 @@ function listens(url: string): Promise<boolean> {
   });
 }
 
-/** A loopback port that nobody listens on now. */
+/** A loopback port on which nothing listens now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');

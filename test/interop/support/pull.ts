@@ -61,7 +61,7 @@ export function openClient(cleanup: Cleanup, options: Parameters<typeof createCl
   return client;
 }
 
-/** Where two pulls of one image differ, in words; empty where they are the same, byte for byte. */
+/** The differences between two pulls of one image, in words; empty if they are the same, byte for byte. */
 export function differences(pulled: Pulled, expected: Pulled): string[] {
   const digests = [...new Set([...pulled.content.keys(), ...expected.content.keys()])].sort();
   const empty = new Uint8Array();

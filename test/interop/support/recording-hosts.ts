@@ -4,22 +4,22 @@ import { certificate } from '../../server/certificate.ts';
 import type { Cleanup } from './cleanup.ts';
 import { freePort } from './process.ts';
 
-/** What a host does when it is asked for content: gives it, answers with this status, or has nobody who listens. */
+/** How a host treats requests for content: it sends it, responds with this status, or does not listen. */
 export type Behaviour = 'has all' | 403 | 404 | 500 | 'refuses connections';
 
 export interface Asked {
   /** The host's key. */
   readonly host: string;
   readonly method: string;
-  /** All of it, the query's values decoded. */
+  /** The whole target, with the values of the query decoded. */
   readonly url: string;
-  /** Where the repository is: `/prefix/v2/team/app`. */
+  /** Path of the repository: `/prefix/v2/team/app`. */
   readonly base: string;
-  /** What was asked for: `manifests/v1`, `blobs/sha256:…`. */
+  /** Requested content: `manifests/v1`, `blobs/sha256:…`. */
   readonly piece: string;
   /** Value of `ns`. */
   readonly namespace?: string;
-  /** Of hosts that want tokens: the scope and whose login the token was for; `none` where nobody was asked for one yet. */
+  /** If the host requires tokens: the scope and user of the token; `none` if the request had no token yet. */
   readonly token?: Token | 'none';
   /** Names of its headers that begin with `x-`. */
   readonly headers: readonly string[];
@@ -32,20 +32,20 @@ export interface Token {
 }
 
 export interface HostsOptions<Key extends string> {
-  /** The hosts that speak TLS, with a certificate that nobody trusts unless it is told to. */
+  /** The hosts that use TLS, with a certificate that nobody trusts by default. */
   readonly tls?: readonly Key[] | undefined;
-  /** Every host wants a token of its own, and what they are asked without one is told, too. */
+  /** Whether every host requires its own token; requests without one are then recorded, too. */
   readonly tokens?: boolean | undefined;
 }
 
 export interface RecordingHosts<Key extends string> {
   /** `127.0.0.1:port` by key. */
   readonly at: Readonly<Record<Key, string>>;
-  /** What was asked since the last call, in order; not `/v2/` itself, at which some tools knock first, nor for tokens. */
+  /** Requests since the last call, in order; without those for tokens and `/v2/`, which some tools send first. */
   asked(): Asked[];
 }
 
-/** Hosts on loopback, in front of one registry. Whatever they are asked below, and by whatever name, is one repository. */
+/** Hosts on loopback, in front of one registry. Every path and name at them is the same repository. */
 export async function startHosts<Key extends string>(
   cleanup: Cleanup,
   behaviours: Readonly<Record<Key, Behaviour>>,
@@ -78,7 +78,7 @@ export async function startHosts<Key extends string>(
   return { at: at as Record<Key, string>, asked: () => log.splice(0) };
 }
 
-/** The scope is left to who asks, so that it is the plan's. */
+/** The challenge has no scope, so that the client uses that of the plan. */
 function challenge({ url }: Request): Response {
   const { origin, host } = new URL(url);
   const wanted = `Bearer realm="${origin}/token",service="${host}"`;
@@ -113,7 +113,7 @@ function parse(host: string, request: Request, tokens: boolean): Asked | undefin
   };
 }
 
-/** Hosts by what was asked for, each once and in the order in which they were asked: how often, and by which method, is left out. */
+/** Hosts by requested content, each once, in the order of their first requests, whatever the number and method of requests. */
 export function hostsByPiece(
   asked: readonly Asked[],
   show: (asked: Asked) => string = ({ host, base, namespace }) => `${host} ${base} ns=${namespace ?? ''}`,

@@ -1,7 +1,7 @@
 import { certificate } from '../../server/certificate.ts';
 import type { At, Case } from './configured.ts';
 
-/** A host that speaks http; each is named by its own address. */
+/** A host that uses http; its key is its own address. */
 const plain = { tls: 'disabled' } as const;
 
 const file = (hosts: object, rest: object = {}): Readonly<Record<string, string>> => ({
@@ -16,10 +16,10 @@ const repository = (at: At): string => `${at.registry}/team/app`;
 
 const mirrorsOf = (at: At, ...keys: readonly string[]): object => ({ mirrors: keys.map((key) => at[key]) });
 
-/** What regctl and ocifetch read alike. Of one priority there is one mirror in each: regctl's order of more is its sort's. */
+/** What regctl and ocifetch read alike. Each priority has one mirror: regctl's order of several depends on its sort. */
 export const regctlCases: readonly Case[] = [
   {
-    name: 'the mirrors by priority, wherever they stand, and then the registry',
+    name: 'the mirrors by priority, whatever their order in the file, and then the registry',
     hosts: { registry: 'has all', late: 404, first: 404, middle: 404 },
     files: (at) =>
       file(
@@ -33,13 +33,13 @@ export const regctlCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'the registry after the mirror of its own priority, and before those of a higher one',
+    name: 'the registry after the mirror with its own priority, and before those with a higher one',
     hosts: { registry: 404, same: 404, later: 'has all' },
     files: (at) => file(hostsOf(at, { registry: mirrorsOf(at, 'later', 'same'), same: {}, later: { priority: 3 } })),
     repository,
   },
   {
-    name: 'the first mirror alone, where it has all',
+    name: 'only the first mirror, if it has all content',
     hosts: { registry: 'has all', mirror: 'has all' },
     files: (at) => file(hostsOf(at, { registry: mirrorsOf(at, 'mirror'), mirror: {} })),
     repository,
@@ -58,7 +58,7 @@ export const regctlCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'hosts that speak TLS, one believed by its certificate and one anyway',
+    name: 'hosts with TLS, one trusted by its certificate and one without verification',
     hosts: { registry: 'has all', known: 404, anyway: 404 },
     tls: ['known', 'anyway'],
     files: (at) =>
@@ -72,7 +72,7 @@ export const regctlCases: readonly Case[] = [
     repository,
   },
   {
-    name: 'the mirror of all hosts, which is asked with the settings of the defaults',
+    name: 'the mirror for all hosts, with the default settings',
     hosts: { registry: 'has all', mirror: 404 },
     files: (at) =>
       file(hostsOf(at, { registry: { priority: 1 }, mirror: {} }), { hostDefault: mirrorsOf(at, 'mirror') }),
@@ -80,10 +80,10 @@ export const regctlCases: readonly Case[] = [
   },
 ];
 
-/** What they ask alike first: regctl passes over for a while who fails otherwise than by 404. */
+/** What both request alike at first: regctl skips a host for a while if it fails with anything but 404. */
 export const failingRegctlCases: readonly Case[] = [
   {
-    name: 'the registry, after mirrors that answer 403 and where nobody listens',
+    name: 'the registry, after a mirror that responds with 403 and one that is down',
     hosts: { registry: 'has all', forbidden: 403, dead: 'refuses connections' },
     files: (at) =>
       file(
@@ -97,17 +97,17 @@ export const failingRegctlCases: readonly Case[] = [
   },
 ];
 
-/** What regctl reads otherwise, or sends otherwise. */
+/** What regctl reads or sends differently. */
 export const ownRegctlCases: readonly Case[] = [
   {
-    name: 'several mirrors of one priority, in the order of the file',
+    name: 'several mirrors with one priority, in the order of the file',
     hosts: { registry: 404, first: 404, second: 404, third: 404 },
     files: (at) =>
       file(hostsOf(at, { registry: mirrorsOf(at, 'first', 'second', 'third'), first: {}, second: {}, third: {} })),
     repository,
   },
   {
-    name: 'a registry whose name is not that of its host, which is its ns',
+    name: 'a registry whose name, which is its ns, is not its hostname',
     hosts: { registry: 404, mirror: 404 },
     files: (at) =>
       file({

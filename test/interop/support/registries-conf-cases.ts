@@ -1,13 +1,13 @@
 import type { At, Case } from './configured.ts';
 
-/** A table; the hosts are on loopback and speak http, which `insecure` allows. */
+/** A table; the hosts are on loopback and use http, which `insecure` allows. */
 const registry = (prefix: string, location: string | undefined, rest = ''): string =>
   `[[registry]]\nprefix = "${prefix}"\nlocation = "${location}"\ninsecure = true\n${rest}\n`;
 
 const mirror = (location: string | undefined, rest = ''): string =>
   `[[registry.mirror]]\nlocation = "${location}"\ninsecure = true\n${rest}\n`;
 
-/** One file, for a registry that is never asked itself. */
+/** One file, for a registry that is never contacted. */
 const elsewhere = (text: (at: At) => string): Pick<Case, 'files' | 'repository'> => ({
   files: (at) => ({ 'registries.conf': text(at) }),
   repository: () => 'registry.invalid/team/app',
@@ -24,30 +24,30 @@ export const registriesConfCases: readonly Case[] = [
     ...elsewhere((at) => registry(name, at.origin) + mirror(at.first) + mirror(at.second) + mirror(at.third)),
   },
   {
-    name: 'the first mirror alone, where it has all',
+    name: 'only the first mirror, if it has all content',
     hosts: { first: 'has all', second: 'has all', origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin) + mirror(at.first) + mirror(at.second)),
     byDigest: true,
   },
   {
-    name: 'the second mirror, where nobody listens at the first',
+    name: 'the second mirror, if the first is down',
     hosts: { first: 'refuses connections', second: 'has all', origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin) + mirror(at.first) + mirror(at.second)),
   },
   {
-    name: 'the location, after mirrors that answer 500, 403 and 404',
+    name: 'the location, after mirrors that respond with 500, 403 and 404',
     hosts: { broken: 500, forbidden: 403, empty: 404, origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin) + mirror(at.broken) + mirror(at.forbidden) + mirror(at.empty)),
   },
   {
-    name: 'a tag, of mirrors that are not for digests only',
+    name: 'a tag, from mirrors that are not only for digests',
     hosts: { digests: 'has all', tags: 404, all: 404, origin: 'has all' },
     ...elsewhere(
       (at) => registry(name, at.origin) + mirror(at.digests, digestOnly) + mirror(at.tags, tagOnly) + mirror(at.all),
     ),
   },
   {
-    name: 'a digest, of mirrors that are not for tags only',
+    name: 'a digest, from mirrors that are not only for tags',
     hosts: { tags: 'has all', digests: 404, all: 404, origin: 'has all' },
     ...elsewhere(
       (at) => registry(name, at.origin) + mirror(at.tags, tagOnly) + mirror(at.digests, digestOnly) + mirror(at.all),
@@ -55,18 +55,18 @@ export const registriesConfCases: readonly Case[] = [
     byDigest: true,
   },
   {
-    name: 'a tag of the location, where mirrors are for digests',
+    name: 'a tag from the location, if mirrors are for digests',
     hosts: { mirror: 'has all', origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin, 'mirror-by-digest-only = true') + mirror(at.mirror)),
   },
   {
-    name: 'a digest of the mirror, where mirrors are for digests',
+    name: 'a digest from the mirror, if mirrors are for digests',
     hosts: { mirror: 404, origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin, 'mirror-by-digest-only = true') + mirror(at.mirror)),
     byDigest: true,
   },
   {
-    name: 'the path of a location in place of the one of the prefix',
+    name: 'the path of a location instead of that of the prefix',
     hosts: { deep: 404, bare: 404, origin: 'has all' },
     ...elsewhere(
       (at) => registry(`${name}/team`, `${at.origin}/other`) + mirror(`${at.deep}/mirror/of/team`) + mirror(at.bare),
@@ -78,7 +78,7 @@ export const registriesConfCases: readonly Case[] = [
     ...elsewhere((at) => registry(`${name}/team/app`, `${at.origin}/one`) + mirror(`${at.mirror}/team-app`)),
   },
   {
-    name: 'the longest prefix, wherever it stands',
+    name: 'the longest prefix, whatever its place in the file',
     hosts: { host: 'has all', team: 404, longer: 'has all', origin: 'has all' },
     ...elsewhere(
       (at) =>
@@ -129,7 +129,7 @@ export const registriesConfCases: readonly Case[] = [
   },
 ];
 
-/** What both refuse before anybody is asked. */
+/** What both refuse before any host is contacted. */
 export const blockedCases: readonly Case[] = [
   {
     name: 'a registry',
@@ -156,10 +156,10 @@ export const blockedCases: readonly Case[] = [
   },
 ];
 
-/** What skopeo, as of 1.9, asks the mirrors and the location of: it looks for a block by the names that those have. */
+/** What skopeo (1.9) requests from the mirrors and the location: it checks their own names for a block. */
 export const ownBlockedCases: readonly Case[] = [
   {
-    name: 'a registry, its mirrors, and its location elsewhere',
+    name: 'a registry, its mirrors, and its location at another host',
     hosts: { mirror: 'has all', origin: 'has all' },
     ...elsewhere((at) => registry(name, at.origin, 'blocked = true') + mirror(at.mirror)),
   },

@@ -1,6 +1,6 @@
 import type { Case } from './configured.ts';
 
-/** k3s is not run here: these are for the comparison of plan and run alone. */
+/** k3s is not run here: these are only for the comparison of plan and run. */
 export const registriesYamlCases: readonly Case[] = [
   {
     name: 'endpoints with paths and rewrites, then the registry itself, which has none',
@@ -18,7 +18,7 @@ export const registriesYamlCases: readonly Case[] = [
     repository: (at) => `${at.registry}/team/app`,
   },
   {
-    name: 'the mirrors of all registries',
+    name: 'the mirrors for all registries',
     hosts: { mirror: 404, registry: 404 },
     files: (at) => ({
       'registries.yaml': JSON.stringify({ mirrors: { '*': { endpoint: [`http://${at.mirror}/prefix`] } } }),

@@ -20,7 +20,7 @@ export interface RegistryServer {
   readonly host: string;
   /** `http://127.0.0.1:port`, or https. */
   readonly url: string;
-  /** What was asked since the last call: `GET /v2/team/app/manifests/v1 200`. Not with TLS. */
+  /** Requests since the last call: `GET /v2/team/app/manifests/v1 200`. Not with TLS. */
   requests(): Promise<string[]>;
   stop(): Promise<void>;
 }

@@ -4,13 +4,13 @@ import { run } from './process.ts';
 
 export interface SkopeoOptions {
   readonly login?: { readonly username: string; readonly password: string };
-  /** Folder of CAs; without it the registry is spoken to without TLS checks. */
+  /** Folder of CAs; without it TLS certificates are not verified. */
   readonly certificates?: string;
-  /** Manifest form to convert to on a push. */
+  /** Manifest format to convert to on a push. */
   readonly format?: 'oci' | 'v2s2';
 }
 
-/** Nothing of the user's own settings is read: no policy, no login, no registries.conf. */
+/** The user's settings are not read: no policy, no login, no registries.conf. */
 async function skopeo(folder: string, args: readonly string[]): Promise<void> {
   const auth = join(folder, 'auth.json');
   const registries = join(folder, 'registries.conf');

@@ -8,28 +8,28 @@ const types = {
   layer: 'application/vnd.oci.image.layer.v1.tar',
 };
 
-/** A registry with one image of many layers, which sends no faster than it is told to. */
+/** A registry with one image of many layers, which sends at a limited rate. */
 export interface SlowRegistry {
   /** `127.0.0.1:port/team/layers:v1`. */
   readonly reference: string;
   /** Bytes of all layers, config and manifest. */
   readonly size: number;
   readonly digests: readonly string[];
-  /** Bytes of bodies that were handed to sockets, since the last time. */
+  /** Bytes of bodies that were written to sockets since the last call. */
   sent(): number;
-  /** Requests since the last time: `GET /v2/…`. */
+  /** Requests since the last call: `GET /v2/…`. */
   requests(): string[];
 }
 
 export interface SlowOptions {
   readonly layers: number;
-  /** Bytes of the largest layer; the smallest has a hundredth. */
+  /** Bytes of the largest layer; the smallest has a hundredth of that. */
   readonly largest: number;
-  /** Bytes in a second that one connection gets. */
+  /** Bytes per second for each connection. */
   readonly rate: number;
 }
 
-/** The same bytes each time, which no compressor makes smaller. */
+/** Bytes that do not compress, the same each time. */
 function noise(seed: number, size: number): Uint8Array {
   const bytes = new Uint32Array(Math.ceil(size / 4));
   let state = seed * 2_654_435_761 + 1;

@@ -14,8 +14,8 @@ const putJson = (store: Store, mediaType: string, value: object): Promise<Descri
   put(store, mediaType, Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...value })));
 
 /**
- * Puts an index with one image of one layer into the store, under the tag `v1`. `content` tells it from others: a
- * containerd asks for nothing that it already has.
+ * Puts an index with one image of one layer into the store, under the tag `v1`. Its bytes depend on `content`: a
+ * containerd does not request what it already has.
  */
 export async function putSmallImage(store: Store, content: string): Promise<Descriptor> {
   const platform = { os: 'linux', architecture: 'amd64' };

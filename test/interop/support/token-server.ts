@@ -11,7 +11,7 @@ export interface TokenServer {
   readonly issuer: string;
   /** PEM file of the certificate that signs. */
   readonly cert: string;
-  /** What was asked, without credentials: `GET repository:team/app:pull as user`. */
+  /** Requests, without credentials: `GET repository:team/app:pull as user`. */
   readonly requests: string[];
 }
 
@@ -32,13 +32,13 @@ async function createSigner({ key, cert }: Certificate, type: KeyType): Promise<
   const header = encode({ typ: 'JWT', alg: type === 'RSA' ? 'RS256' : 'ES256', x5c: chain });
   return (claims) => {
     const text = `${header}.${encode(claims)}`;
-    // JWS wants r and s side by side, not the DER that openssl writes.
+    // JWS requires r and s concatenated, not the DER that openssl writes.
     const signature = sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
     return `${text}.${signature.toString('base64url')}`;
   };
 }
 
-/** A token server for one user: GET with Basic, everything else is refused. Tokens last five minutes. */
+/** A token server for one user: it accepts GET with Basic and refuses everything else. Tokens are valid for five minutes. */
 export async function startTokenServer(
   cleanup: Cleanup,
   type: KeyType,

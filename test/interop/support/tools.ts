@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, test } from 'vitest';
 
-/** The programs the suite runs, and how Debian and Ubuntu name the packages they are in. */
+/** The programs that the suite runs, and the Debian and Ubuntu packages that have them. */
 const packages = {
   'docker-registry': 'docker-registry',
   skopeo: 'skopeo',
@@ -18,14 +18,14 @@ const packages = {
   tmux: 'tmux',
 } as const;
 
-/** Those that no package has: `scripts/install-go-tools.mjs` builds them where there is a Go. */
+/** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
 const built = ['regctl', 'crane', 'oras-layout'] as const;
 
 export type Tool = keyof typeof packages | (typeof built)[number];
 
 const isBuilt = (tool: Tool): boolean => built.some((name) => name === tool);
 
-/** PATH, and the folders of system programs that a user's PATH may lack. */
+/** PATH, and the folders of system programs, which may not be on a user's PATH. */
 const folders = [
   ...(process.env.PATH ?? '').split(delimiter),
   ...['/usr/local/sbin', '/usr/sbin', '/sbin'],
@@ -34,7 +34,7 @@ const folders = [
   '/usr/local/go/bin',
 ];
 
-/** Where a program is, or `undefined`. */
+/** The path of a program, or `undefined`. */
 export function locate(tool: Tool | 'go'): string | undefined {
   return folders
     .map((folder) => join(folder, tool))
@@ -57,9 +57,9 @@ function missingText(tool: Tool): string {
 }
 
 /**
- * Declares a suite that needs programs. Where one is missing, the suite names it and how to get it, and is skipped;
- * with CI in the environment it fails instead. A program that is built with Go is not asked for where there is no Go, or
- * where `WITHOUT_GO_TOOLS` says that it builds nothing: the suite is left out.
+ * Declares a suite that needs programs. If one is missing, the suite reports it and how to install it, and is skipped; if `CI`
+ * is set in the environment, it fails instead. A program that is built with Go is not required if Go is not installed, or if
+ * `WITHOUT_GO_TOOLS` says that it builds nothing: the suite is then not declared.
  */
 export function describeWith(tools: readonly Tool[], name: string, declare: () => void): void {
   const missing = tools.filter((tool) => locate(tool) === undefined);
