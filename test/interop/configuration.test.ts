@@ -10,9 +10,9 @@ import { type Containerd, startContainerd } from './support/containerd.ts';
 import { hostsTomlCases, ownHostsTomlCases } from './support/hosts-toml-cases.ts';
 import { authFileCases, dockerConfigCases } from './support/logins-cases.ts';
 import { ownFileCases } from './support/own-cases.ts';
-import { answered, toFetch, toFetchByDigest, toResolve } from './support/planned-requests.ts';
+import { toFetch, toFetchByDigest, toResolve, withTokens } from './support/planned-requests.ts';
 import { openClient, pullAll } from './support/pull.ts';
-import { type Asked, type Behaviour, hostsByPiece, startHosts } from './support/recording-hosts.ts';
+import { type Behaviour, hostsByPiece, type RecordedRequest, startHosts } from './support/recording-hosts.ts';
 import { failingRegctlCases, ownRegctlCases, regctlCases } from './support/regctl-cases.ts';
 import { blockedCases, ownBlockedCases, registriesConfCases } from './support/registries-conf-cases.ts';
 import { registriesYamlCases } from './support/registries-yaml-cases.ts';
@@ -30,7 +30,7 @@ interface Prepared {
   /** `manifests/v1` or `manifests/sha256:…`. */
   readonly named: string;
   /** The requests to the hosts since the last call. */
-  readonly asked: () => Asked[];
+  readonly requests: () => RecordedRequest[];
   readonly at: At;
 }
 
@@ -49,7 +49,7 @@ async function prepare(
   const store = memoryStore();
   const { digest } = await putSmallImage(store, `image ${process.pid} ${++images}`);
   const all = Object.fromEntries(Object.entries(hosts).map(([key, own]) => [key, behaviour ?? own]));
-  const { at, asked } = await startHosts(cleanup, all, () => store, { tls, tokens: behaviour !== undefined });
+  const { at, requests } = await startHosts(cleanup, all, () => store, { tls, tokens: behaviour !== undefined });
   const home = await cleanup.folder();
   const folder = await writeCase(home, kind, files(at));
   const name = repository(at);
@@ -60,7 +60,7 @@ async function prepare(
     repository: name,
     reference: byDigest ? `${name}@${digest}` : `${name}:v1`,
     named: `manifests/${byDigest ? digest : 'v1'}`,
-    asked,
+    requests,
     at,
   };
 }
@@ -76,9 +76,11 @@ async function pullByDigests({ client, reference, repository }: Prepared): Promi
  * digest, the digest may be that of a blob: ocifetch then requests it from the same host at once, containerd from all hosts after
  * none had the manifest, and skopeo never. The comparison of run and plan, below, tests these requests of ocifetch.
  */
-function asManifests(asked: readonly Asked[]): Asked[] {
-  const pieces = new Set(asked.map(({ piece }) => piece));
-  return asked.filter(({ piece }) => !piece.startsWith('blobs/') || !pieces.has(piece.replace('blobs/', 'manifests/')));
+function asManifests(requests: readonly RecordedRequest[]): RecordedRequest[] {
+  const pieces = new Set(requests.map(({ piece }) => piece));
+  return requests.filter(
+    ({ piece }) => !piece.startsWith('blobs/') || !pieces.has(piece.replace('blobs/', 'manifests/')),
+  );
 }
 
 /** containerd and ocifetch may request a content more than once from a host (HEAD, then GET): the first requests are compared. */
@@ -94,9 +96,9 @@ describeWith(['containerd', 'ctr'], 'ocifetch contacts the hosts of a hosts.toml
   test.each(hostsTomlCases)('$name', async (one) => {
     const prepared = await prepare(cleanup, kinds.hostsDirectory, one);
     await containerd.fetch(prepared.reference, prepared.folder);
-    const expected = hostsByPiece(asManifests(prepared.asked()));
+    const expected = hostsByPiece(asManifests(prepared.requests()));
     await pullByDigests(prepared);
-    expect(hostsByPiece(asManifests(prepared.asked()))).toEqual(expected);
+    expect(hostsByPiece(asManifests(prepared.requests()))).toEqual(expected);
     // The tag, if there is one; index, manifest, config and layer.
     expect(Object.keys(expected)).toHaveLength(one.byDigest ? 4 : 5);
   });
@@ -112,15 +114,15 @@ describeWith(['skopeo'], 'ocifetch contacts the hosts of a registries.conf in th
   const cleanup = createCleanup();
   afterAll(() => cleanup.close());
 
-  const show = ({ host, base }: Asked): string => `${host} ${base}`;
+  const show = ({ host, base }: RecordedRequest): string => `${host} ${base}`;
 
   test.each(registriesConfCases)('$name', async (one) => {
     const prepared = await prepare(cleanup, kinds.registriesConf, one);
-    const { client, home, reference, named, asked } = prepared;
+    const { client, home, reference, named, requests } = prepared;
     await copyAsConfigured(home, reference);
-    const { [named]: expectedOrder, ...expectedRest } = hostsByPiece(asManifests(asked()), show);
+    const { [named]: expectedOrder, ...expectedRest } = hostsByPiece(asManifests(requests()), show);
     await pullAll(client, reference);
-    const { [named]: order, ...rest } = hostsByPiece(asManifests(asked()), show);
+    const { [named]: order, ...rest } = hostsByPiece(asManifests(requests()), show);
     expect(order).toEqual(expectedOrder);
     const isForAll = ({ capabilities }: Endpoint): boolean => capabilities.length === 3;
     if (client.plan(reference).endpoints.every(isForAll)) expect(lastOf(rest)).toEqual(lastOf(expectedRest));
@@ -129,11 +131,11 @@ describeWith(['skopeo'], 'ocifetch contacts the hosts of a registries.conf in th
   });
 
   test.each(blockedCases)('blocked: $name', async (one) => {
-    const { client, home, reference, asked } = await prepare(cleanup, kinds.registriesConf, one);
+    const { client, home, reference, requests } = await prepare(cleanup, kinds.registriesConf, one);
     await expect(copyAsConfigured(home, reference)).rejects.toThrow(/blocked/);
     const refusal = { code: 'NO_HOSTS', message: expect.stringContaining('blocked') };
     await expect(client.resolve(reference)).rejects.toMatchObject(refusal);
-    expect(asked()).toEqual([]);
+    expect(requests()).toEqual([]);
   });
 });
 
@@ -143,11 +145,11 @@ describeWith(['regctl'], 'ocifetch contacts the hosts of a config.json in the or
   afterAll(() => cleanup.close());
 
   const bothOrders = async (one: Case) => {
-    const { client, folder, home, reference, named, asked } = await prepare(cleanup, kinds.regctlConfig, one);
+    const { client, folder, home, reference, named, requests } = await prepare(cleanup, kinds.regctlConfig, one);
     await copyWithRegctl(home, join(folder, 'config.json'), reference);
-    const expected = hostsByPiece(asManifests(asked()));
+    const expected = hostsByPiece(asManifests(requests()));
     await pullAll(client, reference);
-    return { expected, found: hostsByPiece(asManifests(asked())), named };
+    return { expected, found: hostsByPiece(asManifests(requests())), named };
   };
 
   test.each(regctlCases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
@@ -202,18 +204,18 @@ describe('if no host has the content, all are contacted as the plan says, and no
   const digest = `sha256:${'0'.repeat(64)}`;
 
   test.each(planned.map((one) => [`${one.of}: ${one.name}`, one] as const))('%s', async (_name, { kind, ...one }) => {
-    const { client, folder, repository, reference, asked, at } = await prepare(cleanup, kind, one, 404);
+    const { client, folder, repository, reference, requests, at } = await prepare(cleanup, kind, one, 404);
     process.env.PATH = `${join(folder, 'bin')}${delimiter}${path}`;
     const plan = client.plan(reference);
     const code = plan.endpoints.length > 0 ? 'NOT_FOUND' : 'NO_HOSTS';
     await expect(client.resolve(reference)).rejects.toMatchObject({ code });
-    expect(answered(asked(), at)).toEqual(toResolve(plan));
+    expect(withTokens(requests(), at)).toEqual(toResolve(plan));
     const fetcher = client.fetcher(repository);
     const mediaType = 'application/octet-stream';
     await expect(fetcher.fetchByDigest(digest, { mediaType })).rejects.toMatchObject({ code });
-    expect(answered(asked(), at)).toEqual(toFetch(plan, `blobs/${digest}`));
+    expect(withTokens(requests(), at)).toEqual(toFetch(plan, `blobs/${digest}`));
     await expect(fetcher.fetchByDigest(digest)).rejects.toMatchObject({ code });
-    expect(answered(asked(), at)).toEqual(toFetchByDigest(plan, digest));
+    expect(withTokens(requests(), at)).toEqual(toFetchByDigest(plan, digest));
     expect(plan.endpoints.length + plan.skipped.length).toBeGreaterThan(0);
   });
 });

@@ -109,7 +109,7 @@ describeWith(tools, 'a registry with Basic authentication', () => {
   test.each([
     ['no login', {}],
     ['a wrong password', { username: login.username, password: 'guessed' }],
-  ])('%s is UNAUTHORIZED, and no password is told', async (_, wrong) => {
+  ])('%s is UNAUTHORIZED, and no password is reported', async (_, wrong) => {
     const credentials = 'password' in wrong ? { [registry.host]: wrong } : {};
     const client = openClient(cleanup, { config: { credentials } });
     const failed = await client.resolve(`${registry.host}/team/app:v1`).catch((error: unknown) => error);

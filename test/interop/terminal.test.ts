@@ -28,7 +28,7 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
       if (test(rows)) return rows;
       await wait(100);
     }
-    throw new Error(`the terminal never came to it:\n${(await shown()).join('\n')}`);
+    throw new Error(`the terminal never showed the expected rows:\n${(await shown()).join('\n')}`);
   };
 
   beforeAll(async () => {
@@ -52,7 +52,7 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
   test('each content has one line, also after the terminal is resized, and Ctrl-C restores the terminal', async () => {
     await type(pull('first'));
     const wide = await until((rows) => rows.filter(isRunning).length === 4);
-    expect(wide.at(-1)).toMatch(/^\d+ done, 4 under way, \d+ to come {2}/);
+    expect(wide.at(-1)).toMatch(/^\d+ done, 4 under way, \d+ queued {2}/);
     await tmux('resize-window', '-x', '60', '-y', '20');
     const narrow = await until((rows) => rows.some(hasBytes) && rows.every((row) => row.length < 60));
     const digests = narrow.flatMap((row) => /^[0-9a-f]{12}(?= )/.exec(row) ?? []);
@@ -61,8 +61,8 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
     await tmux('send-keys', 'C-c');
     const left = await until((rows) => rows.at(-1) === '$');
     // The terminal may wrap it anywhere.
-    const told = left.join('').replaceAll(' ', '');
-    expect(told).toMatch(/ocifetch:interrupted:about.*arekeptin.*,andthesamecommandgoesonfromthere\./);
+    const text = left.join('').replaceAll(' ', '');
+    expect(text).toMatch(/ocifetch:interrupted:about.*arekeptin.*,andthesamecommandresumesfromthere\./);
     expect(left.some(isRunning)).toBe(false);
     expect((await tmux('display-message', '-p', '#{cursor_flag}')).trim()).toBe('1');
   });

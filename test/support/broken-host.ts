@@ -4,8 +4,8 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 
 /**
- * Ways in which a host gives less than it should. Those that break a whole body do so at an offset, and may do it again
- * when they are asked from there on; those that concern ranges break the whole, too, so that a range is asked for.
+ * Ways in which a host sends less than it should. Those that break a full body do so at an offset, and may do it again when the
+ * rest is requested; those that concern ranges also break the full body, so that a range is requested.
  */
 export const breaks = [
   'reset',
@@ -22,28 +22,28 @@ export const breaks = [
 ] as const;
 export type Break = (typeof breaks)[number];
 
-/** Other things that hosts are. */
+/** Other states of a host. */
 export const conditions = ['healthy', '404', '500', 'dead'] as const;
 
 export interface Behaviour {
   readonly kind: Break | (typeof conditions)[number];
-  /** Where it shows, counted in the content. */
+  /** Offset in the content at which it happens. */
   readonly offset: number;
   /** Bytes of a chunk. */
   readonly step: number;
 }
 
-/** What a host sends: the head, the bytes, and how they end. */
+/** What a host sends: status and headers, the bytes, and how they end. */
 export interface Reply {
   readonly status: number;
   readonly range?: { readonly start: number; readonly end: number };
   readonly encoding?: 'gzip';
   readonly bytes: Uint8Array;
-  readonly length: 'told' | 'not told';
+  readonly length: 'known' | 'unknown';
   readonly end: 'end' | 'reset' | 'stall';
 }
 
-/** Hosts whose bytes may be wrong without a sign of it, where they are not hashed. One byte more is one, to who reads so far. */
+/** Hosts whose wrong bytes only a digest shows. An inserted byte also shows in the length, to a reader that reads to the end. */
 export const isLiar = ({ kind }: Behaviour, toTheEnd: boolean): boolean =>
   ['flipped byte', 'missing byte', ...(toTheEnd ? [] : ['inserted byte'])].includes(kind);
 
@@ -54,7 +54,7 @@ export const arbitraryBehaviour = (size: number): fc.Arbitrary<Behaviour> =>
     step: fc.constantFrom(1, 64, size, 1_000_000).map((step) => Math.max(step, Math.ceil(size / 40))),
   });
 
-/** The content as a host of this kind has it. */
+/** The content that a host of this kind has. */
 function contentOf({ kind, offset }: Behaviour, content: Uint8Array): Uint8Array {
   const before = content.subarray(0, offset);
   if (kind === 'flipped byte') return content.map((byte, index) => (index === offset ? byte ^ 1 : byte));
@@ -63,45 +63,45 @@ function contentOf({ kind, offset }: Behaviour, content: Uint8Array): Uint8Array
   return content;
 }
 
-/** What a host of this kind replies to a request for the whole or for a range. */
+/** The reply of a host of this kind to a request for all bytes or for a range. */
 export function replyOf(
   behaviour: Behaviour,
   content: Uint8Array,
   range?: { readonly start: number; readonly end: number },
 ): Reply {
   const { kind, offset } = behaviour;
-  const nothing = { bytes: new Uint8Array(0), length: 'told', end: 'end' } as const;
+  const nothing = { bytes: new Uint8Array(0), length: 'known', end: 'end' } as const;
   if (kind === 'dead') return { status: 0, ...nothing };
   if (kind === '404' || kind === '500') return { status: Number(kind), ...nothing };
   const { start, end } = range ?? { start: 0, end: content.length };
   const own = contentOf(behaviour, content);
-  // As long as they are, the bytes that such a host has from `start` on.
+  // The bytes that such a host has from `start` on, whatever their length.
   const bytes = own.subarray(start, own.length > content.length ? end + 1 : end);
   const whole = { status: range ? 206 : 200, ...(range && { range }) };
   const cut = content.subarray(start, Math.max(start, Math.min(offset, end)));
   const isCut = start + cut.length < end;
-  if (kind === 'reset' || kind === 'stall') return { ...whole, bytes: cut, length: 'told', end: isCut ? kind : 'end' };
-  if (kind === 'early end') return { ...whole, bytes: cut, length: 'not told', end: 'end' };
-  if (kind === 'shorter') return { ...whole, bytes: bytes.subarray(0, -1), length: 'not told', end: 'end' };
+  if (kind === 'reset' || kind === 'stall') return { ...whole, bytes: cut, length: 'known', end: isCut ? kind : 'end' };
+  if (kind === 'early end') return { ...whole, bytes: cut, length: 'unknown', end: 'end' };
+  if (kind === 'shorter') return { ...whole, bytes: bytes.subarray(0, -1), length: 'unknown', end: 'end' };
   if (kind === 'longer') {
-    return { ...whole, bytes: Buffer.concat([bytes, Buffer.alloc(offset + 1)]), length: 'not told', end: 'end' };
+    return { ...whole, bytes: Buffer.concat([bytes, Buffer.alloc(offset + 1)]), length: 'unknown', end: 'end' };
   }
-  if (kind === 'inserted byte' || kind === 'missing byte') return { ...whole, bytes, length: 'not told', end: 'end' };
-  if (kind === 'healthy' || kind === 'flipped byte') return { ...whole, bytes, length: 'told', end: 'end' };
-  if (!range) return { ...whole, bytes: cut, length: 'told', end: isCut ? 'reset' : 'end' };
+  if (kind === 'inserted byte' || kind === 'missing byte') return { ...whole, bytes, length: 'unknown', end: 'end' };
+  if (kind === 'healthy' || kind === 'flipped byte') return { ...whole, bytes, length: 'known', end: 'end' };
+  if (!range) return { ...whole, bytes: cut, length: 'known', end: isCut ? 'reset' : 'end' };
   if (kind === 'wrong range') {
     const other = { start: start + 1, end: Math.max(end, start + 2) };
-    return { status: 206, range: other, bytes: content.subarray(other.start, other.end), length: 'told', end: 'end' };
+    return { status: 206, range: other, bytes: content.subarray(other.start, other.end), length: 'known', end: 'end' };
   }
-  if (kind === 'whole to a range') return { status: 200, bytes: content, length: 'told', end: 'end' };
-  return { ...whole, bytes: gzipSync(bytes), encoding: 'gzip', length: 'not told', end: 'end' };
+  if (kind === 'whole to a range') return { status: 200, bytes: content, length: 'known', end: 'end' };
+  return { ...whole, bytes: gzipSync(bytes), encoding: 'gzip', length: 'unknown', end: 'end' };
 }
 
-/** Hosts on sockets, one after the other under `/0/v2`, `/1/v2`, …; how they behave can be changed at any time. */
+/** Hosts on sockets, below `/0/v2`, `/1/v2`, …; their behaviour can be changed at any time. */
 export interface BrokenHosts {
   readonly urls: readonly string[];
   behave(behaviours: readonly Behaviour[]): void;
-  /** `0 bytes=0-9`, each request a line, since `behave`. */
+  /** A line for each request since `behave`: `0 bytes=0-9`. */
   readonly requests: string[];
   readonly connections: () => number;
   close(): Promise<void>;
@@ -154,7 +154,7 @@ async function send(reply: Reply, step: number, size: number, response: ServerRe
     'content-type': 'application/octet-stream',
     ...(range && { 'content-range': `bytes ${range.start}-${range.end - 1}/${size}` }),
     ...(encoding && { 'content-encoding': encoding }),
-    ...(length === 'told' && { 'content-length': end === 'end' ? bytes.length : promised }),
+    ...(length === 'known' && { 'content-length': end === 'end' ? bytes.length : promised }),
   });
   response.flushHeaders();
   for (let at = 0; at < bytes.length && !response.destroyed; at += step) {

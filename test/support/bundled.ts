@@ -6,7 +6,7 @@ import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Bundles modules with all they import, for processes of their own, which load them fast. */
+/** Bundles modules with everything that they import, so that separate processes load them fast. */
 export async function bundleSource(...paths: readonly string[]): Promise<{
   /** The URL of a module: `urlOf('src/store/layout')`. */
   readonly urlOf: (path: string) => string;

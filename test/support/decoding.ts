@@ -7,7 +7,7 @@ export async function* inPieces(bytes: Uint8Array, step = 65_536): AsyncGenerato
   for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
 }
 
-/** A body cut at the given places, in any order; a place twice makes an empty chunk. */
+/** A body cut at the given offsets, in any order; an offset given twice makes an empty chunk. */
 export async function* cutAt(bytes: Uint8Array, places: readonly number[]): AsyncGenerator<Uint8Array, void> {
   let from = 0;
   for (const place of [...places, bytes.length].sort((a, b) => a - b)) {
@@ -22,7 +22,7 @@ export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(collected);
 }
 
-/** What came out before it ended or failed, and the error. */
+/** The bytes that were decoded before the body ended or failed, and the error. */
 export async function verdict(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly bytes: Buffer; readonly error?: unknown }> {
@@ -35,7 +35,7 @@ export async function verdict(
   return { bytes: Buffer.concat(collected) };
 }
 
-/** Decodes whole and byte by byte. */
+/** Expects this content, from the whole body and from single bytes. */
 export async function expectDecoded(decoder: Decoder, packed: Uint8Array, content: Uint8Array): Promise<void> {
   for (const step of [packed.length || 1, 1]) {
     const decoded = await collect(decoder(inPieces(packed, step), { limit: content.length }));
@@ -43,7 +43,7 @@ export async function expectDecoded(decoder: Decoder, packed: Uint8Array, conten
   }
 }
 
-/** Refuses the whole and the byte by byte, with the same code. */
+/** Expects the same code, from the whole body and from single bytes. */
 export async function expectRefused(decoder: Decoder, packed: Uint8Array, message: RegExp | string): Promise<void> {
   for (const step of [packed.length || 1, 1]) {
     const { error } = await verdict(decoder(inPieces(packed, step)));
@@ -55,7 +55,7 @@ export async function expectRefused(decoder: Decoder, packed: Uint8Array, messag
   }
 }
 
-/** Never wrong bytes in silence: either refused or right. */
+/** Expects an error or the right bytes, never wrong bytes. */
 export async function expectNeverWrong(decoded: AsyncIterable<Uint8Array>, content: Uint8Array): Promise<void> {
   const { bytes, error } = await verdict(decoded);
   if (error === undefined) expect(bytes.equals(content)).toBe(true);

@@ -10,13 +10,13 @@ export type Answer = (request: Request) => Response | Promise<Response>;
 
 export interface Hosts {
   readonly transport: Transport;
-  /** Every request, in the order in which they came. */
+  /** Every request, in the order of arrival. */
   readonly requests: readonly Request[];
-  /** `GET https://mirror.test/v2/app/blobs/sha256:… bytes=0-9`, each request a line. */
+  /** A line for each request: `GET https://mirror.test/v2/app/blobs/sha256:… bytes=0-9`. */
   readonly log: () => string[];
 }
 
-/** Hosts in process, by `host[:port]`. What is not among them refuses connections. */
+/** Hosts in process, by `host[:port]`. All other hosts refuse connections. */
 export function createHosts(answers: Readonly<Record<string, Answer>>, timeouts: TransportTimeouts = {}): Hosts {
   const requests: Request[] = [];
   const send = async (request: Request): Promise<Response> => {
@@ -31,20 +31,20 @@ export function createHosts(answers: Readonly<Record<string, Answer>>, timeouts:
 const lineOf = ({ method, url, headers }: Request): string =>
   [method, url, headers.get('range')].filter((part) => part !== null).join(' ');
 
-/** A host whose every repository holds the samples, or those given. */
+/** A host that has the samples, or the given ones, in every repository. */
 export async function sampleHost(content?: readonly Sample[]): Promise<Answer> {
   const store = memoryStore();
   await fill(store, content);
   return serve(() => store);
 }
 
-/** The registry's answer to something that it does not have or do. */
+/** A registry's response for content that it does not have. */
 export const refusal =
   (status: number, code = 'UNKNOWN', message = 'no'): Answer =>
   () =>
     Response.json({ errors: [{ code, message }] }, { status });
 
-/** A body without a told length, one chunk for each part. */
+/** A body of unknown length, with one chunk for each part. */
 export function chunked(...parts: (Uint8Array | 'break' | 'stall')[]): ReadableStream<Uint8Array> {
   const rest = [...parts];
   return new ReadableStream<Uint8Array>(
@@ -62,7 +62,7 @@ export function chunked(...parts: (Uint8Array | 'break' | 'stall')[]): ReadableS
   );
 }
 
-/** The error of a promise that must fail. */
+/** The error of a promise that must be rejected. */
 export const errorOf = (promise: Promise<unknown>): Promise<RegistryError> =>
   promise.then(
     () => Promise.reject(new Error('it did not fail')),

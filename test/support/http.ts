@@ -25,10 +25,10 @@ export const atEnd = (close: () => Promise<void>): void => {
 };
 
 export interface Loopback {
-  /** Without a slash at its end. */
+  /** Without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Connections taken so far. */
+  /** Connections accepted so far. */
   readonly connections: () => number;
   /** Fires for the next connection that closes. */
   readonly closed: () => Promise<void>;
@@ -64,7 +64,7 @@ export const httpServer = (listener: RequestListener): Promise<Loopback> => star
 export const httpsServer = (options: ServerOptions, listener: RequestListener): Promise<Loopback> =>
   started(createHttpsServer(options, listener), 'https');
 
-/** For answers that no HTTP server would send. */
+/** For responses that no HTTP server would send. */
 export const rawServer = (onConnection: (socket: Socket) => void): Promise<Loopback> =>
   started(createNetServer(onConnection), 'http');
 
@@ -75,7 +75,7 @@ export const rawTlsServer = (options: TlsOptions, onConnection: (socket: Socket)
   return started(server, 'https');
 };
 
-/** A port where nobody listens. */
+/** A port on which nothing listens. */
 export async function deadPort(): Promise<number> {
   const server = createNetServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -85,7 +85,7 @@ export async function deadPort(): Promise<number> {
   return port;
 }
 
-/** A server that writes this text to whoever asks, and then leaves, or stays. */
+/** A server that writes this text to each client, and then closes the connection or keeps it open. */
 export const answering = (text: string, stay = false): Promise<Loopback> =>
   rawServer((socket) => {
     socket.once('data', () => (stay ? socket.write(text) : socket.end(text)));
@@ -103,7 +103,7 @@ export const textOf = async (response: Pick<HttpResponse, 'body'>): Promise<stri
 export const failsWith = (code: ErrorCode, details: object = {}): unknown =>
   expect.objectContaining({ name: 'RegistryError', code, ...details });
 
-/** What a promise fails with. */
+/** The error of a promise that must be rejected. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   const value = await promise.then(
     (value) => ({ value }),
@@ -113,7 +113,7 @@ export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   return value.error;
 }
 
-/** An answer of a recording transport. */
+/** A response of a recording transport. */
 export interface Given {
   readonly status?: number;
   readonly headers?: Record<string, string>;
@@ -123,16 +123,16 @@ export interface Given {
 
 export interface Recording {
   readonly transport: Transport;
-  /** One line each, as `line` makes it: `GET https://a.test/x`. */
+  /** One line for each request, made by `line`: `GET https://a.test/x`. */
   readonly log: string[];
   readonly requests: HttpRequest[];
-  /** Answers whose body has neither ended nor been cancelled. */
+  /** Responses whose body has neither ended nor been cancelled. */
   readonly open: () => number;
 }
 
 const plainLine = ({ method, url }: HttpRequest): string => `${method} ${url}`;
 
-/** A transport that is a function and an array. */
+/** A transport that records requests in an array and takes responses from a function. */
 export function recording(
   answer: (request: HttpRequest, count: number) => Given | Promise<Given>,
   line: (request: HttpRequest) => string = plainLine,

@@ -22,7 +22,7 @@ export function layerOf(bytes: Buffer, mediaType = 'application/vnd.oci.image.la
   return { bytes, descriptor: { mediaType, digest: sha256(bytes), size: bytes.length, annotations } };
 }
 
-/** Content over a source, and the ranges that were requested of it. */
+/** Content of a source, and the ranges that were requested from it. */
 export function contentOver(source: Source, descriptor: Descriptor, signal?: AbortSignal) {
   const ranges: (Range | undefined)[] = [];
   const counted: Source = {
@@ -52,21 +52,21 @@ export interface LazyFile {
   readonly content: Buffer;
 }
 
-/** Variants of such a layer. */
+/** Deviations from a regular layer. */
 export interface LazyShape {
   /** Bytes of a chunk. */
   readonly chunk?: number;
-  /** The table, before it is written. */
+  /** Changes the table before it is written. */
   readonly table?: (entries: Record<string, unknown>[]) => void;
   /** The footer of the first stargz. */
   readonly legacy?: boolean;
-  /** Bytes that the table and the footer count before the layer's own. */
+  /** Bytes that the table assumes before the archive. */
   readonly before?: number;
 }
 
 type Packer = (pieces: readonly Buffer[]) => Buffer;
 
-/** An archive in packed units, so that each chunk of a file begins one. */
+/** An archive in compressed units, so that each chunk of a file begins one. */
 function lazyArchive(files: readonly LazyFile[], pack: Packer, { chunk = 4_194_304, before = 0 }: LazyShape) {
   let out = Buffer.alloc(0);
   let unit: Buffer[] = [];

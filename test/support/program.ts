@@ -7,7 +7,7 @@ import { afterAll, beforeAll } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The command line as it is published, bundled out of `src` into a folder of its own. */
+/** The command line as it is published, bundled from `src` into a new folder. */
 export async function bundleProgram(): Promise<{ readonly program: string; readonly remove: () => Promise<void> }> {
   await mkdir(join(root, '.build'), { recursive: true });
   const folder = await mkdtemp(join(root, '.build', 'program-'));
@@ -15,7 +15,7 @@ export async function bundleProgram(): Promise<{ readonly program: string; reado
   return { program: join(folder, 'ocifetch.js'), remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** The same for all tests of a file: `path` is there once they run. */
+/** The same for all tests of a file: `path` exists once they run. */
 export function bundledProgram(): { readonly path: string } {
   const bundled = { path: '' };
   let remove = (): Promise<void> => Promise.resolve();

@@ -1,6 +1,6 @@
 import { type Descriptor, digestOf, type Store } from 'ocifetch';
 
-/** Pushes bytes, in one chunk, and gives their descriptor. */
+/** Pushes bytes in one chunk, and returns their descriptor. */
 export async function pushBytes(store: Store, bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
   const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
   await store.push(

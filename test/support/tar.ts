@@ -1,8 +1,8 @@
-/** A header of an archive and what follows it; what is left out is as most writers have it. */
+/** A header of an archive and the data after it; the defaults are those of most writers. */
 export interface TarPart {
   readonly name?: string | Uint8Array;
   readonly data?: string | Uint8Array;
-  /** Default: bytes of the data. */
+  /** Default: the length of the data. */
   readonly size?: number | string;
   readonly flag?: string;
   readonly link?: string;
@@ -11,9 +11,9 @@ export interface TarPart {
   readonly mtime?: string | Uint8Array;
   readonly magic?: string;
   readonly prefix?: string;
-  /** Fields by their offset, last. */
+  /** Fields by offset, written last. */
   readonly fields?: Readonly<Record<number, string | Uint8Array>>;
-  /** Bytes to change after the checksum was counted. */
+  /** Bytes to change after the checksum was computed. */
   readonly damage?: number;
 }
 
@@ -50,14 +50,14 @@ export function part({ data = '', name = 'file', magic = 'ustar\x0000', ...rest 
   return Buffer.concat([header, padded(content)]);
 }
 
-/** Counts the checksum of the header that the bytes begin with. */
+/** Computes the checksum of the header that the bytes begin with. */
 export function withSum(header: Buffer): void {
   header.fill(' ', 148, 156);
   const sum = header.subarray(0, block).reduce((total, byte) => total + byte, 0);
   header.set(Buffer.from(`${octal(sum, 7)} `), 148);
 }
 
-/** A record of an extended header, its own length in front. */
+/** A record of an extended header, which begins with its own length. */
 function record(key: string, value: string | Uint8Array): Buffer {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), bytesOf(value), Buffer.from('\n')]);
   const first = rest.length + String(rest.length).length;
@@ -75,7 +75,7 @@ export const end: Buffer = Buffer.alloc(2 * block);
 export const archive = (...parts: readonly (Buffer | TarPart)[]): Buffer =>
   Buffer.concat([...parts.map((one) => (Buffer.isBuffer(one) ? one : part(one))), end]);
 
-/** Bytes in pieces of these lengths, over and over. */
+/** The bytes in pieces of these lengths, repeated in turn. */
 export async function* pieces(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array, void> {
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const length = lengths[turn % lengths.length] ?? bytes.length;

@@ -1,4 +1,4 @@
-/** What the fixtures hold: short lines, and a long run between two pieces of the same noise, over several blocks. */
+/** The content of the fixtures: short lines, and a long run between two copies of the same noise, in several blocks. */
 export const text = Buffer.from(
   Array.from({ length: 40 }, (_, index) => `layer ${index} of image ${(index * index) % 97}\n`).join(''),
 );
@@ -28,7 +28,7 @@ const made = {
     'SYZJZ7dyWSlPboEJhkJAjIBIggmUYRGOTqghML39M+CtBhAUMfotKY+qcdGs2iqZXkRWaz+ndhSLlBJ9VLZQnB00kKrP/5zE',
 };
 
-/** Frames made by the zstd program 1.5.4, with the content they hold. */
+/** Frames made by zstd 1.5.4, with their content. */
 export const zstdFixtures: Readonly<Record<string, { readonly packed: Buffer; readonly content: Buffer }>> = {
   'level 3, size untold, no checksum': { packed: Buffer.from(made.fast, 'base64'), content: text },
   'level 19, size and checksum told': { packed: Buffer.from(made.strong, 'base64'), content: text },

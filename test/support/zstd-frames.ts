@@ -1,6 +1,6 @@
 import xxhash from 'xxhash-wasm';
 
-/** A block as RFC 8878, section 3.1.1.2 writes it; `size` may lie. */
+/** A block as in RFC 8878, section 3.1.1.2; `size` may be wrong. */
 export interface ZstdBlock {
   readonly kind: 'raw' | 'rle' | 'compressed' | 'reserved';
   readonly bytes: Uint8Array;
@@ -9,16 +9,16 @@ export interface ZstdBlock {
 
 export interface ZstdFrameShape {
   readonly blocks: readonly ZstdBlock[];
-  /** Told in the header, in eight bytes, true or not. */
+  /** Content size in the header, in eight bytes, right or wrong. */
   readonly size?: number;
   /** No window descriptor: the window is the size. */
   readonly single?: boolean;
-  /** The window descriptor byte; 1 MiB when left out. */
+  /** The window descriptor byte; default 1 MiB. */
   readonly window?: number;
   readonly dictionary?: number;
   /** Bits added to the frame header descriptor. */
   readonly flags?: number;
-  /** Over these bytes. */
+  /** The bytes whose checksum is written. */
   readonly checksumOf?: Uint8Array;
 }
 
@@ -28,7 +28,7 @@ const { h64Raw } = await xxhash();
 export const raw = (text: string | Uint8Array): ZstdBlock => ({ kind: 'raw', bytes: Buffer.from(text) });
 export const rle = (byte: number, size: number): ZstdBlock => ({ kind: 'rle', bytes: Uint8Array.of(byte), size });
 
-/** A frame out of blocks that need no compressor. */
+/** A frame of blocks that need no compressor. */
 export function zstdFrame(shape: ZstdFrameShape): Buffer {
   const { blocks, size, single, window = 0x50, dictionary, flags = 0, checksumOf } = shape;
   const descriptor =

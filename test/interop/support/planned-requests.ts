@@ -1,5 +1,5 @@
 import type { Endpoint, Plan } from 'ocifetch';
-import type { Asked } from './recording-hosts.ts';
+import type { RecordedRequest } from './recording-hosts.ts';
 
 /** A request, as planned or as received by a host. */
 export interface PlannedRequest {
@@ -69,12 +69,15 @@ function requestOf(endpoint: Endpoint, [method, piece]: Question): PlannedReques
  * The requests with tokens to hosts that require them. A request without a token must be followed at once by the same request
  * with one, and only that one is returned.
  */
-export function answered(asked: readonly Asked[], at: Readonly<Record<string, string>>): PlannedRequest[] {
-  return asked.flatMap(({ host, method, url, token, headers }, index) => {
+export function withTokens(
+  requests: readonly RecordedRequest[],
+  at: Readonly<Record<string, string>>,
+): PlannedRequest[] {
+  return requests.flatMap(({ host, method, url, token, headers }, index) => {
     if (token === 'none') {
-      const next = asked[index + 1];
+      const next = requests[index + 1];
       if (next?.method === method && next.url === url && next.token !== 'none') return [];
-      throw new Error(`${method} ${url} was not asked again with a token`);
+      throw new Error(`${method} ${url} was not sent again with a token`);
     }
     const { scope = '', login } = token ?? {};
     return [{ method, url, at: at[host] ?? '', scope, login, headers }];

@@ -7,7 +7,7 @@ import { freePort } from './process.ts';
 /** How a host treats requests for content: it sends it, responds with this status, or does not listen. */
 export type Behaviour = 'has all' | 403 | 404 | 500 | 'refuses connections';
 
-export interface Asked {
+export interface RecordedRequest {
   /** The host's key. */
   readonly host: string;
   readonly method: string;
@@ -42,7 +42,7 @@ export interface RecordingHosts<Key extends string> {
   /** `127.0.0.1:port` by key. */
   readonly at: Readonly<Record<Key, string>>;
   /** Requests since the last call, in order; without those for tokens and `/v2/`, which some tools send first. */
-  asked(): Asked[];
+  requests(): RecordedRequest[];
 }
 
 /** Hosts on loopback, in front of one registry. Every path and name at them is the same repository. */
@@ -53,7 +53,7 @@ export async function startHosts<Key extends string>(
   { tls = [], tokens = false }: HostsOptions<Key> = {},
 ): Promise<RecordingHosts<Key>> {
   const content = serve(registry);
-  const log: Asked[] = [];
+  const log: RecordedRequest[] = [];
   const at: Partial<Record<Key, string>> = {};
   for (const [host, behaviour] of Object.entries(behaviours) as [Key, Behaviour][]) {
     if (behaviour === 'refuses connections') {
@@ -63,19 +63,19 @@ export async function startHosts<Key extends string>(
     const handler: Handler = async (request) => {
       const { pathname } = new URL(request.url);
       if (tokens && pathname === '/token') return Response.json({ token: JSON.stringify(await tokenFor(request)) });
-      const asked = parse(host, request, tokens);
-      if (!asked) return content(new Request(new URL('/v2/', request.url), { method: request.method }));
-      log.push(asked);
-      if (asked.token === 'none') return challenge(request);
+      const recorded = parse(host, request, tokens);
+      if (!recorded) return content(new Request(new URL('/v2/', request.url), { method: request.method }));
+      log.push(recorded);
+      if (recorded.token === 'none') return challenge(request);
       if (behaviour !== 'has all') return new Response(null, { status: behaviour });
       const { method, headers, signal } = request;
-      return content(new Request(new URL(`/v2/any/name/${asked.piece}`, request.url), { method, headers, signal }));
+      return content(new Request(new URL(`/v2/any/name/${recorded.piece}`, request.url), { method, headers, signal }));
     };
     const server = await listen(handler, tls.includes(host) ? { tls: certificate } : {});
     cleanup.add(server.close);
     at[host] = `127.0.0.1:${server.port}`;
   }
-  return { at: at as Record<Key, string>, asked: () => log.splice(0) };
+  return { at: at as Record<Key, string>, requests: () => log.splice(0) };
 }
 
 /** The challenge has no scope, so that the client uses that of the plan. */
@@ -93,7 +93,7 @@ async function tokenFor(request: Request): Promise<Token> {
   return { scope: fields.getAll('scope').join(' '), login: fields.get('refresh_token') ?? user };
 }
 
-function parse(host: string, request: Request, tokens: boolean): Asked | undefined {
+function parse(host: string, request: Request, tokens: boolean): RecordedRequest | undefined {
   const { method, url } = request;
   const { origin, pathname, searchParams } = new URL(url);
   const [, base, piece] = /^(.+)\/((?:manifests|blobs)\/[^/]+)$/.exec(decodeURIComponent(pathname)) ?? [];
@@ -115,11 +115,11 @@ function parse(host: string, request: Request, tokens: boolean): Asked | undefin
 
 /** Hosts by requested content, each once, in the order of their first requests, whatever the number and method of requests. */
 export function hostsByPiece(
-  asked: readonly Asked[],
-  show: (asked: Asked) => string = ({ host, base, namespace }) => `${host} ${base} ns=${namespace ?? ''}`,
+  requests: readonly RecordedRequest[],
+  show: (request: RecordedRequest) => string = ({ host, base, namespace }) => `${host} ${base} ns=${namespace ?? ''}`,
 ): Record<string, string[]> {
   const hosts = new Map<string, Set<string>>();
-  for (const one of asked) {
+  for (const one of requests) {
     const known = hosts.get(one.piece) ?? new Set();
     hosts.set(one.piece, known.add(show(one)));
   }

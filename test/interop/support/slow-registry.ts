@@ -56,7 +56,7 @@ export async function startSlowRegistry(cleanup: Cleanup, options: SlowOptions):
   const config = put('application/vnd.oci.image.config.v1+json', Buffer.from(JSON.stringify({ ...platform, rootfs })));
   const document = { schemaVersion: 2, mediaType: types.manifest, config, layers };
   const manifest = put(types.manifest, Buffer.from(JSON.stringify(document)));
-  const asked: string[] = [];
+  const requests: string[] = [];
   let sent = 0;
   const send = async (response: ServerResponse, bytes: Uint8Array): Promise<void> => {
     const piece = 32_768;
@@ -70,7 +70,7 @@ export async function startSlowRegistry(cleanup: Cleanup, options: SlowOptions):
   };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
-    asked.push(`${request.method} ${path}`);
+    requests.push(`${request.method} ${path}`);
     const name = path.split('/').at(-1) ?? '';
     const digest = name === 'v1' ? manifest.digest : name;
     const bytes = contents.get(digest);
@@ -109,6 +109,6 @@ export async function startSlowRegistry(cleanup: Cleanup, options: SlowOptions):
       taken(sent, () => {
         sent = 0;
       }),
-    requests: () => asked.splice(0),
+    requests: () => requests.splice(0),
   };
 }
