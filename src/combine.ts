@@ -1,104 +1,95 @@
-import { abortError } from './abort.ts';
+import { abortError } from './deadline.ts';
 import type { Attempt } from './endpoint.ts';
-import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
+import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate } from './errors.ts';
 import type { Repository } from './oci/reference.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 
-/** A source that failed before another one answered. */
-export interface Failed {
+/** A source that failed before another one succeeded. */
+export interface FailedSource {
   /** Its name, if it has one. */
   readonly from: string | undefined;
   readonly error: RegistryError;
 }
 
-const before = new WeakMap<Fetched, readonly Failed[]>();
+const before = new WeakMap<Fetched, readonly FailedSource[]>();
 
-/** What `firstOf` and `orElse` asked in vain before this answer, in the order in which it was asked. */
-export const failedBefore = (fetched: Fetched): readonly Failed[] => before.get(fetched) ?? [];
+/** The sources that `firstOf` and `orElse` tried before this result, in order. */
+export const failedBefore = (fetched: Fetched): readonly FailedSource[] => before.get(fetched) ?? [];
 
 /**
- * The first source that answers, in order: the only loop over hosts. Any failure moves on, but for `ABORTED`; each
- * source is told whether another is left. When all have failed, the error has the code that got furthest (`NOT_FOUND`
- * only where every one says so) and every attempt. Without sources: `NO_HOSTS`.
+ * The first source that succeeds, in order: the only loop over hosts. Any failure except `ABORTED` moves on; `more` says
+ * whether another source is left. When all have failed, the error has the code that got furthest (`NOT_FOUND` only if
+ * every source says so) and every attempt. Without sources: `NO_HOSTS`.
  */
 export const firstOf = (...sources: readonly Source[]): Source => inTurn(sources, {});
 
 /**
- * The second source only where the first, or a host of it, says that it has it not (`NOT_FOUND`): other failures would
- * be the second one's, too. So the last host of the first is asked as the last one is. Errors as those of `firstOf`.
+ * The second source only if the first one, or a host of it, says `NOT_FOUND`: other failures would happen to the second
+ * one, too. So the last host of the first source waits and retries as the last host of all. Errors as those of `firstOf`.
  */
 export const orElse = (first: Source, second: Source): Source =>
-  inTurn([first, second], { movesOn: lacksIt, tellsNothing: true });
+  inTurn([first, second], { movesOn: isNotFound, ignoresRest: true });
 
-const lacksIt = ({ code, attempts }: RegistryError): boolean =>
+const isNotFound = ({ code, attempts }: RegistryError): boolean =>
   code === 'NOT_FOUND' || attempts.some(({ outcome }) => outcome === 'NOT_FOUND');
 
-/** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */
-export const observed = (source: Source, note: (fetched: Fetched, started: number) => void): Source => ({
-  resolve: (reference, options) => source.resolve(reference, options),
-  fetch: async (target, options) => {
-    const started = performance.now();
-    const fetched = await source.fetch(target, options);
-    note(fetched, started);
-    return fetched;
-  },
-});
-
-/** A question that any of several places can answer. */
-export interface Question<Place, Answer> {
+/** What any of several sources can do. */
+export interface SourceQuery<From, Result> {
   /** What is attempted, for messages: `resolve "latest"`. */
   readonly attempted: string;
   /** The reference or digest, for errors. */
   readonly value?: string | undefined;
-  readonly places: readonly Place[];
-  ask(place: Place, options: CallOptions): Promise<Answer>;
-  /** Whether the next place is asked after this error; left out: after every one. `ABORTED` always ends it. */
+  readonly sources: readonly From[];
+  ask(source: From, options: CallOptions): Promise<Result>;
+  /** Whether the next source is tried after this error. Default: after each, except `ABORTED`, which always ends it. */
   readonly movesOn?: ((error: RegistryError) => boolean) | undefined;
-  /** Places are not told that others are left after them. */
-  readonly tellsNothing?: boolean | undefined;
+  /** `more` does not count the sources that are left here. */
+  readonly ignoresRest?: boolean | undefined;
 }
 
 /**
- * Asks one place after the other until one answers: the loop under `firstOf`, for questions of any kind. Each is told
- * whether another is left. Gives the answer, and what was asked in vain before it; errors as those of `firstOf`.
+ * Tries one source after the other until one succeeds: the loop under `firstOf`, for calls of any kind. Returns its result
+ * and the sources that failed before it; errors as those of `firstOf`.
  */
-export async function askInTurn<Place extends Pick<Source, 'name'>, Answer>(
-  { attempted, value, places, ask, movesOn = () => true, tellsNothing = false }: Question<Place, Answer>,
+export async function askInTurn<From extends Pick<Source, 'name'>, Result>(
+  { attempted, value, sources, ask, movesOn = () => true, ignoresRest = false }: SourceQuery<From, Result>,
   options: CallOptions = {},
-): Promise<{ readonly answer: Answer; readonly failed: readonly Failed[] }> {
+): Promise<{ readonly result: Result; readonly failed: readonly FailedSource[] }> {
   if (options.signal?.aborted) throw failureOf(undefined, attempted, options.signal);
-  const failed: Failed[] = [];
-  for (const [index, place] of places.entries()) {
+  const failed: FailedSource[] = [];
+  for (const [index, source] of sources.entries()) {
     try {
-      const more = options.more || (!tellsNothing && index + 1 < places.length);
-      return { answer: await ask(place, { ...options, more }), failed };
+      const more = options.more || (!ignoresRest && index + 1 < sources.length);
+      return { result: await ask(source, { ...options, more }), failed };
     } catch (thrown) {
       const error = failureOf(thrown, attempted, options.signal);
       const errors = [...failed.map((each) => each.error), error];
       if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
       if (!movesOn(error)) throw combineErrors(attempted, errors, { value });
-      failed.push({ from: place.name ?? error.attempts[0]?.url, error });
+      failed.push({ from: source.name ?? error.attempts[0]?.url, error });
     }
   }
   const errors = failed.map(({ error }) => error);
   throw combineErrors(attempted, errors, { value });
 }
 
-function inTurn(sources: readonly Source[], how: Pick<Question<Source, unknown>, 'movesOn' | 'tellsNothing'>): Source {
+function inTurn(
+  sources: readonly Source[],
+  how: Pick<SourceQuery<Source, unknown>, 'movesOn' | 'ignoresRest'>,
+): Source {
   return {
     resolve: async (reference, options = {}) => {
       const ask = (source: Source, each: CallOptions) => source.resolve(reference, each);
       const attempted = `resolve "${reference}"`;
-      return (await askInTurn({ ...how, attempted, value: reference, places: sources, ask }, options)).answer;
+      return (await askInTurn({ ...how, attempted, value: reference, sources, ask }, options)).result;
     },
     fetch: async (target, options = {}) => {
       const ask = (source: Source, each: CallOptions) => source.fetch(target, { ...options, ...each });
       const { digest } = target;
-      const places = inOrder(sources, options);
-      const question = { ...how, attempted: `fetch "${digest}"`, value: digest, places, ask };
-      const { answer, failed } = await askInTurn(question, options);
-      if (failed.length > 0) before.set(answer, [...failed, ...failedBefore(answer)]);
-      return answer;
+      const query = { ...how, attempted: `fetch "${digest}"`, value: digest, sources: inOrder(sources, options), ask };
+      const { result, failed } = await askInTurn(query, options);
+      if (failed.length > 0) before.set(result, [...failed, ...failedBefore(result)]);
+      return result;
     },
   };
 }
@@ -108,13 +99,13 @@ function failureOf(thrown: unknown, attempted: string, signal: AbortSignal | und
   return isAbort ? abortError(signal.reason) : asRegistryError(thrown, 'UNAVAILABLE', attempted);
 }
 
-/** The sources that may be asked, those to be asked last at the end. */
+/** The sources that may be tried, with those of `last` at the end. */
 function inOrder(sources: readonly Source[], { last = [], except = [] }: FetchOptions): readonly Source[] {
-  const place = ({ name }: Source): number => (name === undefined ? -1 : last.indexOf(name));
-  return sources.filter(({ name }) => name === undefined || !except.includes(name)).sort((a, b) => place(a) - place(b));
+  const rank = ({ name }: Source): number => (name === undefined ? -1 : last.indexOf(name));
+  return sources.filter(({ name }) => name === undefined || !except.includes(name)).sort((a, b) => rank(a) - rank(b));
 }
 
-/** Most characters of a message that tells of several errors. */
+/** Most characters of a message that reports several errors. */
 const longestMessage = 2_000;
 
 interface Combined {
@@ -130,14 +121,22 @@ export function combineErrors(
   { value, leftOut = '' }: Combined = {},
 ): RegistryError {
   const main = furthestOf(errors);
-  if (!main) return cannot('NO_HOSTS', attempted, 'no host is left to ask', { value });
+  if (!main) return cannot('NO_HOSTS', attempted, 'no host is left', { value });
   if (errors.length === 1) return main;
   const attempts: Attempt[] = errors.flatMap((error) => error.attempts);
-  const told = errors.map((error) => (error.attempted === attempted ? (error.found ?? '') : messageOf(error)));
-  const all = [...new Set(told)].join('; ');
+  const messages = errors.map((error) => (error.attempted === attempted ? (error.found ?? '') : messageOf(error)));
+  const all = [...new Set(messages)].join('; ');
   const most = longestMessage - `Cannot ${attempted}: `.length - leftOut.length;
   const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
   return restate(main, { attempted, found: bounded + leftOut, value, attempts, cause: main });
+}
+
+/** The error that ends the asking (an abort, a time limit), with every attempt until then and the host of the last one. */
+export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): RegistryError {
+  const told = thrown.flatMap((error) => (error instanceof RegistryError ? error.attempts : []));
+  const attempts = [...new Set(told)];
+  const { host = attempts.at(-1)?.host, cause = thrown.at(-1) } = end;
+  return attempts.length === 0 ? end : restate(end, { host, attempts, cause });
 }
 
 /** A registry below a prefix of another one's repositories. */
@@ -146,7 +145,7 @@ export const under =
   (repository) =>
     registry({ ...repository, name: `${prefix}/${repository.name}` });
 
-/** A registry of only those repositories that `allowed` says yes to; the others are `NOT_FOUND`, and nobody refers to their content. */
+/** A registry of only the allowed repositories; the others are `NOT_FOUND`, and have no referrers. */
 export const only =
   (registry: Registry, allowed: (repository: Repository) => boolean): Registry =>
   (repository) => {

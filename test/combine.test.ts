@@ -107,7 +107,7 @@ test('those to be asked last come last in the order that is given, those excepte
 
 test('without sources it is NO_HOSTS, and says what for', async () => {
   const error = await failureOf(firstOf().resolve('latest'));
-  expect(error).toEqual(failsWith('NO_HOSTS', { message: 'Cannot resolve "latest": no host is left to ask' }));
+  expect(error).toEqual(failsWith('NO_HOSTS', { message: 'Cannot resolve "latest": no host is left' }));
 });
 
 test('ABORTED stops the asking, and so does a signal that has fired', async () => {
@@ -283,7 +283,7 @@ test('NOT_FOUND only where every one says so', () => {
 
 test('places of any kind are asked in turn, and what failed before the answer is told', async () => {
   const log: string[] = [];
-  const place = (name: string, code?: ErrorCode) => ({
+  const source = (name: string, code?: ErrorCode) => ({
     name,
     count: async ({ more }: CallOptions): Promise<number> => {
       log.push(`${name} ${more}`);
@@ -291,16 +291,16 @@ test('places of any kind are asked in turn, and what failed before the answer is
       return name.length;
     },
   });
-  const places = [place('a', 'NOT_FOUND'), place('bb', 'DENIED'), place('ccc')];
-  const ask = (one: (typeof places)[number], options: CallOptions): Promise<number> => one.count(options);
-  const { answer, failed } = await askInTurn({ attempted: 'count', places, ask });
-  expect([answer, failed.map(({ from, error }) => `${from} ${error.code}`)]).toEqual([3, ['a NOT_FOUND', 'bb DENIED']]);
+  const sources = [source('a', 'NOT_FOUND'), source('bb', 'DENIED'), source('ccc')];
+  const ask = (one: (typeof sources)[number], options: CallOptions): Promise<number> => one.count(options);
+  const { result, failed } = await askInTurn({ attempted: 'count', sources, ask });
+  expect([result, failed.map(({ from, error }) => `${from} ${error.code}`)]).toEqual([3, ['a NOT_FOUND', 'bb DENIED']]);
   expect(log).toEqual(['a true', 'bb true', 'ccc false']);
-  const all = askInTurn({ attempted: 'count', places: places.slice(0, 2), ask });
+  const all = askInTurn({ attempted: 'count', sources: sources.slice(0, 2), ask });
   expect(await failureOf(all)).toEqual(
     failsWith('DENIED', { message: 'Cannot count: a says NOT_FOUND; bb says DENIED' }),
   );
-  const none = askInTurn({ attempted: 'count', places: [], ask });
+  const none = askInTurn({ attempted: 'count', sources: [], ask });
   expect(await failureOf(none)).toEqual(failsWith('NO_HOSTS'));
 });
 

@@ -1,32 +1,32 @@
-import { abortError } from '../abort.ts';
 import { bytesBody } from '../body.ts';
+import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
-import { cannot, type ErrorReason, RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
 import type { Repository } from '../oci/reference.ts';
 import type { Source } from '../source.ts';
 
-/** A document that was read, and where: the endpoint, and the URL that was asked. */
-export interface KeptDocument {
+/** A document that was read, the endpoint it came from, and the URL that was requested. */
+export interface DocumentAtHand {
   readonly bytes: Uint8Array;
   readonly endpoint: Endpoint;
   readonly request: string;
 }
 
-/** Documents that were read to learn what they are, for the `fetch` that follows. */
-export interface Kept {
-  /** Keeps a copy of the bytes. */
-  put(repository: Repository, digest: string, document: KeptDocument): void;
-  get(repository: Repository, digest: string): KeptDocument | undefined;
+/** Documents that `resolve` read, for the `fetch` that follows. */
+export interface DocumentsAtHand {
+  /** Copies the bytes. */
+  put(repository: Repository, digest: string, document: DocumentAtHand): void;
+  get(repository: Repository, digest: string): DocumentAtHand | undefined;
 }
 
 const keyOf = ({ registry, name }: Repository, digest: string): string => `${registry}/${name}@${digest}`;
 
-/** Keeps up to `limit` bytes; the oldest go first. */
-export function createKept(limit = 16_777_216): Kept {
-  const documents = new Map<string, KeptDocument>();
+/** Holds up to `limit` bytes; the oldest documents are dropped first. */
+export function createDocumentsAtHand(limit = 16_777_216): DocumentsAtHand {
+  const documents = new Map<string, DocumentAtHand>();
   let size = 0;
   const drop = (key: string): void => {
     size -= documents.get(key)?.bytes.length ?? 0;
@@ -47,37 +47,39 @@ export function createKept(limit = 16_777_216): Kept {
   };
 }
 
-/** Bytes at hand; `from` is told as their source. */
-interface AtHand {
+/** Bytes at hand; `from` is reported as their source. */
+interface BytesAtHand {
   readonly bytes: Uint8Array;
   readonly from: string;
   readonly endpoint?: Endpoint;
   readonly request?: string;
 }
 
-/** Content that is at hand: verified when it is asked for, so that wrong bytes leave the word to the next source. */
-function atHandSource(what: string, find: (target: Descriptor) => AtHand | undefined, reason?: ErrorReason): Source {
+/** Content at hand, verified when it is fetched: if the bytes are wrong, the next source is tried. */
+function atHandSource(what: string, find: (target: Descriptor) => BytesAtHand | undefined): Source {
   return {
-    resolve: (reference) => Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" in ${what}`)),
+    resolve: (reference) =>
+      Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" in ${what}`, { value: reference })),
     fetch: async (target, { range, signal } = {}) => {
       if (signal?.aborted) throw abortError(signal.reason);
       const found = find(target);
-      if (!found) throw new RegistryError('NOT_FOUND', `No "${target.digest}" in ${what}`);
-      const { bytes, ...told } = found;
+      if (!found) throw new RegistryError('NOT_FOUND', `No "${target.digest}" in ${what}`, { value: target.digest });
+      const { bytes, ...origin } = found;
+      const attempted = `use ${what} of "${target.digest}"`;
       const digest = digestOf(bytes, algorithmOf(target.digest));
-      const details = { value: target.digest, reason };
       if (digest !== target.digest) {
-        throw cannot('DIGEST_MISMATCH', `use ${what} of "${target.digest}"`, `its digest is ${digest}`, details);
+        throw cannot('DIGEST_MISMATCH', attempted, `its digest is ${digest}`, { value: target.digest });
       }
       if (bytes.length !== target.size) {
         const code = bytes.length > target.size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-        const message = `${bytes.length} bytes where its size is ${target.size}`;
-        throw cannot(code, `use ${what} of "${target.digest}"`, message, details);
+        throw cannot(code, attempted, `${bytes.length} bytes, but its size is ${target.size}`, {
+          value: target.digest,
+        });
       }
       const { start, end } = checkRange(range ?? { start: 0 }, bytes.length);
-      // A copy, which the reader may change; the slice of a Buffer would be none.
+      // The reader may change its copy. `slice` of a Buffer would not copy.
       const body = bytesBody(Uint8Array.prototype.slice.call(bytes, start, end));
-      return { descriptor: target, body, ...told };
+      return { descriptor: target, body, ...origin };
     },
   };
 }
@@ -85,23 +87,19 @@ function atHandSource(what: string, find: (target: Descriptor) => AtHand | undef
 /** The content that a descriptor carries itself. */
 export const dataSource = (): Source => ({
   name: 'data',
-  ...atHandSource(
-    'the data',
-    (target) => {
-      const bytes = decodeData(target);
-      return bytes && { bytes, from: 'data' };
-    },
-    'inconsistent-image',
-  ),
+  ...atHandSource('the data', (target) => {
+    const bytes = decodeData(target);
+    return bytes && { bytes, from: 'data' };
+  }),
 });
 
 /**
- * What was read of a repository and kept, under the name of the host that gave it. The source has none itself: its bytes
- * are known to be right, whatever else that host has done.
+ * A document that `resolve` read, `from` the host that sent it. The source has no name, so that no one leaves it out because
+ * of that host's other errors: its bytes are known to be right.
  */
-export const keptSource = (kept: Kept, repository: Repository): Source =>
-  atHandSource('what was kept', ({ digest }) => {
-    const document = kept.get(repository, digest);
+export const documentSource = (documents: DocumentsAtHand, repository: Repository): Source =>
+  atHandSource('the document', ({ digest }) => {
+    const document = documents.get(repository, digest);
     if (!document) return undefined;
     const { bytes, endpoint, request } = document;
     return { bytes, from: endpoint.url, endpoint: printable(endpoint), request };

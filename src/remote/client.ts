@@ -1,7 +1,8 @@
-import { abortError, deadline } from '../abort.ts';
 import { expandShortName, loginFrom } from '../config/credentials.ts';
 import { parseConfig } from '../config/parse-config.ts';
-import { createLiars } from '../content/attempts.ts';
+
+import { createLiars } from '../content/liars.ts';
+import { abortError, deadline } from '../deadline.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
@@ -15,12 +16,11 @@ import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { undiciTransport } from '../http/undici.ts';
-import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { createEncodings } from './answer.ts';
-import { createKept } from './at-hand.ts';
+import { createDocumentsAtHand } from './at-hand.ts';
 import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
-import type { Context } from './exchange.ts';
+import type { RequestContext } from './exchange.ts';
 import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
 import { ownHosts } from './own-resolver.ts';
@@ -61,8 +61,10 @@ export interface Client extends AsyncDisposable {
 
 const mebibyte = 1_048_576;
 
-const boundsOf = ({ limits = {} }: ClientOptions): Pick<Context, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
-  manifestBytes: limits.manifestBytes ?? defaultManifestBytes,
+const boundsOf = ({
+  limits = {},
+}: ClientOptions): Pick<RequestContext, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
+  manifestBytes: limits.manifestBytes ?? 4 * mebibyte,
   discardBytes: limits.discardBytes ?? 16 * mebibyte,
   pages: limits.pages ?? 1_000,
 });
@@ -83,12 +85,12 @@ export function createClient(options: ClientOptions = {}): Client {
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
-  const context: Context = {
+  const context: RequestContext = {
     send: wrap(compose(transport, options, loginFrom(config.credentials), emit), endedBy(closing.signal)),
     encodings: createEncodings(options.codecs),
     emit,
     userAgent: options.userAgent ?? 'ocifetch',
-    kept: createKept(),
+    documents: createDocumentsAtHand(),
     ...boundsOf(options),
   };
   const shared = { ...context, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };

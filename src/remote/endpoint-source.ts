@@ -1,6 +1,6 @@
 import { bytesBody, discard, readAll } from '../body.ts';
 import { combineErrors } from '../combine.ts';
-import { printable } from '../endpoint.ts';
+import { type Endpoint, printable } from '../endpoint.ts';
 import { asRegistryError, cannot, RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -14,38 +14,49 @@ import {
   contentLengthOf,
   decode,
   describeBlob,
-  describeDocument,
   describeHead,
   discardLimit,
   mediaTypeOf,
   openAnswer,
 } from './answer.ts';
-import { type Answer, ask, type Context, type Place, questionOf } from './exchange.ts';
+import {
+  type BoundEndpoint,
+  type EndpointRequest,
+  endpointRequest,
+  exchange,
+  type RequestContext,
+  readDocumentAt,
+} from './exchange.ts';
 import { tagsAt } from './lists.ts';
 import { referrersAt } from './referrers.ts';
 
-/** Where a repository keeps what is asked for. */
-export type Kind = 'manifests' | 'blobs';
+/** The two kinds of content that a repository has. */
+export type ContentKind = 'manifests' | 'blobs';
 
-/** What one endpoint can be asked. */
+/** An endpoint as a source. */
 export type EndpointSource = Source & Lister & Referrers;
 
 /**
- * One endpoint, seen as a source. `kind` says where to look for content; without it, its media type does. `referrers` is
- * `NOT_FOUND` where it keeps no list of them.
+ * One endpoint as a source. `kind` says where to look for content; by default the media type does. `referrers` is
+ * `NOT_FOUND` if the endpoint has no list of them.
  */
-export function endpointSource(place: Place, kind?: Kind): EndpointSource {
+export function endpointSource(bound: BoundEndpoint, kind?: ContentKind): EndpointSource {
   return {
-    name: place.endpoint.url,
-    resolve: (reference, options = {}) => resolveAt(place, reference, options),
-    fetch: (target, options = {}) => fetchAt(place, target, kind ?? kindOf(target.mediaType), options),
-    tags: (options = {}) => tagsAt(place, options),
-    referrers: (digest, options = {}) => referrersAt(place, digest, options),
+    name: bound.endpoint.url,
+    resolve: (reference, options = {}) => resolveAt(bound, reference, options),
+    fetch: (target, options = {}) => fetchAt(bound, target, kind ?? kindOf(target.mediaType), options),
+    tags: (options = {}) => tagsAt(bound, options),
+    referrers: (digest, options = {}) => referrersAt(bound, digest, options),
   };
 }
 
-async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: FetchOptions): Promise<Fetched> {
-  const { endpoint, context } = place;
+async function fetchAt(
+  bound: BoundEndpoint,
+  target: Descriptor,
+  kind: ContentKind,
+  options: FetchOptions,
+): Promise<Fetched> {
+  const { endpoint, context } = bound;
   const { range, ...call } = options;
   const opening = { ...context, discardBytes: discardLimit(options, context.discardBytes) };
   const { digest, mediaType, size } = target;
@@ -54,120 +65,114 @@ async function fetchAt(place: Place, target: Descriptor, kind: Kind, options: Fe
     kind === 'manifests' ? { kind: 'manifest', name, reference: digest } : { kind: 'blob', name, digest };
   const accept = mediaType === '' ? manifestAccept : `${mediaType}, */*`;
   const closed = closeRange(range, size);
-  const asked = questionOf(endpoint, 'GET', route, fetchHeaders(accept, closed, target, context));
-  const fetching = ask(asked, context, call, async ({ response, warnings }) => {
+  const request = endpointRequest(endpoint, 'GET', route, fetchHeaders(accept, closed, target, context));
+  const fetching = exchange(request, context, call, async ({ response, warnings }) => {
     const opened =
       size < 0
         ? await openUnsized(response, target, context)
         : { descriptor: target, body: await openAnswer(response, target, closed, opening) };
-    return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: asked.url };
+    return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: request.url };
   });
   if (size >= 0 || kind === 'manifests') return fetching;
   return fetching.catch(async (error: unknown) => {
-    const found = await learnSize(place, target, { error, call });
-    return fetchAt(place, found, kind, options);
+    const found = await learnSize(bound, target, { error, call });
+    return fetchAt(bound, found, kind, options);
   });
 }
 
-/** A part is asked for as identity: a decoder cannot start in the middle. So is content of unknown size, to learn it. */
+/** A range is requested as identity, because a decoder cannot start in the middle; so is content of unknown size, to learn it. */
 export function fetchHeaders(
   accept: string,
   range: ClosedRange | undefined,
   { size }: Descriptor,
-  { encodings }: Pick<Context, 'encodings'>,
+  { encodings }: Pick<RequestContext, 'encodings'>,
 ): Record<string, string> {
   if (range) return { accept, 'accept-encoding': 'identity', range: formatRange(range) };
   return { accept, 'accept-encoding': size < 0 ? 'identity' : encodings.accepted };
 }
 
-/** Statuses by which a host says that it does not take HEAD, or (403) keeps its reason for a GET. */
-const headless = new Set([400, 403, 405, 501]);
+/** Statuses of hosts that do not accept HEAD, or (403) give the reason to a GET only. */
+const headRefused = new Set([400, 403, 405, 501]);
 
 /**
- * What a tag or digest names at one endpoint. HEAD, which Docker Hub does not count against its callers; the document
- * itself where HEAD leaves something out, or where the content is wanted next. A digest that is no manifest may be a blob.
+ * What a tag or digest names at one endpoint: by HEAD, which Docker Hub does not count against its rate limit, or by the
+ * document if HEAD leaves something out or the content is wanted next. A digest that is not a manifest may be a blob.
  */
-async function resolveAt(place: Place, reference: string, call: CallOptions): Promise<Descriptor> {
+async function resolveAt(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Descriptor> {
   try {
-    const found = call.content ? undefined : await headManifest(place, reference, call);
-    return found ?? (await readManifest(place, reference, call));
+    const found = call.content ? undefined : await headManifest(bound, reference, call);
+    return found ?? (await readManifest(bound, reference, call));
   } catch (error) {
     const missing = error instanceof RegistryError && error.code === 'NOT_FOUND';
     if (!missing || !isDigest(reference)) throw error;
-    return headBlob(place, reference, call);
+    return headBlob(bound, reference, call);
   }
 }
 
-async function headManifest(place: Place, reference: string, call: CallOptions): Promise<Descriptor | undefined> {
+async function headManifest(
+  bound: BoundEndpoint,
+  reference: string,
+  call: CallOptions,
+): Promise<Descriptor | undefined> {
+  const route: Route = { kind: 'manifest', name: bound.endpoint.repository, reference };
+  const describe = (headers: HttpResponse['headers']) => describeHead(headers, reference, bound.context.manifestBytes);
   try {
-    const question = { kind: 'manifest', reference, accept: manifestAccept } as const;
-    return await head(place, question, call, (headers) =>
-      describeHead(headers, reference, place.context.manifestBytes),
-    );
+    return await head(bound, { ...headRequest(bound.endpoint, route, manifestAccept), reference }, call, describe);
   } catch (error) {
-    if (error instanceof RegistryError && headless.has(error.status ?? 0)) return undefined;
+    if (error instanceof RegistryError && headRefused.has(error.status ?? 0)) return undefined;
     throw error;
   }
 }
 
-function readManifest(place: Place, reference: string, call: CallOptions): Promise<Descriptor> {
-  const { endpoint, repository, context } = place;
-  const { encodings, manifestBytes, kept } = context;
-  const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
-  const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
-  const question = { ...questionOf(endpoint, 'GET', route, headers), reference };
-  return ask(question, context, call, async ({ response }) => {
-    const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
-    const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`);
-    const descriptor = describeDocument(bytes, response.headers, reference);
-    kept.put(repository, descriptor.digest, { bytes, endpoint, request: question.url });
-    return descriptor;
-  });
+async function readManifest(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Descriptor> {
+  const { endpoint, repository, context } = bound;
+  const { descriptor, bytes, url } = await readDocumentAt(bound, reference, call);
+  context.documents.put(repository, descriptor.digest, { bytes, endpoint, request: url });
+  return descriptor;
 }
 
-/** What a HEAD says of a blob, under the digest that was asked for: `BAD_RESPONSE` where it does not tell the size. */
-function headBlob(place: Place, digest: Digest, call: CallOptions): Promise<Descriptor> {
-  const question = { kind: 'blob', reference: digest, accept: '*/*' } as const;
-  return head(place, question, call, (headers) => describeBlob(headers, digest));
+/** The blob of a digest, as HEAD describes it: `BAD_RESPONSE` without its size. */
+function headBlob(bound: BoundEndpoint, digest: Digest, call: CallOptions): Promise<Descriptor> {
+  const route: Route = { kind: 'blob', name: bound.endpoint.repository, digest };
+  const request = { ...headRequest(bound.endpoint, route, '*/*'), reference: digest };
+  return head(bound, request, call, (headers) => describeBlob(headers, digest));
 }
 
-/** What is wrong with the head, too, is told as what is wrong with the answer: with its host and the attempt. */
+// The length of an encoded response is not that of the content.
+const headRequest = (endpoint: Endpoint, route: Route, accept: string): EndpointRequest =>
+  endpointRequest(endpoint, 'HEAD', route, { accept, 'accept-encoding': 'identity' });
+
+/** Describes a response within its exchange, so that an error carries the host and the attempt. */
 function head<T>(
-  { endpoint, context }: Place,
-  asked: { readonly kind: Route['kind'] & ('manifest' | 'blob'); readonly reference: string; readonly accept: string },
+  { context }: BoundEndpoint,
+  request: EndpointRequest,
   call: CallOptions,
-  describe: (headers: Answer['response']['headers']) => T,
+  describe: (headers: HttpResponse['headers']) => T,
 ): Promise<T> {
-  const { kind, reference, accept } = asked;
-  const name = endpoint.repository;
-  const route: Route = kind === 'blob' ? { kind, name, digest: reference } : { kind, name, reference };
-  // The length of an encoded answer is not that of the content.
-  const headers = { accept, 'accept-encoding': 'identity' };
-  const question = { ...questionOf(endpoint, 'HEAD', route, headers), reference };
-  return ask(question, context, call, async ({ response }) => {
+  return exchange(request, context, call, async ({ response }) => {
     await discard(response.body);
     return describe(response.headers);
   });
 }
 
-/** Milliseconds in which what is read at once must be here. */
-const readWithin = 600_000;
+/** Milliseconds for content of unknown size to arrive. */
+const unsizedWithin = 600_000;
 
 /**
- * Content of which only the digest is known. What is no longer than a manifest may be is read at once and checked, so
- * that a stranger's page is not believed in its length; of what is longer the answer tells the size. HTML that nobody
- * asked for is `BAD_RESPONSE`. `TOO_LARGE` where it is longer and its size is not told.
+ * Content of which only the digest is known. Up to the size of a manifest it is read at once and checked, so that the
+ * length of an error page is not believed; above that, the response must report its size: otherwise `TOO_LARGE`. HTML
+ * that was not requested is `BAD_RESPONSE`.
  */
 async function openUnsized(
   response: HttpResponse,
-  { digest, mediaType: asked }: Descriptor,
-  context: Context,
+  { digest, mediaType: requested }: Descriptor,
+  context: RequestContext,
 ): Promise<Pick<Fetched, 'descriptor' | 'body'>> {
   const { headers, status } = response;
-  const told = mediaTypeOf(headers);
-  const mediaType = asked === '' ? told : asked;
-  if (told === 'text/html' && asked !== told) {
-    throw cannot('BAD_RESPONSE', 'use the answer', `HTML where ${quote(digest)} was asked for`);
+  const received = mediaTypeOf(headers);
+  const mediaType = requested === '' ? received : requested;
+  if (received === 'text/html' && requested !== received) {
+    throw cannot('BAD_RESPONSE', 'use the response', `HTML instead of ${quote(digest)}`, { value: digest });
   }
   const { encodings, manifestBytes } = context;
   const length = contentLengthOf(headers);
@@ -177,31 +182,31 @@ async function openUnsized(
   }
   const most = length ?? manifestBytes;
   const decoded = await decode(response.body, headers['content-encoding'], encodings, most);
-  const what = `${quote(digest)}, whose size ${length === undefined ? 'is not told' : `should be ${length}`}`;
-  const bytes = await readAll(decoded, most, what, readWithin);
+  const what = `${quote(digest)}, whose size ${length === undefined ? 'is not known' : `should be ${length}`}`;
+  const bytes = await readAll(decoded, most, what, unsizedWithin);
   const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest) {
-    throw cannot('DIGEST_MISMATCH', `use ${quote(digest)}`, `the answer's digest is ${found}`);
+    throw cannot('DIGEST_MISMATCH', `use ${quote(digest)}`, `the response has digest ${found}`, { value: digest });
   }
   return { descriptor: { mediaType, digest, size: bytes.length }, body: bytesBody(bytes) };
 }
 
 /**
- * The blob that was too large to be counted, with its size as HEAD tells it, for another request. Where that does not
- * help, or something else was wrong, the error of the first answer.
+ * A blob that was too large to be read at once, with its size from HEAD, for another request. If that does not help, or
+ * something else was wrong, the error of the first response is thrown.
  */
 async function learnSize(
-  place: Place,
+  bound: BoundEndpoint,
   target: Descriptor,
   { error, call }: { readonly error: unknown; readonly call: CallOptions },
 ): Promise<Descriptor> {
   if (!(error instanceof RegistryError) || error.code !== 'TOO_LARGE') throw error;
   const attempted = `fetch "${target.digest}"`;
-  const found = await headBlob(place, target.digest, call).catch((thrown: unknown) => {
+  const found = await headBlob(bound, target.digest, call).catch((thrown: unknown) => {
     throw combineErrors(attempted, [error, asRegistryError(thrown, 'UNAVAILABLE', attempted)], {
       value: target.digest,
     });
   });
-  if (found.size <= place.context.manifestBytes) throw error;
+  if (found.size <= bound.context.manifestBytes) throw error;
   return { ...found, mediaType: target.mediaType === '' ? found.mediaType : target.mediaType };
 }

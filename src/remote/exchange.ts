@@ -1,24 +1,27 @@
-import { recordOf, withAttempt } from '../content/attempts.ts';
+import { readAll } from '../body.ts';
+import { recordOf, withAttempt } from '../content/attempt.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { readErrorBody } from '../http/error-body.ts';
 import { parseRetryAfter, parseWarnings } from '../http/header-fields.ts';
 import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { manifestAccept } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import type { Encodings } from './answer.ts';
-import type { Kept } from './at-hand.ts';
+import { decode, describeDocument, type Encodings } from './answer.ts';
+import type { DocumentsAtHand } from './at-hand.ts';
 
-/** What every request of a client shares. */
-export interface Context {
+/** What all requests of a client share. */
+export interface RequestContext {
   readonly send: Transport;
   readonly encodings: Encodings;
   readonly emit: Emit;
   readonly userAgent: string;
-  readonly kept: Kept;
+  readonly documents: DocumentsAtHand;
   /** Bytes. */
   readonly manifestBytes: number;
   readonly discardBytes: number;
@@ -26,81 +29,117 @@ export interface Context {
   readonly pages: number;
 }
 
-/** An endpoint, asked for a repository by a client. */
-export interface Place {
+/** An endpoint with the client that uses it, and the repository that it is used for. */
+export interface BoundEndpoint {
   readonly endpoint: Endpoint;
-  /** The repository as its users name it: under this name what was read is kept. */
+  /** The repository as its users name it. */
   readonly repository: Repository;
-  readonly context: Context;
+  readonly context: RequestContext;
 }
 
-export interface Question {
+/** A request to an endpoint, or on its behalf. */
+export interface EndpointRequest {
   readonly endpoint: Endpoint;
-  /** A stranger is sent no credentials, headers or TLS settings. */
+  /** For a URL at another origin than the endpoint: no credentials, headers or TLS settings are sent. */
   readonly stranger?: { readonly addresses: AddressPolicy } | undefined;
   readonly method: 'GET' | 'HEAD';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The tag or digest that is to be resolved, for the message where it is not there. */
+  /** The tag or digest to resolve, for the message if it does not exist. */
   readonly reference?: string | undefined;
 }
 
-export function questionOf(
+export function endpointRequest(
   endpoint: Endpoint,
-  method: Question['method'],
+  method: EndpointRequest['method'],
   route: Route,
-  headers: Question['headers'],
-): Question {
+  headers: EndpointRequest['headers'],
+): EndpointRequest {
   const query = endpoint.namespace === undefined ? '' : `?ns=${encodeURIComponent(endpoint.namespace)}`;
   return { endpoint, method, url: `${endpoint.url}${toPath(route)}${query}`, headers };
 }
 
-/** An answer with a good status. */
-export interface Answer {
+/** A response with a status below 300. */
+export interface GoodResponse {
   readonly response: HttpResponse;
   readonly warnings: readonly string[];
 }
 
 /**
- * Asks once, reads the answer's head, and hands it to `use`, whose result is the question's. What fails, there too, is
- * told with the host and the attempt, and the body is cancelled. The attempt is an event when the body has ended.
+ * Sends one request and hands the response to `use`, whose result is returned. An error, also of `use`, carries the host
+ * and the attempt, and the body is cancelled. The `attempt` event is emitted when the body has ended.
  */
-export async function ask<T>(
-  question: Question,
-  { send, emit, userAgent }: Context,
+export async function exchange<T>(
+  request: EndpointRequest,
+  { send, emit, userAgent }: RequestContext,
   { signal, more, onWarning }: CallOptions,
-  use: (answer: Answer) => Promise<T>,
+  use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
-  const { endpoint, stranger, method, url, headers } = question;
-  const asked = { endpoint, method, url, started: performance.now() };
+  const { endpoint, stranger, method, url, headers } = request;
+  const attempt = { endpoint, method, url, started: performance.now() };
   let response: HttpResponse | undefined;
   try {
-    const known = stranger ? { addresses: stranger.addresses } : { endpoint, tls: endpoint.tls };
-    response = await send({ method, url, headers: { 'user-agent': userAgent, ...headers }, signal, more, ...known });
+    const connection = stranger ? { addresses: stranger.addresses } : { endpoint, tls: endpoint.tls };
+    response = await send({
+      method,
+      url,
+      headers: { 'user-agent': userAgent, ...headers },
+      signal,
+      more,
+      ...connection,
+    });
     const warnings = parseWarnings(response.headers.warning);
     for (const text of warnings) onWarning?.(text, new URL(endpoint.url).host);
-    if (response.status >= 300) throw await refusal(response, question);
+    if (response.status >= 300) throw await statusError(response, request);
     const result = await use({ response, warnings });
     if (response.ended)
-      void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(asked, bytes, error) }));
+      void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(attempt, bytes, error) }));
     return result;
   } catch (thrown) {
     await response?.body.cancel(thrown).catch(() => {});
-    const error = withAttempt(thrown, asked, 0);
-    emit({ type: 'attempt', ...(error.attempts.at(-1) ?? recordOf(asked, 0, error)) });
+    const error = withAttempt(thrown, attempt, 0);
+    emit({ type: 'attempt', ...(error.attempts.at(-1) ?? recordOf(attempt, 0, error)) });
     throw error;
   }
 }
 
-/** What a bad status says, with the codes of the body. */
-async function refusal(response: HttpResponse, { endpoint, method, url, reference }: Question): Promise<RegistryError> {
+/** The error for a bad status, with the codes of the body. */
+async function statusError(
+  response: HttpResponse,
+  { endpoint, method, url, reference }: EndpointRequest,
+): Promise<RegistryError> {
   const { found: reported, ...facts } = await readErrorBody(response);
   const wait = parseRetryAfter(response.headers['retry-after']);
-  const later = wait === undefined ? '' : `asks to wait ${Math.ceil(wait / 1000)} s`;
-  const found = later === '' ? reported : `${reported}, ${later}`;
+  const found = wait === undefined ? reported : `${reported}, asks to wait ${Math.ceil(wait / 1000)} s`;
   const code = codeOfStatus(response.status);
-  const details = { ...facts, host: new URL(endpoint.url).host, value: reference };
+  const { host } = new URL(endpoint.url);
+  const details = { ...facts, host, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
-    ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${new URL(endpoint.url).host} (${found})`, details)
+    ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);
+}
+
+/** A manifest or index that was read whole. */
+interface ReceivedDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** The URL it was requested from. */
+  readonly url: string;
+}
+
+/** What a tag or digest names at an endpoint, read whole: at most `manifestBytes`. */
+export function readDocumentAt(
+  { endpoint, context }: BoundEndpoint,
+  reference: string,
+  call: CallOptions,
+): Promise<ReceivedDocument> {
+  const { encodings, manifestBytes } = context;
+  const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
+  const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
+  const request = { ...endpointRequest(endpoint, 'GET', route, headers), reference };
+  return exchange(request, context, call, async ({ response }) => {
+    const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
+    const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`);
+    return { descriptor: describeDocument(bytes, response.headers, reference), bytes, url: request.url };
+  });
 }

@@ -6,7 +6,7 @@ import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
 import { discardLimit, openAnswer } from './answer.ts';
 import { fetchHeaders } from './endpoint-source.ts';
-import { ask, type Context } from './exchange.ts';
+import { exchange, type RequestContext } from './exchange.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
@@ -17,7 +17,7 @@ export const listedOf = (policy: ExternalUrls): AllowedHosts => (typeof policy =
  * The places that a descriptor names itself, each a source: http and https only, asked without credentials, cookies or
  * configured headers, at public addresses unless their host is listed.
  */
-export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls, context: Context): Source[] {
+export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls, context: RequestContext): Source[] {
   if (policy === 'deny') return [];
   return urls.flatMap((text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -27,7 +27,7 @@ export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls,
   });
 }
 
-function externalSource(url: URL, listed: AllowedHosts, context: Context): Source {
+function externalSource(url: URL, listed: AllowedHosts, context: RequestContext): Source {
   url.username = '';
   url.password = '';
   url.hash = '';
@@ -42,7 +42,7 @@ function externalSource(url: URL, listed: AllowedHosts, context: Context): Sourc
       const opening = { ...context, discardBytes: discardLimit(options, context.discardBytes) };
       const closed = closeRange(range, target.size);
       const headers = fetchHeaders('*/*', closed, target, context);
-      return ask(
+      return exchange(
         { endpoint, stranger, method: 'GET', url: url.href, headers },
         context,
         call,

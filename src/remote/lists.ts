@@ -9,7 +9,7 @@ import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import { decode } from './answer.ts';
-import { ask, type Place, type Question, questionOf } from './exchange.ts';
+import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchange } from './exchange.ts';
 
 /** Most bytes of one list, all pages together: some millions of tags. */
 const listBytes = 67_108_864;
@@ -35,12 +35,12 @@ export interface Listing<Item> {
 interface Page<Item> {
   readonly items: readonly Item[];
   readonly size: number;
-  readonly next?: Question | undefined;
+  readonly next?: EndpointRequest | undefined;
 }
 
 /** What is asked next. */
 interface Turn {
-  readonly question: Question;
+  readonly request: EndpointRequest;
   readonly isFirst?: boolean;
   /** The host has not told of this page. */
   readonly isGuess?: boolean;
@@ -54,72 +54,73 @@ interface Turn {
  * the one that named it. What fails after the first page is never `NOT_FOUND`: half a list is no list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export async function listAt<Item>(place: Place, listing: Listing<Item>, call: CallOptions): Promise<Item[]> {
+export async function listAt<Item>(bound: BoundEndpoint, listing: Listing<Item>, call: CallOptions): Promise<Item[]> {
   const found = new Map<string, Item>();
   const asked = new Set<string>();
   let left = listBytes;
-  let turn: Turn | undefined = { question: firstQuestion(place, listing), isFirst: true };
+  let turn: Turn | undefined = { request: firstRequest(bound, listing), isFirst: true };
   while (turn) {
-    if (asked.size >= place.context.pages) throw tooManyPages(place, listing);
-    const page: Page<Item> = await readPage(place, listing, { ...turn, left }, call);
-    asked.add(turn.question.url);
+    if (asked.size >= bound.context.pages) throw tooManyPages(bound, listing);
+    const page: Page<Item> = await readPage(bound, listing, { ...turn, left }, call);
+    asked.add(turn.request.url);
     left -= page.size;
     const before = found.size;
     for (const item of page.items) {
       const key = listing.keyOf(item);
       if (!found.has(key)) found.set(key, item);
     }
-    turn = turnAfter(turn, page, { place, listing, asked, isNew: found.size > before });
+    turn = turnAfter(turn, page, { bound, listing, asked, isNew: found.size > before });
   }
   return [...found.values()];
 }
 
 interface Standing<Item> {
-  readonly place: Place;
+  readonly bound: BoundEndpoint;
   readonly listing: Listing<Item>;
   readonly asked: ReadonlySet<string>;
   readonly isNew: boolean;
 }
 
 function turnAfter<Item>(turn: Turn, { items, next }: Page<Item>, standing: Standing<Item>): Turn | undefined {
-  const { place, listing, asked, isNew } = standing;
+  const { bound, listing, asked, isNew } = standing;
   if (!next) {
-    const mayGuess = isNew && (turn.isFirst || turn.isGuess) && asked.size < place.context.pages;
+    const mayGuess = isNew && (turn.isFirst || turn.isGuess) && asked.size < bound.context.pages;
     const query = mayGuess ? listing.after?.(items) : undefined;
-    return query === undefined
-      ? undefined
-      : { question: withQuery(firstQuestion(place, listing), query), isGuess: true };
+    return query === undefined ? undefined : { request: withQuery(firstRequest(bound, listing), query), isGuess: true };
   }
   // One page may be empty and the list go on, where a host filters after it has counted.
   const isAfterEmpty = items.length === 0;
-  if (!asked.has(next.url) && (isNew || (isAfterEmpty && !turn.isAfterEmpty))) return { question: next, isAfterEmpty };
+  if (!asked.has(next.url) && (isNew || (isAfterEmpty && !turn.isAfterEmpty))) return { request: next, isAfterEmpty };
   const text = `Listing ${listing.what} was ended after ${asked.size} pages: the next ones bring nothing new`;
-  place.context.emit({ type: 'warning', host: new URL(place.endpoint.url).host, text });
+  bound.context.emit({ type: 'warning', host: new URL(bound.endpoint.url).host, text });
   return undefined;
 }
 
-function firstQuestion<Item>({ endpoint, context }: Place, { route, query, accept }: Listing<Item>): Question {
+function firstRequest<Item>(
+  { endpoint, context }: BoundEndpoint,
+  { route, query, accept }: Listing<Item>,
+): EndpointRequest {
   const headers = { accept, 'accept-encoding': context.encodings.accepted };
-  const question = questionOf(endpoint, 'GET', route, headers);
-  return query === undefined ? question : withQuery(question, query);
+  const request = endpointRequest(endpoint, 'GET', route, headers);
+  return query === undefined ? request : withQuery(request, query);
 }
 
 async function readPage<Item>(
-  { context }: Place,
+  { context }: BoundEndpoint,
   listing: Listing<Item>,
   turn: Turn & { readonly left: number },
   call: CallOptions,
 ): Promise<Page<Item>> {
-  const { question, left } = turn;
+  const { request, left } = turn;
   try {
-    return await ask(question, context, call, async ({ response }) => {
+    return await exchange(request, context, call, async ({ response }) => {
       const { headers } = response;
       const body = await decode(response.body, headers['content-encoding'], context.encodings, left);
       const bytes = await readAll(body, left, `${listing.what}, of which all pages may have ${listBytes} bytes`);
       return {
         items: listing.read(bytes, headers),
         size: bytes.length,
-        next: nextQuestion(response, question),
+        next: nextRequest(response, request),
       };
     });
   } catch (error) {
@@ -144,7 +145,7 @@ async function insteadOf<Item>(
   throw cannot('BAD_RESPONSE', `list ${what}`, found, { status, host, attempts, cause: error });
 }
 
-function tooManyPages<Item>({ endpoint, context }: Place, { what }: Listing<Item>): RegistryError {
+function tooManyPages<Item>({ endpoint, context }: BoundEndpoint, { what }: Listing<Item>): RegistryError {
   const { host } = new URL(endpoint.url);
   const found = `more than ${context.pages} pages, the limit "limits.pages"`;
   return cannot('TOO_LARGE', `list ${what} of "${endpoint.repository}" at ${host}`, found, {
@@ -155,9 +156,9 @@ function tooManyPages<Item>({ endpoint, context }: Place, { what }: Listing<Item
 }
 
 /** A question with more in its query. */
-function withQuery(question: Question, query: string): Question {
-  const { url } = question;
-  return { ...question, url: `${url}${url.includes('?') ? '&' : '?'}${query}` };
+function withQuery(request: EndpointRequest, query: string): EndpointRequest {
+  const { url } = request;
+  return { ...request, url: `${url}${url.includes('?') ? '&' : '?'}${query}` };
 }
 
 /**
@@ -166,7 +167,7 @@ function withQuery(question: Question, query: string): Question {
  * endpoint's, after a redirect, the next page is asked for as a stranger's: nothing of the endpoint goes there, and it may
  * be at a private address only where this one was.
  */
-function nextQuestion(response: HttpResponse, question: Question): Question | undefined {
+function nextRequest(response: HttpResponse, request: EndpointRequest): EndpointRequest | undefined {
   const link = nextLink(response.headers.link);
   const answered = response.url;
   if (link === undefined) return undefined;
@@ -177,14 +178,14 @@ function nextQuestion(response: HttpResponse, question: Question): Question | un
     const attempted = `follow a Link of "${redactUrl(answered)}" to "${redactUrl(target)}"`;
     throw cannot('UNSAFE_URL', attempted, found, { host: new URL(answered).host });
   }
-  const { endpoint } = question;
-  if (question.stranger || target.origin !== new URL(endpoint.url).origin) {
-    return { ...question, url: target.href, stranger: { addresses: policyAfter('any', response) } };
+  const { endpoint } = request;
+  if (request.stranger || target.origin !== new URL(endpoint.url).origin) {
+    return { ...request, url: target.href, stranger: { addresses: policyAfter('any', response) } };
   }
   // A proxy that takes a prefix off its paths seldom puts it back into what it hands on.
-  const { pathname } = new URL(question.url);
+  const { pathname } = new URL(request.url);
   if (target.pathname.startsWith('/v2/') && pathname.endsWith(target.pathname)) target.pathname = pathname;
-  const next = { ...question, url: target.href };
+  const next = { ...request, url: target.href };
   const lacksNamespace = endpoint.namespace !== undefined && !target.searchParams.has('ns');
   return lacksNamespace ? withQuery(next, `ns=${encodeURIComponent(endpoint.namespace)}`) : next;
 }
@@ -193,11 +194,11 @@ function nextQuestion(response: HttpResponse, question: Question): Question | un
  * The tags of a repository at one endpoint, each once, sorted by code point. No page size is asked for: registries differ
  * in what they allow. What is no tag (Artifactory lists digests, Nexus null) is left out, and told in a warning.
  */
-export async function tagsAt(place: Place, call: CallOptions): Promise<string[]> {
-  const { endpoint, context } = place;
+export async function tagsAt(bound: BoundEndpoint, call: CallOptions): Promise<string[]> {
+  const { endpoint, context } = bound;
   const dropped: unknown[] = [];
   const tags = await listAt<string>(
-    place,
+    bound,
     {
       what: 'the tags',
       route: { kind: 'tags', name: endpoint.repository },

@@ -1,97 +1,103 @@
-import { readAll } from '../body.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { manifestAccept, mediaTypes, parseDocument, parseIndex } from '../oci/manifest.ts';
+import { type Index, type Manifest, mediaTypes, parseDocument, parseIndex } from '../oci/manifest.ts';
 import { artifactTypeOf, referrersTag } from '../oci/referrer.ts';
-import type { Route } from '../oci/route.ts';
 import type { CallOptions, ReferrersOptions } from '../source.ts';
-import { decode, describeDocument } from './answer.ts';
 
-import { ask, type Place, questionOf } from './exchange.ts';
+import { type BoundEndpoint, readDocumentAt } from './exchange.ts';
 import { listAt } from './lists.ts';
 
-/** Statuses of a registry that does not have the API. 404 is the specification's, the others those of some registries. */
-const absent = new Set([400, 404, 405, 406, 410, 501]);
+/** Statuses of registries without the API: 404 is the specification's, some registries send the others. */
+const statusesWithoutApi = new Set([400, 404, 405, 406, 410, 501]);
 
-/** A referrer, and whether the host has picked it for its type. */
-interface Listed {
+/** A referrer, and whether the host has filtered by type. */
+interface ListedReferrer {
   readonly descriptor: Descriptor;
-  readonly isPicked: boolean;
+  readonly isFiltered: boolean;
 }
 
 /**
- * What refers to a digest at one endpoint: by the referrers API, or where there is none by the tag that stands for it,
- * which is a list and no name, so an endpoint trusted with referrers is asked for it whether or not it is trusted with
- * tags. An answer of the API is believed, also an empty one; `NOT_FOUND` where there is neither the API nor that tag.
+ * What refers to a digest at one endpoint: by the referrers API or, without it, by the tag that stands for it. That tag is
+ * a list and not a name, so it is requested even if the endpoint has no capability `resolve`. A response of the API is
+ * believed, even if it is empty; without the API and the tag it is `NOT_FOUND`.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
-export async function referrersAt(place: Place, digest: Digest, options: ReferrersOptions): Promise<Descriptor[]> {
+export async function referrersAt(
+  bound: BoundEndpoint,
+  digest: Digest,
+  options: ReferrersOptions,
+): Promise<Descriptor[]> {
   const { artifactType, ...call } = options;
-  const listed = await listAt<Listed>(
-    place,
+  const listed = await listAt<ListedReferrer>(
+    bound,
     {
       what: 'the referrers',
-      route: { kind: 'referrers', name: place.endpoint.repository, digest },
+      route: { kind: 'referrers', name: bound.endpoint.repository, digest },
       ...(artifactType && { query: `artifactType=${encodeURIComponent(artifactType)}` }),
       accept: mediaTypes.ociIndex,
       keyOf: ({ descriptor }) => descriptor.digest,
       read: (bytes, headers) => {
-        const isPicked = /(?:^|[\s,])artifactType(?:$|[\s,])/i.test(headers['oci-filters-applied'] ?? '');
+        const isFiltered = /(?:^|[\s,])artifactType(?:$|[\s,])/i.test(headers['oci-filters-applied'] ?? '');
         const { manifests } = parseIndex(bytes, headers['content-type']);
-        return manifests.map((descriptor) => ({ descriptor, isPicked }));
+        return manifests.map((descriptor) => ({ descriptor, isFiltered }));
       },
-      instead: (error) => taggedReferrers(place, digest, call, error),
+      instead: (error) => taggedReferrers(bound, digest, call, error),
     },
     call,
   );
   if (!artifactType) return listed.map(({ descriptor }) => descriptor);
-  return ofType(place, listed, artifactType, call);
+  return ofType(bound, listed, artifactType, call);
 }
 
-/** Documents that are read at a time, to learn their types. */
+/** How many documents are read at a time to learn their types. */
 const readAtOnce = 8;
 
-/** Those of one type. What the host has picked is believed; where it told no type the document does. */
+/** The referrers of one type. A host that filters is believed; a type that it does not report is read from the document. */
 async function ofType(
-  place: Place,
-  listed: readonly Listed[],
+  bound: BoundEndpoint,
+  listed: readonly ListedReferrer[],
   artifactType: string,
   call: CallOptions,
 ): Promise<Descriptor[]> {
   const found: Descriptor[] = [];
   for (let at = 0; at < listed.length; at += readAtOnce) {
-    const typed = listed.slice(at, at + readAtOnce).map(async ({ descriptor, isPicked }) => {
-      const known = isPicked || descriptor.artifactType ? descriptor : await typedAt(place, descriptor, call);
-      return isPicked || known.artifactType === artifactType ? [known] : [];
+    const typed = listed.slice(at, at + readAtOnce).map(async ({ descriptor, isFiltered }) => {
+      const known = isFiltered || descriptor.artifactType ? descriptor : await typedAt(bound, descriptor, call);
+      return isFiltered || known.artifactType === artifactType ? [known] : [];
     });
     found.push(...(await Promise.all(typed)).flat());
   }
   return found;
 }
 
-/** The list that pushers keep under a tag where the API is not there. What they left there that is no index lists nothing. */
-async function taggedReferrers(place: Place, digest: Digest, call: CallOptions, error: unknown): Promise<Listed[]> {
+/** The list that clients push under a tag when the API is missing. A tag that is not an index lists nothing. */
+async function taggedReferrers(
+  bound: BoundEndpoint,
+  digest: Digest,
+  call: CallOptions,
+  error: unknown,
+): Promise<ListedReferrer[]> {
   const { code = '', status = 0 } = error instanceof RegistryError ? error : {};
-  const isAbsent = absent.has(status);
-  // Some refuse (401, 403, a page for people) what they do not know; there the tag can only help.
-  const mayHelp = isAbsent || ['UNAUTHORIZED', 'DENIED', 'BAD_RESPONSE'].includes(code);
+  const isMissing = statusesWithoutApi.has(status);
+  // Some refuse what they do not know (401, 403, a page for people): the tag can only help.
+  const mayHelp = isMissing || ['UNAUTHORIZED', 'DENIED', 'BAD_RESPONSE'].includes(code);
   if (!mayHelp) throw error;
   const tag = referrersTag(digest);
   try {
-    const document = await readDocument(place, tag, call);
+    const document = await readDocument(bound, tag, call);
     const manifests = 'manifests' in document ? document.manifests : [];
-    return manifests.map((descriptor) => ({ descriptor, isPicked: false }));
+    return manifests.map((descriptor) => ({ descriptor, isFiltered: false }));
   } catch (thrown) {
     const isUntagged = thrown instanceof RegistryError && thrown.code === 'NOT_FOUND';
-    throw isUntagged && !isAbsent ? error : thrown;
+    throw isUntagged && !isMissing ? error : thrown;
   }
 }
 
-/** A referrer with the type of its document, for lists that do not tell it; as it is where the document is not there. */
-async function typedAt(place: Place, descriptor: Descriptor, call: CallOptions): Promise<Descriptor> {
+/** A referrer with the type of its document, for lists that do not report it; unchanged if the document does not exist. */
+async function typedAt(bound: BoundEndpoint, descriptor: Descriptor, call: CallOptions): Promise<Descriptor> {
   try {
-    const artifactType = artifactTypeOf(await readDocument(place, descriptor.digest, call));
+    const artifactType = artifactTypeOf(await readDocument(bound, descriptor.digest, call));
     return artifactType === undefined ? descriptor : { ...descriptor, artifactType };
   } catch (error) {
     if (error instanceof RegistryError && error.code === 'NOT_FOUND') return descriptor;
@@ -99,18 +105,7 @@ async function typedAt(place: Place, descriptor: Descriptor, call: CallOptions):
   }
 }
 
-function readDocument(
-  { endpoint, context }: Place,
-  reference: string,
-  call: CallOptions,
-): Promise<ReturnType<typeof parseDocument>> {
-  const { encodings, manifestBytes } = context;
-  const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
-  const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
-  return ask(questionOf(endpoint, 'GET', route, headers), context, call, async ({ response }) => {
-    const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
-    const bytes = await readAll(body, manifestBytes, `the manifest "${reference}"`);
-    const { mediaType } = describeDocument(bytes, response.headers, reference);
-    return parseDocument(bytes, mediaType);
-  });
+async function readDocument(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Index | Manifest> {
+  const { descriptor, bytes } = await readDocumentAt(bound, reference, call);
+  return parseDocument(bytes, descriptor.mediaType);
 }

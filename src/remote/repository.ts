@@ -5,65 +5,63 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { formatReference, type Repository } from '../oci/reference.ts';
 import type { CallOptions, Lister, Referrers, Source } from '../source.ts';
-import { dataSource, keptSource } from './at-hand.ts';
-import { type EndpointSource, endpointSource, type Kind } from './endpoint-source.ts';
-import type { Context, Place } from './exchange.ts';
+import { dataSource, documentSource } from './at-hand.ts';
+import { type ContentKind, type EndpointSource, endpointSource } from './endpoint-source.ts';
+import type { BoundEndpoint, RequestContext } from './exchange.ts';
 import { type ExternalUrls, externalSources } from './external.ts';
 import type { Hosts } from './plan.ts';
 
 export interface RemoteOptions {
-  readonly context: Context;
+  readonly context: RequestContext;
   readonly externalUrls: ExternalUrls;
 }
 
-/** One repository of the network. */
+/** A repository of the network. */
 export interface RemoteRepository {
-  /** Its content, wherever a host has it: the descriptor's own data, its URLs, then the endpoints; and its lists. */
+  /** Its content, wherever it is: in the descriptor's own data, at its URLs, then at the endpoints; and its lists. */
   readonly source: Source & Lister & Referrers;
-  /** The endpoints, asked for content of a known kind, or first for a blob and then for a manifest. */
-  byDigest(kind?: Kind): Source;
+  /** The endpoints, for content of one kind; by default first for a blob, then for a manifest. */
+  byDigest(kind?: ContentKind): Source;
 }
 
-/** The network, seen as a repository: the hosts that were planned, each a source, and the first that answers. */
+/** The network, seen as a repository: each planned host is a source, and the first that succeeds wins. */
 export function remoteRepository(
   repository: Repository,
   { endpoints, skipped }: Hosts,
   options: RemoteOptions,
 ): RemoteRepository {
   const { context, externalUrls } = options;
-  const able = (capability: Capability): Place[] =>
+  const withCapability = (capability: Capability): BoundEndpoint[] =>
     endpoints
       .filter(({ capabilities }) => capabilities.includes(capability))
       .map((endpoint) => ({ endpoint, repository, context }));
-  const sources = (capability: Capability, kind?: Kind): EndpointSource[] => {
-    const places = able(capability);
-    return places.length > 0
-      ? places.map((place) => endpointSource(place, kind))
-      : [nowhere(repository, capability, { endpoints, skipped })];
+  const sources = (capability: Capability, kind?: ContentKind): EndpointSource[] => {
+    const able = withCapability(capability);
+    return able.length > 0
+      ? able.map((bound) => endpointSource(bound, kind))
+      : [noSource(repository, capability, { endpoints, skipped })];
   };
   const atHand = (target: Descriptor): Source[] => [
     ...(target.data === undefined ? [] : [dataSource()]),
-    ...(context.kept.get(repository, target.digest) ? [keptSource(context.kept, repository)] : []),
+    ...(context.documents.get(repository, target.digest) ? [documentSource(context.documents, repository)] : []),
   ];
-  /** Tells of the hosts that planning left out, each time that hosts are asked. */
-  const tellSkipped = (): void => {
-    for (const left of skipped) context.emit({ type: 'skip', ...left });
+  const reportSkipped = (): void => {
+    for (const host of skipped) context.emit({ type: 'skip', ...host });
   };
-  const telling = (source: Source): Source => tellingSource(source, tellSkipped);
+  const reporting = (source: Source): Source => before(source, reportSkipped);
   return {
     source: {
-      ...listsOf(repository, sources, tellSkipped),
+      ...listsOf(repository, sources, reportSkipped),
       resolve: (reference, call) =>
-        telling(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
+        reporting(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
       fetch: (target, call) => {
-        const here = atHand(target);
-        const places = [...here, ...externalSources(target, externalUrls, context), ...sources('pull')];
-        const source = firstOf(...places);
-        return (here.length > 0 ? source : telling(source)).fetch(target, call);
+        const local = atHand(target);
+        const source = firstOf(...local, ...externalSources(target, externalUrls, context), ...sources('pull'));
+        return (local.length > 0 ? source : reporting(source)).fetch(target, call);
       },
     },
     byDigest: (kind) =>
-      telling(
+      reporting(
         kind
           ? firstOf(...sources('pull', kind))
           : orElse(firstOf(...sources('pull', 'blobs')), firstOf(...sources('pull', 'manifests'))),
@@ -71,29 +69,27 @@ export function remoteRepository(
   };
 }
 
-/** The lists of a repository: the first answer of the endpoints that are trusted with them. */
+/** The lists of a repository: those of the first endpoint with the capability that has them. */
 function listsOf(
   repository: Repository,
   sources: (capability: Capability) => EndpointSource[],
-  tellSkipped: () => void,
+  reportSkipped: () => void,
 ): Lister & Referrers {
   return {
     tags: async (call = {}) => {
-      tellSkipped();
+      reportSkipped();
       const attempted = `list the tags of "${formatReference(repository)}"`;
-      const places = sources('resolve');
-      const ask = (place: EndpointSource, each: CallOptions) => place.tags(each);
-      return (await askInTurn({ attempted, places, ask }, call)).answer;
+      const ask = (source: EndpointSource, each: CallOptions) => source.tags(each);
+      return (await askInTurn({ attempted, sources: sources('resolve'), ask }, call)).result;
     },
     referrers: async (digest, { artifactType, ...call } = {}) => {
-      tellSkipped();
+      reportSkipped();
       const attempted = `list the referrers of "${formatReference({ ...repository, digest })}"`;
-      const places = sources('referrers');
-      const ask = (place: EndpointSource, each: CallOptions) => place.referrers(digest, { ...each, artifactType });
-      return askInTurn({ attempted, places, ask }, call).then(
-        ({ answer }) => answer,
+      const ask = (source: EndpointSource, each: CallOptions) => source.referrers(digest, { ...each, artifactType });
+      return askInTurn({ attempted, sources: sources('referrers'), ask }, call).then(
+        ({ result }) => result,
         (error: unknown) => {
-          // No host has a list of them: nobody refers to it.
+          // No host has a list, so there are no referrers.
           if (error instanceof RegistryError && error.code === 'NOT_FOUND') return [];
           throw error;
         },
@@ -102,22 +98,23 @@ function listsOf(
   };
 }
 
-function tellingSource(source: Source, tell: () => void): Source {
+/** The source, with `report` called before each of its calls. */
+function before(source: Source, report: () => void): Source {
   return {
     resolve: (reference, call) => {
-      tell();
+      report();
       return source.resolve(reference, call);
     },
     fetch: (target, call) => {
-      tell();
+      report();
       return source.fetch(target, call);
     },
   };
 }
 
-/** What is left where no host may be asked: an answer that says why. */
-function nowhere(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): EndpointSource {
-  // What is left out because the configuration says so has no code.
+/** Stands in for the endpoints if there are none: an error that says why. */
+function noSource(repository: Repository, capability: Capability, { endpoints, skipped }: Hosts): EndpointSource {
+  // A host that the configuration leaves out has no code.
   const codes = new Set(skipped.flatMap((host) => host.code ?? []));
   const [only] = codes;
   const code = codes.size === 1 && only !== undefined ? (only as ErrorCode) : 'NO_HOSTS';
@@ -126,8 +123,9 @@ function nowhere(repository: Repository, capability: Capability, { endpoints, sk
     ...(endpoints.length > 0 ? [`none has the capability "${capability}"`] : []),
     ...(left.length > 0 ? [`left out: ${left.join(', ')}`] : []),
   ];
-  const told = found.length > 0 ? found.join('; ') : 'no host is configured';
-  const message = `No host to ask for "${formatReference(repository)}": ${told}`;
-  const refuse = (): Promise<never> => Promise.reject(new RegistryError(code, message));
+  const name = formatReference(repository);
+  const reason = found.length > 0 ? found.join('; ') : 'no host is configured';
+  const refuse = (): Promise<never> =>
+    Promise.reject(new RegistryError(code, `No host for "${name}": ${reason}`, { found: reason, value: name }));
   return { resolve: refuse, fetch: refuse, tags: refuse, referrers: refuse };
 }

@@ -1,7 +1,7 @@
-import { runOperation } from '../abort.ts';
-import { observed } from '../combine.ts';
-import { collectWarnings, type Liars, type Warnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
+import type { Liars } from '../content/liars.ts';
+import { noting } from '../content/noting.ts';
+import { collectWarnings, type Warnings } from '../content/warnings.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseImage, platformOf } from '../oci/choose-image.ts';
@@ -11,7 +11,8 @@ import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import type { Fetched, Source } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import type { Kept } from './at-hand.ts';
+import type { DocumentsAtHand } from './at-hand.ts';
+import { during } from './during.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {
@@ -45,7 +46,7 @@ export interface ResolveContext {
   readonly closing: AbortSignal;
   /** Milliseconds. */
   readonly operation?: number | undefined;
-  readonly kept: Kept;
+  readonly documents: DocumentsAtHand;
   /** Most bytes of a manifest. */
   readonly manifestBytes: number;
 }
@@ -62,7 +63,7 @@ export async function resolveReference(
   const wanted = platform === undefined ? undefined : platformOf(platform);
   const attempted = `resolve ${quote(formatReference(repository))}`;
   const { source } = fetcherOf(repository);
-  return runOperation(attempted, { signals: [signal, closing], operation }, async (call) => {
+  return during(attempted, [signal, closing], operation, async (call) => {
     const warned = collectWarnings(emit);
     // What is asked for a platform of is an index as a rule, so it is read at once.
     const asked = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
@@ -76,12 +77,12 @@ export async function resolveReference(
   });
 }
 
-type Read = (descriptor: Descriptor) => Promise<Uint8Array>;
+type ReadDocument = (descriptor: Descriptor) => Promise<Uint8Array>;
 
 /** Most indexes of a search, and most bytes of all of them. */
 const most = { indexes: 1_000, bytes: 67_108_864 };
 
-function readIndexes(label: string, read: Read): (descriptor: Descriptor) => Promise<Index> {
+function readIndexes(label: string, read: ReadDocument): (descriptor: Descriptor) => Promise<Index> {
   const seen = { indexes: 0, bytes: 0 };
   return async (descriptor) => {
     seen.indexes += 1;
@@ -94,7 +95,7 @@ function readIndexes(label: string, read: Read): (descriptor: Descriptor) => Pro
   };
 }
 
-interface Reading extends Pick<ResolveContext, 'emit' | 'liars' | 'kept' | 'manifestBytes'> {
+interface ReaderOptions extends Pick<ResolveContext, 'emit' | 'liars' | 'documents' | 'manifestBytes'> {
   readonly repository: Repository;
   readonly source: Source;
   readonly signal: AbortSignal | undefined;
@@ -102,16 +103,23 @@ interface Reading extends Pick<ResolveContext, 'emit' | 'liars' | 'kept' | 'mani
 }
 
 /** Manifests and indexes, verified, and kept for the `fetch` that follows. */
-function createReader({ repository, source, signal, kept, manifestBytes, ...shared }: Reading): Read {
+function createReader({
+  repository,
+  source,
+  signal,
+  documents,
+  manifestBytes,
+  ...shared
+}: ReaderOptions): ReadDocument {
   return async (descriptor) => {
     const noted: { last?: Fetched } = {};
     const noteLast = (fetched: Fetched): void => {
       noted.last = fetched;
     };
-    await using content = new Content({ ...shared, source: observed(source, noteLast), descriptor, signals: [signal] });
+    await using content = new Content({ ...shared, source: noting(source, noteLast), descriptor, signals: [signal] });
     const bytes = await content.bytes({ limit: manifestBytes });
     const { endpoint, request } = noted.last ?? {};
-    if (endpoint && request !== undefined) kept.put(repository, descriptor.digest, { bytes, endpoint, request });
+    if (endpoint && request !== undefined) documents.put(repository, descriptor.digest, { bytes, endpoint, request });
     return bytes;
   };
 }

@@ -2,37 +2,37 @@ import { expect, test } from 'vitest';
 import { readAll } from '../../src/body.ts';
 import { createLiars } from '../../src/content/attempts.ts';
 import { digestOf } from '../../src/oci/digest.ts';
-import { createKept, keptSource } from '../../src/remote/at-hand.ts';
+import { createDocumentsAtHand, documentSource } from '../../src/remote/at-hand.ts';
 
 const endpoint = { url: 'https://a.test/v2', repository: 'app', scopes: [], capabilities: [] };
 const read = (length: number) => ({ bytes: new Uint8Array(length), endpoint, request: 'https://a.test/v2/app' });
 const app = { registry: 'a.test', name: 'app' };
 
 test('what was read is kept up to a bound, the oldest goes first, and each repository has its own', () => {
-  const kept = createKept(10);
-  kept.put(app, 'sha256:1', read(6));
-  expect(kept.get(app, 'sha256:1')?.bytes).toHaveLength(6);
-  expect(kept.get({ ...app, name: 'other' }, 'sha256:1')).toBeUndefined();
-  kept.put(app, 'sha256:1', read(6));
-  kept.put(app, 'sha256:2', read(4));
-  expect(kept.get(app, 'sha256:1')?.bytes).toHaveLength(6);
-  kept.put(app, 'sha256:3', read(1));
+  const documents = createDocumentsAtHand(10);
+  documents.put(app, 'sha256:1', read(6));
+  expect(documents.get(app, 'sha256:1')?.bytes).toHaveLength(6);
+  expect(documents.get({ ...app, name: 'other' }, 'sha256:1')).toBeUndefined();
+  documents.put(app, 'sha256:1', read(6));
+  documents.put(app, 'sha256:2', read(4));
+  expect(documents.get(app, 'sha256:1')?.bytes).toHaveLength(6);
+  documents.put(app, 'sha256:3', read(1));
   expect([
-    kept.get(app, 'sha256:1'),
-    kept.get(app, 'sha256:2')?.bytes.length,
-    kept.get(app, 'sha256:3')?.bytes.length,
+    documents.get(app, 'sha256:1'),
+    documents.get(app, 'sha256:2')?.bytes.length,
+    documents.get(app, 'sha256:3')?.bytes.length,
   ]).toEqual([undefined, 4, 1]);
-  kept.put(app, 'sha256:4', read(11));
-  expect(kept.get(app, 'sha256:4')).toBeUndefined();
+  documents.put(app, 'sha256:4', read(11));
+  expect(documents.get(app, 'sha256:4')).toBeUndefined();
 });
 
 test('what is kept is a copy, and so is what is handed out, also where it is a Buffer', async () => {
-  const kept = createKept();
+  const documents = createDocumentsAtHand();
   const bytes = Buffer.from('{"a":1}');
   const digest = digestOf(bytes);
-  kept.put(app, digest, { bytes, endpoint, request: 'https://a.test/v2/app/manifests/1' });
+  documents.put(app, digest, { bytes, endpoint, request: 'https://a.test/v2/app/manifests/1' });
   bytes.fill(0);
-  const source = keptSource(kept, app);
+  const source = documentSource(documents, app);
   const target = { mediaType: 'text/plain', digest, size: bytes.length };
   for (const _ of [1, 2]) {
     const fetched = await source.fetch(target);

@@ -69,7 +69,7 @@ test('slashes at the end are taken off; no endpoint at all is an answer', async 
   expect(hosts.log()).toEqual([`GET https://own.test/v2/x/y/blobs/${samples.large.descriptor.digest}`]);
   const none = createClient({ transport: hosts.transport, resolver: () => [] });
   const error = await errorOf(none.resolve('a.test/b'));
-  expect([error.code, error.message]).toEqual(['NO_HOSTS', 'No host to ask for "a.test/b": no host is configured']);
+  expect([error.code, error.message]).toEqual(['NO_HOSTS', 'No host for "a.test/b": no host is configured']);
 });
 
 test('a client refuses what its resolver gives wherever it is asked', async () => {

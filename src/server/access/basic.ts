@@ -13,16 +13,16 @@ export const basicAccess =
     return login && isUser(users, login) ? next(request) : unauthorized(request, basic(realm));
   };
 
-export interface Login {
+export interface BasicLogin {
   readonly username: string;
   readonly password: string;
 }
 
-export const isUser = (users: Users = {}, { username, password }: Login): boolean =>
+export const isUser = (users: Users = {}, { username, password }: BasicLogin): boolean =>
   Object.hasOwn(users, username) && users[username] === password;
 
 /** The login that a request sends with Basic. Null where there is no login, or one that cannot be read. */
-export function basicOf(request: Request): Login | null {
+export function basicOf(request: Request): BasicLogin | null {
   const [, encoded] = /^Basic +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
   if (encoded === undefined) return null;
   try {

@@ -5,11 +5,11 @@ import { kindOf } from '../../oci/manifest.ts';
 import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
 import { isTag } from '../../oci/reference.ts';
 import type { Body } from '../../source.ts';
-import { type Answer, type Exchange, octets } from './exchange.ts';
+import { type Exchange, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
 
 /** GET and HEAD of a manifest, by tag or digest. What the client accepts is not looked at: content has one form. */
-export const readManifest: Answer<'manifest'> = async (exchange, { reference }) => {
+export const readManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
   const { request, source } = exchange;
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
   if (!reference.includes(':') && !isTag(reference)) {
@@ -24,7 +24,7 @@ export const readManifest: Answer<'manifest'> = async (exchange, { reference }) 
 };
 
 /** GET and HEAD of a blob. Manifests too: some clients ask so for every content that they have a digest of. */
-export const readBlob: Answer<'blob'> = async (exchange, { digest }) => {
+export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (!isDigest(digest)) return invalidDigest(digest);
   const descriptor = await exchange.source.resolve(digest, { signal: exchange.request.signal });
   return contentOf(exchange, descriptor, octets);

@@ -18,7 +18,7 @@ export interface Exchange {
 
 export type RouteOf<Kind extends Route['kind']> = Extract<Route, { readonly kind: Kind }>;
 
-export type Answer<Kind extends Route['kind']> = (exchange: Exchange, route: RouteOf<Kind>) => Promise<Response>;
+export type RouteHandler<Kind extends Route['kind']> = (exchange: Exchange, route: RouteOf<Kind>) => Promise<Response>;
 
 export const octets = 'application/octet-stream';
 

@@ -5,7 +5,7 @@ import { isDigest } from '../../oci/digest.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
 import { isLister, isReferrers } from '../../source.ts';
 import { invalidDigest } from './content.ts';
-import type { Answer } from './exchange.ts';
+import type { RouteHandler } from './exchange.ts';
 import { notOffered, problem } from './problem.ts';
 
 /**
@@ -13,7 +13,7 @@ import { notOffered, problem } from './problem.ts';
  * No tags at all for an `n` of 0, without a `Link`. Not offered where the source lists none.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export const listTags: Answer<'tags'> = async ({ request, query, source }, { name }) => {
+export const listTags: RouteHandler<'tags'> = async ({ request, query, source }, { name }) => {
   if (!isLister(source)) return notOffered(request);
   const [count, last, namespace] = [query.get('n'), query.get('last'), query.get('ns')];
   if (count !== null && !/^\d+$/.test(count)) {
@@ -37,7 +37,7 @@ export const listTags: Answer<'tags'> = async ({ request, query, source }, { nam
  * that is not here. Of several values of `artifactType` any may fit. Not offered where the source does not know.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
-export const listReferrers: Answer<'referrers'> = async ({ request, query, source }, { digest }) => {
+export const listReferrers: RouteHandler<'referrers'> = async ({ request, query, source }, { digest }) => {
   if (!isReferrers(source)) return notOffered(request);
   if (!isDigest(digest)) return invalidDigest(digest);
   const types = query.getAll('artifactType').filter((type) => type !== '');

@@ -8,7 +8,7 @@ import { isTag } from '../../oci/reference.ts';
 import { referrerOf } from '../../oci/referrer.ts';
 import { isReferrers, type Store } from '../../source.ts';
 import { invalidDigest } from './content.ts';
-import { type Answer, bodyOf, storeOf } from './exchange.ts';
+import { bodyOf, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
 import { has } from './uploads.ts';
 
@@ -18,7 +18,7 @@ import { has } from './uploads.ts';
  * or never, as may a subject. `OCI-Subject` says that it is listed as a referrer of that.
  */
 export const writeManifest =
-  (limit: number): Answer<'manifest'> =>
+  (limit: number): RouteHandler<'manifest'> =>
   async (exchange, { reference }) => {
     const store = storeOf(exchange);
     const { request, repository } = exchange;

@@ -3,7 +3,7 @@ import { hostFault } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
 import type { Registry } from '../../source.ts';
 import { readBlob, readManifest } from './content.ts';
-import type { Answer, Handler } from './exchange.ts';
+import type { Handler, RouteHandler } from './exchange.ts';
 import { listReferrers, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf } from './problem.ts';
@@ -31,7 +31,7 @@ export interface ServeOptions {
   readonly onError?: (error: unknown, request: Request) => void;
 }
 
-type Methods = { readonly [Kind in Route['kind']]: Readonly<Record<string, Answer<Kind>>> };
+type Methods = { readonly [Kind in Route['kind']]: Readonly<Record<string, RouteHandler<Kind>>> };
 
 /** The codes of what a route names and a source does not have. */
 const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
@@ -96,7 +96,7 @@ async function answer(
   const { pathname, searchParams: query } = new URL(request.url);
   const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
   if (!route) return unrouted(pathname);
-  const allowed = methods[route.kind] as Readonly<Record<string, Answer<Route['kind']>>>;
+  const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<Route['kind']>>>;
   const answerRoute = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
   if (!answerRoute) {
     const found = `Cannot ${request.method} "${pathname}": not offered here`;

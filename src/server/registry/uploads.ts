@@ -3,7 +3,7 @@ import { type Digest, isDigest } from '../../oci/digest.ts';
 import { isRepositoryName } from '../../oci/reference.ts';
 import type { Store } from '../../source.ts';
 import { invalidDigest } from './content.ts';
-import { type Answer, bodyOf, type Exchange, lengthOf, octets, storeOf } from './exchange.ts';
+import { bodyOf, type Exchange, lengthOf, octets, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
 
 export interface UploadLimits {
@@ -14,7 +14,7 @@ export interface UploadLimits {
 
 /** POST: mounts a blob, takes one whole, or begins an upload. */
 export const beginUpload =
-  ({ uploadBytes, sessions }: UploadLimits): Answer<'uploads'> =>
+  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'uploads'> =>
   async (exchange) => {
     const store = storeOf(exchange);
     const { query, repository } = exchange;
@@ -35,13 +35,13 @@ const keyOf = ({ registry, name }: Exchange['repository']): string => `${registr
 
 /** GET: how far an upload is. */
 export const readUpload =
-  ({ sessions }: UploadLimits): Answer<'upload'> =>
+  ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) =>
     progress(204, exchange, uploadOf(exchange, id, sessions));
 
 /** DELETE: gives an upload up. */
 export const endUpload =
-  ({ sessions }: UploadLimits): Answer<'upload'> =>
+  ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     sessions.close(uploadOf(exchange, id, sessions));
     return new Response(null, { status: 204 });
@@ -49,7 +49,7 @@ export const endUpload =
 
 /** PATCH: adds a chunk, the whole of it or nothing. */
 export const addChunk =
-  ({ uploadBytes, sessions }: UploadLimits): Answer<'upload'> =>
+  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     storeOf(exchange);
     const upload = uploadOf(exchange, id, sessions);
@@ -66,7 +66,7 @@ export const addChunk =
 
 /** PUT: the last chunk, if any, and the digest. An upload whose bytes turn out wrong is over, as is one that is kept. */
 export const finishUpload =
-  ({ uploadBytes, sessions }: UploadLimits): Answer<'upload'> =>
+  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     const store = storeOf(exchange);
     const upload = uploadOf(exchange, id, sessions);
