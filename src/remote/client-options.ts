@@ -1,17 +1,16 @@
-import { z } from 'zod';
 import type { Codecs } from '../codec/codec.ts';
 import { rootOf } from '../config/document/parts.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
-import { configError } from '../errors.ts';
+import { longestTimer } from '../deadline.ts';
+import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import type { NetworkOptions } from '../http/undici.ts';
-import { firstFault, pathText } from '../text/faults.ts';
-import { nearest } from '../text/quote.ts';
+import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/faults.ts';
 import type { ExternalUrls } from './external.ts';
 import type { Resolver } from './plan.ts';
 
-/** What a client is made of. Numbers are checked: `INVALID_CONFIG`. */
+/** The options of a client. They are checked: `INVALID_CONFIG`. */
 export interface ClientOptions {
   /** Registries, mirrors, rewrites and credentials. None: every registry at its own address, anonymously. */
   readonly config?: Config | undefined;
@@ -19,7 +18,7 @@ export interface ClientOptions {
   readonly resolver?: Resolver | undefined;
   /** In place of undici. It is not closed with the client. */
   readonly transport?: Transport | undefined;
-  /** IPv4 or IPv6 alone, or a dispatcher of undici's; not beside `transport`. */
+  /** Only IPv4 or only IPv6, or a dispatcher of undici; not beside `transport`. */
   readonly network?: NetworkOptions | undefined;
   /** Decoders beside the standard ones or in their place, by the name of their encoding. */
   readonly codecs?: Codecs | undefined;
@@ -28,19 +27,19 @@ export interface ClientOptions {
   /** Milliseconds. */
   readonly timeouts?:
     | (TransportTimeouts & {
-        /** For a `resolve`, a `fetchByDigest`, or one reading of a content. Unlimited by default. */
+        /** For a `resolve`, a `fetchByDigest`, or reading a content once. Unlimited by default. */
         readonly operation?: number | undefined;
-        /** The longest `Retry-After` that is obeyed. Default 60,000. */
+        /** The longest `Retry-After` that is waited for. Default 60,000. */
         readonly retryAfter?: number | undefined;
-        /** How long a dead host is passed over. Default 30,000. */
+        /** How long a host that failed is skipped. Default 30,000. */
         readonly pause?: number | undefined;
       })
     | undefined;
   readonly retries?:
     | {
-        /** Most requests to one host for one question, where no other host is left. Default 3. */
+        /** Most requests to one host for the same content if no other host is left. Default 3. */
         readonly tries?: number | undefined;
-        /** Milliseconds before the second, doubling. Default 200. */
+        /** Milliseconds before the second request; doubles each time. Default 200. */
         readonly backoff?: number | undefined;
       }
     | undefined;
@@ -48,7 +47,7 @@ export interface ClientOptions {
     | {
         /** Default 4 MiB. */
         readonly manifestBytes?: number | undefined;
-        /** Of a token's answer. Default 1 MiB. */
+        /** Of a token response. Default 1 MiB. */
         readonly tokenBytes?: number | undefined;
         /** Default 10. */
         readonly redirects?: number | undefined;
@@ -56,7 +55,7 @@ export interface ClientOptions {
         readonly pages?: number | undefined;
         /** Exchanges with one origin at a time. Default 8. */
         readonly concurrency?: number | undefined;
-        /** Bytes dropped to reach a range at a host that knows none. Default 16 MiB. */
+        /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */
         readonly discardBytes?: number | undefined;
       }
     | undefined;
@@ -64,106 +63,99 @@ export interface ClientOptions {
   readonly externalUrls?: ExternalUrls | undefined;
 }
 
-/** The longest time that a timer takes. */
-const longest = 2 ** 31 - 1;
-
-const count = z.number().int().nonnegative().optional();
-const atLeastOne = z.number().int().positive().optional();
-const time = z.number().int().nonnegative().max(longest).optional();
-const someTime = z.number().int().positive().max(longest).optional();
-
 const isFunction = (value: unknown): boolean => typeof value === 'function';
-const someFunction = z.custom(isFunction, 'not a function').optional();
 
-const hasRequest = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'request' in value && isFunction(value.request);
-const network = z
-  .strictObject({
-    family: z.union([z.literal(4), z.literal(6)], 'not 4 or 6').optional(),
-    dispatcher: z.custom(hasRequest, 'not a dispatcher of undici').optional(),
-  })
-  .refine(
-    ({ family, dispatcher }) => family === undefined || dispatcher === undefined,
-    'family and dispatcher at once',
-  );
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const groups = {
-  network,
-  timeouts: z.strictObject({
-    connect: someTime,
-    headers: someTime,
-    idle: someTime,
-    operation: someTime,
-    retryAfter: time,
-    pause: time,
+const group =
+  (checks: Checks): Check =>
+  () =>
+    checks;
+
+const hostList: Check = (value) =>
+  Array.isArray(value) && value.every((host) => typeof host === 'string') ? undefined : 'expected a list of hosts';
+
+/** Milliseconds. */
+const time = wholeNumber(1, longestTimer);
+const timeOrNone = wholeNumber(0, longestTimer);
+
+const checks: Readonly<Record<keyof ClientOptions, Check>> = {
+  // Checked by `parseConfig`.
+  config: anything,
+  resolver: listener,
+  transport: listener,
+  network: group({
+    family: (value) => (value === 4 || value === 6 ? undefined : 'expected 4 or 6'),
+    dispatcher: (value) =>
+      isRecord(value) && isFunction(value.request) ? undefined : 'expected a dispatcher of undici',
   }),
-  retries: z.strictObject({ tries: atLeastOne, backoff: time }),
-  limits: z.strictObject({
-    manifestBytes: atLeastOne,
-    tokenBytes: atLeastOne,
-    redirects: count,
-    pages: atLeastOne,
-    concurrency: atLeastOne,
-    discardBytes: count,
+  codecs: (value) => (isRecord(value) ? codecChecks(Object.keys(value)) : 'expected functions by encoding'),
+  userAgent: (value) =>
+    typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) ? undefined : 'expected printable ASCII',
+  onEvent: listener,
+  timeouts: group({
+    connect: time,
+    headers: time,
+    idle: time,
+    operation: time,
+    retryAfter: timeOrNone,
+    pause: timeOrNone,
   }),
+  retries: group({ tries: wholeNumber(1), backoff: timeOrNone }),
+  limits: group({
+    manifestBytes: wholeNumber(1),
+    tokenBytes: wholeNumber(1),
+    redirects: wholeNumber(0),
+    pages: wholeNumber(1),
+    concurrency: wholeNumber(1),
+    discardBytes: wholeNumber(0),
+  }),
+  externalUrls: (value) => {
+    if (value === 'allow' || value === 'deny') return undefined;
+    if (isRecord(value) && value.allowPrivate !== undefined) return { allowPrivate: hostList };
+    return 'expected "allow", "deny" or an object with "allowPrivate"';
+  },
 };
 
-const schema = z.strictObject({
-  config: z.unknown().optional(),
-  resolver: someFunction,
-  transport: someFunction,
-  network: groups.network.optional(),
-  codecs: z
-    .record(
-      z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'not the name of an encoding in lower case'),
-      z.custom(isFunction, 'not a function'),
-    )
-    .optional(),
-  onEvent: someFunction,
-  timeouts: groups.timeouts.optional(),
-  retries: groups.retries.optional(),
-  limits: groups.limits.optional(),
-  externalUrls: z.union([z.enum(['allow', 'deny']), z.strictObject({ allowPrivate: z.array(z.string()) })]).optional(),
-  userAgent: z
-    .string()
-    .regex(/^[\x20-\x7e]+$/, 'not printable ASCII')
-    .optional(),
-});
+const codecChecks = (names: readonly string[]): Checks =>
+  Object.fromEntries(
+    names.map((name) => [
+      name,
+      /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) ? listener : () => 'expected the name of an encoding in lower case',
+    ]),
+  );
 
-/** Refuses unknown options and wrong values: `INVALID_CONFIG` with the option and what is wrong with it. */
+/** Refuses unknown options, wrong values, and options that exclude each other: `INVALID_CONFIG`. */
 export function checkClientOptions(options: ClientOptions): void {
-  const checked = schema.safeParse(options);
-  if (checked.success) {
-    if (options?.transport === undefined || options.network === undefined) return;
-    throw configError('create a client', [{ found: '"network" is given beside "transport"' }]);
+  const attempted = 'create a client';
+  checkOptions(attempted, options, checks);
+  const { network, transport } = options;
+  const problems: ConfigProblem[] = [];
+  if (network && transport)
+    problems.push({ key: 'network', found: 'found beside "transport", expected only one of them' });
+  if (network?.family !== undefined && network.dispatcher !== undefined) {
+    problems.push({ key: 'network', found: 'found "family" and "dispatcher", expected only one of them' });
   }
-  const [issue] = checked.error.issues;
-  const found = issue?.code === 'unrecognized_keys' ? unknownOption(issue) : firstFault(checked.error, options);
-  throw configError('create a client', [{ found }]);
+  if (problems.length > 0) throw configError(attempted, problems);
 }
 
-function unknownOption({ path, keys: [name = ''] }: z.core.$ZodIssueUnrecognizedKeys): string {
-  const [group] = path;
-  const { shape } = groups[group as keyof typeof groups] ?? schema;
-  const near = nearest(name, Object.keys(shape));
-  const hint = near === undefined ? '' : `, did you mean "${pathText([...path, near])}"?`;
-  return `unknown option "${pathText([...path, name])}"${hint}`;
-}
-
-/** What of a configuration can be used with a client's options, and what of it cannot, in words. */
+/** The part of a configuration that can be used with a client's options, and warnings about the rest. */
 export interface UsableConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
 }
 
-/** A transport of the user's own goes through no proxy of ours; a dispatcher has TLS settings of its own, too. */
+/** The user's own transport does not use our proxies; a dispatcher also has its own TLS settings. */
 export function usableConfig(config: Config, { transport, network }: ClientOptions): UsableConfig {
   const given = transport ? 'a transport' : network?.dispatcher ? 'a dispatcher' : undefined;
   if (given === undefined) return { config, warnings: [] };
   const { http, https, all } = config.proxy ?? {};
   const hasProxy = (http ?? https ?? all) !== undefined;
   const bare = { ...config, proxy: undefined };
-  const { registries, settings } = transport ? { registries: config.registries, settings: [] } : connectless(config);
+  const { registries, settings } = transport
+    ? { registries: config.registries, settings: [] }
+    : withoutConnectionSettings(config);
   const [first, ...others] = new Set(settings);
   const hosts = `${first}${others.length > 0 ? `, and ${others.length} more` : ''}`;
   return {
@@ -177,8 +169,10 @@ export function usableConfig(config: Config, { transport, network }: ClientOptio
   };
 }
 
-/** Registries without what is said of connections to them, and where it was said. */
-function connectless({ registries = {} }: Config): Pick<Config, 'registries'> & { readonly settings: string[] } {
+/** The registries without their connection settings, and where those were declared. */
+function withoutConnectionSettings({
+  registries = {},
+}: Config): Pick<Config, 'registries'> & { readonly settings: string[] } {
   const settings: string[] = [];
   const bare = <Host extends OriginConfig>(host: Host, key: string): Host => {
     if (!host.tls && host.connectTimeout === undefined) return host;

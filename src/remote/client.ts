@@ -19,12 +19,12 @@ import { undiciTransport } from '../http/undici.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { createEncodings } from './answer.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
+import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
 import type { RequestContext } from './exchange.ts';
 import { listedOf } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
-import { ownHosts } from './own-resolver.ts';
-import { type Hosts, planHosts } from './plan.ts';
+import { planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
@@ -79,8 +79,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const planner = planHosts(usable.config);
   const warnings = [...(config.warnings ?? []), ...planner.warnings, ...usable.warnings];
   for (const text of warnings) emit({ type: 'warning', text });
-  const hostsOf = (repository: Repository): Hosts =>
-    resolver ? ownHosts(resolver, repository) : planner.hosts(repository);
+  const hostsOf = resolver ? checkResolver(resolver) : planner.hosts;
   const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: usable.config.proxy, network });
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');

@@ -254,36 +254,6 @@ test('what is no text at all is INVALID_REFERENCE', async () => {
   }
 });
 
-test.each<[options: object, told: string]>([
-  [{ config: null }, 'config'],
-  [{ retry: 3 }, '"retry"'],
-  [{ timeouts: { conect: 5 } }, '"timeouts.conect"'],
-  [{ timeouts: { connect: 0 } }, '"timeouts.connect" is "0"'],
-  [{ timeouts: { headers: -1 } }, '"timeouts.headers" is "-1"'],
-  [{ timeouts: { idle: '5s' } }, '"timeouts.idle" is "5s"'],
-  [{ timeouts: { idle: 2 ** 31 } }, '"timeouts.idle" is "2147483648"'],
-  [{ timeouts: { operation: Number.POSITIVE_INFINITY } }, '"timeouts.operation"'],
-  [{ timeouts: 5 }, '"timeouts" is "5"'],
-  [{ retries: { tries: 0 } }, '"retries.tries" is "0"'],
-  [{ retries: { backoff: 1.5 } }, '"retries.backoff" is "1.5"'],
-  [{ limits: { manifestBytes: 0 } }, '"limits.manifestBytes" is "0"'],
-  [{ limits: { redirects: -1 } }, '"limits.redirects" is "-1"'],
-  [{ limits: { concurrency: 0 } }, '"limits.concurrency" is "0"'],
-  [{ limits: { discardBytes: Number.NaN } }, '"limits.discardBytes"'],
-  [{ externalUrls: 'sometimes' }, '"externalUrls" is "sometimes"'],
-  [{ externalUrls: { allowPrivate: 'x' } }, 'externalUrls'],
-  [{ userAgent: 'a\nb' }, '"userAgent"'],
-  [{ resolver: 'x' }, '"resolver" is "x"'],
-  [{ transport: {} }, '"transport" is "an object"'],
-  [{ onEvent: 5 }, '"onEvent" is "5"'],
-  [{ codecs: { gzip: 'x' } }, '"codecs.gzip" is "x"'],
-  [{ codecs: { 'a b': () => {} } }, 'codecs'],
-])('the options %j are INVALID_CONFIG, named', (options, told) => {
-  const create = () => createClient(options as ClientOptions);
-  expect(create).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
-  expect(create).toThrow(told);
-});
-
 test('options that are left undefined are left out', () => {
   const { client } = silentClient({
     config: undefined,

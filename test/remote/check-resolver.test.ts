@@ -1,49 +1,58 @@
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
+import { checkResolver } from '../../src/remote/check-resolver.ts';
 import { createClient } from '../../src/remote/client.ts';
-import { ownHosts } from '../../src/remote/own-resolver.ts';
 import type { Resolver } from '../../src/remote/plan.ts';
 import { samples } from '../contract/source.ts';
 import { createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 
 const good = { url: 'https://own.test/v2', repository: 'x/y', scopes: [], capabilities: ['pull'] };
 const repository = { registry: 'a.test', name: 'b' };
-const over = (given: unknown) => () => ownHosts((() => given) as unknown as Resolver, repository);
+const over = (given: unknown) => () => checkResolver((() => given) as unknown as Resolver)(repository);
 
-test.each<[given: unknown, told: string]>([
-  [undefined, '"undefined": expected a list'],
-  [{}, '"an object": expected a list'],
-  [['https://own.test'], '"[0]" is "https://own.test": expected an endpoint'],
-  [[good, null], '"[1]"'],
-  [[{ ...good, url: undefined }], '"[0].url" is "undefined": expected a string'],
-  [[{ ...good, url: 'own.test/v2' }], '"[0].url" is "own.test/v2": expected an absolute http or https URL'],
+test.each<[given: unknown, message: string]>([
+  [undefined, 'found undefined, expected a list of endpoints'],
+  [{}, 'found an object, expected a list of endpoints'],
+  [['https://own.test'], '[0]: found "https://own.test", expected an endpoint'],
+  [[good, null], '[1]: found null, expected an endpoint, an object'],
+  [[{ ...good, url: undefined }], '[0].url: found undefined, expected a string'],
+  [[{ ...good, url: 'own.test/v2' }], '[0].url: found "own.test/v2", expected an absolute http or https URL'],
   [[{ ...good, url: 'ftp://own.test' }], 'expected an absolute http or https URL'],
   [[{ ...good, url: '/v2' }], 'expected an absolute http or https URL'],
   [[{ ...good, url: 'https://joe:secret@own.test/v2' }], 'without user name and password'],
   [[{ ...good, url: 'https://own.test/v2?x=1' }], 'without query and fragment'],
   [[{ ...good, url: 'https://own.test/v2#x' }], 'without query and fragment'],
-  [[{ ...good, repository: '../x' }], '"[0].repository" is "../x"'],
+  [[{ ...good, repository: '../x' }], '[0].repository: found "../x"'],
   [[{ ...good, repository: '' }], 'no repository name'],
   [[{ ...good, repository: 'X' }], 'upper-case'],
-  [[{ ...good, scopes: 'repository:x:pull' }], '"[0].scopes" is "repository:x:pull": expected a list'],
-  [[{ ...good, scopes: [5] }], '"[0].scopes[0]" is "5"'],
-  [[{ ...good, capabilities: 'pull' }], '"[0].capabilities" is "pull": expected a list'],
-  [[{ ...good, capabilities: ['push'] }], '"[0].capabilities[0]" is "push"'],
-  [[{ url: good.url, repository: 'x' }], '"[0].scopes" is "undefined"'],
-  [[{ ...good, namespace: 5 }], '"[0].namespace" is "5"'],
-  [[{ ...good, headers: { authorization: ['secret'] } }], '"[0].headers" is "an object"'],
+  [[{ ...good, scopes: 'repository:x:pull' }], '[0].scopes: found "repository:x:pull", expected a list'],
+  [[{ ...good, scopes: [5] }], '[0].scopes[0]: found 5'],
+  [[{ ...good, capabilities: 'pull' }], '[0].capabilities: found "pull", expected a list'],
+  [[{ ...good, capabilities: ['push'] }], '[0].capabilities[0]: found "push"'],
+  [[{ url: good.url, repository: 'x' }], '[0].scopes: found undefined'],
+  [[{ ...good, namespace: 5 }], '[0].namespace: found 5'],
+  [[{ ...good, headers: { authorization: ['secret'] } }], '[0].headers: found an object'],
   [[{ ...good, headers: { 'X-Key': 'secret', 'x-key': 'secret' } }], '"X-Key" and "x-key" are one header'],
-  [[{ ...good, tls: ['secret'] }], '"[0].tls"'],
-  [[{ ...good, connectTimeout: 0 }], '"[0].connectTimeout" is "0"'],
-])('a resolver that gives %j is INVALID_CONFIG, named', (given, told) => {
+  [[{ ...good, tls: ['secret'] }], '[0].tls: found a list, expected an object'],
+  [[{ ...good, connectTimeout: 0 }], '[0].connectTimeout: found 0'],
+])('a resolver that gives %j is INVALID_CONFIG, named', (given, message) => {
   expect(over(given)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
   expect(over(given)).toThrow('Cannot use the resolver for "a.test/b": ');
-  expect(over(given)).toThrow(told);
+  expect(over(given)).toThrow(message);
   expect(over(given)).not.toThrow('secret');
 });
 
-test('a promise is refused, and its failure reaches nobody', async () => {
-  const failing = Promise.reject(new Error('nobody hears of it'));
+test('every problem is reported, with its key', async () => {
+  const error = await errorOf((async () => over([{ ...good, url: 5, tls: 1 }, 5])())());
+  expect(error.problems).toEqual([
+    { key: '[0].url', found: 'found 5, expected a string' },
+    { key: '[0].tls', found: 'found 1, expected an object' },
+    { key: '[1]', found: 'found 5, expected an endpoint, an object' },
+  ]);
+});
+
+test('a promise is refused, and its rejection is handled', async () => {
+  const failing = Promise.reject(new Error('handled'));
   for (const given of [Promise.resolve([good]), failing]) expect(over(given)).toThrow('resolvers are synchronous');
   await new Promise((resolve) => setImmediate(resolve));
 });
@@ -51,9 +60,9 @@ test('a promise is refused, and its failure reaches nobody', async () => {
 test('what a resolver throws comes out as INVALID_CONFIG with its cause; a RegistryError as it is', () => {
   const cause = new TypeError('it has a bug');
   const throwing = (thrown: unknown) => () =>
-    ownHosts(() => {
+    checkResolver(() => {
       throw thrown;
-    }, repository);
+    })(repository);
   expect(throwing(cause)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', cause }));
   expect(throwing(cause)).toThrow('it has a bug');
   const own = new RegistryError('DENIED', 'not here');
