@@ -17,7 +17,6 @@ import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
-import { createEncodings } from './answer.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
@@ -28,6 +27,7 @@ import { planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
+import { createEncodings } from './response.ts';
 
 /** What a client would ask for a reference, as plain data; no secret is in it. */
 export interface Plan {

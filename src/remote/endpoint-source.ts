@@ -11,15 +11,6 @@ import type { Route } from '../oci/route.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Source } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import {
-  contentLengthOf,
-  decode,
-  describeBlob,
-  describeHead,
-  discardLimit,
-  mediaTypeOf,
-  openAnswer,
-} from './answer.ts';
-import {
   type BoundEndpoint,
   type EndpointRequest,
   endpointRequest,
@@ -29,6 +20,15 @@ import {
 } from './exchange.ts';
 import { tagsAt } from './lists.ts';
 import { referrersAt } from './referrers.ts';
+import {
+  contentLengthOf,
+  decode,
+  describeBlob,
+  describeHead,
+  discardLimit,
+  mediaTypeOf,
+  openResponse,
+} from './response.ts';
 
 /** The two kinds of content that a repository has. */
 export type ContentKind = 'manifests' | 'blobs';
@@ -70,7 +70,7 @@ async function fetchAt(
     const opened =
       size < 0
         ? await openUnsized(response, target, context)
-        : { descriptor: target, body: await openAnswer(response, target, closed, opening) };
+        : { descriptor: target, body: await openResponse(response, target, closed, opening) };
     return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: request.url };
   });
   if (size >= 0 || kind === 'manifests') return fetching;
@@ -178,7 +178,7 @@ async function openUnsized(
   const length = contentLengthOf(headers);
   if (status !== 200 || (length !== undefined && length > manifestBytes)) {
     const descriptor = { mediaType, digest, size: length ?? 0 };
-    return { descriptor, body: await openAnswer(response, descriptor, undefined, context) };
+    return { descriptor, body: await openResponse(response, descriptor, undefined, context) };
   }
   const most = length ?? manifestBytes;
   const decoded = await decode(response.body, headers['content-encoding'], encodings, most);

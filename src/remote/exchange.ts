@@ -12,8 +12,8 @@ import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import { decode, describeDocument, type Encodings } from './answer.ts';
 import type { DocumentsAtHand } from './at-hand.ts';
+import { decode, describeDocument, type Encodings } from './response.ts';
 
 /** What all requests of a client share. */
 export interface RequestContext {

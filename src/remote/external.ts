@@ -4,9 +4,9 @@ import { type AllowedHosts, isListed } from '../http/address.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
-import { discardLimit, openAnswer } from './answer.ts';
 import { fetchHeaders } from './endpoint-source.ts';
 import { exchange, type RequestContext } from './exchange.ts';
+import { discardLimit, openResponse } from './response.ts';
 
 /** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
@@ -47,7 +47,7 @@ function externalSource(url: URL, listed: AllowedHosts, context: RequestContext)
         context,
         call,
         async ({ response, warnings }) => {
-          const body = await openAnswer(response, target, closed, opening);
+          const body = await openResponse(response, target, closed, opening);
           return { descriptor: target, body, from: name, warnings, endpoint, request: name };
         },
       );

@@ -8,13 +8,13 @@ import { isTag } from '../oci/reference.ts';
 import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import { decode } from './answer.ts';
 import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchange } from './exchange.ts';
+import { decode } from './response.ts';
 
 /** Most bytes of one list, all pages together: some millions of tags. */
 const listBytes = 67_108_864;
 
-/** A list that a host gives page by page. */
+/** A list that a host sends page by page. */
 export interface Listing<Item> {
   /** For messages: `the tags`. */
   readonly what: string;
@@ -22,78 +22,57 @@ export interface Listing<Item> {
   /** `artifactType=…`, without a question mark. */
   readonly query?: string | undefined;
   readonly accept: string;
-  /** Reads one page; `BAD_RESPONSE` for what is none. */
+  /** Reads one page; `BAD_RESPONSE` if it is not one. */
   read(bytes: Uint8Array, headers: HttpResponse['headers']): readonly Item[];
-  /** What makes two items one. */
+  /** Items with the same key are duplicates. */
   keyOf(item: Item): string;
-  /** The query of the page after these items, for a host that has told of no next page; undefined where they seem to be the last. */
+  /** The query for the page after these items, when the host has not linked one; undefined if they seem to be the last. */
   after?(items: readonly Item[]): string | undefined;
-  /** What is listed otherwise, where the first page fails. */
+  /** What to list instead if the first page fails. */
   instead?(error: unknown): Promise<readonly Item[]>;
 }
 
-interface Page<Item> {
-  readonly items: readonly Item[];
-  readonly size: number;
-  readonly next?: EndpointRequest | undefined;
-}
-
-/** What is asked next. */
-interface Turn {
+/** A request for one page. */
+interface PageRequest {
   readonly request: EndpointRequest;
   readonly isFirst?: boolean;
-  /** The host has not told of this page. */
+  /** The host has not linked this page. */
   readonly isGuess?: boolean;
   readonly isAfterEmpty?: boolean;
 }
 
+interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Bytes. */
+  readonly size: number;
+  readonly next?: EndpointRequest | undefined;
+}
+
 /**
- * All items of a list, each once, in the order in which they came. Pages are followed by their `Link`; a host that goes
- * round in circles (the same URL again, or a page that brings nothing new) is left with what it gave, and a warning.
- * `TOO_LARGE` for more pages than the client allows, or more than 64 MiB; `UNSAFE_URL` for a page at another origin than
- * the one that named it. What fails after the first page is never `NOT_FOUND`: half a list is no list.
+ * All items of a list without duplicates, in the order of the host. `Link` leads to the next page; if it leads to a page
+ * that was requested before, or to nothing new, the list ends there with a warning. `TOO_LARGE` for more pages than the
+ * client allows, or more than 64 MiB; `UNSAFE_URL` for a next page at another origin. A failure after the first page is
+ * never `NOT_FOUND`: an incomplete list is not a result.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
 export async function listAt<Item>(bound: BoundEndpoint, listing: Listing<Item>, call: CallOptions): Promise<Item[]> {
   const found = new Map<string, Item>();
-  const asked = new Set<string>();
+  const requested = new Set<string>();
   let left = listBytes;
-  let turn: Turn | undefined = { request: firstRequest(bound, listing), isFirst: true };
-  while (turn) {
-    if (asked.size >= bound.context.pages) throw tooManyPages(bound, listing);
-    const page: Page<Item> = await readPage(bound, listing, { ...turn, left }, call);
-    asked.add(turn.request.url);
+  let current: PageRequest | undefined = { request: firstRequest(bound, listing), isFirst: true };
+  while (current) {
+    if (requested.size >= bound.context.pages) throw tooManyPages(bound, listing);
+    const page: Page<Item> = await readPage(bound, listing, { ...current, left }, call);
+    requested.add(current.request.url);
     left -= page.size;
     const before = found.size;
     for (const item of page.items) {
       const key = listing.keyOf(item);
       if (!found.has(key)) found.set(key, item);
     }
-    turn = turnAfter(turn, page, { bound, listing, asked, isNew: found.size > before });
+    current = pageAfter(current, page, { bound, listing, requested, isNew: found.size > before });
   }
   return [...found.values()];
-}
-
-interface Standing<Item> {
-  readonly bound: BoundEndpoint;
-  readonly listing: Listing<Item>;
-  readonly asked: ReadonlySet<string>;
-  readonly isNew: boolean;
-}
-
-function turnAfter<Item>(turn: Turn, { items, next }: Page<Item>, standing: Standing<Item>): Turn | undefined {
-  const { bound, listing, asked, isNew } = standing;
-  if (!next) {
-    const mayGuess = isNew && (turn.isFirst || turn.isGuess) && asked.size < bound.context.pages;
-    const query = mayGuess ? listing.after?.(items) : undefined;
-    return query === undefined ? undefined : { request: withQuery(firstRequest(bound, listing), query), isGuess: true };
-  }
-  // One page may be empty and the list go on, where a host filters after it has counted.
-  const isAfterEmpty = items.length === 0;
-  if (!asked.has(next.url) && (isNew || (isAfterEmpty && !turn.isAfterEmpty))) return { request: next, isAfterEmpty };
-  const text = `Listing ${listing.what} was ended after ${asked.size} pages: the next ones bring nothing new`;
-  bound.context.emit({ type: 'warning', host: new URL(bound.endpoint.url).host, text });
-  return undefined;
 }
 
 function firstRequest<Item>(
@@ -108,81 +87,104 @@ function firstRequest<Item>(
 async function readPage<Item>(
   { context }: BoundEndpoint,
   listing: Listing<Item>,
-  turn: Turn & { readonly left: number },
+  { left, ...current }: PageRequest & { readonly left: number },
   call: CallOptions,
 ): Promise<Page<Item>> {
-  const { request, left } = turn;
+  const { request } = current;
   try {
     return await exchange(request, context, call, async ({ response }) => {
       const { headers } = response;
       const body = await decode(response.body, headers['content-encoding'], context.encodings, left);
       const bytes = await readAll(body, left, `${listing.what}, of which all pages may have ${listBytes} bytes`);
-      return {
-        items: listing.read(bytes, headers),
-        size: bytes.length,
-        next: nextRequest(response, request),
-      };
+      return { items: listing.read(bytes, headers), size: bytes.length, next: linkedRequest(response, request) };
     });
   } catch (error) {
-    const items = await insteadOf(error, turn, listing);
-    return { items, size: 0 };
+    return { items: await insteadOf(error, current, listing), size: 0 };
   }
 }
 
-/** What takes the place of a page that failed; the error, where nothing does. */
+/** The items in place of a page that failed; throws the error if there are none. */
 async function insteadOf<Item>(
   error: unknown,
-  { isFirst, isGuess }: Turn,
+  { isFirst, isGuess }: PageRequest,
   { what, instead }: Listing<Item>,
 ): Promise<readonly Item[]> {
   if (isFirst && instead) return instead(error);
   if (isFirst || !(error instanceof RegistryError)) throw error;
   const { code, status = 0, host, attempts } = error;
-  // A page that nobody promised need not be there.
+  // A page that was not linked need not exist.
   if (isGuess && [400, 404, 405, 410, 416, 422].includes(status)) return [];
   if (code !== 'NOT_FOUND') throw error;
-  const found = `a page that was told of is not there: ${messageOf(error)}`;
+  const found = `a linked page does not exist: ${messageOf(error)}`;
   throw cannot('BAD_RESPONSE', `list ${what}`, found, { status, host, attempts, cause: error });
+}
+
+interface ListState<Item> {
+  readonly bound: BoundEndpoint;
+  readonly listing: Listing<Item>;
+  /** URLs of the pages until now. */
+  readonly requested: ReadonlySet<string>;
+  /** Whether the last page had new items. */
+  readonly isNew: boolean;
+}
+
+function pageAfter<Item>(
+  current: PageRequest,
+  { items, next }: Page<Item>,
+  { bound, listing, requested, isNew }: ListState<Item>,
+): PageRequest | undefined {
+  if (!next) {
+    const mayGuess = isNew && (current.isFirst || current.isGuess) && requested.size < bound.context.pages;
+    const query = mayGuess ? listing.after?.(items) : undefined;
+    return query === undefined ? undefined : { request: withQuery(firstRequest(bound, listing), query), isGuess: true };
+  }
+  // One page may be empty before the last: some hosts filter after they have counted.
+  const isAfterEmpty = items.length === 0;
+  const mayFollow = isNew || (isAfterEmpty && !current.isAfterEmpty);
+  if (mayFollow && !requested.has(next.url)) return { request: next, isAfterEmpty };
+  const text = `Stopped listing ${listing.what} after ${requested.size} pages: the next page has nothing new`;
+  bound.context.emit({ type: 'warning', host: new URL(bound.endpoint.url).host, text });
+  return undefined;
 }
 
 function tooManyPages<Item>({ endpoint, context }: BoundEndpoint, { what }: Listing<Item>): RegistryError {
   const { host } = new URL(endpoint.url);
-  const found = `more than ${context.pages} pages, the limit "limits.pages"`;
+  const limit = 'limits.pages';
+  const found = `more than ${context.pages} pages, the limit "${limit}"`;
   return cannot('TOO_LARGE', `list ${what} of "${endpoint.repository}" at ${host}`, found, {
+    reason: 'limit',
+    limit,
     host,
     reason: 'limit',
     limit: 'limits.pages',
   });
 }
 
-/** A question with more in its query. */
-function withQuery(request: EndpointRequest, query: string): EndpointRequest {
-  const { url } = request;
-  return { ...request, url: `${url}${url.includes('?') ? '&' : '?'}${query}` };
-}
+const withQuery = (request: EndpointRequest, query: string): EndpointRequest => ({
+  ...request,
+  url: `${request.url}${request.url.includes('?') ? '&' : '?'}${query}`,
+});
 
 /**
- * The page that the `Link` of an answer names, asked for as the answer's own was; undefined where it names none. It is
- * taken from the URL that answered, and must be at its origin: `UNSAFE_URL`. Where that is another one than the
- * endpoint's, after a redirect, the next page is asked for as a stranger's: nothing of the endpoint goes there, and it may
- * be at a private address only where this one was.
+ * The request for the page that the `Link` of a response names, if any. Links are relative to the URL of the response and
+ * must have its origin: `UNSAFE_URL`. After a redirect to another origin than the endpoint's, nothing of the endpoint is
+ * sent to it, and it may have a private address only if the response came from one.
  */
-function nextRequest(response: HttpResponse, request: EndpointRequest): EndpointRequest | undefined {
+function linkedRequest(response: HttpResponse, request: EndpointRequest): EndpointRequest | undefined {
   const link = nextLink(response.headers.link);
-  const answered = response.url;
   if (link === undefined) return undefined;
-  const target = parseTarget(link, answered, 'a Link');
+  const target = parseTarget(link, response.url, 'a Link');
   target.hash = '';
-  if (target.origin !== new URL(answered).origin) {
-    const found = 'it is at another origin';
-    const attempted = `follow a Link of "${redactUrl(answered)}" to "${redactUrl(target)}"`;
-    throw cannot('UNSAFE_URL', attempted, found, { host: new URL(answered).host });
+  const { origin, host } = new URL(response.url);
+  if (target.origin !== origin) {
+    const attempted = `follow a Link of "${redactUrl(response.url)}" to "${redactUrl(target)}"`;
+    throw cannot('UNSAFE_URL', attempted, 'it is at another origin', { host });
   }
   const { endpoint } = request;
   if (request.stranger || target.origin !== new URL(endpoint.url).origin) {
     return { ...request, url: target.href, stranger: { addresses: policyAfter('any', response) } };
   }
-  // A proxy that takes a prefix off its paths seldom puts it back into what it hands on.
+  // A proxy that removes a prefix from request paths seldom adds it to the links of responses.
   const { pathname } = new URL(request.url);
   if (target.pathname.startsWith('/v2/') && pathname.endsWith(target.pathname)) target.pathname = pathname;
   const next = { ...request, url: target.href };
@@ -191,48 +193,46 @@ function nextRequest(response: HttpResponse, request: EndpointRequest): Endpoint
 }
 
 /**
- * The tags of a repository at one endpoint, each once, sorted by code point. No page size is asked for: registries differ
- * in what they allow. What is no tag (Artifactory lists digests, Nexus null) is left out, and told in a warning.
+ * The tags of a repository at one endpoint, without duplicates, sorted by code point. No page size is requested, because
+ * registries differ in what they allow. Entries that are not tags (Artifactory lists digests, Nexus null) are left out
+ * with a warning.
  */
 export async function tagsAt(bound: BoundEndpoint, call: CallOptions): Promise<string[]> {
   const { endpoint, context } = bound;
   const dropped: unknown[] = [];
-  const tags = await listAt<string>(
-    bound,
-    {
-      what: 'the tags',
-      route: { kind: 'tags', name: endpoint.repository },
-      accept: 'application/json',
-      keyOf: (tag) => tag,
-      read: (bytes) =>
-        tagsOf(bytes).filter((tag): tag is string => {
-          const isOne = typeof tag === 'string' && isTag(tag);
-          if (!isOne) dropped.push(tag);
-          return isOne;
-        }),
-      after: pageAfter,
-    },
-    call,
-  );
+  const listing: Listing<string> = {
+    what: 'the tags',
+    route: { kind: 'tags', name: endpoint.repository },
+    accept: 'application/json',
+    keyOf: (tag) => tag,
+    read: (bytes) =>
+      tagsOf(bytes).filter((tag): tag is string => {
+        const isValid = typeof tag === 'string' && isTag(tag);
+        if (!isValid) dropped.push(tag);
+        return isValid;
+      }),
+    after: queryAfter,
+  };
+  const tags = await listAt(bound, listing, call);
   if (dropped.length > 0) {
-    const text = `Left out ${dropped.length} of the tags listed, which are none: the first is ${quote(dropped[0])}`;
+    const text = `Left out ${dropped.length} listed names that are not tags, the first is ${quote(dropped[0])}`;
     context.emit({ type: 'warning', host: new URL(endpoint.url).host, text });
   }
   return tags.sort();
 }
 
 /**
- * Some hosts cut a long list and tell of no next page. Pages have round sizes: after such a number of tags they are asked
- * for those after the last one, which costs a request that brings nothing where the list was whole.
+ * Some hosts cut a long list without a link. Pages have round sizes, so after a round number of tags the page after the
+ * last tag is requested: one superfluous request if the list was complete.
  */
-function pageAfter(tags: readonly string[]): string | undefined {
+function queryAfter(tags: readonly string[]): string | undefined {
   const last = tags.at(-1);
   return last === undefined || tags.length % 50 !== 0 ? undefined : `last=${encodeURIComponent(last)}`;
 }
 
 const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read the tags', found);
 
-/** Of `{"name":…,"tags":[…]}`; no tags are null, or left out, in what some servers write. */
+/** Of `{"name":…,"tags":[…]}`; some servers write null for no tags, or leave them out. */
 function tagsOf(bytes: Uint8Array): readonly unknown[] {
   const text = new TextDecoder().decode(bytes);
   let page: unknown;

@@ -197,11 +197,11 @@ const loops: readonly [title: string, answer: Answer, most: number][] = [
     3,
   ],
 ];
-test.each(loops)('a host that goes round in circles with %s is left with what it gave', async (_, answer, most) => {
+test.each(loops)('a list that leads nowhere new, with %s, ends there', async (_, answer, most) => {
   const { fetcher, log, warnings } = fetcherOver({ 'origin.test': answer });
   expect(await fetcher.tags()).toEqual(['a', 'b']);
   expect(log()).toHaveLength(most);
-  expect(warnings).toEqual([expect.stringContaining('bring nothing new')]);
+  expect(warnings).toEqual([expect.stringContaining('the next page has nothing new')]);
 });
 
 test('an empty page may stand between others', async () => {
@@ -312,7 +312,7 @@ test('what is no tag is left out, with one warning', async () => {
   const tags = ['b', null, digest, '', '../x', 5, 'a', '-x', 'x'.repeat(129)];
   const { fetcher, warnings } = fetcherOver({ 'origin.test': () => page(tags) });
   expect(await fetcher.tags()).toEqual(['a', 'b']);
-  expect(warnings).toEqual([expect.stringMatching(/^Left out 7 of the tags.*"null"/)]);
+  expect(warnings).toEqual([expect.stringMatching(/^Left out 7 listed names that are not tags.*"null"/)]);
 });
 
 const broken: readonly [title: string, answer: () => Response, code: string][] = [

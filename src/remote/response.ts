@@ -10,23 +10,23 @@ import { type ClosedRange, parseContentRange } from '../oci/range.ts';
 import type { Body, FetchOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
 
-/** How many bytes may be dropped to reach a range: more than the client's limit where the caller says so and nobody else is left. */
+/** Most bytes that are dropped to reach a range; the caller's own limit counts only if no other host is left. */
 export const discardLimit = ({ discard, more }: FetchOptions, discardBytes: number): number =>
   more ? discardBytes : (discard ?? discardBytes);
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly encodings: Encodings;
-  /** Most bytes read and thrown away before the range begins, where a host answers with the whole. */
+  /** Most bytes that are dropped before the range, if the host sends the whole content. */
   readonly discardBytes: number;
 }
 
-const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'use the answer', found);
+const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'use the response', found);
 
 /**
- * The bytes of a good answer, decoded and cut to the range that was asked for, or an error that says why this host's
- * answer cannot be them. https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7
+ * The bytes of a response, decoded and cut to the requested range, or an error that says why the response cannot have them.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7
  */
-export async function openAnswer(
+export async function openResponse(
   response: HttpResponse,
   { size }: Pick<Descriptor, 'size'>,
   range: ClosedRange | undefined,
@@ -39,13 +39,14 @@ export async function openAnswer(
 
 function openPart({ headers, body }: HttpResponse, size: number, range: ClosedRange): Body {
   const encoding = headers['content-encoding'];
-  // Offsets of an encoded answer count encoded bytes: not those that were asked for.
+  // Offsets in an encoded response count encoded bytes, so this is another range.
   if (parseEncodings(encoding).length > 0) throw bad(`a range with content encoding ${quote(encoding)}`);
   const field = headers['content-range'] ?? '';
   const found = parseContentRange(field);
-  const asked = `${range.start}-${range.end - 1}`;
-  if (found?.start !== range.start || found.end > range.end) throw bad(`range ${quote(field)} to bytes ${asked}`);
-  if (found.size !== undefined && found.size !== size) throw bad(`range ${quote(field)} of content of ${size} bytes`);
+  if (found?.start !== range.start || found.end > range.end) {
+    throw bad(`range ${quote(field)} instead of bytes ${range.start}-${range.end - 1}`);
+  }
+  if (found.size !== undefined && found.size !== size) throw bad(`range ${quote(field)} of a content of ${size} bytes`);
   const length = lengthOf(headers);
   if (length !== undefined && length !== found.end - found.start)
     throw bad(`${length} bytes for range ${quote(field)}`);
@@ -57,15 +58,16 @@ async function openWhole({ headers, body }: HttpResponse, size: number, { encodi
   const length = lengthOf(headers);
   if (parseEncodings(encoding).length === 0 && length !== undefined && length !== size) {
     const code = length > size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-    throw cannot(code, 'use the answer', `${length} bytes for content of ${size}`);
+    throw cannot(code, 'use the response', `${length} bytes instead of ${size}`);
   }
   return decode(body, encoding, encodings, size);
 }
 
-/** A host that does not know ranges sends the whole; what comes before is dropped, if it is not too much. */
+/** The range of a host without range support, which sends the whole content: the bytes before it are dropped. */
 async function openCut(response: HttpResponse, size: number, range: ClosedRange, options: OpenOptions): Promise<Body> {
   if (range.start > options.discardBytes) {
-    throw bad(`the whole content to a range from ${range.start}, over the limit of ${options.discardBytes} to discard`);
+    const found = `the whole content for a range from ${range.start}, but at most ${options.discardBytes} bytes are discarded`;
+    throw cannot('BAD_RESPONSE', 'use the response', found, { limit: 'limits.discardBytes' });
   }
   const whole = await openWhole(response, size, options);
   return derivedBody(whole, (body) => cut(body, range));
@@ -82,20 +84,20 @@ async function* cut(body: Body, { start, end }: ClosedRange): AsyncGenerator<Uin
   }
 }
 
-/** Content-Length, where there is a whole number. */
+/** Content-Length, if it is a whole number. */
 function lengthOf(headers: HttpResponse['headers']): number | undefined {
   const field = headers['content-length'] ?? '';
   return /^\d{1,15}$/.test(field) ? Number(field) : undefined;
 }
 
-/** The content encodings a client takes off. */
+/** The content encodings that a client decodes. */
 export interface Encodings {
   /** Value of Accept-Encoding. */
   readonly accepted: string;
   decoderFor(name: string): Promise<Decoder | undefined>;
 }
 
-/** The standard encodings, loaded when the first encoded body comes, and those given, which come first. */
+/** The user's own encodings, then the standard ones, which are loaded when the first encoded body comes. */
 export function createEncodings(own: Codecs = {}): Encodings {
   const names = new Set([...Object.keys(own), ...standardEncodings]);
   return {
@@ -107,10 +109,10 @@ export function createEncodings(own: Codecs = {}): Encodings {
   };
 }
 
-/** Most encodings laid over each other that are taken off. */
+/** Most encodings of one body. */
 const longestChain = 3;
 
-/** The encodings of a Content-Encoding field, in the order in which they were put on. RFC 9110 section 8.4 */
+/** The encodings of a Content-Encoding field, in the order in which they were applied. RFC 9110 section 8.4 */
 export function parseEncodings(field = ''): string[] {
   const names = field.split(',').map((name) =>
     name
@@ -122,8 +124,8 @@ export function parseEncodings(field = ''): string[] {
 }
 
 /**
- * The body with its content encodings taken off, the last one first. At most `limit` bytes come out: one more is
- * `TOO_LARGE` before it is made. `UNSUPPORTED_ENCODING` for an unknown encoding or more than three.
+ * The decoded body: the encoding that was applied last is removed first. More than `limit` decoded bytes are `TOO_LARGE`
+ * before they are made. `UNSUPPORTED_ENCODING` for an unknown encoding or more than three.
  */
 export async function decode(
   body: Body,
@@ -142,7 +144,7 @@ export async function decode(
   }
   return derivedBody(body, (encoded) =>
     decoders.reduce<AsyncIterable<Uint8Array>>((inner, decoder, index) => {
-      // What is still encoded is no longer than the content, give or take what an encoder adds.
+      // Between two decoders, bytes are no longer than the content and what an encoder adds.
       const most = index === decoders.length - 1 ? limit : 2 * limit + 1_048_576;
       return decoder(inner, { limit: most });
     }, encoded),
@@ -157,59 +159,66 @@ type Headers = HttpResponse['headers'];
 
 const isDocumentType = (type: string): boolean => isManifestType(type) || isIndexType(type);
 
-/** The manifest that a HEAD tells of; undefined where it leaves something out, and the document must be read. */
+/** The manifest that a HEAD describes; undefined if it leaves something out, so that the document must be read. */
 export function describeHead(headers: Headers, reference: string, limit: number): Descriptor | undefined {
   const mediaType = bareMediaType(headers['content-type'] ?? '');
   const size = contentLengthOf(headers) ?? 0;
-  const told = headers['docker-content-digest'] ?? '';
+  const reported = headers['docker-content-digest'] ?? '';
   if (!isDocumentType(mediaType) || size === 0) return undefined;
   if (size > limit) {
-    const details = { value: reference, reason: 'limit', limit: 'limits.manifestBytes' } as const;
-    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`, details);
+    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`, {
+      reason: 'limit',
+      limit: 'limits.manifestBytes',
+      value: reference,
+    });
   }
-  // sha256 is what every registry names manifests by; another algorithm is checked against the document.
+  // Registries name manifests by sha256; a digest of another algorithm is checked against the document.
   if (isDigest(reference)) {
-    if (isDigest(told) && algorithmOf(told) === algorithmOf(reference)) checkDigest(told, reference);
+    if (isDigest(reported) && algorithmOf(reported) === algorithmOf(reference)) checkDigest(reported, reference);
     return { mediaType, digest: reference, size };
   }
-  return isDigest(told) && algorithmOf(told) === 'sha256' ? { mediaType, digest: told, size } : undefined;
+  return isDigest(reported) && algorithmOf(reported) === 'sha256' ? { mediaType, digest: reported, size } : undefined;
 }
 
-/** The manifest that was read: its digest over the bytes, checked against the one asked for and the one told. */
+/** The manifest that was read, its digest checked against the requested and the reported one. */
 export function describeDocument(bytes: Uint8Array, headers: Headers, reference: string): Descriptor {
-  if (bytes.length === 0) throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, 'it is empty');
+  if (bytes.length === 0)
+    throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, 'it is empty', { value: reference });
   const type = bareMediaType(headers['content-type'] ?? '');
   const document = parseDocument(bytes, type);
   const mediaType = isDocumentType(type) ? type : bareMediaType(document.mediaType ?? '');
   if (!isDocumentType(mediaType)) {
-    throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, `its type is ${quote(type)}`);
+    throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, `its type is ${quote(type)}`, {
+      value: reference,
+    });
   }
-  const told = headers['docker-content-digest'] ?? '';
-  const expected = isDigest(reference) ? reference : isDigest(told) ? told : undefined;
+  const reported = headers['docker-content-digest'] ?? '';
+  const expected = isDigest(reference) ? reference : isDigest(reported) ? reported : undefined;
   const digest = digestOf(bytes, expected ? algorithmOf(expected) : 'sha256');
   if (expected) checkDigest(digest, expected);
   return { mediaType, digest, size: bytes.length };
 }
 
-/** Content of which only the head was read, under the digest that was asked for. */
+/** The content that a HEAD describes, under the requested digest. */
 export function describeBlob(headers: Headers, digest: Digest): Descriptor {
   const size = contentLengthOf(headers);
-  if (size === undefined) throw cannot('BAD_RESPONSE', `use ${quote(digest)}`, 'its size is not told');
+  if (size === undefined)
+    throw cannot('BAD_RESPONSE', `use ${quote(digest)}`, 'its size is missing', { value: digest });
   return { mediaType: mediaTypeOf(headers), digest, size };
 }
 
-/** The media type that a head tells; what is none is just bytes. */
+/** The media type in `Content-Type`; without a valid one it is just bytes. */
 export function mediaTypeOf(headers: Headers): string {
   const type = bareMediaType(headers['content-type'] ?? '');
   return /^[^\s/]+\/[^\s/]+$/.test(type) ? type : 'application/octet-stream';
 }
 
-/** Bytes of the content, where the head tells them: of an encoded answer it tells others. */
+/** Size of the content; undefined for an encoded response, whose `Content-Length` counts encoded bytes. */
 export const contentLengthOf = (headers: Headers): number | undefined =>
   parseEncodings(headers['content-encoding']).length > 0 ? undefined : lengthOf(headers);
 
 function checkDigest(found: Digest, expected: Digest): void {
   if (found !== expected) {
-    throw cannot('DIGEST_MISMATCH', `use ${quote(expected)}`, `the answer's digest is ${found}`);
+    throw cannot('DIGEST_MISMATCH', `use ${quote(expected)}`, `the response has digest ${found}`, { value: expected });
   }
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { bytesBody } from '../../src/body.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { ClosedRange } from '../../src/oci/range.ts';
-import { createEncodings, openAnswer } from '../../src/remote/answer.ts';
+import { createEncodings, openResponse } from '../../src/remote/response.ts';
 
 import { errorOf } from '../support/hosts.ts';
 
@@ -15,7 +15,7 @@ const open = (
   range?: ClosedRange,
   discardBytes = 50,
 ) =>
-  openAnswer({ status, headers, body: bytesBody(bytes), url: 'https://a.test/x' }, { size: 100 }, range, {
+  openResponse({ status, headers, body: bytesBody(bytes), url: 'https://a.test/x' }, { size: 100 }, range, {
     encodings: createEncodings(),
     discardBytes,
   });
