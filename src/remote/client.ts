@@ -1,6 +1,5 @@
 import { expandShortName, loginFrom } from '../config/credentials.ts';
 import { parseConfig } from '../config/parse-config.ts';
-
 import { createLiars } from '../content/liars.ts';
 import { abortError, deadline } from '../deadline.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
@@ -21,7 +20,7 @@ import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
 import type { RequestContext } from './exchange.ts';
-import { listedOf } from './external.ts';
+import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
 import { planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
@@ -29,33 +28,33 @@ import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 import { createEncodings } from './response.ts';
 
-/** What a client would ask for a reference, as plain data; no secret is in it. */
+/** Where a client would look for a reference, as plain data without secrets. */
 export interface Plan {
   readonly reference: Reference;
-  /** In the order in which they are asked. */
+  /** In the order in which they are contacted. */
   readonly endpoints: readonly Endpoint[];
   readonly skipped: readonly Skipped[];
 }
 
-/** Connections, tokens, health and limits live here: make one and keep it. Close it to end its connections. */
+/** Holds connections, tokens, health and limits: create one and reuse it. Close it to end its connections. */
 export interface Client extends AsyncDisposable {
-  /** Where a reference would be looked for. No I/O. `INVALID_REFERENCE`. */
+  /** Where a reference would be looked up. No I/O. `INVALID_REFERENCE`. */
   plan(reference: string): Plan;
   /** What `alpine:3.20` or `host:5000/name@sha256:…` names, or its image for `platform`. Errors as `Fetcher.resolve`. */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved & { readonly reference: Reference }>;
   /**
-   * Copies a whole image or artifact into a store, or into a directory as an OCI image layout, for this machine's platform
-   * unless `platform` says another. Errors as those of `copy`.
+   * Copies an image or artifact into a store, or into a directory as an OCI image layout; `platform` is this machine's by
+   * default. Errors as those of `copy`.
    */
   pull(reference: string, options: PullOptions): Promise<Pulled>;
   /**
-   * The files of an image, all layers together: to be listed, or opened one by one, without reading more of the layers than
-   * that needs. Close them. Errors as those of `resolve`; `NOT_FOUND` where an index has no image for the platform.
+   * The files of an image, all layers together: to list, or to open one by one, without reading more of the layers than
+   * necessary. Close them. Errors as those of `resolve`; `NOT_FOUND` if an index has no image for the platform.
    */
   files(reference: string, options?: ImageFilesChoice): Promise<ImageFiles>;
-  /** What can be done with a repository, `docker.io/library/alpine`. */
+  /** The operations of a repository, `docker.io/library/alpine`. */
   fetcher(repository: string | Repository): Fetcher;
-  /** Ends everything that is under way with `CLOSED`, and all connections. */
+  /** Ends all running operations with `CLOSED`, and all connections. */
   close(): Promise<void>;
 }
 
@@ -69,7 +68,7 @@ const boundsOf = ({
   pages: limits.pages ?? 1_000,
 });
 
-/** `INVALID_CONFIG` at once for whatever is wrong with the options. Nothing is sent before something is asked for. */
+/** Wrong options are `INVALID_CONFIG` at once. Nothing is sent before the first operation. */
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);
   const config = parseConfig(options.config === undefined ? {} : options.config);
@@ -97,7 +96,7 @@ export function createClient(options: ClientOptions = {}): Client {
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
   const using = { ...shared, fetcherOf };
   const resolve = (reference: Reference, call?: ResolveOptions) => resolveReference(reference, call, using);
-  // What is no text is refused where references are read.
+  // Anything but a string is refused by `parseReference`.
   const expand = (text: string): string => (typeof text === 'string' ? expandShortName(text, config.shortNames) : text);
   const parse = (text: string): Reference => parseReference(expand(text));
   const close = async (): Promise<void> => {
@@ -125,20 +124,20 @@ export function createClient(options: ClientOptions = {}): Client {
 const isRepository = (value: unknown): value is Repository =>
   typeof value === 'object' && value !== null && 'registry' in value && 'name' in value;
 
-/** Everything that goes round an exchange, outermost first. */
+/** The wrappers around an exchange, outermost first. */
 function compose(
   transport: Transport,
   { timeouts = {}, retries = {}, limits = {}, externalUrls = 'allow', userAgent }: ClientOptions,
   loginFor: ReturnType<typeof loginFrom>,
   emit: Emit,
 ): Transport {
-  const allowPrivate = listedOf(externalUrls);
+  const allowPrivate = allowedHosts(externalUrls);
   return wrap(
     transport,
-    // A try begins with the registry again, as the URLs it redirects to expire.
+    // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
     redirects({ limit: limits.redirects, allowPrivate }),
-    // Inside redirects: each hop is judged by its own origin.
+    // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
     health({ pause: timeouts.pause, emit }),
     concurrencyLimits({ concurrency: limits.concurrency }),
@@ -147,7 +146,7 @@ function compose(
   );
 }
 
-/** Ends every exchange when `signal` fires, also in its body, and refuses those that come after. */
+/** Ends every exchange, including its body, when `signal` fires, and refuses later ones. */
 const endedBy =
   (signal: AbortSignal): Wrapper =>
   (next) =>

@@ -8,31 +8,32 @@ import { fetchHeaders } from './endpoint-source.ts';
 import { exchange, type RequestContext } from './exchange.ts';
 import { discardLimit, openResponse } from './response.ts';
 
-/** Whether content is fetched from the URLs that descriptors name, and which of their hosts may have private addresses. */
+/** Whether content is fetched from the URLs in descriptors, and which of their hosts may have private addresses. */
 export type ExternalUrls = 'allow' | 'deny' | { readonly allowPrivate: readonly string[] };
 
-export const listedOf = (policy: ExternalUrls): AllowedHosts => (typeof policy === 'object' ? policy.allowPrivate : []);
+export const allowedHosts = (policy: ExternalUrls): AllowedHosts =>
+  typeof policy === 'object' ? policy.allowPrivate : [];
 
 /**
- * The places that a descriptor names itself, each a source: http and https only, asked without credentials, cookies or
- * configured headers, at public addresses unless their host is listed.
+ * The URLs of a descriptor, each a source: only http and https, without credentials, cookies or configured headers, and at
+ * public addresses unless the host is listed.
  */
 export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls, context: RequestContext): Source[] {
   if (policy === 'deny') return [];
   return urls.flatMap((text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (url && ['http:', 'https:'].includes(url.protocol)) return [externalSource(url, listedOf(policy), context)];
+    if (url && ['http:', 'https:'].includes(url.protocol)) return [externalSource(url, allowedHosts(policy), context)];
     context.emit({ type: 'skip', url: redactUrl(text), reason: 'an external URL that is neither http nor https' });
     return [];
   });
 }
 
-function externalSource(url: URL, listed: AllowedHosts, context: RequestContext): Source {
+function externalSource(url: URL, allowed: AllowedHosts, context: RequestContext): Source {
   url.username = '';
   url.password = '';
   url.hash = '';
   const endpoint = { url: url.origin, repository: '', scopes: [], capabilities: ['pull' as const] };
-  const stranger = { addresses: isListed(url, listed) ? ('any' as const) : ('public' as const) };
+  const stranger = { addresses: isListed(url, allowed) ? ('any' as const) : ('public' as const) };
   const name = redactUrl(url);
   return {
     name,

@@ -3,7 +3,6 @@ import { collectWarnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
 import { reportSwitch } from '../content/resume.ts';
 import { cannot } from '../errors.ts';
-import type { Emit } from '../events.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
@@ -17,29 +16,29 @@ export type { Resolved, ResolveOptions } from './resolve-reference.ts';
 
 /** How to fetch. */
 export interface FetcherOptions {
-  /** Ends the reading of the content, too. */
+  /** Also ends reading the content. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How to fetch what only a digest is known of. */
+/** How to fetch content by its digest. */
 export interface FetchByDigestOptions extends FetcherOptions {
-  /** Says where to look; without it blobs are asked for first, then manifests. */
+  /** Says where to look; by default blobs first, then manifests. */
   readonly mediaType?: string | undefined;
 }
 
-/** What can be done with one repository. Errors: RegistryError, by the codes of `ErrorCode`. */
+/** The operations of one repository. Errors are RegistryErrors. */
 export interface Fetcher extends RepositoryLists {
   readonly repository: Repository;
-  /** The Source under it, for `copy`, `cached` and `serve`. */
+  /** The source below it, for `copy`, `cached` and `serve`. */
   readonly source: Source & Lister & Referrers;
   /**
-   * What a tag or digest names, or with `platform` the image for it. `INVALID_REFERENCE`, `INVALID_DIGEST`; `NOT_FOUND` also
-   * where an index has no image for the platform, `BAD_RESPONSE` for indexes nested more than 16 deep.
+   * What a tag or digest names, or its image for `platform`. `INVALID_REFERENCE`, `INVALID_DIGEST`; `NOT_FOUND` also if an
+   * index has no image for the platform, `BAD_RESPONSE` for indexes nested more than 16 deep.
    */
   resolve(reference: string, options?: ResolveOptions): Promise<Resolved>;
-  /** The content of a descriptor: asked for when it is read. `INVALID_DIGEST` or `INVALID_REFERENCE` for a bad descriptor. */
+  /** The content of a descriptor, requested when it is read. `INVALID_DIGEST` or `INVALID_REFERENCE` for a bad descriptor. */
   fetch(descriptor: Descriptor, options?: FetcherOptions): Promise<Content>;
-  /** The content of a digest, its size and type learnt from the answer, which is open when this returns: read it or close it. */
+  /** The content of a digest, with size and type from the response, which is open when this returns: read or close it. */
   fetchByDigest(digest: string, options?: FetchByDigestOptions): Promise<Content>;
 }
 
@@ -69,9 +68,9 @@ export function createFetcher(
         ...context,
         fetcherOf: () => ({ source }),
       }),
-    fetch: async (given, { signal } = {}) => {
+    fetch: async (target, { signal } = {}) => {
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
-      const descriptor = parseDescriptor(given);
+      const descriptor = parseDescriptor(target);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
       return new Content({ ...contentOf(source, signal), descriptor, warned: collectWarnings(emit) });
     },
@@ -94,13 +93,16 @@ export function createFetcher(
 function refuseSchema1(digest: string, mediaType = ''): void {
   if (!isSchema1(mediaType)) return;
   const found = `Docker schema 1 (${quote(mediaType)}) is not supported`;
-  throw cannot('UNSUPPORTED', `fetch ${quote(digest)}`, found);
+  throw cannot('UNSUPPORTED', `fetch ${quote(digest)}`, found, { value: digest });
 }
 
 function tagOrDigest(text: unknown): Pick<Reference, 'tag' | 'digest'> {
   if (typeof text === 'string' && text.includes(':')) return { digest: parseDigest(text) };
   if (typeof text === 'string' && isTag(text)) return { tag: text };
-  throw cannot('INVALID_REFERENCE', `resolve ${quote(text)}`, 'neither a tag nor a digest');
+  throw cannot('INVALID_REFERENCE', `resolve ${quote(text)}`, 'neither a tag nor a digest', {
+    reason: 'invalid-name',
+    value: typeof text === 'string' ? text : undefined,
+  });
 }
 
 /** How to list tags. */
@@ -111,38 +113,29 @@ export interface TagsOptions {
 /** How to list referrers. */
 export interface FetcherReferrersOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Only those of this type, the type of their config where they have none of their own. */
+  /** Only those of this type; for manifests without a type, the type of their config. */
   readonly artifactType?: string | undefined;
 }
 
-/** What a repository can be asked to list. */
+/** The lists of a repository. */
 export interface RepositoryLists {
   /**
-   * All tags, each once, sorted by code point: of the first host trusted with tags that lists them. `NOT_FOUND` where no
-   * host has the repository, `TOO_LARGE` over `limits.pages`.
+   * All tags without duplicates, sorted by code point, of the first host with the capability `resolve` that lists them.
+   * `NOT_FOUND` if no host has the repository, `TOO_LARGE` over `limits.pages`.
    */
   tags(options?: TagsOptions): Promise<readonly string[]>;
   /**
-   * What refers to a digest, signatures and the like: of the first host trusted with referrers that has a list, by its
-   * API or under the tag that stands for it; none where no host has one. `INVALID_DIGEST`.
+   * What refers to a digest, such as signatures: of the first host with the capability `referrers` that has a list, by its
+   * API or under the tag that stands for it; empty if no host has one. `INVALID_DIGEST`.
    */
   referrers(digest: string, options?: FetcherReferrersOptions): Promise<readonly Descriptor[]>;
 }
 
-/** What all lists of one client share. */
-interface ListsContext {
-  readonly emit: Emit;
-  /** Fires when the client is closed. */
-  readonly closing: AbortSignal;
-  /** Milliseconds. */
-  readonly operation?: number | undefined;
-}
-
-/** The lists of a repository, each asked for within the bounds of the client. */
+/** The lists of a repository, each within the time limit of an operation. */
 function repositoryLists(
   repository: Repository,
   source: Lister & Referrers,
-  { closing, operation, emit }: ListsContext,
+  { closing, operation, emit }: FetcherContext,
 ): RepositoryLists {
   const name = quote(formatReference(repository));
   return {

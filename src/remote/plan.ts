@@ -14,10 +14,10 @@ import { pullScope } from '../oci/scope.ts';
 import { noProxyWarnings, proxyFor } from '../proxy.ts';
 import { quote } from '../text/quote.ts';
 
-/** Where to ask for a repository, in order. No I/O. */
+/** The endpoints for a repository, in order. No I/O. */
 export type Resolver = (repository: Repository) => readonly Endpoint[];
 
-/** The endpoints of a repository, and the configured hosts that are none, with the reason. */
+/** The endpoints of a repository, and the configured hosts that are left out, with the reason. */
 export interface Hosts {
   readonly endpoints: readonly Endpoint[];
   readonly skipped: readonly Skipped[];
@@ -25,18 +25,18 @@ export interface Hosts {
 
 export interface HostPlanner {
   hosts(repository: Repository): Hosts;
-  /** What the configuration says that cannot have been meant. */
+  /** What in the configuration looks like a mistake. */
   readonly warnings: readonly string[];
 }
 
-/** For `origin: never`, k3s' switch, and whatever else says that mirrors stand in for a registry. */
-const neverReason = 'the registry itself is never asked: the configuration has its mirrors alone';
+/** For `origin: never`, the switch of k3s, and other settings by which mirrors replace a registry. */
+const neverReason = 'the registry itself is never contacted: the configuration allows only its mirrors';
 
 const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
 
 /**
- * The resolver of a configuration: mirrors in their order, then the origin. `INVALID_CONFIG` at once for whatever is
- * wrong with it; a mirror whose rewrite gives no repository name is left out.
+ * The resolver of a configuration: mirrors in their order, then the origin. A wrong configuration is `INVALID_CONFIG` at
+ * once; a mirror whose rewrite does not give a repository name is left out.
  */
 export function createResolver(config: Config = {}): Resolver {
   const { hosts } = planHosts(parseConfig(config));
@@ -44,22 +44,22 @@ export function createResolver(config: Config = {}): Resolver {
 }
 
 /**
- * As `createResolver`, of a configuration that was checked, and with what is left out. `INVALID_CONFIG` with all
- * certificates and keys that cannot be used, each with its place.
+ * As `createResolver`, for a configuration that was checked, with the hosts that are left out. `INVALID_CONFIG` reports all
+ * certificates and keys that cannot be used.
  */
 export function planHosts({ registries = {}, credentials, proxy = {} }: Config): HostPlanner {
   const compiled = new Map<string, readonly Host[]>();
   const problems: ConfigProblem[] = [];
   for (const [key, config] of Object.entries(registries)) compiled.set(key, compileRegistry(key, config, problems));
-  // Several hosts may have one certificate.
+  // Several hosts may share a certificate.
   const distinct = [...new Map(problems.map((problem) => [problemText(problem), problem])).values()];
   if (distinct.length > 0) throw configError('use config', distinct);
   const keys = new Set(compiled.keys());
-  /** A host that is itself a blocked registry is left out. `*` blocks registries that have no entry, not mirrors. */
+  /** Leaves out a host that is itself a blocked registry. `*` blocks registries without an entry, not mirrors. */
   const unlessBlocked = (endpoint: Endpoint): Endpoint | Skipped => {
     const key = matchKey(keys, physical(endpoint));
     if (key === undefined || key === '*' || !registries[key]?.blocked) return endpoint;
-    return { url: endpoint.url, reason: `the registry ${quote(key)} is blocked`, ...placeOf(registries[key]) };
+    return { url: endpoint.url, reason: `the registry ${quote(key)} is blocked`, ...declaredAtOf(registries[key]) };
   };
   const hosts = (repository: Repository): Hosts => {
     const key = matchKey(keys, repository);
@@ -68,37 +68,37 @@ export function planHosts({ registries = {}, credentials, proxy = {} }: Config):
     const all = found?.origin === undefined ? [...configured, defaultOrigin(repository.registry)] : configured;
     const rooted = all.map((host) => ({ ...host, root: host.root ?? ownRoot(repository.registry) }));
     if (found?.blocked) {
-      const blocked = { reason: 'the registry is blocked', ...placeOf(found) };
+      const blocked = { reason: 'the registry is blocked', ...declaredAtOf(found) };
       return { endpoints: [], skipped: rooted.map(({ root }) => ({ url: root, ...blocked })) };
     }
     const endpoints: Endpoint[] = [];
     const skipped: Skipped[] = [];
     for (const host of rooted) {
-      const decided = endpointOf(host, repository, { credentials, proxy });
-      const placed = 'reason' in decided ? decided : unlessBlocked(decided);
-      if ('reason' in placed) skipped.push(placed);
-      else endpoints.push(placed);
+      const planned = endpointOf(host, repository, { credentials, proxy });
+      const result = 'reason' in planned ? planned : unlessBlocked(planned);
+      if ('reason' in result) skipped.push(result);
+      else endpoints.push(result);
     }
     const own = ownRoot(repository.registry);
-    // Listed as a mirror, it has its place there.
+    // Unless it is listed as a mirror.
     if (found?.origin === 'never' && !rooted.some(({ root }) => root === own)) {
-      skipped.push({ url: own, reason: neverReason, ...placeOf(found) });
+      skipped.push({ url: own, reason: neverReason, ...declaredAtOf(found) });
     }
     return { endpoints, skipped };
   };
-  return { hosts, warnings: [...hostWarnings(compiled), ...hostless(registries), ...noProxyWarnings(proxy)] };
+  return { hosts, warnings: [...hostWarnings(compiled), ...hostlessWarnings(registries), ...noProxyWarnings(proxy)] };
 }
 
-/** Registries that no host is left for, which `blocked` would say in as many words. */
-function hostless(registries: NonNullable<Config['registries']>): string[] {
+/** Registries without any host that are not `blocked`. */
+function hostlessWarnings(registries: NonNullable<Config['registries']>): string[] {
   return Object.entries(registries).flatMap(([key, { mirrors = [], origin, blocked = false, declaredAt }]) => {
     if (blocked || origin !== 'never' || mirrors.length > 0) return [];
     const place = declaredAt === undefined ? '' : ` (${declaredAt})`;
-    return [`no host is asked for ${quote(key)}: it has no mirrors, and its origin is "never"${place}`];
+    return [`no host is left for ${quote(key)}: it has no mirrors, and its origin is "never"${place}`];
   });
 }
 
-const placeOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
+const declaredAtOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
   declaredAt === undefined ? {} : { declaredAt };
 
 /** The repository that an endpoint has under its own name. */
@@ -110,13 +110,13 @@ function endpointOf(
   { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
   const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency } = config;
-  const through = proxyFor(new URL(root), proxy);
+  const proxyUrl = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {
     if (rule) checkRewritten(repository, rule, name);
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    return { url: root, reason: error.message, code: error.code, ...placeOf(config) };
+    return { url: root, reason: error.message, code: error.code, ...declaredAtOf(config) };
   }
   const { host } = new URL(root);
   const source = credentialsFor(credentials, host, repository);
@@ -128,20 +128,20 @@ function endpointOf(
     ...(!sameRegistry(host, registry) && { namespace: registry }),
     ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
     ...(headers && { headers }),
-    // What is asked over http has no use for it; of the registry itself that is known only now.
+    // Not used over http; whether the registry itself is http is known only now.
     ...(tls && (config.url !== undefined || root.startsWith('https:')) && { tls }),
     ...(connectTimeout !== undefined && { connectTimeout }),
     ...(source !== undefined && { credentials: source }),
     ...(requestsPerSecond !== undefined && { requestsPerSecond }),
     ...(concurrency !== undefined && { concurrency }),
-    ...(through !== undefined && { proxy: redactUrl(through) }),
-    ...placeOf(config),
+    ...(proxyUrl !== undefined && { proxy: redactUrl(proxyUrl) }),
+    ...declaredAtOf(config),
   };
 }
 
-/** A configured host, its rules compiled and its files read. */
-export interface Host {
-  /** Its API root; undefined for the registry itself, where the configuration is for many. */
+/** A configured host with its rewrites compiled and its certificates read. */
+interface Host {
+  /** Its API root; undefined for the registry itself if the configuration is for many registries. */
   readonly root: string | undefined;
   readonly config: OriginConfig;
   readonly rewriter: Rewriter;
@@ -151,7 +151,7 @@ export interface Host {
 /** The API root of the registry itself. */
 const ownRoot = (registry: string): string => rootOf({ url: apiOrigin(registry) });
 
-/** The registry itself, of which nothing is configured. */
+/** The registry itself, with nothing configured. */
 const defaultOrigin = (registry: string): Host => ({
   root: ownRoot(registry),
   config: {},
@@ -159,37 +159,38 @@ const defaultOrigin = (registry: string): Host => ({
   tls: undefined,
 });
 
-/** The hosts of a registry; what is wrong with its TLS settings is added to `problems`. */
+/** The hosts of a registry; problems with its TLS settings are added to `problems`. */
 function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig, problems: ConfigProblem[]): Host[] {
-  const where = `registries[${JSON.stringify(key)}]`;
+  const path = `registries[${JSON.stringify(key)}]`;
   const [registry = ''] = key.split('/');
   const root = key.startsWith('*') ? undefined : ownRoot(registry);
-  const compile = (config: OriginConfig, path: string): Host => {
+  const compile = (config: OriginConfig, hostPath: string): Host => {
     const { url, overridePath } = config;
-    const asked = url === undefined ? root : rootOf({ url, overridePath });
+    const hostRoot = url === undefined ? root : rootOf({ url, overridePath });
     return {
-      root: asked,
+      root: hostRoot,
       config,
-      rewriter: compileRewrites(config.rewrites ?? [], asked === undefined ? path : `${path} (${asked})`),
-      tls: config.tls && readTls(config.tls, { path: `${path}.tls`, declaredAt: config.declaredAt }, problems),
+      rewriter: compileRewrites(config.rewrites ?? [], hostRoot === undefined ? hostPath : `${hostPath} (${hostRoot})`),
+      tls: config.tls && readTls(config.tls, { path: `${hostPath}.tls`, declaredAt: config.declaredAt }, problems),
     };
   };
-  const hosts = mirrors.map((mirror, index) => compile(mirror, `${where}.mirrors[${index}]`));
-  return origin === undefined || origin === 'never' ? hosts : [...hosts, compile(origin, `${where}.origin`)];
+  const hosts = mirrors.map((mirror, index) => compile(mirror, `${path}.mirrors[${index}]`));
+  return origin === undefined || origin === 'never' ? hosts : [...hosts, compile(origin, `${path}.origin`)];
 }
 
+/** Where TLS settings are declared. */
 interface TlsPlace {
   readonly path: string;
   readonly declaredAt: string | undefined;
 }
 
-/** TLS settings as texts; a file that cannot be used is a problem. */
+/** TLS settings as PEM texts; a file that cannot be used is a problem. */
 function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: ConfigProblem[]): TlsOptions {
-  const { ca, cert, key, insecureSkipVerify, declaredAt: spots = {} } = config;
+  const { ca, cert, key, insecureSkipVerify, declaredAt: places = {} } = config;
   const report = (setting: string, written: string, found: string): void => {
-    const spot = spots[setting];
-    const place = spot === undefined ? { file: declaredAt, key: `${path}.${setting}` } : declaredPlace(spot);
-    problems.push({ ...place, found: `${pemName(written)}: ${found}` });
+    const place = places[setting];
+    const location = place === undefined ? { file: declaredAt, key: `${path}.${setting}` } : declaredPlace(place);
+    problems.push({ ...location, found: `${pemName(written)}: ${found}` });
   };
   const read = (setting: string, written: string): string | undefined => {
     const pem = readPem(written);
@@ -199,8 +200,8 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: Co
   };
   const authorities = ca?.flatMap((written, index) => {
     const text = read(`ca[${index}]`, written);
-    const [fault] = text === undefined ? [] : tlsProblems({ ca: [text] });
-    if (fault) report(`ca[${index}]`, written, fault.found);
+    const [problem] = text === undefined ? [] : tlsProblems({ ca: [text] });
+    if (problem) report(`ca[${index}]`, written, problem.found);
     return text ?? [];
   });
   const own = {
@@ -218,24 +219,24 @@ function readTls(config: TlsConfig, { path, declaredAt }: TlsPlace, problems: Co
   };
 }
 
-/** What the configuration says of hosts that cannot have been meant, or must be known; of each host once. */
+/** Warnings about rewrites, and about hosts whose certificate is not checked, one for each host. */
 function hostWarnings(registries: ReadonlyMap<string, readonly Host[]>): string[] {
   const rewrites: string[] = [];
   const lenient = new Map<string, (string | undefined)[]>();
   for (const [key, hosts] of registries) {
     for (const { root, config, rewriter, tls } of hosts) {
       rewrites.push(...rewriter.warnings);
-      const subject = root ?? `every registry that ${quote(key)} is for`;
+      const subject = root ?? `every registry that matches ${quote(key)}`;
       if (tls?.insecureSkipVerify && !subject.startsWith('http:')) {
         const place = config.tls?.declaredAt?.insecureSkipVerify ?? config.declaredAt;
         lenient.set(subject, [...(lenient.get(subject) ?? []), place]);
       }
     }
   }
-  const told = [...lenient].map(([subject, places]) => {
+  const unchecked = [...lenient].map(([subject, places]) => {
     const [first, ...others] = new Set(places.filter((place) => place !== undefined));
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     return `the certificate of ${subject} is not checked: insecureSkipVerify${first === undefined ? '' : ` (${first}${more})`}`;
   });
-  return [...rewrites, ...told];
+  return [...rewrites, ...unchecked];
 }

@@ -1,16 +1,17 @@
+import { checkPullOptions } from '../copy/check-copy-options.ts';
 import { copyWith } from '../copy/copy.ts';
-import { type Copied, type CopyOptions, checkPullOptions } from '../copy/options.ts';
-import { cannot } from '../errors.ts';
+import type { Copied, CopyOptions } from '../copy/options.ts';
+import { configError } from '../errors.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import { isStore, type Store } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { Fetcher, FetcherContext } from './fetcher.ts';
 
-/** How to pull, and where to. Events go to the client's `onEvent`. */
+/** How and where to pull. Events go to the client's `onEvent`. */
 export interface PullOptions extends Omit<CopyOptions, 'onEvent'> {
   /**
-   * A store, or the directory of an OCI image layout, which is made if it is not there. `STORE_ERROR` before any request
-   * for a directory that is something else, or that cannot be made or written.
+   * A store, or the directory of an OCI image layout, which is created if it does not exist. A directory that is something
+   * else, or that cannot be created or written, is `STORE_ERROR` before any request.
    */
   readonly to: Store | string;
 }
@@ -20,13 +21,13 @@ export interface Pulled extends Copied {
   readonly reference: Reference;
 }
 
-/** What a pull takes of its client. */
+/** What a pull needs of its client. */
 export interface PullContext extends FetcherContext {
   readonly fetcherOf: (repository: Repository) => Fetcher;
   readonly manifestBytes: number;
 }
 
-/** Copies what a reference names, under its tag, or under none where it has only a digest. */
+/** Copies what a reference names, under its tag, or without a name if the reference has only a digest. */
 export async function pull(reference: Reference, options: PullOptions, context: PullContext): Promise<Pulled> {
   const { fetcherOf, closing, emit, liars, operation, manifestBytes } = context;
   const { registry, name: repository, tag, digest } = reference;
@@ -47,10 +48,10 @@ export async function pull(reference: Reference, options: PullOptions, context: 
 
 async function storeOf(to: Store | string): Promise<Store> {
   if (typeof to === 'string' && to !== '') {
-    // Loaded when it is needed, as it needs a file system.
+    // Loaded only here, because it needs a file system.
     const { openLayout } = await import('../store/layout.ts');
     return openLayout(to);
   }
   if (typeof to === 'object' && to !== null && isStore(to)) return to;
-  throw cannot('INVALID_CONFIG', `pull to ${quote(to)}`, 'neither a store nor a directory');
+  throw configError(`pull to ${quote(to)}`, [{ found: 'neither a store nor a directory' }]);
 }

@@ -17,28 +17,28 @@ import { during } from './during.ts';
 /** How to resolve. */
 export interface ResolveOptions {
   readonly signal?: AbortSignal | undefined;
-  /** The content is wanted next: it is read at once, and the `fetch` that follows makes no request. */
+  /** The content will be fetched next: it is read at once, and the `fetch` that follows makes no request. */
   readonly content?: boolean | undefined;
   /**
-   * Of an index the image for a platform, `linux/arm64/v8` or as a record: what runs best there, also out of indexes in
-   * the index, or the only image there is where that does not say what it is for. The indexes are read (GET). What is no
-   * index is given as it is; whether its config says another platform is not looked at (`pull` does).
+   * Chooses the image of an index for a platform, `linux/arm64/v8` or as a record: the one that runs best there, also from
+   * nested indexes, or the only image if it does not say its platform. The indexes are read (GET). Anything but an index is
+   * returned as it is; the platform in its config is not checked (`pull` does).
    *
-   * Default: what the reference names, be it an index. `NOT_FOUND` where there is no image for the platform, listing those
-   * that there are; `INVALID_REFERENCE` for what is no platform, before any request.
+   * Default: what the reference names, even if it is an index. `NOT_FOUND` without an image for the platform, with a list of
+   * the platforms that exist; `INVALID_REFERENCE` for an invalid platform, before any request.
    */
   readonly platform?: string | Platform | undefined;
 }
 
 /** What a tag or digest names. */
 export interface Resolved {
-  /** With `platform` the image's, out of an index as the index has it. */
+  /** With `platform` that of the image, as the index has it. */
   readonly descriptor: Descriptor;
-  /** What hosts wished their users to be told, each once. */
+  /** The `Warning` headers of hosts, without duplicates. */
   readonly warnings: readonly string[];
 }
 
-/** What a client knows when something is resolved. */
+/** What resolving needs of a client. */
 export interface ResolveContext {
   readonly emit: Emit;
   readonly liars: Liars;
@@ -51,7 +51,7 @@ export interface ResolveContext {
   readonly manifestBytes: number;
 }
 
-/** What a reference names, or the image of it for a platform: all in the time of one operation. */
+/** What a reference names, or its image for a platform, within the time limit of one operation. */
 export async function resolveReference(
   reference: Reference,
   { signal, content, platform }: ResolveOptions = {},
@@ -65,9 +65,9 @@ export async function resolveReference(
   const { source } = fetcherOf(repository);
   return during(attempted, [signal, closing], operation, async (call) => {
     const warned = collectWarnings(emit);
-    // What is asked for a platform of is an index as a rule, so it is read at once.
-    const asked = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
-    const named = await source.resolve(digest, asked);
+    // With a platform it is usually an index, so it is read at once.
+    const options = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
+    const named = await source.resolve(digest, options);
     if (!wanted || !isIndexType(named.mediaType)) return { descriptor: named, warnings: warned.texts() };
     const read = createReader({ ...context, source, repository, signal: call.signal, warned });
     const label = formatReference(reference);
@@ -79,7 +79,7 @@ export async function resolveReference(
 
 type ReadDocument = (descriptor: Descriptor) => Promise<Uint8Array>;
 
-/** Most indexes of a search, and most bytes of all of them. */
+/** Most indexes that are read, and most bytes of all of them. */
 const most = { indexes: 1_000, bytes: 67_108_864 };
 
 function readIndexes(label: string, read: ReadDocument): (descriptor: Descriptor) => Promise<Index> {
@@ -88,8 +88,8 @@ function readIndexes(label: string, read: ReadDocument): (descriptor: Descriptor
     seen.indexes += 1;
     seen.bytes += descriptor.size;
     if (seen.indexes > most.indexes || seen.bytes > most.bytes) {
-      const found = `more than ${most.indexes}, or than ${most.bytes} bytes of them`;
-      throw cannot('TOO_LARGE', `read the indexes of ${quote(label)}`, found);
+      const found = `more than ${most.indexes}, or more than ${most.bytes} bytes`;
+      throw cannot('TOO_LARGE', `read the indexes of ${quote(label)}`, found, { reason: 'limit', value: label });
     }
     return parseIndex(await read(descriptor), descriptor.mediaType);
   };
@@ -102,7 +102,7 @@ interface ReaderOptions extends Pick<ResolveContext, 'emit' | 'liars' | 'documen
   readonly warned: Warnings;
 }
 
-/** Manifests and indexes, verified, and kept for the `fetch` that follows. */
+/** Reads manifests and indexes, verified; they stay at hand for the `fetch` that follows. */
 function createReader({
   repository,
   source,

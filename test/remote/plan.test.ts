@@ -273,7 +273,7 @@ test('a certificate that is not checked is warned of once for each host, with th
     'the certificate of https://mirror.test/v2 is not checked: insecureSkipVerify (one:1, and 2 more)',
     'the certificate of https://other.test/v2 is not checked: insecureSkipVerify',
     'the certificate of https://b.test/v2 is not checked: insecureSkipVerify',
-    'the certificate of every registry that "*" is for is not checked: insecureSkipVerify (one:4)',
+    'the certificate of every registry that matches "*" is not checked: insecureSkipVerify (one:4)',
   ]);
 });
 
@@ -307,7 +307,7 @@ test('a registry that its mirrors stand in for is told among those left out, wit
   expect(of([mirror()]).skipped).toEqual([
     {
       url: 'https://origin.test/v2',
-      reason: 'the registry itself is never asked: the configuration has its mirrors alone',
+      reason: 'the registry itself is never contacted: the configuration allows only its mirrors',
       declaredAt: '/etc/x.yaml:3',
     },
   ]);
@@ -319,7 +319,7 @@ test('a registry that no host is left for is a warning, unless it is blocked', (
   const warnings = (registry: object) =>
     planHosts({ registries: { 'origin.test': { ...registry, declaredAt: '/etc/x.yaml:3' } } }).warnings;
   expect(warnings({ origin: 'never', mirrors: [] })).toEqual([
-    'no host is asked for "origin.test": it has no mirrors, and its origin is "never" (/etc/x.yaml:3)',
+    'no host is left for "origin.test": it has no mirrors, and its origin is "never" (/etc/x.yaml:3)',
   ]);
   expect(warnings({ origin: 'never', blocked: true })).toEqual([]);
   expect(warnings({ origin: 'never', mirrors: [mirror()] })).toEqual([]);

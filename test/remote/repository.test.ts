@@ -175,8 +175,8 @@ test('a blocked registry, one without hosts, and one whose rewrites all fail say
   const mirrors = [{ url: 'https://mirror.test', rewrites }];
   for (const [registry, code, told] of [
     [{ blocked: true }, 'NO_HOSTS', 'blocked'],
-    [{ origin: 'never' }, 'NO_HOSTS', 'left out: https://origin.test/v2 (the registry itself is never asked'],
-    [{ mirrors: [], origin: 'never' }, 'NO_HOSTS', 'https://origin.test/v2 (the registry itself is never asked'],
+    [{ origin: 'never' }, 'NO_HOSTS', 'left out: https://origin.test/v2 (the registry itself is never contacted'],
+    [{ mirrors: [], origin: 'never' }, 'NO_HOSTS', 'https://origin.test/v2 (the registry itself is never contacted'],
     [{ mirrors: [{ url: 'https://mirror.test', capabilities: ['resolve'] }], origin: 'never' }, 'NO_HOSTS', '"pull"'],
     [{ mirrors, origin: 'never' }, 'INVALID_REWRITE', '".."'],
   ] as const) {

@@ -16,7 +16,7 @@ const mirrored = (mirrors: readonly object[], more: object = {}): string =>
 
 /** The line about the registry itself then. */
 const itself =
-  'left out   https://registry.test/v2  the registry itself is never asked: the configuration has its mirrors alone (/dir/config.json:1).';
+  'left out   https://registry.test/v2  the registry itself is never contacted: the configuration allows only its mirrors (/dir/config.json:1).';
 
 test('a host that serves is printed with every step, and the exit code is 0', async () => {
   const { url, requests } = await registry();

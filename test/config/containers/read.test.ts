@@ -165,7 +165,7 @@ location = "mirrors.example"`,
   ]);
   expect(asked('c.example', 'x')).toEqual([
     'https://mirrors.example/v2',
-    'not https://c.example/v2: the registry itself is never asked: the configuration has its mirrors alone',
+    'not https://c.example/v2: the registry itself is never contacted: the configuration allows only its mirrors',
   ]);
 });
 
