@@ -5,34 +5,34 @@ import { onAbort } from '../abort.ts';
 import { cannot } from '../errors.ts';
 import type { Handler } from './registry/exchange.ts';
 
-/** Milliseconds without a byte in either direction, after which a connection is ended. */
+/** Milliseconds without a byte in either direction after which a connection is closed. */
 const idle = 300_000;
 
-/** Milliseconds for the rest of a request that was answered before it ended. */
+/** Milliseconds for the rest of a request after its response. */
 const discardTime = 5_000;
 
 /** Where to listen. */
 export interface ListenOptions {
-  /** 0 takes a free one. */
+  /** Default 0: a free one. */
   readonly port?: number;
   readonly host?: string;
-  /** PEM text of the server's certificate chain and its key: https instead of http. */
+  /** PEM text of the certificate chain and the key, for https. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** A handler on its socket. */
 export interface Listening {
-  /** `http://127.0.0.1:5000`, without a slash at its end. */
+  /** `http://127.0.0.1:5000`, without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Ends open connections too; what was being answered is aborted. Safe to call again. */
+  /** Also closes open connections; running requests are aborted. Safe to call again. */
   close(): Promise<void>;
 }
 
 /**
- * Puts a handler on a socket. Bodies stream both ways and wait for whoever is slower; when a client goes away, the
- * `signal` of its request fires and the body of its response is cancelled. A response body that fails ends the connection,
- * so that a client never takes a part for the whole. Rejects with the system's error when the address cannot be had.
+ * Puts a handler on a socket. Bodies stream both ways with backpressure. When a client disconnects, the `signal` of its
+ * request fires and the body of its response is cancelled. A response body that fails closes the connection, so that a
+ * client never takes a part for the whole. Rejects with the system's error if the address cannot be used.
  */
 export async function listen(
   handler: Handler,
@@ -48,7 +48,7 @@ export async function listen(
   // A large upload may take any time, as long as it moves.
   server.requestTimeout = 0;
   server.timeout = idle;
-  // All of them: `closeAllConnections` leaves those that are in a TLS handshake.
+  // `closeAllConnections` does not close those in a TLS handshake.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -76,7 +76,7 @@ export async function listen(
 
 async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse, origin: string) {
   const gone = new AbortController();
-  // Told by `close` as well, and ends the process where nobody listens.
+  // `close` follows; without a listener the process would end.
   outgoing.on('error', () => undefined);
   outgoing.on('finish', () => discard(incoming));
   outgoing.on('close', () => {
@@ -85,18 +85,18 @@ async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: S
   try {
     const request = requestOf(incoming, outgoing, origin, gone.signal);
     if (!request) return void outgoing.writeHead(400, { connection: 'close' }).end();
-    // Its signal follows `gone` only as long as the request itself is held.
+    // The signal of a request follows `gone` only while the request is referenced.
     outgoing.on('close', () => void request.signal);
     await send(await handler(request), request.method, outgoing, gone.signal);
   } catch {
-    // What was sent still arrives, but not the end that would make it whole.
+    // The bytes that were sent still arrive, but not the end of the body.
     if (outgoing.headersSent) return void outgoing.socket?.destroySoon();
     for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
     outgoing.writeHead(500, { connection: 'close' }).end();
   }
 }
 
-/** Takes what was not read of a request off its connection, which then serves the next: for so long, or ends it. */
+/** Discards the rest of a request so that its connection can be used again; closes it if that takes too long. */
 function discard(incoming: IncomingMessage): void {
   if (incoming.complete) return;
   const late = setTimeout(() => incoming.destroy(), discardTime);
@@ -104,9 +104,9 @@ function discard(incoming: IncomingMessage): void {
   incoming.resume();
 }
 
-const clientGone = () => cannot('ABORTED', 'go on with the request', 'the client went away');
+const clientGone = () => cannot('ABORTED', 'continue the request', 'the client disconnected');
 
-/** A web-standard request of Node's. Undefined for what is not a request to a server: `*`, `CONNECT` and `TRACE`, a `Host` that is none. */
+/** The web-standard request for one of Node. Undefined for `*`, `CONNECT`, `TRACE` and an invalid `Host`. */
 function requestOf(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -125,38 +125,38 @@ function requestOf(
   return new Request(url, { method, headers, signal, body: bodyOf(incoming, outgoing), duplex: 'half' } as RequestInit);
 }
 
-/** A request's body. Leaving it does not end the connection, which still has to carry the answer. */
+/** A request's body. Cancelling it does not close the connection, which still has to carry the response. */
 function bodyOf(incoming: IncomingMessage, outgoing: ServerResponse): ReadableStream<Uint8Array> {
-  let left = false;
+  let isDone = false;
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const leave = (then: () => void) => {
-          if (!left) then();
-          left = true;
+        const finish = (then: () => void) => {
+          if (!isDone) then();
+          isDone = true;
         };
         incoming.on('data', (chunk: Uint8Array) => {
-          if (left || outgoing.writableFinished) return;
+          if (isDone || outgoing.writableFinished) return;
           controller.enqueue(chunk);
           incoming.pause();
         });
-        incoming.on('end', () => leave(() => controller.close()));
-        incoming.on('error', () => leave(() => controller.error(clientGone())));
-        incoming.on('close', () => leave(() => controller.error(clientGone())));
+        incoming.on('end', () => finish(() => controller.close()));
+        incoming.on('error', () => finish(() => controller.error(clientGone())));
+        incoming.on('close', () => finish(() => controller.error(clientGone())));
         incoming.pause();
       },
       pull() {
         incoming.resume();
       },
       cancel() {
-        left = true;
+        isDone = true;
       },
     },
     { highWaterMark: 0 },
   );
 }
 
-/** Sends a response, waiting for the client where it is slow; cancels its body when the client is gone. */
+/** Sends a response with backpressure; cancels its body when the client is gone. */
 async function send(response: Response, method: string, outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
   const reader = response.body?.getReader();
   const cancel = () => void reader?.cancel(gone.reason).catch(() => undefined);
@@ -174,7 +174,7 @@ async function send(response: Response, method: string, outgoing: ServerResponse
   if (!gone.aborted) outgoing.end();
 }
 
-/** Until there is room for more, or nobody to take it. */
+/** Waits until more can be written, or the client is gone. */
 const drained = (outgoing: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
     const done = () => {

@@ -1,10 +1,10 @@
 import type { Handler } from '../registry/exchange.ts';
 import { problem } from '../registry/problem.ts';
 
-/** Names and their passwords. */
+/** Passwords by user name. */
 export type Users = Readonly<Record<string, string>>;
 
-/** Lets only requests of these users through: 401 with a `Basic` challenge for others. */
+/** Passes only requests of these users; others get 401 with a `Basic` challenge. */
 export const basicAccess =
   ({ realm, users }: { readonly realm: string; readonly users: Users }): ((next: Handler) => Handler) =>
   (next) =>
@@ -21,7 +21,7 @@ export interface BasicLogin {
 export const isUser = (users: Users = {}, { username, password }: BasicLogin): boolean =>
   Object.hasOwn(users, username) && users[username] === password;
 
-/** The login that a request sends with Basic. Null where there is no login, or one that cannot be read. */
+/** The Basic login of a request; null without one, or if it cannot be read. */
 export function basicOf(request: Request): BasicLogin | null {
   const [, encoded] = /^Basic +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
   if (encoded === undefined) return null;
@@ -44,7 +44,7 @@ export const parameters = (values: Readonly<Record<string, string | undefined>>)
     .map(([name, value]) => `${name}="${value?.replace(/["\\]/g, '\\$&')}"`)
     .join(',');
 
-/** 401, in the specification's form, with a challenge. */
+/** 401 with a challenge, in the form of the specification. */
 export function unauthorized(request: Request, challenge: string): Response {
   const headers = { 'www-authenticate': challenge, 'docker-distribution-api-version': 'registry/2.0' };
   const response = problem(401, 'UNAUTHORIZED', 'Authentication is required', headers);

@@ -6,48 +6,48 @@ import { bodyOf, type Handler } from '../registry/exchange.ts';
 import { problem, problemOf } from '../registry/problem.ts';
 import { basic, basicOf, isUser, parameters, type Users, unauthorized } from './basic.ts';
 
-/** The most bytes of a token request's form. */
+/** Most bytes of the form of a token request. */
 const formBytes = 65_536;
 
-/** Whom `tokenAccess` lets do what. */
+/** Who may do what with `tokenAccess`. */
 export interface TokenAccessOptions {
-  /** URL of the token endpoint, as clients reach it; `/token` is one at the host that was asked. */
+  /** URL of the token endpoint, as clients reach it; `/token` is relative to the requested host. */
   readonly realm: string;
   /** Name of this registry in challenges and token requests. */
   readonly service: string;
   readonly users?: Users;
-  /** Who may do what; `user` is undefined for somebody without a login. Left out: everybody all without `users`, else every user all. */
+  /** Whether a user, undefined without a login, may do this. Default: each of `users` everything; without `users`, everyone. */
   readonly allow?: (user: string | undefined, repository: string, action: string) => boolean | Promise<boolean>;
-  /** Seconds that a token lives. */
+  /** Lifetime of a token in seconds. Default 300. */
   readonly expiresIn?: number;
-  /** The most tokens that are remembered; the oldest goes first. */
+  /** Most tokens that are valid at a time; the oldest are dropped first. Default 10,000. */
   readonly tokens?: number;
 }
 
-/** The two sides of access by tokens: the gate, and where tokens are had. */
+/** The two sides of access by tokens: the check, and the endpoint that issues them. */
 export interface TokenAccess {
   /**
-   * Lets only requests through that bear a token for what they do: `pull` for GET and HEAD, `pull` and `push` for the
-   * rest, and `pull` of the repository that a mount names. Others are 401 with a `Bearer` challenge.
+   * Passes only requests with a token for what they do: `pull` for GET and HEAD, `pull` and `push` for the rest, and `pull`
+   * of the repository that a mount names. Others get 401 with a `Bearer` challenge.
    */
   protect(next: Handler): Handler;
   /**
    * The token endpoint: GET, anonymous or with Basic, and POST of a form with `grant_type` `password` or `refresh_token`.
-   * Of the scopes asked for, those allowed are granted. https://distribution.github.io/distribution/spec/auth/token/
+   * Those of the requested scopes that are allowed are granted. https://distribution.github.io/distribution/spec/auth/token/
    */
   readonly token: Handler;
 }
 
-/** Access by tokens, as Docker's registries have it: opaque, random, kept in memory. */
+/** Access by tokens, as Docker's registries have it: opaque, random, in memory. */
 export function tokenAccess(options: TokenAccessOptions): TokenAccess {
   const { realm, service, users, expiresIn = 300, tokens: limit = 10_000 } = options;
   const allow = options.allow ?? ((user: string | undefined) => user !== undefined || !users);
   const tokens = tokenBox<AccessToken>(limit);
   const refreshTokens = tokenBox<{ readonly user: string }>(limit);
 
-  const grant = async (user: string | undefined, asked: readonly string[], wantsRefresh: boolean) => {
+  const grant = async (user: string | undefined, requested: readonly string[], wantsRefresh: boolean) => {
     const scopes: Scope[] = [];
-    for (const scope of asked.flatMap((text) => text.split(' ')).map(parseScope)) {
+    for (const scope of requested.flatMap((text) => text.split(' ')).map(parseScope)) {
       if (scope?.type !== 'repository') continue;
       const actions: string[] = [];
       for (const action of scope.actions) if (await allow(user, scope.name, action)) actions.push(action);
@@ -105,7 +105,7 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
       if (request.method === 'POST') {
         return fromForm(request).catch((error) => problemOf(error, { unknown: 'UNKNOWN', writes: true }));
       }
-      return problem(405, 'UNSUPPORTED', 'Tokens are given by GET and POST', { allow: 'GET, POST' });
+      return problem(405, 'UNSUPPORTED', 'Tokens are issued by GET and POST', { allow: 'GET, POST' });
     },
   };
 }
@@ -128,22 +128,22 @@ const covers = (granted: readonly Scope[], { type, name, actions }: Scope): bool
   );
 
 const wrongLogin = (headers: Readonly<Record<string, string>> = {}): Response =>
-  problem(401, 'UNAUTHORIZED', 'No such user, or another password', headers);
+  problem(401, 'UNAUTHORIZED', 'Unknown user name or password', headers);
 
 /** What an access token stands for. */
-export interface AccessToken {
+interface AccessToken {
   readonly user: string | undefined;
   readonly scopes: readonly Scope[];
 }
 
-export interface TokenBox<Value> {
-  /** A new random token for `value`; `lifetime` in seconds, for ever when left out. */
+interface TokenBox<Value> {
+  /** A new random token for `value`; `lifetime` in seconds, by default forever. */
   add(value: Value, lifetime?: number): string;
-  /** Undefined for a token that was never given, has expired, or was pushed out by newer ones. */
+  /** Undefined for an unknown or expired token. */
   find(token: string): Value | undefined;
 }
 
-/** Opaque tokens and what they stand for, at most `limit`: the oldest goes first. */
+/** Opaque tokens and their values, at most `limit`: the oldest are dropped first. */
 function tokenBox<Value>(limit: number): TokenBox<Value> {
   const values = new Map<string, { readonly value: Value; readonly end: number }>();
   return {

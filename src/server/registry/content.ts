@@ -8,7 +8,7 @@ import type { Body } from '../../source.ts';
 import { type Exchange, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
 
-/** GET and HEAD of a manifest, by tag or digest. What the client accepts is not looked at: content has one form. */
+/** GET and HEAD of a manifest, by tag or digest. `Accept` is ignored, because content has one form. */
 export const readManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
   const { request, source } = exchange;
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
@@ -23,7 +23,7 @@ export const readManifest: RouteHandler<'manifest'> = async (exchange, { referen
   return contentOf(exchange, descriptor, descriptor.mediaType);
 };
 
-/** GET and HEAD of a blob. Manifests too: some clients ask so for every content that they have a digest of. */
+/** GET and HEAD of a blob. Also of manifests: some clients request everything that they know by digest in this way. */
 export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (!isDigest(digest)) return invalidDigest(digest);
   const descriptor = await exchange.source.resolve(digest, { signal: exchange.request.signal });
@@ -34,8 +34,8 @@ export const invalidDigest = (text: string | null): Response =>
   problem(400, 'DIGEST_INVALID', text === null ? 'No digest given' : `"${text}" is not a digest`);
 
 /**
- * Answers GET and HEAD with the content of a descriptor: 200, 206 for a range, 304 for one the client has, 416.
- * Only GET has a body, and only GET heeds ranges. https://www.rfc-editor.org/rfc/rfc9110#section-14
+ * The response with the content of a descriptor: 200, 206 for a range, 304 if the client has it, or 416. Only the response
+ * to GET has a body or a range. https://www.rfc-editor.org/rfc/rfc9110#section-14
  */
 async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: string): Promise<Response> {
   const { request, source } = exchange;
@@ -66,13 +66,13 @@ function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof
   return header === null || (condition !== null && condition !== tag) ? undefined : parseRange(header, size);
 }
 
-/** `If-None-Match`, whose entries are quoted, or bare in clients that send the digest as it is. */
+/** Whether `If-None-Match` has the digest: quoted, or bare from some clients. */
 const isKnown = (header: string | null, digest: string): boolean =>
   header?.split(',').some((entry) => /^(?:W\/)?"?([^"]*)"?$/.exec(entry.trim())?.[1] === digest) ?? false;
 
 /**
- * A body as a web stream of exactly `size` bytes, as the head of the answer promised: more is cut off, fewer is
- * `UNEXPECTED_END`, so that no client is told a wrong end. Reads only when asked; cancelling cancels the body.
+ * A body as a web stream of exactly `size` bytes, as `Content-Length` promises: more is cut off, fewer is `UNEXPECTED_END`,
+ * so that no client sees a wrong end. Reads on demand; cancelling cancels the body.
  */
 function streamOf(body: Body, size: number, digest: string): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();

@@ -9,8 +9,8 @@ import type { RouteHandler } from './exchange.ts';
 import { notOffered, problem } from './problem.ts';
 
 /**
- * GET and HEAD of a repository's tags: `n` of them, those after `last`, with a `Link` to the next where there are more.
- * No tags at all for an `n` of 0, without a `Link`. Not offered where the source lists none.
+ * GET and HEAD of a repository's tags: at most `n`, after `last`, with a `Link` to the next page if more are left. No tags
+ * and no `Link` for an `n` of 0. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
 export const listTags: RouteHandler<'tags'> = async ({ request, query, source }, { name }) => {
@@ -33,8 +33,8 @@ export const listTags: RouteHandler<'tags'> = async ({ request, query, source },
 };
 
 /**
- * GET and HEAD of what refers to a digest, as an index in one page; an empty one for a digest that nobody refers to or
- * that is not here. Of several values of `artifactType` any may fit. Not offered where the source does not know.
+ * GET and HEAD of the referrers of a digest, as an index in one page, empty for a digest without referrers or an unknown
+ * one. Several values of `artifactType` are alternatives. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
 export const listReferrers: RouteHandler<'referrers'> = async ({ request, query, source }, { digest }) => {
@@ -53,7 +53,7 @@ export const listReferrers: RouteHandler<'referrers'> = async ({ request, query,
   return new Response(body, { headers });
 };
 
-/** A registry that has this API never answers 404. */
+/** A registry with this API must not respond with 404. */
 function noneIfMissing(error: unknown): readonly Descriptor[] {
   if (error instanceof RegistryError && error.code === 'NOT_FOUND') return [];
   throw error;

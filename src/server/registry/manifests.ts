@@ -2,8 +2,7 @@ import { readAll } from '../../body.ts';
 import { RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts';
-import { bareMediaType, isIndexType, isManifestType, isNonDistributable, parseDocument } from '../../oci/manifest.ts';
-
+import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../../oci/manifest.ts';
 import { isTag } from '../../oci/reference.ts';
 import { referrerOf } from '../../oci/referrer.ts';
 import { isReferrers, type Store } from '../../source.ts';
@@ -13,9 +12,9 @@ import { problem } from './problem.ts';
 import { has } from './uploads.ts';
 
 /**
- * PUT of a manifest of at most `limit` bytes: kept byte for byte, under its digest and, where it was put by tag, that
- * name. Its config and layers must be here, as the specification allows to demand; the parts of an index may come later
- * or never, as may a subject. `OCI-Subject` says that it is listed as a referrer of that.
+ * PUT of a manifest of at most `limit` bytes. It is stored byte for byte under its digest and, if it was put by tag, under
+ * that tag. Its config and layers must exist, as the specification allows to require; the manifests of an index, and a
+ * subject, may come later or never. `OCI-Subject` says that it is listed as a referrer of that subject.
  */
 export const writeManifest =
   (limit: number): RouteHandler<'manifest'> =>
@@ -32,7 +31,8 @@ export const writeManifest =
     const blobs = blobsOf(bytes, mediaType);
     if (blobs instanceof Response) return blobs;
     const missing = await firstMissing(store, blobs, signal);
-    if (missing) return problem(404, 'MANIFEST_BLOB_UNKNOWN', `Manifest names a blob that is not here: "${missing}"`);
+    if (missing)
+      return problem(404, 'MANIFEST_BLOB_UNKNOWN', `The manifest names a blob that does not exist: "${missing}"`);
     const digest = digestOf(bytes, isDigest(reference) ? algorithmOf(reference) : 'sha256');
     if (isDigest(reference) && digest !== reference) {
       return problem(400, 'DIGEST_INVALID', `Cannot put manifest "${reference}": its bytes are "${digest}"`);
@@ -51,7 +51,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** The blobs that a manifest is made of, or what is wrong with it. */
+/** The blobs of a manifest, or the response that says what is wrong with it. */
 function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | Response {
   if (!isManifestType(mediaType) && !isIndexType(mediaType)) {
     return problem(400, 'MANIFEST_INVALID', `Cannot put a manifest of type "${mediaType}": not a manifest type`);
@@ -65,9 +65,9 @@ function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | 
   }
 }
 
-/** Layers that are kept elsewhere: they have `urls`, or a type that forbids to distribute them. */
+/** Whether a layer is stored elsewhere: it has `urls`, or a type that must not be distributed. */
 const isForeign = ({ mediaType, urls }: Descriptor): boolean =>
-  (urls?.length ?? 0) > 0 || isNonDistributable(mediaType);
+  (urls?.length ?? 0) > 0 || /\.(?:foreign|nondistributable)\./.test(mediaType);
 
 async function firstMissing(
   store: Store,

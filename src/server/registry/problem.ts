@@ -20,8 +20,8 @@ export type ProblemCode =
   | 'UNKNOWN'
   | 'UNSUPPORTED';
 
-/** `NOT_FOUND` is told by what was looked for; the rest here. As near to the inverse of `codeOfStatus` as HTTP allows. */
-const answers: Readonly<Record<Exclude<ErrorCode, 'NOT_FOUND'>, readonly [status: number, code: ProblemCode]>> = {
+/** The status and code of an error; the code of `NOT_FOUND` depends on the route. Nearly the inverse of `codeOfStatus`. */
+const problems: Readonly<Record<Exclude<ErrorCode, 'NOT_FOUND'>, readonly [status: number, code: ProblemCode]>> = {
   INVALID_REFERENCE: [400, 'NAME_INVALID'],
   INVALID_DIGEST: [400, 'DIGEST_INVALID'],
   INVALID_CONFIG: [500, 'UNKNOWN'],
@@ -47,14 +47,14 @@ const answers: Readonly<Record<Exclude<ErrorCode, 'NOT_FOUND'>, readonly [status
   CLOSED: [503, 'UNAVAILABLE'],
 };
 
-/** In a request that writes, these are faults of the bytes that the client sent. */
-const faultsOfClient: Partial<Record<ErrorCode, number>> = {
+/** In a request that writes, these are errors of the client, who sent the bytes. */
+const clientErrors: Partial<Record<ErrorCode, number>> = {
   DIGEST_MISMATCH: 400,
   UNEXPECTED_END: 400,
   TOO_LARGE: 413,
 };
 
-/** An error as the specification has it. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
+/** An error response in the form of the specification. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
 export function problem(
   status: number,
   code: ProblemCode,
@@ -65,17 +65,17 @@ export function problem(
   return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
 }
 
-/** What is not offered at all: 404, as clients expect of a registry without referrers. */
+/** 404 for an API that is not offered, as clients expect from a registry without referrers. */
 export const notOffered = ({ method, url }: Request): Response =>
   problem(404, 'UNSUPPORTED', `Cannot ${method} "${new URL(url).pathname}": not offered here`);
 
 /**
- * The answer to what a source or store threw. `unknown` is the code for what was not found. What is no RegistryError is
- * a 500 that tells nothing of itself.
+ * The response to an error of a source or store. `unknown` is the code for `NOT_FOUND`. Anything but a RegistryError is a
+ * 500 without details.
  */
 export function problemOf(error: unknown, { unknown, writes }: { unknown: ProblemCode; writes: boolean }): Response {
   if (!(error instanceof RegistryError)) return problem(500, 'UNKNOWN', 'The server failed');
   if (error.code === 'NOT_FOUND') return problem(404, unknown, error.message);
-  const [status, code] = answers[error.code];
-  return problem((writes && faultsOfClient[error.code]) || status, code, error.message);
+  const [status, code] = problems[error.code];
+  return problem((writes && clientErrors[error.code]) || status, code, error.message);
 }

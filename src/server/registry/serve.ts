@@ -7,33 +7,32 @@ import type { Handler, RouteHandler } from './exchange.ts';
 import { listReferrers, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf } from './problem.ts';
-
 import { addChunk, beginUpload, endUpload, finishUpload, readUpload, uploadSessions } from './uploads.ts';
 
-/** Bounds of a server, and what it calls itself. */
+/** Limits of a server, and its name. */
 export interface ServeOptions {
-  /** What `Repository.registry` is: `localhost`, when left out. Never the Host of a request, which its sender chooses. */
+  /** `Repository.registry`. Default `localhost`; never the Host of a request, because its sender chooses that. */
   readonly registry?: string;
   /**
-   * Registries that a request may name by its `ns` parameter, as clients of a mirror do. A registry that makes requests of
-   * its own for what it is asked would otherwise be sent anywhere; so without this, `ns` is not looked at.
+   * Registries that a request may name in its `ns` parameter, as clients of a mirror do. By default `ns` is ignored: it could
+   * direct a registry that sends requests of its own to any host.
    */
   readonly namespaces?: readonly string[] | ((registry: string) => boolean);
-  /** The most bytes of a manifest that is pushed. */
+  /** Most bytes of a pushed manifest. Default 4 MiB. */
   readonly manifestBytes?: number;
-  /** The most bytes that one upload may hold in memory; what comes in one request of told length is not held. */
+  /** Most bytes of one upload in memory; a single request with a `Content-Length` is not held. Default 256 MiB. */
   readonly uploadBytes?: number;
-  /** The most uploads that are open at a time. */
+  /** Most uploads that are open at a time. Default 64. */
   readonly uploads?: number;
-  /** Milliseconds without a request after which an upload is forgotten. */
+  /** Milliseconds without a request after which an upload is dropped. Default 300,000. */
   readonly uploadIdle?: number;
-  /** Is told what was thrown that is no RegistryError; the client sees a 500 that tells nothing. */
+  /** Called with errors that become status 500: the client sees no details of them. */
   readonly onError?: (error: unknown, request: Request) => void;
 }
 
 type Methods = { readonly [Kind in Route['kind']]: Readonly<Record<string, RouteHandler<Kind>>> };
 
-/** The codes of what a route names and a source does not have. */
+/** The code for content that does not exist, by route. */
 const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
   base: 'NAME_UNKNOWN',
   manifest: 'MANIFEST_UNKNOWN',
@@ -46,11 +45,11 @@ const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
 
 /**
  * A registry, seen from outside: the distribution API over the content of `registry`, as a function from a web-standard
- * request to its response. It keeps nothing between requests but uploads that are open. A repository whose source is no
- * store can be read only: writes are 405. What a source throws is answered in the specification's form; bodies stream,
- * and one that fails under way is broken off, never ended.
+ * request to its response. Only open uploads are kept between requests. A repository whose source is not a store is
+ * read-only: writes are 405. Errors of a source become responses in the form of the specification. Bodies stream; one that
+ * fails is aborted, never ended.
  *
- * Whoever gets a response reads its body to the end or cancels it.
+ * The caller reads the body of a response to its end or cancels it.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
  */
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
@@ -76,7 +75,7 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
     },
   };
   return async (request) => {
-    const response = await answer(registry, methods, options, request);
+    const response = await respond(registry, methods, options, request);
     response.headers.set('docker-distribution-api-version', 'registry/2.0');
     if (request.method !== 'HEAD' || !response.body) return response;
     await response.body.cancel();
@@ -87,7 +86,7 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
 const base = async (): Promise<Response> =>
   new Response('{}', { headers: { 'content-type': 'application/json', 'content-length': '2' } });
 
-async function answer(
+async function respond(
   registry: Registry,
   methods: Methods,
   options: ServeOptions,
@@ -97,35 +96,35 @@ async function answer(
   const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
   if (!route) return unrouted(pathname);
   const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<Route['kind']>>>;
-  const answerRoute = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
-  if (!answerRoute) {
+  const handle = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
+  if (!handle) {
     const found = `Cannot ${request.method} "${pathname}": not offered here`;
     return problem(405, 'UNSUPPORTED', found, { allow: Object.keys(allowed).join(', ') });
   }
-  let asked: ProblemCode = 'NAME_UNKNOWN';
+  let unknownCode: ProblemCode = 'NAME_UNKNOWN';
   try {
     if (route.kind === 'base') return await base();
-    const where = namespaceOf(query.get('ns'), options) ?? options.registry ?? 'localhost';
-    const sibling = (name: string) => registry({ registry: where, name });
+    const host = namespaceOf(query.get('ns'), options) ?? options.registry ?? 'localhost';
+    const sibling = (name: string) => registry({ registry: host, name });
     const source = sibling(route.name);
-    asked = unknown[route.kind];
-    const repository = { registry: where, name: route.name };
-    return await answerRoute({ request, query, repository, source, sibling }, route);
+    unknownCode = unknown[route.kind];
+    const repository = { registry: host, name: route.name };
+    return await handle({ request, query, repository, source, sibling }, route);
   } catch (error) {
-    const response = problemOf(error, { unknown: asked, writes: !/^(?:GET|HEAD)$/.test(request.method) });
+    const response = problemOf(error, { unknown: unknownCode, writes: !/^(?:GET|HEAD)$/.test(request.method) });
     if (response.status === 500) options.onError?.(error, request);
     return response;
   }
 }
 
-function namespaceOf(asked: string | null, { namespaces = [] }: ServeOptions): string | undefined {
-  if (asked === null || hostFault(asked) !== undefined) return undefined;
-  const isKnown = typeof namespaces === 'function' ? namespaces(asked) : namespaces.includes(asked);
-  return isKnown ? asked : undefined;
+function namespaceOf(name: string | null, { namespaces = [] }: ServeOptions): string | undefined {
+  if (name === null || hostFault(name) !== undefined) return undefined;
+  const isAllowed = typeof namespaces === 'function' ? namespaces(name) : namespaces.includes(name);
+  return isAllowed ? name : undefined;
 }
 
 function unrouted(pathname: string): Response {
   return /^\/v2\/.*(?:manifests|blobs|tags|referrers)\//.test(pathname)
     ? problem(400, 'NAME_INVALID', `"${pathname}" has no valid repository name`)
-    : problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a place of this API`);
+    : problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a path of this API`);
 }

@@ -12,15 +12,16 @@ export interface UploadLimits {
   readonly sessions: UploadSessions;
 }
 
-/** POST: mounts a blob, takes one whole, or begins an upload. */
+/** POST: mounts a blob, stores a whole one, or begins an upload. */
 export const beginUpload =
   ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'uploads'> =>
   async (exchange) => {
     const store = storeOf(exchange);
     const { query, repository } = exchange;
-    const [mount, digest] = [query.get('mount'), query.get('digest')];
-    if (mount !== null && isDigest(mount) && (await mounted(exchange, store, mount))) return created(exchange, mount);
-    if (mount === null && digest !== null) {
+    const [mounted, digest] = [query.get('mount'), query.get('digest')];
+    if (mounted !== null && isDigest(mounted) && (await mount(exchange, store, mounted)))
+      return created(exchange, mounted);
+    if (mounted === null && digest !== null) {
       if (!isDigest(digest)) return invalidDigest(digest);
       await pushRest(exchange, store, digest, undefined, uploadBytes);
       return created(exchange, digest);
@@ -33,13 +34,13 @@ export const beginUpload =
 
 const keyOf = ({ registry, name }: Exchange['repository']): string => `${registry}/${name}`;
 
-/** GET: how far an upload is. */
+/** GET: the size of an upload. */
 export const readUpload =
   ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) =>
     progress(204, exchange, uploadOf(exchange, id, sessions));
 
-/** DELETE: gives an upload up. */
+/** DELETE: cancels an upload. */
 export const endUpload =
   ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
@@ -47,15 +48,15 @@ export const endUpload =
     return new Response(null, { status: 204 });
   };
 
-/** PATCH: adds a chunk, the whole of it or nothing. */
+/** PATCH: adds a chunk, completely or not at all. */
 export const addChunk =
   ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     storeOf(exchange);
     const upload = uploadOf(exchange, id, sessions);
     const work = async (): Promise<Response> => {
-      const wrong = misplaced(exchange, upload);
-      if (wrong) return wrong;
+      const refused = misplaced(exchange, upload);
+      if (refused) return refused;
       const { chunks, size } = await collect(bodyOf(exchange.request), uploadBytes - upload.size, 'this chunk');
       if ((chunkRange(exchange)?.size ?? size) !== size) return wrongSize(size);
       sessions.add(upload, chunks, size);
@@ -64,7 +65,7 @@ export const addChunk =
     return (await sessions.use(upload, work)) ?? outOfOrder(exchange, upload, 'another request is adding to it');
   };
 
-/** PUT: the last chunk, if any, and the digest. An upload whose bytes turn out wrong is over, as is one that is kept. */
+/** PUT: the last chunk, if any, and the digest. The upload ends if it is stored, and if its bytes are wrong. */
 export const finishUpload =
   ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
@@ -73,8 +74,8 @@ export const finishUpload =
     const digest = exchange.query.get('digest');
     if (digest === null || !isDigest(digest)) return invalidDigest(digest);
     const work = async (): Promise<Response> => {
-      const wrong = misplaced(exchange, upload);
-      if (wrong) return wrong;
+      const refused = misplaced(exchange, upload);
+      if (refused) return refused;
       try {
         await pushRest(exchange, store, digest, upload, uploadBytes);
       } catch (error) {
@@ -89,11 +90,11 @@ export const finishUpload =
 
 function uploadOf({ repository }: Exchange, id: string, sessions: UploadSessions): Upload {
   const upload = sessions.find(id, keyOf(repository));
-  if (!upload) throw new RegistryError('NOT_FOUND', `No upload "${id}"`);
+  if (!upload) throw new RegistryError('NOT_FOUND', `No upload "${id}"`, { value: id });
   return upload;
 }
 
-/** Pushes what an upload holds and then the request's body: straight on where the length is told, else gathered first. */
+/** Pushes the chunks of an upload and the request's body, which is streamed if its length is known, else collected first. */
 async function pushRest(
   { request }: Exchange,
   store: Store,
@@ -101,14 +102,14 @@ async function pushRest(
   upload: Upload | undefined,
   uploadBytes: number,
 ): Promise<void> {
-  const held = upload ?? { chunks: [], size: 0 };
+  const earlier = upload ?? { chunks: [], size: 0 };
   const length = lengthOf(request);
   const last =
     length === undefined
-      ? await collect(bodyOf(request), uploadBytes - held.size, `blob "${digest}"`)
+      ? await collect(bodyOf(request), uploadBytes - earlier.size, `blob "${digest}"`)
       : { chunks: bodyOf(request), size: length };
-  const descriptor = { mediaType: octets, digest, size: held.size + last.size };
-  await store.push(descriptor, chain(held.chunks, last.chunks), { signal: request.signal });
+  const descriptor = { mediaType: octets, digest, size: earlier.size + last.size };
+  await store.push(descriptor, chain(earlier.chunks, last.chunks), { signal: request.signal });
 }
 
 async function* chain(
@@ -129,14 +130,14 @@ async function collect(
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > limit) throw cannot('TOO_LARGE', `take ${what}`, `more than ${limit} bytes`);
+    if (size > limit) throw cannot('TOO_LARGE', `take ${what}`, `more than ${limit} bytes`, { reason: 'limit' });
     chunks.push(chunk);
   }
   return { chunks, size };
 }
 
-/** Whether the blob is here, or could be brought from the repository named; any failure there means: upload it. */
-async function mounted(exchange: Exchange, store: Store, digest: Digest): Promise<boolean> {
+/** Mounts a blob from the named repository, if it does not exist here. False after any failure: the client uploads it. */
+async function mount(exchange: Exchange, store: Store, digest: Digest): Promise<boolean> {
   const { signal } = exchange.request;
   const from = exchange.query.get('from');
   if (await has(store, digest, signal)) return true;
@@ -170,23 +171,23 @@ const created = ({ repository }: Exchange, digest: Digest): Response =>
     headers: { location: `/v2/${repository.name}/blobs/${digest}`, 'docker-content-digest': digest },
   });
 
-const placeOf = ({ repository }: Exchange, { id, size }: Upload): Record<string, string> => ({
+const uploadHeaders = ({ repository }: Exchange, { id, size }: Upload): Record<string, string> => ({
   location: `/v2/${repository.name}/blobs/uploads/${id}`,
-  // An upload that is empty says so as one of a single byte does: the form has no other way.
+  // `0-0` for an empty upload, too, as for one of a single byte: the form has no other way.
   range: `0-${Math.max(0, size - 1)}`,
   'docker-upload-uuid': id,
 });
 
 const progress = (status: number, exchange: Exchange, upload: Upload): Response =>
-  new Response(null, { status, headers: placeOf(exchange, upload) });
+  new Response(null, { status, headers: uploadHeaders(exchange, upload) });
 
 const outOfOrder = (exchange: Exchange, upload: Upload, found: string): Response =>
-  problem(416, 'RANGE_INVALID', `Cannot add to upload "${upload.id}": ${found}`, placeOf(exchange, upload));
+  problem(416, 'RANGE_INVALID', `Cannot add to upload "${upload.id}": ${found}`, uploadHeaders(exchange, upload));
 
 const wrongSize = (size: number): Response =>
-  problem(400, 'SIZE_INVALID', `The chunk has ${size} bytes, not those of its Content-Range`);
+  problem(400, 'SIZE_INVALID', `The chunk has ${size} bytes, unlike its Content-Range`);
 
-/** Where the chunk says it belongs, `first-last`; undefined where it does not say: then it is the next. */
+/** The range of a chunk, `first-last`. Without a `Content-Range` it is the next one. */
 function chunkRange({ request }: Exchange): { readonly start: number; readonly size: number } | undefined {
   const header = request.headers.get('content-range');
   if (header === null) return undefined;
@@ -194,7 +195,7 @@ function chunkRange({ request }: Exchange): { readonly start: number; readonly s
   return { start: Number(first), size: Number(last) - Number(first) + 1 };
 }
 
-/** The answer to a chunk that is not the next, or whose length is not its range's. */
+/** The response to a chunk that is not the next, or whose length is not that of its range. */
 function misplaced(exchange: Exchange, upload: Upload): Response | undefined {
   const range = chunkRange(exchange);
   if (!range) return undefined;
@@ -203,10 +204,10 @@ function misplaced(exchange: Exchange, upload: Upload): Response | undefined {
   return length !== undefined && length !== range.size ? wrongSize(length) : undefined;
 }
 
-/** A blob on its way in chunks. */
+/** A blob that is uploaded in chunks. */
 export interface Upload {
   readonly id: string;
-  /** Which repository it was begun in; it exists in no other. */
+  /** The repository it was begun in; it exists only there. */
   readonly key: string;
   readonly chunks: readonly Uint8Array[];
   /** Bytes in `chunks`. */
@@ -214,12 +215,11 @@ export interface Upload {
 }
 
 export interface UploadSessions {
-  /** Undefined where as many are open as may be. */
+  /** Undefined if the limit is reached. */
   open(key: string): Upload | undefined;
   find(id: string, key: string): Upload | undefined;
   /**
-   * Runs `work` while the upload does not expire and nobody else works on it; undefined where somebody does. The chunks
-   * that `work` gives are added in one piece.
+   * Runs `work` while the upload cannot expire; undefined, without running it, if another request is using the upload.
    */
   use<Result>(upload: Upload, work: () => Promise<Result>): Promise<Result | undefined>;
   add(upload: Upload, chunks: readonly Uint8Array[], size: number): void;
@@ -233,23 +233,23 @@ interface Session extends Upload {
   expiry: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Uploads that are open: at most `limit`, each forgotten after `idle` milliseconds without a request. */
+/** Open uploads: at most `limit`, each dropped after `idle` milliseconds without a request. */
 export function uploadSessions({ limit, idle }: { readonly limit: number; readonly idle: number }): UploadSessions {
   const sessions = new Map<string, Session>();
 
   const known = ({ id }: Upload): Session => {
     const session = sessions.get(id);
-    if (!session) throw new RegistryError('NOT_FOUND', `No upload "${id}": it has ended`);
+    if (!session) throw new RegistryError('NOT_FOUND', `No upload "${id}": it has ended`, { value: id });
     return session;
   };
   const close = ({ id }: Upload): void => {
     clearTimeout(sessions.get(id)?.expiry);
     sessions.delete(id);
   };
-  const rest = (session: Session): void => {
+  const startExpiry = (session: Session): void => {
     clearTimeout(session.expiry);
     session.expiry = setTimeout(() => close(session), idle);
-    // An upload that was given up must not keep the process alive.
+    // An abandoned upload must not keep the process alive.
     (session.expiry as { unref?: () => void }).unref?.();
   };
 
@@ -258,13 +258,13 @@ export function uploadSessions({ limit, idle }: { readonly limit: number; readon
       if (sessions.size >= limit) return undefined;
       const session: Session = { id: crypto.randomUUID(), key, chunks: [], size: 0, isBusy: false, expiry: undefined };
       sessions.set(session.id, session);
-      rest(session);
+      startExpiry(session);
       return session;
     },
     find(id, key) {
       const session = sessions.get(id);
       if (session?.key !== key) return undefined;
-      if (!session.isBusy) rest(session);
+      if (!session.isBusy) startExpiry(session);
       return session;
     },
     async use(upload, work) {
@@ -276,7 +276,7 @@ export function uploadSessions({ limit, idle }: { readonly limit: number; readon
         return await work();
       } finally {
         session.isBusy = false;
-        if (sessions.has(session.id)) rest(session);
+        if (sessions.has(session.id)) startExpiry(session);
       }
     },
     add(upload, chunks, size) {
