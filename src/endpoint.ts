@@ -1,4 +1,4 @@
-/** What an endpoint is trusted with: content by digest, the meaning of a tag, the list of referrers. */
+/** What an endpoint is trusted with: content by digest, what a tag names, the list of referrers. */
 export type Capability = 'pull' | 'resolve' | 'referrers';
 
 /** TLS settings of one endpoint; `ca`, `cert` and `key` are PEM text. */
@@ -6,11 +6,11 @@ export interface TlsOptions {
   readonly ca?: readonly string[];
   readonly cert?: string;
   readonly key?: string;
-  /** Accepts any certificate. Told in an event each run. */
+  /** Accepts any certificate. An event warns of it in each run. */
   readonly insecureSkipVerify?: boolean;
 }
 
-/** A place to ask, with every decision taken: whoever sends a request to it finds nothing left to decide. */
+/** A place for a repository's content with every decision made: the code that sends requests has nothing left to decide. */
 export interface Endpoint {
   /** The API root, without a slash at its end: `https://mirror.example/prefix/v2`. */
   readonly url: string;
@@ -26,44 +26,44 @@ export interface Endpoint {
   /** The rewrite rule that matched, and the repository name it was given. */
   readonly rewrite?: { readonly pattern: string; readonly replacement: string; readonly from: string };
   readonly tls?: TlsOptions;
-  /** Milliseconds, for this endpoint alone. */
+  /** Milliseconds, only for this endpoint. */
   readonly connectTimeout?: number;
   /** Where the login comes from, for people to read; never the login. */
   readonly credentials?: string;
-  /** Most requests begun in a second, and most exchanges at a time, where the configuration says so. */
+  /** Most requests begun in a second, and most exchanges at a time, if configured. */
   readonly requestsPerSecond?: number;
   readonly concurrency?: number;
-  /** The proxy it is asked through, its login struck; for people to read. */
+  /** The proxy in use, with its login redacted; for people to read. */
   readonly proxy?: string;
   /** `file:line` of the configuration that names this endpoint. */
   readonly declaredAt?: string;
 }
 
-/** A configured host that will not be asked, and why. */
+/** A configured host that is not used, and why. */
 export interface Skipped {
   readonly url: string;
   readonly reason: string;
-  /** The error code that left it out, where an error did: `INVALID_REWRITE`. */
+  /** The error code, if an error left it out: `INVALID_REWRITE`. */
   readonly code?: string;
   /** `file:line` of the configuration that decided it. */
   readonly declaredAt?: string;
 }
 
-/** An endpoint (as `plan` prints it) and what became of asking it. */
+/** An endpoint (as `plan` prints it) and the result of a request to it. */
 export interface Attempt extends Endpoint {
   /** `host[:port]` of the endpoint. */
   readonly host: string;
   readonly method: string;
-  /** The URL asked, its user information left out and its query values struck. */
+  /** The requested URL, without user information and query values. */
   readonly request: string;
   /** `ok`, or the code of the error. */
   readonly outcome: string;
   readonly status?: number;
-  /** Codes of the answer's body (`MANIFEST_UNKNOWN`, …), if it had any. */
+  /** Codes of the response's body (`MANIFEST_UNKNOWN`, …), if it had any. */
   readonly registryErrors?: readonly string[];
-  /** Milliseconds from asking to the end of what was read. */
+  /** Milliseconds from the request to the end of what was read. */
   readonly duration: number;
-  /** Bytes of the body: as sent in an event, decoded in the error of a reading. */
+  /** Bytes of the body: in an event as sent, in an error of reading decoded. */
   readonly bytes: number;
   /** Why it failed, in words: the message of its error. */
   readonly message?: string;
@@ -71,27 +71,27 @@ export interface Attempt extends Endpoint {
   readonly found?: string;
 }
 
-const struck = '***';
+const redacted = '***';
 
-/** An endpoint as it may be printed: header values, keys and certificates struck. */
+/** An endpoint as it may be printed: header values, keys and certificates redacted. */
 export function printable(endpoint: Endpoint): Endpoint {
   const { headers, tls, ...rest } = endpoint;
   return {
     ...rest,
-    ...(headers && { headers: Object.fromEntries(Object.keys(headers).map((name) => [name, struck])) }),
+    ...(headers && { headers: Object.fromEntries(Object.keys(headers).map((name) => [name, redacted])) }),
     ...(tls && {
       tls: {
-        ...(tls.ca && { ca: tls.ca.map(() => struck) }),
-        ...(tls.cert !== undefined && { cert: struck }),
-        ...(tls.key !== undefined && { key: struck }),
+        ...(tls.ca && { ca: tls.ca.map(() => redacted) }),
+        ...(tls.cert !== undefined && { cert: redacted }),
+        ...(tls.key !== undefined && { key: redacted }),
         ...(tls.insecureSkipVerify && { insecureSkipVerify: true }),
       },
     }),
   };
 }
 
-/** Query parameters whose values are no secrets and help a reader. */
-const legible = new Set(['ns']);
+/** Query parameters whose values are not secret and help a reader. */
+const shownParameters = new Set(['ns']);
 
 /** A URL as it may be printed: no user information, no query values (signed URLs carry secrets there), no fragment. */
 export function redactUrl(url: string | URL): string {
@@ -104,7 +104,9 @@ export function redactUrl(url: string | URL): string {
   parsed.username = '';
   parsed.password = '';
   parsed.hash = '';
-  const query = [...parsed.searchParams].map(([name, value]) => `${name}=${legible.has(name) ? value : struck}`);
+  const query = [...parsed.searchParams].map(
+    ([name, value]) => `${name}=${shownParameters.has(name) ? value : redacted}`,
+  );
   parsed.search = '';
   return query.length > 0 ? `${parsed.href}?${query.join('&')}` : parsed.href;
 }

@@ -2,8 +2,8 @@ import type { Attempt, Skipped } from './endpoint.ts';
 import { builtin } from './runtime.ts';
 
 /**
- * What happened, as records. Every exchange is a `request` (a redirect, a token and a retry are one each); every host
- * that was asked is an `attempt`. URLs are redacted; no record holds a secret.
+ * What happened, as records. Every exchange is a `request`, also for a redirect, a token or a retry; every try of a host
+ * is an `attempt`. URLs are redacted; no record has a secret.
  */
 export type ClientEvent =
   | {
@@ -23,7 +23,7 @@ export type ClientEvent =
   | {
       readonly type: 'switch';
       readonly digest: string;
-      /** Decoded bytes already handed on. */
+      /** Decoded bytes that were already delivered. */
       readonly offset: number;
       readonly from: string;
       readonly to: string;
@@ -38,15 +38,15 @@ export type ClientEvent =
     }
   | { readonly type: 'verified'; readonly digest: string; readonly size: number; readonly from: string }
   | {
-      /** What becomes of one content of a copy. Between `begun` and `stored` come `progress` and `switch` events. */
+      /** The state of one content of a copy. Between `begun` and `stored` come `progress` and `switch` events. */
       readonly type: 'copy';
       readonly digest: string;
       readonly mediaType: string;
       readonly size: number;
       /**
-       * `queued`: it is known to be a part, and waits for its turn. `present`: the store has it, nothing is asked for. `begun`: asked for, from `offset` on, which is not 0 where an
-       * earlier time is resumed. `waiting`: another process is at it. `stored`: verified, and under its final name.
-       * `skipped`: left out, as it is not distributable.
+       * `queued`: a known part, not yet begun. `present`: the store has it, nothing is requested. `begun`: requested, from
+       * `offset` on, which is not 0 if an earlier copy is resumed. `waiting`: another process is copying it. `stored`:
+       * verified, and under its final name. `skipped`: left out, because it is not distributable.
        */
       readonly state: 'queued' | 'present' | 'begun' | 'waiting' | 'stored' | 'skipped';
       readonly offset: number;
@@ -58,7 +58,7 @@ export type Emit = (event: ClientEvent) => void;
 
 /**
  * Hands each event to `onEvent` and to the diagnostics channel `ocifetch:<type>`.
- * A listener that throws does not disturb the transfer: its error becomes a warning of the process.
+ * An error of a listener does not disturb the transfer: it becomes a warning of the process.
  */
 export function createEmit(onEvent?: (event: ClientEvent) => void): Emit {
   const channels = builtin('node:diagnostics_channel');

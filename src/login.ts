@@ -1,28 +1,28 @@
-/** How to prove who asks. A registryToken is sent as it is; the others are exchanged for one, or sent as Basic. */
+/** A login. A registryToken is sent as it is; the others are exchanged for one, or sent as Basic. */
 export type Login =
   | { readonly username: string; readonly password: string }
   | { readonly identityToken: string }
   | { readonly registryToken: string };
 
 /**
- * The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. It is asked again for each
- * request to a host that wants a login, and its answer is not kept: what expires is its own to renew, and to keep till then.
+ * The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. It is called for each
+ * request to a host that requires a login, and the result is not cached: the provider caches and renews what expires.
  */
 export interface CredentialProvider {
   (host: string, context: CredentialContext): Promise<Login | undefined> | Login | undefined;
-  /** Where it would look, in words, for `plan`; it asks nobody. */
+  /** Where it would look, in words, for `plan`; without I/O. */
   readonly describe?: ((host: string, repository: string) => string | undefined) | undefined;
-  /** Those of its logins that are written down, by host[:port][/path]. */
+  /** Its logins that are known without a helper, by host[:port][/path]. */
   readonly logins?: Readonly<Record<string, Login>> | undefined;
-  /** Programs that it asks for others, in this order. */
+  /** Programs that it runs for other logins, in this order. */
   readonly helpers?: readonly CredentialHelpers[] | undefined;
 }
 
-/** Docker's credential helpers, named without their `docker-credential-`. */
+/** Docker's credential helpers, named without `docker-credential-`. */
 export interface CredentialHelpers {
-  /** Asked for each host that has no helper of its own. */
+  /** For hosts without a helper of their own. */
   readonly credsStore?: string | undefined;
-  /** By host[:port]. An empty name is no helper, and not `credsStore` either. */
+  /** By host[:port]. An empty name means no helper, not even `credsStore`. */
   readonly credHelpers?: Readonly<Record<string, string>> | undefined;
 }
 

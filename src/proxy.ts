@@ -1,17 +1,17 @@
 import ipaddr from 'ipaddr.js';
 
-/** URLs of proxies, by the scheme that is asked for; these may have a login in them. */
+/** URLs of proxies, by the scheme of the request; they may have a login in them. */
 export interface ProxyConfig {
   readonly http?: string | undefined;
   readonly https?: string | undefined;
-  /** For both schemes, where they have none of their own. */
+  /** For both schemes, unless they have a proxy of their own. */
   readonly all?: string | undefined;
-  /** Hosts that are asked without a proxy: `host` with all below it, `.domain`, `host:port`, an address, a CIDR block, `*`. */
+  /** Hosts that need no proxy: `host` with all below it, `.domain`, `host:port`, an address, a CIDR block, `*`. */
   readonly no?: readonly string[] | undefined;
 }
 
 /**
- * The proxy that a URL is asked through, if any. This machine never is, as Go has it.
+ * The proxy for a URL, if any. Never for this machine, as in Go.
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy
  */
 export function proxyFor(url: URL, { http, https, all, no = [] }: ProxyConfig): string | undefined {
@@ -22,11 +22,11 @@ export function proxyFor(url: URL, { http, https, all, no = [] }: ProxyConfig): 
   return no.some((entry) => isExempt(entry.trim().toLowerCase(), host, port)) ? undefined : proxy;
 }
 
-/** The URL of a proxy that is written as one, or as `host:port`, which is asked over http. */
+/** The URL of a proxy that is written as a URL, or as `host:port`, which means http. */
 export const proxyUrl = (written: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`;
 
-/** What is wrong with the URL of a proxy, in words; its login is not told. Written without a scheme it is none yet. */
+/** What is wrong with the URL of a proxy, without its login; undefined for a valid one. */
 export function proxyFault(written: string): string | undefined {
   const url = proxyUrl(written);
   const shown = JSON.stringify(
@@ -43,7 +43,7 @@ export function proxyFault(written: string): string | undefined {
   return `found ${shown}, expected an http or https URL, or host:port`;
 }
 
-/** What of the hosts that are asked without a proxy can be no host, in words. It exempts nothing. */
+/** Warnings about entries of `no` that cannot be hosts and exempt nothing. */
 export const noProxyWarnings = ({ no = [] }: ProxyConfig): string[] =>
   no
     .filter((entry) => !isExemption(entry.trim()))
@@ -66,7 +66,7 @@ function isThisMachine(host: string): boolean {
 
 function isExempt(entry: string, host: string, port: string): boolean {
   if (entry === '*') return true;
-  if (ipaddr.isValidCIDR(entry)) return isInside(entry, host);
+  if (ipaddr.isValidCIDR(entry)) return isInBlock(entry, host);
   const [, name = '', only] = /^(.*?)(?::(\d+))?$/.exec(ipaddr.isValid(entry) ? `[${entry}]` : entry) ?? [];
   if (name === '' || (only !== undefined && only !== port)) return false;
   const bare = name.replace(/^\[|\]$/g, '');
@@ -76,14 +76,14 @@ function isExempt(entry: string, host: string, port: string): boolean {
   return host === bare || host.endsWith(`.${bare}`);
 }
 
-function isInside(block: string, host: string): boolean {
+function isInBlock(block: string, host: string): boolean {
   if (!ipaddr.isValid(host)) return false;
   const address = ipaddr.process(host);
   const [base, bits] = ipaddr.parseCIDR(block);
   return address.kind() === base.kind() && address.match(base, bits);
 }
 
-/** Proxies as the environment names them; lower case wins, as everywhere. HTTP_PROXY does not serve https. */
+/** The proxies of the environment. Lower-case names win, as usual; HTTP_PROXY does not apply to https. */
 export function proxyFromEnvironment(environment: Readonly<Record<string, string | undefined>>): ProxyConfig {
   const named = (name: string): string | undefined => {
     const value = environment[name.toLowerCase()] ?? environment[name.toUpperCase()];

@@ -10,8 +10,8 @@ type Builtins = {
 };
 
 /**
- * A module of the runtime itself, where it has one: Node from 20.16 and 22.3, Bun and Deno answer; a browser does not.
- * Asked for at run time, so that nothing above names a `node:` module and the core loads anywhere.
+ * A module of the runtime: in Node from 20.16 and 22.3, Bun and Deno, but not in browsers. It is looked up at run time,
+ * so that the core imports no `node:` module and loads anywhere.
  */
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] | undefined {
   return globalThis.process?.getBuiltinModule?.(name) as Builtins[Name] | undefined;
