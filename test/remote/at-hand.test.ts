@@ -8,7 +8,7 @@ const endpoint = { url: 'https://a.test/v2', repository: 'app', scopes: [], capa
 const read = (length: number) => ({ bytes: new Uint8Array(length), endpoint, request: 'https://a.test/v2/app' });
 const app = { registry: 'a.test', name: 'app' };
 
-test('what was read is kept up to a bound, the oldest goes first, and each repository has its own', () => {
+test('documents stay at hand up to a limit, the oldest are dropped first, and each repository has its own', () => {
   const documents = createDocumentsAtHand(10);
   documents.put(app, 'sha256:1', read(6));
   expect(documents.get(app, 'sha256:1')?.bytes).toHaveLength(6);
@@ -26,7 +26,7 @@ test('what was read is kept up to a bound, the oldest goes first, and each repos
   expect(documents.get(app, 'sha256:4')).toBeUndefined();
 });
 
-test('what is kept is a copy, and so is what is handed out, also where it is a Buffer', async () => {
+test('the document at hand is a copy, and so is each body of it, also of a Buffer', async () => {
   const documents = createDocumentsAtHand();
   const bytes = Buffer.from('{"a":1}');
   const digest = digestOf(bytes);

@@ -57,7 +57,7 @@ test('a promise is refused, and its rejection is handled', async () => {
   await new Promise((resolve) => setImmediate(resolve));
 });
 
-test('what a resolver throws comes out as INVALID_CONFIG with its cause; a RegistryError as it is', () => {
+test('an error of a resolver is the cause of INVALID_CONFIG; a RegistryError is thrown as it is', () => {
   const cause = new TypeError('it has a bug');
   const throwing = (thrown: unknown) => () =>
     checkResolver(() => {
@@ -69,7 +69,7 @@ test('what a resolver throws comes out as INVALID_CONFIG with its cause; a Regis
   expect(throwing(own)).toThrow(own);
 });
 
-test('slashes at the end are taken off; no endpoint at all is an answer', async () => {
+test('slashes at the end are removed; a resolver may return no endpoint', async () => {
   const hosts = createHosts({ 'own.test': await sampleHost() });
   const resolver: Resolver = () => [{ ...good, url: 'https://own.test/v2//', capabilities: ['pull'] }];
   const client = createClient({ transport: hosts.transport, resolver });
@@ -81,7 +81,7 @@ test('slashes at the end are taken off; no endpoint at all is an answer', async 
   expect([error.code, error.message]).toEqual(['NO_HOSTS', 'No host for "a.test/b": no host is configured']);
 });
 
-test('a client refuses what its resolver gives wherever it is asked', async () => {
+test('a client refuses a wrong result of its resolver in every operation', async () => {
   const resolver = (() => [{ ...good, url: 'own.test' }]) as unknown as Resolver;
   const client = createClient({ transport: createHosts({}).transport, resolver });
   const invalid = expect.objectContaining({ code: 'INVALID_CONFIG' });

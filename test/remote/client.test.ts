@@ -136,7 +136,7 @@ test('a mirror that does not answer costs one request for the whole client, over
   silent.close();
 });
 
-test('a dead mirror that refuses is asked once', async () => {
+test('a dead mirror that refuses is contacted once', async () => {
   const hosts = createHosts({ 'origin.test': await sampleHost() });
   const registries = { 'origin.test': { mirrors: [{ url: 'https://dead.test' }] } };
   const client = createClient({ transport: hosts.transport, config: { registries } });

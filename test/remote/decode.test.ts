@@ -50,7 +50,7 @@ const chains: readonly [field: string, body: Uint8Array][] = [
   ['gzip', Buffer.concat([gzipSync(bytes.subarray(0, 10)), gzipSync(bytes.subarray(10))])],
   ['zstd', Buffer.concat([zstd(bytes.subarray(0, 10)), zstd(bytes.subarray(10))])],
 ];
-test.each(chains)('content encoding "%s" is taken off, and what comes out is verified', async (field, sent) => {
+test.each(chains)('content encoding "%s" is decoded, and the result is verified', async (field, sent) => {
   const { content: read, log } = await reading({ 'mirror.test': encoded(field, body(sent)) });
   expect(Buffer.compare(await read.bytes(), bytes)).toBe(0);
   expect([read.verified, log().length]).toEqual([true, 1]);
@@ -61,7 +61,7 @@ test.each([
   ['gzip, unheard-of', 'unheard-of'],
   ['gzip, gzip, gzip, gzip', 'at most 3'],
   ['constructor', 'constructor'],
-])('content encoding "%s" is UNSUPPORTED_ENCODING for that host, and the next is asked', async (field, told) => {
+])('content encoding "%s" is UNSUPPORTED_ENCODING for that host, and the next is tried', async (field, told) => {
   const refusing = encoded(field, 'x');
   const { content: alone } = await reading({ 'mirror.test': refusing });
   const error = await errorOf(alone.bytes());
@@ -71,7 +71,7 @@ test.each([
   expect(Buffer.compare(await read.bytes(), bytes)).toBe(0);
 });
 
-test('a list of encodings is read in the order in which they were put on', () => {
+test('a list of encodings is read in the order in which they were applied', () => {
   expect(parseEncodings('GZIP ,x-gzip, identity,, zstd')).toEqual(['gzip', 'gzip', 'zstd']);
   expect(parseEncodings(undefined)).toEqual([]);
 });

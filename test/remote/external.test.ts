@@ -35,7 +35,7 @@ test('a URL of the descriptor is asked without credentials, cookies or configure
   }
 });
 
-test('a part of it is asked for as a range, as identity', async () => {
+test('a part of it is requested as a range, as identity', async () => {
   const answer: Answer = ({ headers }) => {
     expect(headers.get('accept-encoding')).toBe('identity');
     const range = { 'content-range': `bytes 10-19/${large.bytes.length}` };
@@ -47,7 +47,7 @@ test('a part of it is asked for as a range, as identity', async () => {
   expect(log()).toEqual(['GET https://other.test/b bytes=10-19']);
 });
 
-test('denied by policy, URLs are not asked', async () => {
+test('denied by policy, URLs are not requested', async () => {
   const { content, log } = await fetching(
     ['https://other.test/b'],
     { 'files.test': await sampleHost() },
@@ -64,7 +64,7 @@ test.each([
   'no url',
   '//other.test/x',
   'javascript:x',
-])('the URL %s is passed over, with an event', async (url) => {
+])('the URL %s is skipped, with an event', async (url) => {
   const { content, log, events } = await fetching([url], { 'files.test': await sampleHost() });
   await content.bytes();
   expect(log()).toHaveLength(1);

@@ -110,7 +110,7 @@ test.each([
   expect((await fetcher.fetchByDigest(manifest.descriptor.digest)).size).toBe(manifest.descriptor.size);
 });
 
-test('a large blob whose length is not told is asked for again with the size that HEAD tells', async () => {
+test('a large blob of unknown length is requested again with the size from HEAD', async () => {
   const good = await sampleHost();
   const answer: Answer = async (request) =>
     request.method === 'GET' ? new Response((await good(request)).body) : good(request);
@@ -164,7 +164,7 @@ test('what is no reference, digest or descriptor at all is refused by name, and 
   expect(log()).toEqual([]);
 });
 
-test('the answer is open when fetchByDigest returns: nothing more is asked to read the whole, but to read a part', async () => {
+test('the response is open when fetchByDigest returns: reading the whole needs no further request, reading a part does', async () => {
   const { fetcher, log } = fetcherOver({ 'origin.test': await sampleHost() });
   const whole = await fetcher.fetchByDigest(large.descriptor.digest);
   expect(whole.source).toBe('https://origin.test/v2');
@@ -190,7 +190,7 @@ function endless() {
   return { state, answer };
 }
 
-test('an open answer that nobody read ends with its signal, with the content, with the client, and with a stream of it', async () => {
+test('an open response that nobody read ends with its signal, with the content, with the client, and with a stream of it', async () => {
   const { state, answer } = endless();
   const { fetcher, client } = fetcherOver({ 'origin.test': answer });
   const controller = new AbortController();

@@ -86,7 +86,7 @@ test.each([
   ['other bytes', base64(text('HELLO'))],
   ['too few bytes', base64(text('hell'))],
   ['too many bytes', base64(text('hello!'))],
-])('data of %s leaves the word to the hosts', async (_, data) => {
+])('data of %s is not used: the hosts are tried', async (_, data) => {
   const { log, content } = await fetching({ ...small.descriptor, data }, { 'mirror.test': await sampleHost([small]) });
   expect(await content.text()).toBe('hello');
   expect(content.source).toBe('https://mirror.test/v2');
@@ -192,7 +192,7 @@ test('a blocked registry, one without hosts, and one whose rewrites all fail say
   }
 });
 
-test('hosts that planning left out are told when others are asked, each once for each opening', async () => {
+test('hosts that planning left out are reported when others are contacted, once for each fetch', async () => {
   const rewrites = [{ pattern: '.*', replacement: '..' }];
   const skips: object[] = [];
   const onEvent = (event: { type: string }) => event.type === 'skip' && skips.push(event);
@@ -220,7 +220,7 @@ test('hosts that planning left out are told when others are asked, each once for
   expect(skips).toEqual([{ type: 'skip', url: 'https://origin.test/v2', reason: 'the registry is blocked' }]);
 });
 
-test('an endpoint without the capability to pull is never asked for content', async () => {
+test('no content is requested from an endpoint without the capability to pull', async () => {
   const mirrors = [{ url: 'https://mirror.test', capabilities: ['resolve' as const] }];
   const config = { registries: { 'origin.test': { mirrors } } };
   const { content, log } = await fetching(large.descriptor, { 'origin.test': await sampleHost() }, { config });

@@ -56,7 +56,7 @@ test.each(cases)(
   },
 );
 
-test('with content the fetch that follows makes no request, and the index is not asked for again', async () => {
+test('with content the fetch that follows makes no request, and the index is not requested again', async () => {
   const { client, log } = await registry(app);
   const { descriptor } = await client.resolve('origin.test/app', { platform: 'linux/arm64', content: true });
   const asked = ['GET origin/manifests/latest', `GET origin/manifests/${digestOf(arm64)}`];
@@ -70,7 +70,7 @@ test('with content the fetch that follows makes no request, and the index is not
   expect(log()).toEqual(asked);
 });
 
-test('indexes in the index are looked into, each asked for once', async () => {
+test('nested indexes are read, each requested once', async () => {
   const { descriptor, log } = await resolved(nested, { platform: 'linux/arm/v7' });
   expect(descriptor).toEqual(armv7.root.descriptor);
   const asked = ['latest', digestOf(index(armv6, index(armv7))), digestOf(index(armv7))];
@@ -186,7 +186,7 @@ test('an index in the index that one host has wrong is read from the next', asyn
   ]);
 });
 
-test('warnings of every index that was read are told, each once', async () => {
+test('the warnings of every index that was read are reported, without duplicates', async () => {
   const inner = index(armv7);
   const origin =
     (next: Answer): Answer =>

@@ -29,16 +29,16 @@ const part = content.slice(10, 20);
 const expected = [...part];
 
 test.each<[title: string, status: number, headers: Record<string, string>, bytes: Uint8Array]>([
-  ['206 of what was asked', 206, { 'content-range': 'bytes 10-19/100' }, part],
-  ['206 of a size that is not told', 206, { 'content-range': 'bytes 10-19/*' }, part],
+  ['206 of the requested bytes', 206, { 'content-range': 'bytes 10-19/100' }, part],
+  ['206 of an unknown size', 206, { 'content-range': 'bytes 10-19/*' }, part],
   ['206 in other letters', 206, { 'content-range': 'Bytes 10-19/100', 'content-encoding': 'Identity' }, part],
   ['200 with the whole', 200, {}, content],
   ['200 with the whole, encoded', 200, { 'content-encoding': 'gzip' }, gzipSync(content)],
-])('%s is taken for a range', async (_, status, headers, bytes) => {
+])('%s is accepted for a range', async (_, status, headers, bytes) => {
   expect(await read(status, headers, bytes, range)).toEqual(expected);
 });
 
-test('206 of less than was asked is taken: its reader asks for the rest', async () => {
+test('206 of fewer bytes is accepted: its reader requests the rest', async () => {
   expect(await read(206, { 'content-range': 'bytes 10-14/100' }, part.slice(0, 5), range)).toEqual(
     expected.slice(0, 5),
   );
@@ -57,18 +57,18 @@ test.each<[title: string, status: number, headers: Record<string, string>, code?
   ['of the whole, in another size', 200, { 'content-length': '99' }, 'UNEXPECTED_END'],
   ['of the whole, too long', 200, { 'content-length': '101' }, 'TOO_LARGE'],
   ['of nothing', 204, {}],
-])('an answer to a range %s is refused', async (_, status, headers, code = 'BAD_RESPONSE') => {
+])('a response to a range %s is refused', async (_, status, headers, code = 'BAD_RESPONSE') => {
   expect((await errorOf(open(status, headers, part, range))).code).toBe(code);
 });
 
-test('200 to a range that begins beyond what may be thrown away is refused', async () => {
+test('200 to a range that begins beyond the bytes that may be dropped is refused', async () => {
   expect(await read(200, {}, content, { start: 50, end: 60 })).toEqual([...content.slice(50, 60)]);
   const error = await errorOf(open(200, {}, content, { start: 51, end: 60 }));
   expect(error.code).toBe('BAD_RESPONSE');
   expect(error.message).toContain('50');
 });
 
-test('the whole is taken only as 200, of its own length', async () => {
+test('the whole is accepted only as 200, of its own length', async () => {
   expect(await read(200, { 'content-length': '100' }, content)).toEqual([...content]);
   expect(await read(200, {}, content)).toEqual([...content]);
   expect(await read(200, { 'content-encoding': 'gzip', 'content-length': '7' }, gzipSync(content))).toEqual([

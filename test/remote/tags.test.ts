@@ -350,7 +350,7 @@ test.each(broken)('a mirror whose second page is %s gives nothing: the next host
   expect(alone.code).not.toBe('NOT_FOUND');
 });
 
-test('only where no host has the repository it is NOT_FOUND, and every attempt is told', async () => {
+test('it is NOT_FOUND only if no host has the repository, and every attempt is reported', async () => {
   const none = { 'mirror.test': refusal(404, 'NAME_UNKNOWN'), 'origin.test': refusal(404, 'NAME_UNKNOWN') };
   const error = await errorOf(fetcherOver(none, { config: mirrored }).fetcher.tags());
   expect([error.code, error.attempts.map(({ host, outcome }) => `${host} ${outcome}`)]).toEqual([

@@ -196,7 +196,7 @@ test('the registry is that of the option, or that of "ns" where it is one of tho
   expect(new Set(asked.map(({ name }) => name))).toEqual(new Set(['library/app']));
 });
 
-test('what can only be read is served, and refuses to be written', async () => {
+test('a read-only source is served, and writes are refused', async () => {
   const store = memoryStore();
   await fill(store);
   const readOnly = serve(() => ({ resolve: store.resolve, fetch: store.fetch }));
