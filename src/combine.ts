@@ -1,6 +1,6 @@
-import { abortError } from './deadline.ts';
+import { abortError } from './abort.ts';
 import type { Attempt } from './endpoint.ts';
-import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate } from './errors.ts';
+import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
 import type { Repository } from './oci/reference.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 
@@ -131,13 +131,16 @@ export function combineErrors(
   return restate(main, { attempted, found: bounded + leftOut, value, attempts, cause: main });
 }
 
-/** The error that ends the asking (an abort, a time limit), with every attempt until then and the host of the last one. */
-export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): RegistryError {
-  const told = thrown.flatMap((error) => (error instanceof RegistryError ? error.attempts : []));
-  const attempts = [...new Set(told)];
-  const { host = attempts.at(-1)?.host, cause = thrown.at(-1) } = end;
-  return attempts.length === 0 ? end : restate(end, { host, attempts, cause });
-}
+/** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */
+export const observed = (source: Source, note: (fetched: Fetched, started: number) => void): Source => ({
+  resolve: (reference, options) => source.resolve(reference, options),
+  fetch: async (target, options) => {
+    const started = performance.now();
+    const fetched = await source.fetch(target, options);
+    note(fetched, started);
+    return fetched;
+  },
+});
 
 /** A registry below a prefix of another one's repositories. */
 export const under =

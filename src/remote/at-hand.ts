@@ -1,7 +1,7 @@
+import { abortError } from '../abort.ts';
 import { bytesBody } from '../body.ts';
-import { abortError } from '../deadline.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot, type ErrorReason, RegistryError } from '../errors.ts';
 import { type Descriptor, decodeData } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { checkRange } from '../oci/range.ts';
@@ -56,7 +56,11 @@ interface BytesAtHand {
 }
 
 /** Content at hand, verified when it is fetched: if the bytes are wrong, the next source is tried. */
-function atHandSource(what: string, find: (target: Descriptor) => BytesAtHand | undefined): Source {
+function atHandSource(
+  what: string,
+  find: (target: Descriptor) => BytesAtHand | undefined,
+  reason?: ErrorReason,
+): Source {
   return {
     resolve: (reference) =>
       Promise.reject(new RegistryError('NOT_FOUND', `No "${reference}" in ${what}`, { value: reference })),
@@ -66,15 +70,14 @@ function atHandSource(what: string, find: (target: Descriptor) => BytesAtHand | 
       if (!found) throw new RegistryError('NOT_FOUND', `No "${target.digest}" in ${what}`, { value: target.digest });
       const { bytes, ...origin } = found;
       const attempted = `use ${what} of "${target.digest}"`;
+      const details = { value: target.digest, reason };
       const digest = digestOf(bytes, algorithmOf(target.digest));
       if (digest !== target.digest) {
-        throw cannot('DIGEST_MISMATCH', attempted, `its digest is ${digest}`, { value: target.digest });
+        throw cannot('DIGEST_MISMATCH', attempted, `its digest is ${digest}`, details);
       }
       if (bytes.length !== target.size) {
         const code = bytes.length > target.size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-        throw cannot(code, attempted, `${bytes.length} bytes, but its size is ${target.size}`, {
-          value: target.digest,
-        });
+        throw cannot(code, attempted, `${bytes.length} bytes, but its size is ${target.size}`, details);
       }
       const { start, end } = checkRange(range ?? { start: 0 }, bytes.length);
       // The reader may change its copy. `slice` of a Buffer would not copy.
@@ -87,10 +90,14 @@ function atHandSource(what: string, find: (target: Descriptor) => BytesAtHand | 
 /** The content that a descriptor carries itself. */
 export const dataSource = (): Source => ({
   name: 'data',
-  ...atHandSource('the data', (target) => {
-    const bytes = decodeData(target);
-    return bytes && { bytes, from: 'data' };
-  }),
+  ...atHandSource(
+    'the data',
+    (target) => {
+      const bytes = decodeData(target);
+      return bytes && { bytes, from: 'data' };
+    },
+    'inconsistent-image',
+  ),
 });
 
 /**

@@ -1,7 +1,7 @@
+import { longestTimer } from '../abort.ts';
 import type { Codecs } from '../codec/codec.ts';
 import { rootOf } from '../config/document/parts.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
-import { longestTimer } from '../deadline.ts';
 import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';

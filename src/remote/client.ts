@@ -1,7 +1,7 @@
+import { abortError, deadline } from '../abort.ts';
 import { expandShortName, loginFrom } from '../config/credentials.ts';
 import { parseConfig } from '../config/parse-config.ts';
-import { createLiars } from '../content/liars.ts';
-import { abortError, deadline } from '../deadline.ts';
+import { createLiars } from '../content/attempts.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
@@ -15,6 +15,7 @@ import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { undiciTransport } from '../http/undici.ts';
+import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
@@ -63,7 +64,7 @@ const mebibyte = 1_048_576;
 const boundsOf = ({
   limits = {},
 }: ClientOptions): Pick<RequestContext, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
-  manifestBytes: limits.manifestBytes ?? 4 * mebibyte,
+  manifestBytes: limits.manifestBytes ?? defaultManifestBytes,
   discardBytes: limits.discardBytes ?? 16 * mebibyte,
   pages: limits.pages ?? 1_000,
 });

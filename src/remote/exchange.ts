@@ -1,5 +1,5 @@
 import { readAll } from '../body.ts';
-import { recordOf, withAttempt } from '../content/attempt.ts';
+import { recordOf, withAttempt } from '../content/attempts.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';

@@ -155,8 +155,6 @@ function tooManyPages<Item>({ endpoint, context }: BoundEndpoint, { what }: List
     reason: 'limit',
     limit,
     host,
-    reason: 'limit',
-    limit: 'limits.pages',
   });
 }
 

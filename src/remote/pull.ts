@@ -1,6 +1,6 @@
-import { checkPullOptions } from '../copy/check-copy-options.ts';
 import { copyWith } from '../copy/copy.ts';
 import type { Copied, CopyOptions } from '../copy/options.ts';
+import { checkPullOptions } from '../copy/options.ts';
 import { configError } from '../errors.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import { isStore, type Store } from '../source.ts';

@@ -1,7 +1,8 @@
+import { runOperation } from '../abort.ts';
+import { observed } from '../combine.ts';
+import type { Liars } from '../content/attempts.ts';
+import { collectWarnings, type Warnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
-import type { Liars } from '../content/liars.ts';
-import { noting } from '../content/noting.ts';
-import { collectWarnings, type Warnings } from '../content/warnings.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseImage, platformOf } from '../oci/choose-image.ts';
@@ -12,7 +13,6 @@ import { formatReference, type Reference, type Repository } from '../oci/referen
 import type { Fetched, Source } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { DocumentsAtHand } from './at-hand.ts';
-import { during } from './during.ts';
 
 /** How to resolve. */
 export interface ResolveOptions {
@@ -63,7 +63,7 @@ export async function resolveReference(
   const wanted = platform === undefined ? undefined : platformOf(platform);
   const attempted = `resolve ${quote(formatReference(repository))}`;
   const { source } = fetcherOf(repository);
-  return during(attempted, [signal, closing], operation, async (call) => {
+  return runOperation(attempted, { signals: [signal, closing], operation }, async (call) => {
     const warned = collectWarnings(emit);
     // With a platform it is usually an index, so it is read at once.
     const options = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
@@ -116,7 +116,7 @@ function createReader({
     const noteLast = (fetched: Fetched): void => {
       noted.last = fetched;
     };
-    await using content = new Content({ ...shared, source: noting(source, noteLast), descriptor, signals: [signal] });
+    await using content = new Content({ ...shared, source: observed(source, noteLast), descriptor, signals: [signal] });
     const bytes = await content.bytes({ limit: manifestBytes });
     const { endpoint, request } = noted.last ?? {};
     if (endpoint && request !== undefined) documents.put(repository, descriptor.digest, { bytes, endpoint, request });
