@@ -36,7 +36,7 @@ const files: readonly [name: string, kind: ConfigKind, file: string, lines: stri
       'FILE:3:7: host["https://m.test"].ca[0]: file "/nowhere/q.io/none.pem": no such file',
       'FILE:3:19: host["https://m.test"].ca[1]: file "/nowhere/other.pem": no such file',
       'FILE:4:16: host["https://m.test"].dial_timeout: found the number 5, expected a text such as "5s"',
-      'FILE:5:1: found the key "dial_timeout" again after 4:1, expected once',
+      'FILE:5:1: duplicate key "dial_timeout", first at 4:1',
       'FILE:7:1: host["https://m.test"].header.Host: found "Host", expected a header that the client does not set itself',
     ],
   ],
@@ -73,7 +73,7 @@ const files: readonly [name: string, kind: ConfigKind, file: string, lines: stri
     [
       'FILE:4:29: configs["q.io"].tls.insecure_skip_verify: found the text "true", expected true or false, without quotes',
       'FILE:5:7: configs["q.io"].tls.ca_file: file "/nowhere/none.pem": no such file',
-      'FILE:6:3: found the key "q.io" again after 2:3, expected once',
+      'FILE:6:3: duplicate key "q.io", first at 2:3',
     ],
   ],
   [
@@ -88,12 +88,12 @@ const files: readonly [name: string, kind: ConfigKind, file: string, lines: stri
     [
       'FILE:2:28: registries["q.io"].mirrors[0].connectTimeout: found the text "5", expected milliseconds',
       'FILE:2:67: registries["q.io"].mirrors[0].tls.ca[0]: file "/nowhere/none.pem": no such file',
-      'FILE:3:28: found the key "url" again after 3:3, expected once',
+      'FILE:3:28: duplicate key "url", first at 3:3',
       'FILE:3:53: registries["q.io"].mirrors[1].overridePath: found the number 1, expected true or false',
     ],
   ],
   [
-    'the first of several lines that are no TOML',
+    'the first of several lines that are not valid TOML',
     'hosts.toml',
     '/nowhere/hosts.toml',
     [
@@ -104,16 +104,16 @@ const files: readonly [name: string, kind: ConfigKind, file: string, lines: stri
       '[host."https://b"]',
       'capabilities = ["pull"]',
     ],
-    ['FILE:1:12: no TOML, illegal character in key, expected quotes around it, or "=" behind it'],
+    ['FILE:1:12: not valid TOML, illegal character in key, expected quotes around it, or "=" behind it'],
   ],
   [
-    'a star without quotes, and what else is no YAML, in the order of the lines',
+    'a star without quotes, and what else is not valid YAML, in the order of the lines',
     'registries.yaml',
     '/nowhere/registries.yaml',
     ['mirrors:', '  a.io: "x" y', '  *:', '    endpoint: []'],
     [
-      'FILE:2:13: no YAML, Unexpected scalar at node end',
-      'FILE:3:4: no YAML, found an alias, expected quotes around what begins with "*"',
+      'FILE:2:13: not valid YAML, Unexpected scalar at node end',
+      'FILE:3:4: not valid YAML, found an alias, expected quotes around what begins with "*"',
     ],
   ],
 ];

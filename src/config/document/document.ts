@@ -40,12 +40,12 @@ export interface DocumentEntry {
   readonly value: DocumentNode;
 }
 
-/** Takes a fault that leaves the rest of a document legible, such as a key that comes again. */
-export type TellFault = (at: Position, words: string) => void;
+/** Takes a problem after which a document can be read on, such as a duplicate key. */
+export type ReportProblem = (at: Position, found: string) => void;
 
-/** What is said of a key that comes again; the first counts. */
-export const keyAgain = (key: string, first: Position): string =>
-  `found the key ${quote(key)} again after ${first.line}:${first.column}, expected once`;
+/** The problem of a duplicate key; the first counts. */
+export const duplicateKey = (key: string, first: Position): string =>
+  `duplicate key ${quote(key)}, first at ${first.line}:${first.column}`;
 
 /** In the file's order. */
 export const byPosition = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
@@ -98,23 +98,14 @@ export interface FileProblem {
 export const mostProblems = 100;
 
 /** `INVALID_CONFIG` with the problems of a file, sorted by place; `left` is how many more were found. */
-export function fileError(file: string, problems: readonly (FileProblem | string)[], left = 0): RegistryError {
-  const sorted = problems
-    .map((problem) => (typeof problem === 'string' ? placed(problem, file) : problem))
-    .sort(byPlace);
+export function fileError(file: string, problems: readonly FileProblem[], left = 0): RegistryError {
+  const sorted = [...problems].sort(byPlace);
   const more = Math.max(0, sorted.length - mostProblems) + left;
   const listed = sorted
     .slice(0, mostProblems)
     .map(({ at, key, found }): ConfigProblem => ({ file, line: at?.line, column: at?.column, key, found }));
   const all = more === 0 ? listed : [...listed, { file, found: `and ${more} more` }];
   return configError(`use config file ${quote(file)}`, all, { value: file });
-}
-
-/** Parsers of formats still give a problem as a text that begins with its place. */
-function placed(text: string, file: string): FileProblem {
-  const [, line, column, found] = /^:(\d+):(\d+): (.*)$/s.exec(text.slice(file.length)) ?? [];
-  if (!text.startsWith(file) || found === undefined) return { found: text };
-  return { at: { line: Number(line), column: Number(column) }, found };
 }
 
 /** Problems of the whole file come last. */
@@ -135,7 +126,7 @@ export const unreadable = (path: string, found: string, kind = 'file', cause?: u
 
 /** For readers that report no other problem beside it. */
 export const refuse =
-  (file: string): TellFault =>
+  (file: string): ReportProblem =>
   (at, found) => {
     throw fileError(file, [{ at, found }]);
   };

@@ -3,7 +3,7 @@ import { quote } from '../../text/quote.ts';
 import type { Config } from '../model.ts';
 import { parseConfig } from '../parse-config.ts';
 import { pemFault, pemsOf } from '../pem.ts';
-import { type FileProblem, fileError, mostProblems, type Position, placeText, type TellFault } from './document.ts';
+import { type FileProblem, fileError, mostProblems, type Position, placeText, type ReportProblem } from './document.ts';
 
 /** A key path of a file, and where its key stands. */
 export interface Place {
@@ -30,7 +30,7 @@ export interface Reading {
 
 /** Takes keys that come again as problems beside the others. */
 export const again =
-  (reading: Reading): TellFault =>
+  (reading: Reading): ReportProblem =>
   (at, words) =>
     reading.problem({ at, path: [] }, words);
 

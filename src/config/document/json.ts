@@ -3,15 +3,14 @@ import {
   type DocumentEntry,
   type DocumentNode,
   deepest,
+  duplicateKey,
   fileError,
-  keyAgain,
   type Position,
-  placeText,
   positions,
+  type ReportProblem,
   refuse,
   standsAt,
   type TableNode,
-  type TellFault,
 } from './document.ts';
 
 /** A text being read; `position` is where an offset of it stands. */
@@ -19,7 +18,7 @@ interface Scan {
   readonly text: string;
   readonly file: string;
   readonly position: (offset: number) => Position;
-  readonly tell: TellFault;
+  readonly report: ReportProblem;
   offset: number;
   depth: number;
 }
@@ -37,17 +36,17 @@ const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 /**
  * Reads a JSON object to its values and where they stand, in the file's order. `INVALID_CONFIG` with
  * `file:line:column` for a text that is not RFC 8259's JSON, has a key twice, is nested deeper than 64 levels or longer
- * than 4 Mi characters. The text itself, which may hold secrets, is not told. A key that comes again is told to `tell`,
- * where there is one, and the first counts.
+ * than 4 Mi characters. The text itself, which may hold secrets, is not shown. A duplicate key is reported to `report`, if
+ * given, and the first counts.
  */
-export function parseJson(text: string, file: string, tell?: TellFault): TableNode {
+export function parseJson(text: string, file: string, report?: ReportProblem): TableNode {
   checkLength(text, file);
-  const scan: Scan = { text, file, position: positions(text), tell: tell ?? refuse(file), offset: 0, depth: 0 };
+  const scan: Scan = { text, file, position: positions(text), report: report ?? refuse(file), offset: 0, depth: 0 };
   skip(scan, space);
-  if (scan.text[scan.offset] !== '{') throw fault(scan, 'an object, "{"');
+  if (scan.text[scan.offset] !== '{') throw syntaxError(scan, 'an object, "{"');
   const root = readTable(scan);
   skip(scan, space);
-  if (scan.offset < text.length) throw fault(scan, 'nothing after the object');
+  if (scan.offset < text.length) throw syntaxError(scan, 'nothing after the object');
   return root;
 }
 
@@ -65,7 +64,7 @@ function readNode(scan: Scan): DocumentNode {
     scan.offset += word.length;
     return { kind: 'scalar', at, value };
   }
-  throw fault(scan, 'a value');
+  throw syntaxError(scan, 'a value');
 }
 
 function readTable(scan: Scan): TableNode {
@@ -73,12 +72,12 @@ function readTable(scan: Scan): TableNode {
   const entries = new Map<string, DocumentEntry>();
   readItems(scan, '}', () => {
     const keyAt = scan.position(scan.offset);
-    if (scan.text[scan.offset] !== '"') throw fault(scan, 'a key in double quotes');
+    if (scan.text[scan.offset] !== '"') throw syntaxError(scan, 'a key in double quotes');
     const key = readText(scan);
     const known = entries.get(key);
-    if (known) scan.tell(keyAt, keyAgain(key, known.at));
+    if (known) scan.report(keyAt, duplicateKey(key, known.at));
     skip(scan, space);
-    if (scan.text[scan.offset] !== ':') throw fault(scan, '":" after a key');
+    if (scan.text[scan.offset] !== ':') throw syntaxError(scan, '":" after a key');
     scan.offset++;
     skip(scan, space);
     const value = readNode(scan);
@@ -96,7 +95,7 @@ function readList(scan: Scan): DocumentNode {
 
 /** What stands between brackets, divided by commas. */
 function readItems(scan: Scan, close: string, readItem: () => void): void {
-  if (++scan.depth > deepest) throw fault(scan, `at most ${deepest} levels`);
+  if (++scan.depth > deepest) throw syntaxError(scan, `at most ${deepest} levels`);
   scan.offset++;
   skip(scan, space);
   if (scan.text[scan.offset] !== close) {
@@ -108,10 +107,10 @@ function readItems(scan: Scan, close: string, readItem: () => void): void {
       skip(scan, space);
       if (scan.text[scan.offset] !== close) continue;
       scan.offset = comma;
-      throw fault(scan, 'none there', `a comma before "${close}"`);
+      throw syntaxError(scan, 'none there', `a comma before "${close}"`);
     }
   }
-  if (scan.text[scan.offset] !== close) throw fault(scan, `"," or "${close}"`);
+  if (scan.text[scan.offset] !== close) throw syntaxError(scan, `"," or "${close}"`);
   scan.offset++;
   scan.depth--;
 }
@@ -122,7 +121,7 @@ function readText(scan: Scan): string {
   for (; scan.text[end] !== '"'; end++) {
     const isOpen = end >= scan.text.length;
     if (isOpen || scan.text[end] === '\n') {
-      throw fault(scan, 'its closing quotation mark', `a text that does not end${isOpen ? '' : ' in its line'}`);
+      throw syntaxError(scan, 'its closing quotation mark', `a text that does not end${isOpen ? '' : ' in its line'}`);
     }
     if (scan.text[end] === '\\') end++;
   }
@@ -134,8 +133,8 @@ function readText(scan: Scan): string {
   } catch {
     const control = written.split('').findIndex((character) => character < ' ');
     scan.offset += Math.max(0, control, written.search(badEscape));
-    if (control === -1) throw fault(scan, 'one that JSON has, such as \\n', 'an unknown escape');
-    throw fault(scan, 'an escape, such as \\t', 'a control character in a text');
+    if (control === -1) throw syntaxError(scan, 'one that JSON has, such as \\n', 'an unknown escape');
+    throw syntaxError(scan, 'an escape, such as \\t', 'a control character in a text');
   }
 }
 
@@ -147,7 +146,7 @@ function skip(scan: Scan, pattern: RegExp): string {
   return found;
 }
 
-function fault(scan: Scan, expected: string, found = standsAt(scan.text, scan.offset)) {
-  const place = placeText(scan.file, scan.position(scan.offset));
-  return fileError(scan.file, [`${place}: no JSON, found ${found}, expected ${expected}`]);
+function syntaxError(scan: Scan, expected: string, found = standsAt(scan.text, scan.offset)) {
+  const at = scan.position(scan.offset);
+  return fileError(scan.file, [{ at, found: `not valid JSON, found ${found}, expected ${expected}` }]);
 }

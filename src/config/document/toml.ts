@@ -5,14 +5,14 @@ import {
   type DocumentEntry,
   type DocumentNode,
   deepest,
+  duplicateKey,
+  type FileProblem,
   fileError,
-  keyAgain,
   type Position,
-  placeText,
   positions,
+  type ReportProblem,
   refuse,
   type TableNode,
-  type TellFault,
 } from './document.ts';
 
 /** Duplicate keys that are looked for; more of them say no more. */
@@ -21,13 +21,13 @@ const mostDuplicates = 20;
 /**
  * Reads TOML to its values and where they stand, tables in the file's order. `INVALID_CONFIG` with `file:line:column` for
  * the first error of a text that is not TOML, is nested deeper than 64 levels or longer than 4 Mi characters. A duplicate
- * key or table is reported to `tell`, if given, and the first counts.
+ * key or table is reported to `report`, if given, and the first counts.
  */
-export function parseToml(written: string, file: string, tell: TellFault = refuse(file)): TableNode {
+export function parseToml(written: string, file: string, report: ReportProblem = refuse(file)): TableNode {
   checkLength(written, file);
   const position = positions(written);
   const { text, value, duplicates } = readToml(written, file, position);
-  for (const { at, words } of duplicates) tell(at, words);
+  for (const { at, found } of duplicates) report(at, found);
   const { root, tooDeep } = outlineToml(text);
   if (tooDeep !== undefined) refuse(file)(position(tooDeep), `found more than ${deepest} levels, expected fewer`);
   return tableOf(root, value, position);
@@ -35,7 +35,7 @@ export function parseToml(written: string, file: string, tell: TellFault = refus
 
 /** The values of a text; `text` is the same with spaces in place of duplicates. */
 function readToml(written: string, file: string, position: (offset: number) => Position) {
-  const problems: { readonly at: Position; readonly words: string }[] = [];
+  const problems: (FileProblem & { readonly at: Position })[] = [];
   for (let text = written; ; ) {
     try {
       return { text, value: parse(text, { maxDepth: deepest }), duplicates: problems };
@@ -43,12 +43,9 @@ function readToml(written: string, file: string, position: (offset: number) => P
       if (!(error instanceof TomlError)) throw error;
       const at = { line: error.line, column: error.column };
       const duplicate = duplicateAt(at, text, position);
-      const words = duplicate ? keyAgain(duplicate.key, position(duplicate.first)) : wordsOf(error, text);
-      problems.push({ at, words });
-      if (!duplicate || problems.length === mostDuplicates) {
-        const lines = problems.map((problem) => `${placeText(file, problem.at)}: ${problem.words}`);
-        throw fileError(file, lines);
-      }
+      const found = duplicate ? duplicateKey(duplicate.key, position(duplicate.first)) : syntaxProblem(error, text);
+      problems.push({ at, found });
+      if (!duplicate || problems.length === mostDuplicates) throw fileError(file, problems);
       text = withoutDuplicate(text, duplicate);
     }
   }
@@ -76,14 +73,14 @@ function duplicateAt(at: Position, text: string, position: (offset: number) => P
 }
 
 /** What the parser's message lacks; the lines after its first quote the file, which may hold secrets. */
-function wordsOf({ message, line, column }: TomlError, text: string): string {
+function syntaxProblem({ message, line, column }: TomlError, text: string): string {
   const [words = ''] = message.replace(/^Invalid TOML document: /, '').split('\n');
   const letter = text.split('\n', line).at(-1)?.[column - 1] ?? '\n';
   const isLineEnd = words.startsWith('control characters') && /[\r\n]/.test(letter);
   if (isLineEnd || words === 'unfinished string') {
-    return `no TOML, found a text that does not end${isLineEnd ? ' in its line' : ''}, expected its closing quotation mark`;
+    return `not valid TOML, found a text that does not end${isLineEnd ? ' in its line' : ''}, expected its closing quotation mark`;
   }
-  return `no TOML, ${words}${words === 'illegal character in key' ? ', expected quotes around it, or "=" behind it' : ''}`;
+  return `not valid TOML, ${words}${words === 'illegal character in key' ? ', expected quotes around it, or "=" behind it' : ''}`;
 }
 
 function nodeOf(outline: Outline, value: unknown, position: (offset: number) => Position): DocumentNode {

@@ -5,11 +5,11 @@ import {
   type DocumentEntry,
   type DocumentNode,
   deepest,
+  duplicateKey,
+  type FileProblem,
   fileError,
-  keyAgain,
   type Position,
-  placeText,
-  type TellFault,
+  type ReportProblem,
 } from './document.ts';
 
 /** Characters: each may take a kilobyte of memory while they are parsed. */
@@ -18,7 +18,7 @@ const longestYaml = 512 * 1024;
 /** Values of a document whose aliases are written out. */
 const mostValues = 1_000_000;
 
-/** Of a text that is no YAML; one error makes many others. */
+/** Of a text that is not valid YAML; one error makes many others. */
 const mostProblems = 20;
 
 interface Reading {
@@ -26,7 +26,7 @@ interface Reading {
   /** By the name of their anchor, the latest of that name. */
   readonly anchors: Map<string, Anchored>;
   values: number;
-  readonly tell: TellFault;
+  readonly report: ReportProblem;
   /** Throws what is wrong at an offset. */
   fail(offset: number, message: string): never;
 }
@@ -38,31 +38,30 @@ interface Anchored {
 
 /**
  * Reads one document of YAML 1.2, or JSON, to its values and where they stand, tables in the file's order; `<<` merges.
- * `INVALID_CONFIG` with `file:line:column` for a text that is no YAML, has a key twice, a key that is no text, an
- * unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null. A key
- * that comes again is told to `tell`, where there is one, and the first counts.
+ * `INVALID_CONFIG` with `file:line:column` for a text that is not valid YAML, has a duplicate key, a key that is not a
+ * text, an unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null.
+ * A duplicate key is reported to `report`, if given, and the first counts.
  */
-export function parseYaml(text: string, file: string, tell?: TellFault): DocumentNode {
+export function parseYaml(text: string, file: string, report?: ReportProblem): DocumentNode {
   checkLength(text, file, longestYaml);
   const lines = new LineCounter();
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const problem = (offset: number, message: string): string => `${placeText(file, position(offset))}: ${message}`;
-  const fail = (offset: number, message: string): never => {
-    throw fileError(file, [problem(offset, message)]);
+  const fail = (offset: number, found: string): never => {
+    throw fileError(file, [{ at: position(offset), found }]);
   };
   const [first, second] = composed(text, lines, fail);
   const errors = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
-  const problems = yamlProblems(errors, position).map(({ at, words }) => `${placeText(file, at)}: ${words}`);
-  if (second) problems.push(problem(second.range[0], 'found a second document, expected one'));
+  const problems = syntaxProblems(errors, position);
+  if (second) problems.push({ at: position(second.range[0]), found: 'found a second document, expected one' });
   if (problems.length > 0) throw fileError(file, problems.slice(0, mostProblems));
-  const again: string[] = [];
-  const collect: TellFault = (at, words) => void again.push(`${placeText(file, at)}: ${words}`);
-  const reading = { position, anchors: new Map(), values: 0, tell: tell ?? collect, fail };
+  const duplicates: FileProblem[] = [];
+  const collect: ReportProblem = (at, found) => void duplicates.push({ at, found });
+  const reading = { position, anchors: new Map(), values: 0, report: report ?? collect, fail };
   const root = nodeOf(first?.contents ?? null, 0, reading, 0);
-  if (again.length > 0) throw fileError(file, again.slice(0, mostProblems));
+  if (duplicates.length > 0) throw fileError(file, duplicates.slice(0, mostProblems));
   return root;
 }
 
@@ -76,21 +75,19 @@ interface YamlError {
 const badAlias = 'BAD_ALIAS';
 
 /** What is not YAML, in the file's order. A `*` without quotes makes other errors in its line, which are not reported. */
-function yamlProblems(
-  errors: readonly YamlError[],
-  position: (offset: number) => Position,
-): { readonly at: Position; readonly words: string }[] {
-  const found = errors.map(({ pos, code, message }) => ({ at: position(pos[0]), code, words: wordsOf(code, message) }));
-  const stars = new Set(found.filter(({ code }) => code === badAlias).map(({ at }) => at.line));
-  return found
+function syntaxProblems(errors: readonly YamlError[], position: (offset: number) => Position): FileProblem[] {
+  const placed = errors.map(({ pos, code, message }) => ({ at: position(pos[0]), code, message }));
+  const stars = new Set(placed.filter(({ code }) => code === badAlias).map(({ at }) => at.line));
+  return placed
     .filter(({ at, code }) => code === badAlias || !stars.has(at.line))
-    .sort((a, b) => byPosition(a.at, b.at));
+    .sort((a, b) => byPosition(a.at, b.at))
+    .map((error) => ({ at: error.at, found: syntaxProblem(error) }));
 }
 
 /** Without what a message quotes of the file, which may be secret. */
-function wordsOf(code: string, message: string): string {
-  if (code === badAlias) return 'no YAML, found an alias, expected quotes around what begins with "*"';
-  return `no YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
+function syntaxProblem({ code, message }: Omit<YamlError, 'pos'>): string {
+  if (code === badAlias) return 'not valid YAML, found an alias, expected quotes around what begins with "*"';
+  return `not valid YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
 }
 
 function composed(text: string, lines: LineCounter, fail: Reading['fail']) {
@@ -156,10 +153,10 @@ function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, re
   const merged: DocumentNode[] = [];
   for (const { key, value } of pairs) {
     const start = key?.range?.[0] ?? offset;
-    if (!isScalar(key)) return reading.fail(start, 'found a key that is no text, expected a text');
+    if (!isScalar(key)) return reading.fail(start, 'found a key that is not a text, expected a text');
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
     const known = entries.get(name);
-    if (known) reading.tell(reading.position(start), keyAgain(name, known.at));
+    if (known) reading.report(reading.position(start), duplicateKey(name, known.at));
     if (key.anchor !== undefined) return reading.fail(start, 'found an anchor of a key, expected one of a value');
     const inner = nodeOf(value, key.range?.[1] ?? start, reading, level + 1);
     // Quoted it is a key like others.

@@ -7,7 +7,7 @@ import {
   fileError,
   type Position,
   placeText,
-  type TellFault,
+  type ReportProblem,
 } from '../document/document.ts';
 import type { Read } from '../document/file-report.ts';
 
@@ -50,9 +50,9 @@ export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): R
   return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [] };
 }
 
-function parseText(text: string, { file, format }: OwnConfigPlace, tell: TellFault): DocumentNode {
-  if (format === 'toml') return parseToml(text, file, tell);
-  return format === 'yaml' ? parseYaml(text, file, tell) : parseJson(text, file, tell);
+function parseText(text: string, { file, format }: OwnConfigPlace, report: ReportProblem): DocumentNode {
+  if (format === 'toml') return parseToml(text, file, report);
+  return format === 'yaml' ? parseYaml(text, file, report) : parseJson(text, file, report);
 }
 
 /** The plain value. Every key is a key, `__proto__` too, which the check then refuses. */

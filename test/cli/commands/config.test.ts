@@ -41,7 +41,7 @@ test('the problems of all files are reported, also of files that flags name, and
     '/dir/certs.d/a.test/hosts.toml:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?',
     '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found the text "yes", expected true or false',
     '/dir/certs.d/b.test/hosts.toml:1:1: servr: unknown key "servr", did you mean "server"?',
-    '/dir/regctl.json:1:44: no JSON, found a comma before "}", expected none there',
+    '/dir/regctl.json:1:44: not valid JSON, found a comma before "}", expected none there',
     '/dir/config.json:2:1: credStore: unknown key "credStore", did you mean "credsStore"?',
     '/dir/config.json:3:11: auths["a b"]: found "a b", expected host, host:port or host/path',
   ];

@@ -324,11 +324,8 @@ test.each([
   ],
   ['[header]\na = "x"\nA = "y"', 'hosts.toml:3:1: header.A: found the same header again'],
   ['host = ["https://m"]', 'hosts.toml:1:8: host: found a list, expected a table'],
-  ['[host."https://m"', 'hosts.toml:1:2: no TOML'],
-  [
-    '[host."https://m"]\n[host."https://m"]',
-    'hosts.toml:2:2: found the key "host.https://m" again after 1:7, expected once',
-  ],
+  ['[host."https://m"', 'hosts.toml:1:2: not valid TOML'],
+  ['[host."https://m"]\n[host."https://m"]', 'hosts.toml:2:2: duplicate key "host.https://m", first at 1:7'],
 ])('%s is refused', (toml, expected) => {
   expect(messageOf(toml)).toContain(expected);
 });

@@ -265,7 +265,7 @@ describe('all that is wrong is told with its place', () => {
     ['[aliases]\n"a.b/c" = "a.b/c"', 'expected a name without registry, tag and digest'],
     ['[aliases]\nfedora = "fedora"', ':2:1: aliases.fedora: found "fedora", expected registry/name'],
     ['[aliases]\nfedora = "a.b/fedora:1"', 'expected registry/name without tag and digest'],
-    ['x = ', ': no TOML'],
+    ['x = ', ': not valid TOML'],
   ])('%j', (text, expected) => {
     expect(problem(text)).toContain(expected);
     expect(problem(text)).toContain('/etc/containers/registries.conf:');

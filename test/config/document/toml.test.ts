@@ -76,23 +76,26 @@ test('keys that mean something to JavaScript are keys', () => {
 
 test.each(
   [
-    ['a = ', 'a.toml:1:5: no TOML, invalid value'],
+    ['a = ', 'a.toml:1:5: not valid TOML, invalid value'],
     ['a = 1\n[b\nc = 1', 'a.toml:2:'],
-    ['a = 1\na = 2', 'a.toml:2:1: found the key "a" again after 1:1, expected once'],
-    ['[a]\n[a]', 'a.toml:2:2: found the key "a" again after 1:2, expected once'],
-    ['a = 1\nb = é\na = 2\nc = yes', '"a.toml": a.toml:2:5: no TOML, invalid value'],
-    ['a = 1\na = { "x\nb = 1', 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
-    [`a = 1\na = ${'['.repeat(100_000)}`, 'a.toml:2:1: no TOML, trying to redefine an already defined table or value'],
+    ['a = 1\na = 2', 'a.toml:2:1: duplicate key "a", first at 1:1'],
+    ['[a]\n[a]', 'a.toml:2:2: duplicate key "a", first at 1:2'],
+    ['a = 1\nb = é\na = 2\nc = yes', '"a.toml": a.toml:2:5: not valid TOML, invalid value'],
+    ['a = 1\na = { "x\nb = 1', 'a.toml:2:1: not valid TOML, trying to redefine an already defined table or value'],
+    [
+      `a = 1\na = ${'['.repeat(100_000)}`,
+      'a.toml:2:1: not valid TOML, trying to redefine an already defined table or value',
+    ],
     [
       `a = 1\na = ${'{b='.repeat(100_000)}`,
-      'a.toml:2:1: no TOML, trying to redefine an already defined table or value',
+      'a.toml:2:1: not valid TOML, trying to redefine an already defined table or value',
     ],
     ['a = "x\ny"', 'a.toml:1:'],
     [`a = ${'['.repeat(100)}`, 'excessively nested'],
     [`${'a.'.repeat(100)}b = 1`, 'a.toml:1:129: found more than 64 levels'],
     [`a = "${'x'.repeat(4 * 1024 * 1024)}"`, 'found 4194310 characters, expected at most 4194304'],
   ].map(([text = '', words = '']) => [words, text] as const),
-)('what is no TOML is refused with its place: %s', (expected, text) => {
+)('what is not valid TOML is refused with its place: %s', (expected, text) => {
   expect(messageOf(text)).toContain(expected);
 });
 
@@ -215,9 +218,9 @@ test('keys that come again are told to who asks, and the first count; more of th
   const text = '[a]\nx = { y = 1, y = 2 }\nz.b = 3\nz.b = [\n4 ]\n[c]\n[a]\nx = 5\n[d]\ne = 6\n';
   const root = parseToml(text, 'a.toml', tell);
   expect(told).toEqual([
-    '2:14 found the key "y" again after 2:7, expected once',
-    '4:1 found the key "b" again after 3:3, expected once',
-    '7:2 found the key "a" again after 1:2, expected once',
+    '2:14 duplicate key "y", first at 2:7',
+    '4:1 duplicate key "b", first at 3:3',
+    '7:2 duplicate key "a", first at 1:2',
   ]);
   expect(JSON.stringify(values(root))).toBe('{"a":{"x":{"y":1},"z":{"b":3}},"c":{},"d":{"e":6}}');
   const many = 'a = { b = 1 }\n'.repeat(30);

@@ -72,21 +72,21 @@ test('keys that mean something to JavaScript are keys', () => {
 
 test.each(
   [
-    ['a: b: c', 'a.yaml:1:4: no YAML, Nested mappings'],
+    ['a: b: c', 'a.yaml:1:4: not valid YAML, Nested mappings'],
     ['a: 1\nb: [1', 'a.yaml:2:'],
-    ['a: 1\na: 2', 'a.yaml:2:1: found the key "a" again after 1:1, expected once'],
+    ['a: 1\na: 2', 'a.yaml:2:1: duplicate key "a", first at 1:1'],
     ['a: *x', 'a.yaml:1:4: found an alias of nothing before it'],
     ['a: &x [*x]', 'a.yaml:1:8: found an alias of nothing before it'],
-    ['a: !!js/function x', 'a.yaml:1:4: no YAML, Unresolved tag'],
-    ['? [a]\n: b', 'a.yaml:1:3: found a key that is no text'],
+    ['a: !!js/function x', 'a.yaml:1:4: not valid YAML, Unresolved tag'],
+    ['? [a]\n: b', 'a.yaml:1:3: found a key that is not a text'],
     ['a:\n  <<: x', 'a.yaml:2:3: found no table to merge'],
     ['a: 1\n---\nb: 2', 'a.yaml:2:1: found a second document'],
-    ['\ta: 1', 'a.yaml:1:1: no YAML'],
+    ['\ta: 1', 'a.yaml:1:1: not valid YAML'],
     ['['.repeat(100), 'a.yaml:1:66: found more than 64 levels'],
     [Array.from({ length: 100 }, (_, index) => `${' '.repeat(index)}a:`).join('\n'), 'found more than 64 levels'],
     [`a: ${'x'.repeat(512 * 1024)}`, 'found 524291 characters, expected at most 524288'],
   ].map(([text = '', words = '']) => [words, text] as const),
-)('what is no YAML is refused with its place: %s', (expected, text) => {
+)('what is not valid YAML is refused with its place: %s', (expected, text) => {
   expect(messageOf(text)).toContain(expected);
 });
 

@@ -125,7 +125,7 @@ describe("k3s' own examples", () => {
 
   test('one that lacks a colon is refused', () => {
     expect(messageOf('mirrors:\n registry.example.com\n   endpoint:\n     - "https://x"\n')).toContain(
-      'registries.yaml:2:2: no YAML',
+      'registries.yaml:2:2: not valid YAML',
     );
   });
 });

@@ -124,11 +124,11 @@ describe('what is wrong is told with its place', () => {
     ],
     ['yaml', 'credentials:\n  a.b: hunter2\n', ':2:3: credentials["a.b"]: found a text that is not shown'],
     ['yaml', 'registries:\n  "a: b.[c": {}\n', ':2:3: registries["a: b.[c"]: expected a registry'],
-    ['json', '[]', ':1:1: no JSON'],
+    ['json', '[]', ':1:1: not valid JSON'],
     ['yaml', '- a\n', ':1:1: found a value that is not shown, expected an object'],
     ['json', '{"__proto__": {"polluted": 1}}', '"__proto__"'],
     ['toml', '[registries.__proto__]\npolluted = 1', '"__proto__"'],
-    ['toml', 'a = ', ': no TOML'],
+    ['toml', 'a = ', ': not valid TOML'],
     ['json', '{"registries": {"a.b": {}, "A.B": {}}}', ':1:28: registries["A.B"]: the same as "a.b", expected once'],
   ])('%s %j', (format, text, expected) => {
     const message = problem(format, text);
