@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { noProxyWarnings, proxyFault, proxyFor, proxyFromEnvironment, proxyUrl } from '../src/proxy.ts';
+import { noProxyWarnings, proxyFor, proxyFromEnvironment, proxyProblem, proxyUrl } from '../src/proxy.ts';
 
 const proxies = { http: 'http://plain:1', https: 'http://secure:2' };
 
@@ -69,7 +69,7 @@ test.each([
   ['http://proxy:3128', 'http://proxy:3128'],
   ['https://joe:pass@proxy', 'https://joe:pass@proxy'],
 ])('%j is the proxy %s', (written, url) => {
-  expect(proxyFault(written)).toBeUndefined();
+  expect(proxyProblem(written)).toBeUndefined();
   expect(proxyUrl(written)).toBe(url);
 });
 
@@ -79,8 +79,8 @@ test.each([
   ['http://p?token=hunter2', 'found "http://p?***", expected'],
   ['a b', 'found "http://a b", expected'],
 ])('%j is no proxy, and its login is not told', (written, fault) => {
-  expect(proxyFault(written)).toContain(fault);
-  expect(proxyFault(written)).not.toContain('hunter2');
+  expect(proxyProblem(written)).toContain(fault);
+  expect(proxyProblem(written)).not.toContain('hunter2');
 });
 
 test('what exempts nothing from a proxy is told, and nothing else', () => {

@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
 import { apiOrigin } from '../oci/reference.ts';
-import { pathText } from '../text/faults.ts';
+import { pathText } from '../text/problems.ts';
 import { everything } from './containerd/read.ts';
 import { rootOf } from './document/parts.ts';
 import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
@@ -116,7 +116,7 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
 }
 
 /** A host as it is asked for a registry. */
-interface Asked {
+interface ContactedHost {
   /** Its key path. */
   readonly path: string;
   readonly root: string;
@@ -143,8 +143,8 @@ const isWithin = (path: string, outer: string): boolean =>
   path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`);
 
 function lostOf(
-  wanted: readonly Asked[],
-  found: readonly Asked[],
+  wanted: readonly ContactedHost[],
+  found: readonly ContactedHost[],
   path: string,
   isKnown: (path: string) => boolean,
 ): Loss[] {
@@ -171,7 +171,7 @@ function lostOf(
 }
 
 /** The hosts of a registry, mirrors first; what a configuration says of `*` for one that it does not name. */
-function askedFor({ registries = {} }: Config, key: string): Asked[] {
+function askedFor({ registries = {} }: Config, key: string): ContactedHost[] {
   const [registry = '', ...path] = key.split('/');
   const isOne = !key.startsWith('*');
   const name = path.length > 0 ? path.join('/') : 'a';

@@ -4,22 +4,22 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
 import { fileError, longestText, type Position, positions, unreadable } from './document/document.ts';
 import type { FileRead } from './merge.ts';
-import type { Place } from './usual-places.ts';
+import type { ConfigPlace } from './usual-places.ts';
 
 /** Files that were read, and what they say. */
-export interface Found {
+export interface ReadFiles {
   readonly files: readonly string[];
   readonly reads: readonly FileRead[];
 }
 
 /** The text of a file; undefined for one that is not there and need not be. */
-export async function textOf(place: Place): Promise<string | undefined> {
+export async function textOf(place: ConfigPlace): Promise<string | undefined> {
   const bytes = await unlessMissing(place, 'file', () => readBytes(place.path));
   return bytes && decodeText(bytes, place.path);
 }
 
 /** The names in a directory, sorted; undefined for one that is not there and need not be. */
-export const namesIn = async (place: Place): Promise<string[] | undefined> =>
+export const namesIn = async (place: ConfigPlace): Promise<string[] | undefined> =>
   (await unlessMissing(place, 'directory', () => readdir(place.path)))?.sort();
 
 /** The paths of what is in a directory and is itself none, sorted by name; none where there is no such directory. */
@@ -37,7 +37,11 @@ export async function filesIn(directory: string): Promise<string[]> {
 
 type Kind = 'file' | 'directory';
 
-async function unlessMissing<T>({ path, named }: Place, kind: Kind, work: () => Promise<T>): Promise<T | undefined> {
+async function unlessMissing<T>(
+  { path, named }: ConfigPlace,
+  kind: Kind,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await work();
   } catch (cause) {

@@ -1,10 +1,10 @@
 import { basename, dirname, resolve } from 'node:path';
 import { configError } from '../errors.ts';
-import { proxyFault, proxyFromEnvironment } from '../proxy.ts';
+import { proxyFromEnvironment, proxyProblem } from '../proxy.ts';
 import { readHostsDirectory, registryOfDirectory } from './containerd/directory.ts';
 import { readRegistriesConfFiles } from './containers/load.ts';
 import { allFiles, unreadable } from './document/document.ts';
-import { type Found, textOf } from './files.ts';
+import { type ReadFiles, textOf } from './files.ts';
 import {
   type ConfigFiles,
   checkLoadOptions,
@@ -13,7 +13,7 @@ import {
 } from './load-options.ts';
 import { type FileRead, mergeReads } from './merge.ts';
 import { type ConfigKind, type ConfigText, configKinds, readText } from './read-texts.ts';
-import { type Environment, type Kind, kindOf, type Place, usualPlaces } from './usual-places.ts';
+import { type ConfigPlace, configKindOf, type Environment, type FileKind, usualPlaces } from './usual-places.ts';
 
 /** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
 export async function loadFiles(
@@ -24,7 +24,7 @@ export async function loadFiles(
   const { discover: wanted, defaultEndpoint, ...named } = options;
   const discover = wanted ?? Object.values(named).every((value) => value === undefined);
   const usual = discover ? usualPlaces(environment) : undefined;
-  const readers = Object.entries(kinds) as [Kind, KindReader][];
+  const readers = Object.entries(kinds) as [FileKind, KindReader][];
   const found = await allFiles(
     readers.map(([kind, read]) => {
       const path = named[kind];
@@ -44,15 +44,18 @@ function proxiesOf(environment: Environment): FileRead {
   // Of no use where each scheme has its own, and then whatever it is.
   const others = http && https ? undefined : all;
   for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
-    const fault = url === undefined ? undefined : proxyFault(url);
-    if (fault === undefined) continue;
-    throw configError(`use the environment's ${name}`, [{ found: fault }], { reason: 'environment', value: name });
+    const problem = url === undefined ? undefined : proxyProblem(url);
+    if (problem === undefined) continue;
+    throw configError(`use the environment's ${name}`, [{ found: problem }], { reason: 'environment', value: name });
   }
   const proxy = { ...(http && { http }), ...(https && { https }), ...(others && { all: others }), ...rest };
   return { config: { proxy }, warnings: [] };
 }
 
-type KindReader = (place: Place, options: Pick<LoadConfigOptions, 'defaultEndpoint'>) => Promise<Found | undefined>;
+type KindReader = (
+  place: ConfigPlace,
+  options: Pick<LoadConfigOptions, 'defaultEndpoint'>,
+) => Promise<ReadFiles | undefined>;
 
 /** How a file of a kind is read. */
 const reads =
@@ -64,7 +67,7 @@ const reads =
   };
 
 /** Those that win first. */
-const kinds: Readonly<Record<Kind, KindReader>> = {
+const kinds: Readonly<Record<FileKind, KindReader>> = {
   file: reads('ocifetch'),
   hostsDirectory: readHostsDirectory,
   registriesYaml: reads('registries.yaml'),
@@ -74,7 +77,10 @@ const kinds: Readonly<Record<Kind, KindReader>> = {
   dockerConfig: reads('docker'),
 };
 
-async function first(places: readonly Place[], read: (place: Place) => Promise<Found | undefined>): Promise<Found> {
+async function first(
+  places: readonly ConfigPlace[],
+  read: (place: ConfigPlace) => Promise<ReadFiles | undefined>,
+): Promise<ReadFiles> {
   const [place, ...others] = places;
   if (!place) return { files: [], reads: [] };
   return (await read(place)) ?? first(others, read);
@@ -84,7 +90,7 @@ async function first(places: readonly Place[], read: (place: Place) => Promise<F
 export async function loadText(path: string, options: LoadConfigTextOptions): Promise<ConfigText> {
   const file = resolve(path);
   const text = (await textOf({ path: file, named: true })) ?? '';
-  const kind = options.kind ?? kindOf(file, text);
+  const kind = options.kind ?? configKindOf(file, text);
   if (!kind) {
     const expected = `expected its kind to be named: ${configKinds.join(', ')}`;
     throw unreadable(file, `neither its name nor what is in it tells what it is, ${expected}`);

@@ -1,4 +1,4 @@
-import { type Check, checkOptions, flag } from '../text/faults.ts';
+import { type Check, checkOptions, flag } from '../text/problems.ts';
 import type { Config } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
 

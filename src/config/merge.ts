@@ -3,11 +3,11 @@ import { sameRegistry } from '../oci/registry.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import { credentialsFor, loginFrom } from './credentials.ts';
 import { helperCredentials } from './docker/helper-credentials.ts';
-import type { Read } from './document/file-report.ts';
+import type { ParsedFile } from './document/file-report.ts';
 import type { Config, RegistryConfig } from './model.ts';
 
 /** What one file says, and the credential helpers that it names. */
-export type FileRead = Read & { readonly helpers?: CredentialHelpers | readonly CredentialHelpers[] | undefined };
+export type FileRead = ParsedFile & { readonly helpers?: CredentialHelpers | readonly CredentialHelpers[] | undefined };
 
 /**
  * One configuration of several, the first of which win: a registry is taken whole from the first that names it, a login
@@ -35,14 +35,14 @@ export function mergeReads(reads: readonly FileRead[]): Config {
   };
 }
 
-type Logins = Readonly<Record<string, Login>>;
+type LoginsByHost = Readonly<Record<string, Login>>;
 
 function mergeCredentials(reads: readonly FileRead[]): Config['credentials'] {
   const steps = reads.map(({ config: { credentials }, helpers }) => ({
     logins: typeof credentials === 'function' ? {} : (credentials ?? {}),
     helpers: [helpers ?? []].flat().filter(isUsed),
   }));
-  const logins: Logins = Object.assign(Object.create(null), ...steps.map((step) => step.logins).reverse());
+  const logins: LoginsByHost = Object.assign(Object.create(null), ...steps.map((step) => step.logins).reverse());
   const helpers = steps.flatMap((step) => step.helpers);
   if (helpers.length === 0) return logins;
   const asked = steps.reduceRight<CredentialProvider>(

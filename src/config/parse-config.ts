@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { configError } from '../errors.ts';
-import { keyOf, valueAt } from '../text/faults.ts';
-import { kindOf, nearest, quote } from '../text/quote.ts';
+import { type KeyPath, keyOf, valueAt } from '../text/problems.ts';
+import { describeValue, nearest, quote } from '../text/quote.ts';
 import type { Config } from './model.ts';
 import { normalizeKey } from './registry-keys.ts';
 import { configSchema, knownKeys } from './schema.ts';
@@ -34,12 +34,11 @@ const byHost = <Value>(record: Record<string, Value>): Record<string, Value> =>
     Object.fromEntries(Object.entries(record).map(([key, value]) => [normalizeKey(key), value])),
   );
 
-type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
 
 /** A problem of a configuration. */
 export interface KeyProblem {
-  readonly path: Path;
+  readonly path: KeyPath;
   /** What was found, and what was expected. */
   readonly found: string;
 }
@@ -51,7 +50,7 @@ export function problemsOf(config: unknown, error?: z.ZodError): KeyProblem[] {
   return [...issues, ...twice, ...protoKeys(config)];
 }
 
-function problemsOfIssue(issue: Issue, config: unknown, path: Path): KeyProblem[] {
+function problemsOfIssue(issue: Issue, config: unknown, path: KeyPath): KeyProblem[] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
   if (issue.code === 'invalid_key') return [{ path, found: issue.issues[0]?.message ?? issue.message }];
   const value = valueAt(config, path);
@@ -64,25 +63,25 @@ function problemsOfIssue(issue: Issue, config: unknown, path: Path): KeyProblem[
   return [{ path, found: `${shown(value, path, issue.code === 'invalid_type')}, ${issue.message}` }];
 }
 
-function unknownKey(path: Path, key: string): KeyProblem {
+function unknownKey(path: KeyPath, key: string): KeyProblem {
   const known = knownKeys(path);
   const near = nearest(key, known);
   const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
   return { path: [...path, key], found: `unknown key ${quote(key)}, ${hint}` };
 }
 
-function shown(value: unknown, path: Path, isKind: boolean): string {
+function shown(value: unknown, path: KeyPath, isKind: boolean): string {
   if (value === undefined) return 'nothing found';
   if (isSecret(path))
     return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
   // A URL that is wrong may still have a login before its host, or a token in its query.
   const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
   const bare = typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***') : value;
-  return `found ${typeof bare === 'string' && !isKind ? quote(bare) : kindOf(bare)}`;
+  return `found ${typeof bare === 'string' && !isKind ? quote(bare) : describeValue(bare)}`;
 }
 
 /** Where passwords, tokens, keys and headers stand, or what was meant to hold them; a whole file given as a text, too. */
-function isSecret(path: Path): boolean {
+function isSecret(path: KeyPath): boolean {
   if (path.length === 0 || path[0] === 'credentials') return true;
   return ['headers', 'tls', 'key'].some((name) => path.lastIndexOf(name) > 1);
 }
@@ -101,7 +100,7 @@ function sameKeys(config: unknown, field: string): KeyProblem[] {
 }
 
 /** Keys named `__proto__`, which objects built from them would take for their prototype. */
-function protoKeys(value: unknown, path: Path = [], seen = new Set<unknown>()): KeyProblem[] {
+function protoKeys(value: unknown, path: KeyPath = [], seen = new Set<unknown>()): KeyProblem[] {
   if (typeof value !== 'object' || value === null || seen.has(value)) return [];
   seen.add(value);
   return Reflect.ownKeys(value).flatMap((key) => {

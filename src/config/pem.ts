@@ -32,7 +32,7 @@ export function readPem(textOrPath: string): Pem {
 }
 
 /** What is wrong with a PEM text, or with the file of that name, as far as reading tells. */
-export function pemFault(textOrPath: string): string | undefined {
+export function pemProblem(textOrPath: string): string | undefined {
   if (!builtin('node:fs')) return undefined;
   const pem = readPem(textOrPath);
   return 'text' in pem ? undefined : `${pemName(textOrPath)}: ${pem.found}`;

@@ -1,18 +1,18 @@
 import type { Repository } from '../oci/reference.ts';
-import { hostFault, normalizeRegistry } from '../oci/registry.ts';
+import { hostProblem, normalizeRegistry } from '../oci/registry.ts';
 
 /** What is wrong with a key of `registries`, in words. */
-export function registryKeyFault(key: string): string | undefined {
+export function registryKeyProblem(key: string): string | undefined {
   const host = key.startsWith('*.') ? key.slice(2) : key;
-  if (key === '*' || hostFault(host) === undefined) return undefined;
-  const isBelow = !key.startsWith('*') && credentialKeyFault(key) === undefined;
+  if (key === '*' || hostProblem(host) === undefined) return undefined;
+  const isBelow = !key.startsWith('*') && credentialKeyProblem(key) === undefined;
   return isBelow ? undefined : 'expected a registry, host or host:port, host/path, "*.domain" or "*"';
 }
 
 /** What is wrong with a key of `credentials`, in words. */
-export function credentialKeyFault(key: string): string | undefined {
+export function credentialKeyProblem(key: string): string | undefined {
   const slash = key.indexOf('/');
-  const isHost = hostFault(slash === -1 ? key : key.slice(0, slash)) === undefined;
+  const isHost = hostProblem(slash === -1 ? key : key.slice(0, slash)) === undefined;
   const isPath = slash === -1 || /^(?:\/[^\s/?#]+)+\/?$/.test(key.slice(slash));
   return isHost && isPath ? undefined : 'expected host, host:port or host/path';
 }
@@ -24,7 +24,7 @@ export function normalizeKey(key: string): string {
 }
 
 /** What is wrong with a URL of a host, in words. It may have no user information. */
-export function urlFault(text: string): string | undefined {
+export function urlProblem(text: string): string | undefined {
   const parsed = /^https?:\/\/[^\s\\]+$/i.test(text) ? parseUrl(text) : undefined;
   if (!parsed) return 'expected an absolute http or https URL';
   if (/[?#]/.test(text)) return 'expected a URL without query and fragment';

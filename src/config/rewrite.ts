@@ -1,6 +1,6 @@
 import { RE2JS } from 're2js';
 import { cannot, configError, messageOf } from '../errors.ts';
-import { nameFault } from '../oci/reference.ts';
+import { nameProblem } from '../oci/reference.ts';
 import { quote } from '../text/quote.ts';
 
 /** What to make of a repository name on one mirror: an RE2 pattern, and a replacement in Go's template syntax. */
@@ -35,17 +35,17 @@ export function compileRewrites(rules: readonly RewriteRule[], where: string): R
 
 /** Refuses, as `INVALID_REWRITE`, a result that is no repository name. */
 export function checkRewritten(name: string, rule: RewriteRule, from: string): void {
-  const fault = nameFault(name);
-  if (fault === undefined) return;
+  const problem = nameProblem(name);
+  if (problem === undefined) return;
   throw cannot(
     'INVALID_REWRITE',
     `rewrite ${quote(from)} by ${quote(rule.pattern)} to ${quote(rule.replacement)}`,
-    `${quote(name)}, ${fault}`,
+    `${quote(name)}, ${problem}`,
   );
 }
 
 /** Why a pattern does not compile; undefined where it does. */
-export function patternFault(pattern: string): string | undefined {
+export function patternProblem(pattern: string): string | undefined {
   if (!isWellFormed(pattern)) return 'half a character in it (a lone surrogate)';
   try {
     RE2JS.compile(pattern);
@@ -62,9 +62,9 @@ export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(te
 type Template = readonly (string | number)[];
 
 function compileRule(rule: RewriteRule, where: string) {
-  const fault = patternFault(rule.pattern);
-  if (fault !== undefined) {
-    throw configError(`compile ${where}, pattern ${quote(rule.pattern)}`, [{ found: fault }]);
+  const problem = patternProblem(rule.pattern);
+  if (problem !== undefined) {
+    throw configError(`compile ${where}, pattern ${quote(rule.pattern)}`, [{ found: problem }]);
   }
   const pattern = RE2JS.compile(rule.pattern);
   const { template, unknown } = compileTemplate(rule.replacement, pattern);

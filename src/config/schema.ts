@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
-import { proxyFault, proxyUrl } from '../proxy.ts';
+import { proxyProblem, proxyUrl } from '../proxy.ts';
 import { quote } from '../text/quote.ts';
-import { credentialKeyFault, registryKeyFault, sameHeaders, urlFault } from './registry-keys.ts';
-import { isWellFormed, patternFault } from './rewrite.ts';
+import { credentialKeyProblem, registryKeyProblem, sameHeaders, urlProblem } from './registry-keys.ts';
+import { isWellFormed, patternProblem } from './rewrite.ts';
 
 const text = z
   .string('expected a text')
@@ -11,20 +11,20 @@ const text = z
 const flag = z.boolean('expected true or false');
 const list = <Item extends z.ZodType>(item: Item, of: string) => z.array(item, `expected a list of ${of}`);
 
-/** A text in which `fault` finds nothing wrong. */
-const checked = (fault: (value: string) => string | undefined) =>
+/** A text in which `problem` finds nothing wrong. */
+const checked = (problem: (value: string) => string | undefined) =>
   text.check((context) => {
-    const message = fault(context.value);
+    const message = problem(context.value);
     if (message !== undefined) context.issues.push({ code: 'custom', input: context.value, message });
   });
 
-const url = checked((value) => urlFault(value));
+const url = checked((value) => urlProblem(value));
 
 const rewrite = z.strictObject(
   {
     pattern: checked((pattern) => {
-      const fault = patternFault(pattern);
-      return fault === undefined ? undefined : `expected an RE2 pattern: ${fault}`;
+      const problem = patternProblem(pattern);
+      return problem === undefined ? undefined : `expected an RE2 pattern: ${problem}`;
     }),
     replacement: text,
   },
@@ -66,12 +66,12 @@ const reserved = new Set([
 ]);
 
 /** What is wrong with the name of a header, in words. */
-export function headerNameFault(name: string): string | undefined {
+export function headerNameProblem(name: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return 'expected a header name';
   return reserved.has(name.toLowerCase()) ? 'expected a header that the client does not set itself' : undefined;
 }
 
-const headerName = checked(headerNameFault);
+const headerName = checked(headerNameProblem);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
 const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
 
@@ -118,7 +118,7 @@ const origin = z
   });
 
 // A proxy's login has no other place.
-const proxyText = checked(proxyFault).transform(proxyUrl);
+const proxyText = checked(proxyProblem).transform(proxyUrl);
 
 const registry = z.strictObject(
   {
@@ -166,16 +166,16 @@ const proxy = z.strictObject(
 const shortNames = z.strictObject(
   {
     aliases: z.record(text, text, 'expected an object of names').optional(),
-    search: list(checked(registryKeyFault), 'registries').optional(),
+    search: list(checked(registryKeyProblem), 'registries').optional(),
   },
   'expected an object',
 );
 
 export const configSchema = z.strictObject(
   {
-    registries: z.record(checked(registryKeyFault), registry, 'expected an object of registries').optional(),
+    registries: z.record(checked(registryKeyProblem), registry, 'expected an object of registries').optional(),
     credentials: z
-      .union([provider, z.record(checked(credentialKeyFault), login)], 'expected an object of logins or a function')
+      .union([provider, z.record(checked(credentialKeyProblem), login)], 'expected an object of logins or a function')
       .optional(),
     proxy: proxy.optional(),
     shortNames: shortNames.optional(),

@@ -6,10 +6,10 @@ import type { ConfigKind } from './read-texts.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** A kind of file. */
-export type Kind = Exclude<keyof LoadConfigOptions, 'discover' | 'defaultEndpoint'>;
+export type FileKind = Exclude<keyof LoadConfigOptions, 'discover' | 'defaultEndpoint'>;
 
 /** A place to look at. One that was named by the user must be there. */
-export interface Place {
+export interface ConfigPlace {
   readonly path: string;
   readonly named: boolean;
   /** Of `registries.conf`: directories of drop-ins, `path` and `.d` when left out; and whether they count without the file. */
@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
-export function usualPlaces(environment: Environment): Readonly<Record<Kind, readonly Place[]>> {
+export function usualPlaces(environment: Environment): Readonly<Record<FileKind, readonly ConfigPlace[]>> {
   // An empty variable is none; a relative one is none either, as it would name a place in whatever folder one stands in.
   const folder = (name: string): string | undefined => {
     const value = environment[name];
@@ -29,7 +29,7 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
   const home = folder('HOME') ?? homedir();
   const config = folder('XDG_CONFIG_HOME') ?? join(home, '.config');
   const own = ['json', 'yaml', 'toml'];
-  const places = (variable: string | undefined, ...paths: string[]): Place[] =>
+  const places = (variable: string | undefined, ...paths: string[]): ConfigPlace[] =>
     variable ? [{ path: resolve(variable), named: true }] : paths.map((path) => ({ path, named: false }));
   const runtime = folder('XDG_RUNTIME_DIR');
   const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : undefined;
@@ -58,7 +58,7 @@ export function usualPlaces(environment: Environment): Readonly<Record<Kind, rea
 }
 
 /** As containers' tools have it: the user's file with the user's drop-ins; without one, the system's with both. */
-function containersPlaces(config: string, named: string | undefined): Place[] {
+function containersPlaces(config: string, named: string | undefined): ConfigPlace[] {
   const system = '/etc/containers/registries.conf';
   const user = join(config, 'containers/registries.conf');
   const certificates = [join(config, 'containers/certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d'];
@@ -70,7 +70,7 @@ function containersPlaces(config: string, named: string | undefined): Place[] {
 }
 
 /** What a configuration file is, by its name or what is in it; undefined where neither tells. */
-export function kindOf(file: string, text: string): ConfigKind | undefined {
+export function configKindOf(file: string, text: string): ConfigKind | undefined {
   const name = basename(file).toLowerCase();
   if (name === 'hosts.toml') return 'hosts.toml';
   if (/^registries\.ya?ml$/.test(name)) return 'registries.yaml';

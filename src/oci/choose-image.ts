@@ -78,9 +78,9 @@ export async function chooseImage(root: Descriptor, wanted: Platform, search: Im
   throw noPlatformError(search.label, wanted, []);
 }
 
-type Read = ImageSearch['read'];
+type ReadIndex = ImageSearch['read'];
 
-function once(read: Read): Read {
+function once(read: ReadIndex): ReadIndex {
   const known = new Map<string, Promise<Index>>();
   return (descriptor) => {
     const reading = known.get(descriptor.digest) ?? read(descriptor);
@@ -105,12 +105,12 @@ interface Offers {
 }
 
 /** What one index lists itself. */
-interface Listed extends Offers {
+interface IndexListing extends Offers {
   readonly indexes: readonly Descriptor[];
 }
 
 /** What the last index of a path has. */
-async function offersOf(path: readonly Descriptor[], wanted: readonly Platform[], read: Read): Promise<Offers> {
+async function offersOf(path: readonly Descriptor[], wanted: readonly Platform[], read: ReadIndex): Promise<Offers> {
   const listed = await listedIn(path, read);
   const descriptors = listed.named.map(({ descriptor }) => descriptor);
   const isEnough = wanted.every((platform) => selectPlatform(descriptors, platform));
@@ -119,8 +119,8 @@ async function offersOf(path: readonly Descriptor[], wanted: readonly Platform[]
 
 async function withNested(
   path: readonly Descriptor[],
-  listed: Listed,
-  reading: { readonly read: Read; readonly seen: Set<string> },
+  listed: IndexListing,
+  reading: { readonly read: ReadIndex; readonly seen: Set<string> },
 ): Promise<Offers> {
   const { read, seen } = reading;
   // Digests allow no circle; one that somebody made is not gone round.
@@ -137,7 +137,7 @@ async function withNested(
   };
 }
 
-async function listedIn(path: readonly Descriptor[], read: Read): Promise<Listed> {
+async function listedIn(path: readonly Descriptor[], read: ReadIndex): Promise<IndexListing> {
   const last = path.at(-1);
   if (!last || path.length > mostDepth) {
     throw cannot('BAD_RESPONSE', 'read an index', `nested more than ${mostDepth} deep`);

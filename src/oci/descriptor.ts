@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { cannot } from '../errors.ts';
-import { firstFault } from '../text/faults.ts';
+import { cannot, RegistryError } from '../errors.ts';
+import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
-import { type Digest, digestFault, parseDigest } from './digest.ts';
+import { type Digest, digestProblem, parseDigest } from './digest.ts';
 import { type Platform, platformSchema } from './platform.ts';
 
 /** A thing's type, digest and size. https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md */
@@ -29,8 +29,8 @@ const mediaType = z.string('not a string').regex(mediaTypeGrammar, 'not a media 
 export const descriptorSchema = z.looseObject(
   {
     mediaType,
-    digest: z.custom<Digest>((value) => digestFault(value) === undefined, {
-      error: ({ input }) => digestFault(input) ?? 'not a digest',
+    digest: z.custom<Digest>((value) => digestProblem(value) === undefined, {
+      error: ({ input }) => digestProblem(input) ?? 'not a digest',
     }),
     size: z.int('not a whole number of bytes').nonnegative('not a number from 0 on'),
     urls: z.array(z.string('not a string'), 'not a list').optional(),
@@ -51,7 +51,7 @@ export function parseDescriptor(value: unknown): Descriptor {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues.filter(({ path }) => path[0] === 'digest');
   if (issue) parseDigest((value as { digest: string }).digest);
-  throw cannot('INVALID_REFERENCE', 'read descriptor', firstFault(parsed.error, value));
+  throw cannot('INVALID_REFERENCE', 'read descriptor', firstProblem(parsed.error, value));
 }
 
 /**
@@ -61,13 +61,12 @@ export function parseDescriptor(value: unknown): Descriptor {
 export function decodeData({ data, digest, size }: Descriptor): Uint8Array | undefined {
   if (data === undefined) return undefined;
   const attempted = `use the data of descriptor ${quote(digest)}`;
-  const details = { value: digest, reason: 'inconsistent-image' } as const;
-  if (!isBase64(data)) throw cannot('DECODE_ERROR', attempted, 'not base64', details);
+  if (!isBase64(data)) throw new RegistryError('DECODE_ERROR', `${attempted}: not base64`);
   const padding = data.endsWith('==') ? 2 : Number(data.endsWith('='));
   const length = (data.length / 4) * 3 - padding;
   if (length !== size) {
     const code = length > size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-    throw cannot(code, attempted, `${length} bytes where its size is ${size}`, details);
+    throw new RegistryError(code, `${attempted}: ${length} bytes where its size is ${size}`);
   }
   return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }

@@ -28,16 +28,16 @@ const known = [...lengths.keys()].join(', ');
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md#digests
  */
 export function parseDigest(text: string): Digest {
-  const fault = digestFault(text);
-  if (fault !== undefined) throw cannot('INVALID_DIGEST', `parse digest ${quote(text)}`, fault);
+  const problem = digestProblem(text);
+  if (problem !== undefined) throw cannot('INVALID_DIGEST', `parse digest ${quote(text)}`, problem);
   return text as Digest;
 }
 
 /** Whether `parseDigest` would accept it. */
-export const isDigest = (text: string): text is Digest => digestFault(text) === undefined;
+export const isDigest = (text: string): text is Digest => digestProblem(text) === undefined;
 
 /** What is wrong with a digest, in words; undefined where nothing is. */
-export function digestFault(text: unknown): string | undefined {
+export function digestProblem(text: unknown): string | undefined {
   if (typeof text !== 'string') return 'not a string';
   const colon = text.indexOf(':');
   if (colon === -1) return 'no ":" between algorithm and hex';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
-import { firstFault } from '../text/faults.ts';
+import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { type Descriptor, descriptorSchema } from './descriptor.ts';
 
@@ -118,7 +118,7 @@ export function parseDocument(bytes: Uint8Array, mediaType?: string): Manifest |
   if (document.schemaVersion === 1 || 'fsLayers' in document) throw schema1(String(document.mediaType ?? type));
   const isIndex = kindOfDocument(document, type) === 'index';
   const parsed = (isIndex ? indexSchema : manifestSchema).safeParse(document);
-  if (!parsed.success) throw bad(firstFault(parsed.error, document));
+  if (!parsed.success) throw bad(firstProblem(parsed.error, document));
   // The schemas read an absent field as an undefined one, which `in` would see.
   return Object.fromEntries(Object.entries(parsed.data).filter(([, value]) => value !== undefined)) as never;
 }

@@ -1,7 +1,7 @@
 import { cannot, type RegistryError } from '../errors.ts';
 import { legible, quote } from '../text/quote.ts';
-import { type Digest, digestFault, isDigest } from './digest.ts';
-import { hostFault } from './registry.ts';
+import { type Digest, digestProblem, isDigest } from './digest.ts';
+import { hostProblem } from './registry.ts';
 
 export { apiOrigin, isLoopbackHost, normalizeRegistry, sameRegistry } from './registry.ts';
 
@@ -23,7 +23,7 @@ const component = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$/;
 const tagGrammar = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /** Whether it is a repository name: lower-case components between slashes, at most 255 characters. */
-export const isRepositoryName = (name: string): boolean => nameFault(name) === undefined;
+export const isRepositoryName = (name: string): boolean => nameProblem(name) === undefined;
 
 /** Whether it is a tag: 1 to 128 letters, digits, `_`, `.`, `-`, the first neither `.` nor `-`. */
 export const isTag = (tag: string): boolean => tagGrammar.test(tag);
@@ -38,8 +38,8 @@ export const isTag = (tag: string): boolean => tagGrammar.test(tag);
  * `localhost:5000` alone is refused, which Docker reads as the tag 5000 of `library/localhost`.
  */
 export function parseReference(text: string): Reference {
-  const { fault, ...parsed } = read(text);
-  if (fault !== undefined) throw invalid('reference', text, fault);
+  const { problem, ...parsed } = read(text);
+  if (problem !== undefined) throw invalid('reference', text, problem);
   const { registry, name, tag, digest } = parsed;
   if (tag === undefined && digest === undefined) return { registry, name, tag: defaultTag };
   return { registry, name, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
@@ -47,8 +47,8 @@ export function parseReference(text: string): Reference {
 
 /** Reads a repository, `docker.io/library/alpine`, as `parseReference` does; a tag or digest is `INVALID_REFERENCE`. */
 export function parseRepository(text: string): Repository {
-  const { fault, registry, name, tag, digest } = read(text);
-  if (fault !== undefined) throw invalid('repository', text, fault);
+  const { problem, registry, name, tag, digest } = read(text);
+  if (problem !== undefined) throw invalid('repository', text, problem);
   if (tag !== undefined) throw invalid('repository', text, `tag ${quote(tag)} where only a repository is expected`);
   if (digest !== undefined) {
     throw invalid('repository', text, `digest ${quote(digest)} where only a repository is expected`);
@@ -62,24 +62,24 @@ export function formatReference({ registry, name, tag, digest }: Reference): str
 }
 
 interface Parts extends Reference {
-  readonly fault?: string | undefined;
+  readonly problem?: string | undefined;
 }
 
 function read(text: unknown): Parts {
   const empty = { registry: '', name: '' };
-  if (typeof text !== 'string') return { ...empty, fault: 'not a string' };
-  const fault = textFault(text);
-  if (fault !== undefined) return { ...empty, fault };
+  if (typeof text !== 'string') return { ...empty, problem: 'not a string' };
+  const problem = textProblem(text);
+  if (problem !== undefined) return { ...empty, problem };
   const at = text.indexOf('@');
   const digest = at === -1 ? undefined : text.slice(at + 1);
   const [registry, rest] = splitRegistry(at === -1 ? text : text.slice(0, at));
   const colon = rest.indexOf(':');
   const name = withLibrary(registry, colon === -1 ? rest : rest.slice(0, colon));
   const tag = colon === -1 ? undefined : rest.slice(colon + 1);
-  return { registry, name, tag, digest: digest as Digest, fault: partsFault(registry, name, tag, digest) };
+  return { registry, name, tag, digest: digest as Digest, problem: partsProblem(registry, name, tag, digest) };
 }
 
-function textFault(text: string): string | undefined {
+function textProblem(text: string): string | undefined {
   if (text === '') return 'it is empty';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[\u0000-\u0020\u007f]/.test(text)) return 'white space or a control character';
@@ -104,25 +104,25 @@ function withLibrary(registry: string, name: string): string {
   return registry === 'docker.io' && name !== '' && !name.includes('/') ? `library/${name}` : name;
 }
 
-function partsFault(registry: string, name: string, tag?: string, digest?: string): string | undefined {
-  const host = hostFault(registry);
+function partsProblem(registry: string, name: string, tag?: string, digest?: string): string | undefined {
+  const host = hostProblem(registry);
   if (host !== undefined) return `registry ${quote(registry)}: ${host}`;
-  const fault = nameFault(name);
-  if (fault !== undefined) return fault;
+  const problem = nameProblem(name);
+  if (problem !== undefined) return problem;
   if (tag === '') return 'empty tag';
-  if (tag !== undefined && !isTag(tag)) return tagFault(tag);
+  if (tag !== undefined && !isTag(tag)) return tagProblem(tag);
   if (digest === '') return 'empty digest';
-  const wrong = digest === undefined ? undefined : digestFault(digest);
+  const wrong = digest === undefined ? undefined : digestProblem(digest);
   return wrong === undefined ? undefined : `digest ${quote(digest)}: ${wrong}`;
 }
 
-function tagFault(tag: string): string {
+function tagProblem(tag: string): string {
   if (tag.length > 128) return `tag of ${tag.length} characters, at most 128 are allowed`;
   return `tag ${quote(tag)} is not made of letters, digits, "_", "." and "-", or begins with "." or "-"`;
 }
 
 /** What is wrong with a repository name, in words; undefined where nothing is. */
-export function nameFault(name: string): string | undefined {
+export function nameProblem(name: string): string | undefined {
   if (name === '') return 'no repository name';
   if (name.length > longestName) return `repository name of ${name.length} characters, at most 255 are allowed`;
   for (const part of name.split('/')) {
@@ -134,8 +134,8 @@ export function nameFault(name: string): string | undefined {
   return undefined;
 }
 
-function invalid(kind: string, text: unknown, fault: string): RegistryError {
-  return cannot('INVALID_REFERENCE', `parse ${kind} ${quote(text)}`, fault);
+function invalid(kind: string, text: unknown, problem: string): RegistryError {
+  return cannot('INVALID_REFERENCE', `parse ${kind} ${quote(text)}`, problem);
 }
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md: `ref` */

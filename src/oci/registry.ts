@@ -7,7 +7,7 @@ const hubHosts: ReadonlySet<string> = new Set([hub, 'index.docker.io', 'registry
  * What is wrong with a registry, `host[:port]`, in words; undefined where nothing is. Names, IPv4 addresses, and IPv6
  * addresses in brackets without a zone, as https://github.com/distribution/reference has them.
  */
-export function hostFault(registry: string): string | undefined {
+export function hostProblem(registry: string): string | undefined {
   const [, host, port] = hostAndPort.exec(registry) ?? [];
   if (host === undefined) return 'not host or host:port';
   if (host === '') return 'empty host';

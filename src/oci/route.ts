@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import { isDigest } from './digest.ts';
-import { isRepositoryName, isTag, nameFault } from './reference.ts';
+import { isRepositoryName, isTag, nameProblem } from './reference.ts';
 
 /**
  * A place in the distribution API. `reference` is a tag or a digest; `parsePath` gives it, and `digest`, as they were
@@ -24,7 +24,7 @@ export type Route =
 export function toPath(route: Route): string {
   if (route.kind === 'base') return '/';
   const { name } = route;
-  check('repository', name, nameFault(name) ?? true);
+  check('repository', name, nameProblem(name) ?? true);
   switch (route.kind) {
     case 'manifest':
       check(

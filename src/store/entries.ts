@@ -1,6 +1,6 @@
 import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
 import { mediaTypes } from '../oci/manifest.ts';
-import { firstFault } from '../text/faults.ts';
+import { firstProblem } from '../text/problems.ts';
 
 /** The text of `index.json` as a value: unknown fields stay as they are. */
 export interface LayoutIndex {
@@ -30,7 +30,7 @@ export const emptyIndex: LayoutIndex = {
 export function entryOf(raw: Readonly<Record<string, unknown>>): IndexEntry {
   const parsed = descriptorSchema.safeParse(raw);
   if (parsed.success) return { raw, descriptor: parsed.data };
-  return { raw, descriptor: undefined, problem: firstFault(parsed.error, raw) };
+  return { raw, descriptor: undefined, problem: firstProblem(parsed.error, raw) };
 }
 
 export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<string, unknown>> => ({

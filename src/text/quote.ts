@@ -22,7 +22,7 @@ function shape(value: unknown): string {
 }
 
 /** A value that is of the wrong kind, as messages tell it: `the text "5"`, `the number 5`, `true`, `a list`. */
-export function kindOf(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (typeof value === 'string') return `the text ${quote(value)}`;
   if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;
   if (value === null || value === undefined) return 'nothing';

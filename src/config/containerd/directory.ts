@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import type { ConfigProblem } from '../../errors.ts';
 import { apiOrigin } from '../../oci/reference.ts';
-import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
+import { hostProblem, normalizeRegistry } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import { allFiles, directoryError } from '../document/document.ts';
-import type { Read } from '../document/file-report.ts';
+import type { ParsedFile } from '../document/file-report.ts';
 import { below } from '../document/parts.ts';
-import { type Found, namesIn, textOf } from '../files.ts';
-import type { Place } from '../usual-places.ts';
+import { namesIn, type ReadFiles, textOf } from '../files.ts';
+import type { ConfigPlace } from '../usual-places.ts';
 
 /** A registry's directory, and the names of what is in it. */
-interface Listed extends Directory {
+interface ListedDirectory extends Directory {
   readonly names: readonly string[];
 }
 
 /** Reads a `certs.d`: a directory for each registry, `_default` for all others. Undefined where there need be none. */
-export async function readHostsDirectory(place: Place): Promise<Found | undefined> {
+export async function readHostsDirectory(place: ConfigPlace): Promise<ReadFiles | undefined> {
   const names = await namesIn(place);
   if (!names) return undefined;
   const { directories, warnings } = lookedAt(place.path, await allFiles(names.map((name) => list(place.path, name))));
@@ -31,7 +31,7 @@ export async function readHostsDirectory(place: Place): Promise<Found | undefine
 async function list(
   parent: string,
   name: string,
-): Promise<(Omit<Listed, 'registry'> & { registry?: string }) | undefined> {
+): Promise<(Omit<ListedDirectory, 'registry'> & { registry?: string }) | undefined> {
   const directory = join(parent, name);
   const names = await namesIn({ path: directory, named: false });
   const registry = registryOfDirectory(name);
@@ -41,7 +41,7 @@ async function list(
 /** The directories that containerd looks into; what would be read in others is told. */
 function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof list>>[]) {
   const warnings: string[] = [];
-  const directories: Listed[] = [];
+  const directories: ListedDirectory[] = [];
   const problems: ConfigProblem[] = [];
   const seen = new Map<string, Directory>();
   // Of `host_port_` and `host:port` containerd takes the first.
@@ -65,7 +65,10 @@ function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof lis
   return { directories, warnings };
 }
 
-async function readRegistryDirectory({ directory, registry, names }: Listed, hasDefault: boolean): Promise<Found> {
+async function readRegistryDirectory(
+  { directory, registry, names }: ListedDirectory,
+  hasDefault: boolean,
+): Promise<ReadFiles> {
   const file = join(directory, 'hosts.toml');
   const text = names.includes('hosts.toml') ? await textOf({ path: file, named: true }) : undefined;
   // As containerd does, an empty file counts as none.
@@ -100,7 +103,7 @@ export function registryOfDirectory(name: string): string | undefined {
   if (name === '_default') return '*';
   // Of an IPv6 address without a port it is the last part of the address: `[:_1]_`.
   const registry = name.replace(/^(.+)_([^_]*)_$/, '$1:$2');
-  return hostFault(registry) === undefined ? registry : undefined;
+  return hostProblem(registry) === undefined ? registry : undefined;
 }
 
 /** A directory of a `certs.d`. */
@@ -132,7 +135,7 @@ export function sameRegistryProblem(one: Directory, seen: Map<string, Directory>
 export function readCertificateFiles(
   names: readonly string[],
   { directory, registry }: { readonly directory: string; readonly registry: string },
-): Read {
+): ParsedFile {
   // As Go lists them.
   const sorted = [...names].sort();
   const has = new Set(names);

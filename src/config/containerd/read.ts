@@ -3,24 +3,24 @@ import { apiOrigin } from '../../oci/reference.ts';
 import { nearest, quote } from '../../text/quote.ts';
 import {
   type Decoded,
-  type Decoder,
-  type Found,
   flag,
+  type Located,
   listOf,
   type Named,
   namesOf,
   tableOf,
   text,
   textLike,
+  type ValueDecoder,
 } from '../document/decoders.ts';
 import type { DocumentNode, TableNode } from '../document/document.ts';
-import { again, type Place, type Read, type Reading, spotsOf, startReading } from '../document/file-report.ts';
+import { createFileReport, type FileReport, type KeyPlace, type ParsedFile } from '../document/file-report.ts';
 import { apiHost, below, readRules, rootOf, shownUrl } from '../document/parts.ts';
 import { parseToml } from '../document/toml.ts';
 import type { HostConfig, OriginConfig, TlsConfig } from '../model.ts';
-import { urlFault } from '../registry-keys.ts';
+import { urlProblem } from '../registry-keys.ts';
 
-import { headerNameFault } from '../schema.ts';
+import { headerNameProblem } from '../schema.ts';
 
 /** Where a `hosts.toml` was found. */
 export interface HostsTomlPlace {
@@ -32,8 +32,8 @@ export interface HostsTomlPlace {
   readonly registry: string;
 }
 
-interface Context extends HostsTomlPlace {
-  readonly reading: Reading;
+interface HostsTomlContext extends HostsTomlPlace {
+  readonly report: FileReport;
 }
 
 /**
@@ -42,9 +42,9 @@ interface Context extends HostsTomlPlace {
  * with all problems: containerd passes over a file that it cannot read and asks the registry itself.
  * https://github.com/containerd/containerd/blob/main/docs/hosts.md
  */
-export function readHostsToml(toml: string, place: HostsTomlPlace): Read {
-  const context = { ...place, reading: startReading(place.file) };
-  const { server, host, ...table } = readRoot(parseToml(toml, place.file, again(context.reading)), context.reading);
+export function readHostsToml(toml: string, place: HostsTomlPlace): ParsedFile {
+  const context = { ...place, report: createFileReport(place.file) };
+  const { server, host, ...table } = readRoot(parseToml(toml, place.file, context.report.duplicate), context.report);
   const mirrors = (host?.value ?? []).flatMap((entry) => readHost(entry.key, entry, entry.value, context) ?? []);
   const origin =
     server === undefined || server.value === ''
@@ -55,28 +55,33 @@ export function readHostsToml(toml: string, place: HostsTomlPlace): Read {
     ...(origin !== undefined && { origin }),
     declaredAt: `${place.file}:1`,
   };
-  return context.reading.end({ registries: { [place.registry]: registry } });
+  return context.report.end({ registries: { [place.registry]: registry } });
 }
 
-function readHost(written: string, place: Place, table: HostTable, context: Context): HostConfig | undefined {
-  const { reading, directory } = context;
-  const url = readUrl(written, place, reading);
-  const { tls, ...settings } = readSettings(table, directory, reading);
+function readHost(
+  written: string,
+  place: KeyPlace,
+  table: HostTable,
+  context: HostsTomlContext,
+): HostConfig | undefined {
+  const { report, directory } = context;
+  const url = readUrl(written, place, report);
+  const { tls, ...settings } = readSettings(table, directory, report);
   const isHttp = url?.startsWith('http:');
   for (const found of isHttp ? [table.ca, table.client, table.skip_verify] : []) {
-    if (found) reading.warn(found, 'not used, the host is asked over http, as its URL says');
+    if (found) report.warn(found, 'not used, the host is asked over http, as its URL says');
   }
   return url === undefined
     ? undefined
-    : { url, ...settings, ...(tls && !isHttp && { tls }), declaredAt: reading.line(place) };
+    : { url, ...settings, ...(tls && !isHttp && { tls }), declaredAt: report.line(place) };
 }
 
 /** With a scheme, and its path clean. The resolver appends `/v2` where it is not there. */
-function readUrl(written: string, place: Place, reading: Reading): string | undefined {
+function readUrl(written: string, place: KeyPlace, report: FileReport): string | undefined {
   const url = written.includes('://') ? written : `https://${written}`;
-  const fault = urlFault(url);
-  if (fault !== undefined) {
-    reading.problem(place, `found ${quote(shownUrl(written))}, ${fault}`);
+  const problem = urlProblem(url);
+  if (problem !== undefined) {
+    report.problem(place, `found ${quote(shownUrl(written))}, ${problem}`);
     return undefined;
   }
   const { origin, pathname } = apiHost(new URL(url));
@@ -90,12 +95,12 @@ function readUrl(written: string, place: Place, reading: Reading): string | unde
  */
 function readDefaultOrigin(
   table: HostTable,
-  { registry, directory, reading, file }: Context,
+  { registry, directory, report, file }: HostsTomlContext,
 ): OriginConfig | undefined {
   for (const found of [table.capabilities, table.override_path, table.rewrite]) {
-    if (found) reading.warn(found, 'not used without a server');
+    if (found) report.warn(found, 'not used without a server');
   }
-  const { tls, headers, connectTimeout } = readSettings(table, directory, reading);
+  const { tls, headers, connectTimeout } = readSettings(table, directory, report);
   const settings = { ...(tls && { tls }), ...(headers && { headers }), ...(connectTimeout && { connectTimeout }) };
   if (Object.keys(settings).length === 0) return undefined;
   return { ...(!registry.includes('*') && { url: apiOrigin(registry) }), ...settings, declaredAt: `${file}:1` };
@@ -151,31 +156,31 @@ export const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'
 /** The longest time that a timer takes. */
 const longestTime = 2 ** 31 - 1;
 
-type Texts = Found<readonly Found<string>[]>;
+type Texts = Located<readonly Located<string>[]>;
 
 /** A text, or a list of texts. */
-const texts: Decoder<Texts> = (found, reading) => {
-  if (found.value.kind === 'list') return listOf(text)(found, reading);
-  const one = text(found, reading);
+const texts: ValueDecoder<Texts> = (found, report) => {
+  if (found.value.kind === 'list') return listOf(text)(found, report);
+  const one = text(found, report);
   return one && { ...one, value: [one] };
 };
 
 /** A file with certificate and key, a list of them, or a list of pairs of files. */
-const clients: Decoder<Found<readonly Texts[]>> = (found, reading) => {
-  if (found.value.kind === 'list') return listOf(texts)(found, reading);
-  const one = texts(found, reading);
+const clients: ValueDecoder<Located<readonly Texts[]>> = (found, report) => {
+  if (found.value.kind === 'list') return listOf(texts)(found, report);
+  const one = texts(found, report);
   return one && { ...one, value: [one] };
 };
 
 /** Header values, which may be secret, several joined as one. */
-const headerValue: Decoder<Found<string>> = (found, reading) => {
+const headerValue: ValueDecoder<Located<string>> = (found, report) => {
   const items = found.value.kind === 'list' ? found.value.items : [found.value];
   const values = items.map((item) =>
     item.kind === 'scalar' && typeof item.value === 'string' ? item.value : undefined,
   );
   const isRight = values.every((value) => value !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(value));
   if (isRight) return { ...found, value: values.join(', ') };
-  reading.problem(found, 'found a value that is not shown, expected a header value or a list of them');
+  report.problem(found, 'found a value that is not shown, expected a header value or a list of them');
   return undefined;
 };
 
@@ -194,26 +199,26 @@ const hostKeys = {
 export type HostTable = Decoded<typeof hostKeys>;
 
 /** Tables by URL. The URL's secrets are kept out of the key path that problems are told with. */
-const hosts: Decoder<Found<readonly Named<HostTable>[]>> = (found, reading) => {
-  if (found.value.kind !== 'table') return namesOf(tableOf(hostKeys))(found, reading);
+const hosts: ValueDecoder<Located<readonly Named<HostTable>[]>> = (found, report) => {
+  if (found.value.kind !== 'table') return namesOf(tableOf(hostKeys))(found, report);
   const value = [...found.value.entries].flatMap(([key, { at, value: node }]) => {
-    const table = tableOf(hostKeys)({ at, value: node, path: [...found.path, shownUrl(key)] }, reading);
+    const table = tableOf(hostKeys)({ at, value: node, path: [...found.path, shownUrl(key)] }, report);
     return table ? [{ ...table, key }] : [];
   });
   return { ...found, value };
 };
 
-export const readRoot = (root: TableNode, reading: Reading) =>
-  tableOf({ server: text, host: hosts, ...hostKeys })({ value: root as DocumentNode, at: root.at, path: [] }, reading)
+export const readRoot = (root: TableNode, report: FileReport) =>
+  tableOf({ server: text, host: hosts, ...hostKeys })({ value: root as DocumentNode, at: root.at, path: [] }, report)
     ?.value ?? {};
 
 /** What the model says of a host beside its URL. */
-export function readSettings(table: HostTable, directory: string, reading: Reading): Omit<HostConfig, 'url'> {
-  const headers = readHeaders(table.header?.value ?? [], reading);
-  const rewrites = readRules(table.rewrite?.value ?? [], reading);
-  const capabilities = readCapabilities(table.capabilities?.value ?? [], reading);
-  const connectTimeout = readTimeout(table.dial_timeout, reading);
-  const tls = readTls(table, directory, reading);
+export function readSettings(table: HostTable, directory: string, report: FileReport): Omit<HostConfig, 'url'> {
+  const headers = readHeaders(table.header?.value ?? [], report);
+  const rewrites = readRules(table.rewrite?.value ?? [], report);
+  const capabilities = readCapabilities(table.capabilities?.value ?? [], report);
+  const connectTimeout = readTimeout(table.dial_timeout, report);
+  const tls = readTls(table, directory, report);
   return {
     ...(table.override_path?.value && { overridePath: true }),
     ...(capabilities && { capabilities }),
@@ -225,62 +230,61 @@ export function readSettings(table: HostTable, directory: string, reading: Readi
 }
 
 /** None written are all; `push` is known, and there is nothing here that pushes to a mirror. */
-function readCapabilities(written: readonly Found<string>[], reading: Reading): Capability[] | undefined {
+function readCapabilities(written: readonly Located<string>[], report: FileReport): Capability[] | undefined {
   const known = [...everything, 'push'];
   for (const found of written) {
     if (known.includes(found.value.toLowerCase())) continue;
     const near = nearest(found.value, known);
     const hint = near === undefined ? 'expected "pull", "resolve", "push" or "referrers"' : `did you mean "${near}"?`;
-    reading.problem(found, `found ${quote(found.value)}, ${hint}`);
+    report.problem(found, `found ${quote(found.value)}, ${hint}`);
   }
   const lower = written.map(({ value }) => value.toLowerCase());
   return written.length === 0 ? undefined : everything.filter((capability) => lower.includes(capability));
 }
 
-function readHeaders(written: readonly Named<string>[], reading: Reading): Record<string, string> | undefined {
+function readHeaders(written: readonly Named<string>[], report: FileReport): Record<string, string> | undefined {
   const names = new Set<string>();
   for (const header of written) {
     const name = header.key.toLowerCase();
-    const fault = headerNameFault(header.key);
-    if (fault !== undefined) reading.problem(header, `found ${quote(header.key)}, ${fault}`);
-    if (names.has(name)) reading.problem(header, 'found the same header again, expected once');
+    const problem = headerNameProblem(header.key);
+    if (problem !== undefined) report.problem(header, `found ${quote(header.key)}, ${problem}`);
+    if (names.has(name)) report.problem(header, 'found the same header again, expected once');
     names.add(name);
   }
   return written.length === 0 ? undefined : Object.fromEntries(written.map(({ key, value }) => [key, value]));
 }
 
-function readTimeout(written: Found<string> | undefined, reading: Reading): number | undefined {
+function readTimeout(written: Located<string> | undefined, report: FileReport): number | undefined {
   if (!written || written.value === '') return undefined;
   const milliseconds = parseGoDuration(written.value);
-  if (milliseconds === 0) reading.warn(written, 'not used, a host always has a limit; the default one applies');
+  if (milliseconds === 0) report.warn(written, 'not used, a host always has a limit; the default one applies');
   else if (milliseconds !== undefined && milliseconds > 0 && milliseconds <= longestTime)
     return Math.ceil(milliseconds);
-  else
-    reading.problem(written, `found ${quote(written.value)}, expected a duration above 0 such as "500ms" or "1m30s"`);
+  else report.problem(written, `found ${quote(written.value)}, expected a duration above 0 such as "500ms" or "1m30s"`);
   return undefined;
 }
 
-type Text = Found<string>;
+type Text = Located<string>;
 
 /** What a host says of TLS: files, and pairs of files. */
 interface TlsTable {
-  readonly ca?: Found<readonly Text[]>;
-  readonly client?: Found<readonly Found<readonly Text[]>[]>;
-  readonly skip_verify?: Found<boolean>;
+  readonly ca?: Located<readonly Text[]>;
+  readonly client?: Located<readonly Located<readonly Text[]>[]>;
+  readonly skip_verify?: Located<boolean>;
 }
 
 /** The TLS settings of a host; paths are relative to a directory. */
 export function readTls(
   { ca, client, skip_verify }: TlsTable,
   directory: string,
-  reading: Reading,
+  report: FileReport,
 ): TlsConfig | undefined {
   const [first, ...others] = client?.value ?? [];
   for (const pair of [first, ...others]) {
     if (pair && (pair.value.length === 0 || pair.value.length > 2))
-      reading.problem(pair, 'expected a file or a pair of files');
+      report.problem(pair, 'expected a file or a pair of files');
   }
-  if (client && others.length > 0) reading.warn(client, 'only the first client certificate is used');
+  if (client && others.length > 0) report.warn(client, 'only the first client certificate is used');
   const [cert, key] = first?.value ?? [];
   const tls = {
     ...(ca && ca.value.length > 0 && { ca: ca.value.map(({ value }) => below(directory, value)) }),
@@ -288,14 +292,11 @@ export function readTls(
     ...(cert && { cert: below(directory, cert.value), key: below(directory, key?.value || cert.value) }),
     ...(skip_verify?.value && { insecureSkipVerify: true }),
   };
-  const declaredAt = spotsOf(
-    {
-      ...Object.fromEntries((ca?.value ?? []).map((found, index) => [`ca[${index}]`, found])),
-      cert,
-      key: key?.value ? key : cert,
-      insecureSkipVerify: skip_verify?.value ? skip_verify : undefined,
-    },
-    reading,
-  );
+  const declaredAt = report.declarations({
+    ...Object.fromEntries((ca?.value ?? []).map((found, index) => [`ca[${index}]`, found])),
+    cert,
+    key: key?.value ? key : cert,
+    insecureSkipVerify: skip_verify?.value ? skip_verify : undefined,
+  });
   return Object.keys(tls).length > 0 ? { ...tls, declaredAt } : undefined;
 }

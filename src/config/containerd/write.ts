@@ -13,7 +13,7 @@ import {
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../model.ts';
 
 /** A host and its key path. */
-interface Placed<Host extends OriginConfig = HostConfig> {
+interface PlacedHost<Host extends OriginConfig = HostConfig> {
   readonly host: Host;
   readonly path: string;
 }
@@ -81,7 +81,7 @@ function hostsToml({ mirrors = [], origin }: RegistryConfig, path: string, tell:
 }
 
 /** The registry itself is what has no `server`; of it the format takes TLS, headers and the time limit alone. */
-function rootLines(server: Placed<OriginConfig>, tell: Tell): string[] {
+function rootLines(server: PlacedHost<OriginConfig>, tell: Tell): string[] {
   const { url, capabilities, rewrites, ...host } = server.host;
   if (url !== undefined) return [`server = ${tomlText(url)}`, ...settings(server, '', tell)];
   if (capabilities) tell(`${server.path}.capabilities`, 'without a server the registry itself is asked for everything');
@@ -90,7 +90,7 @@ function rootLines(server: Placed<OriginConfig>, tell: Tell): string[] {
 }
 
 /** Hosts that can be told from each other, and are asked at all. */
-function distinct(all: readonly Placed[], tell: Tell): Placed[] {
+function distinct(all: readonly PlacedHost[], tell: Tell): PlacedHost[] {
   const seen = new Set<string>();
   return all.filter(({ host: { url, capabilities }, path }) => {
     const isKnown = seen.has(url);
@@ -104,7 +104,7 @@ function distinct(all: readonly Placed[], tell: Tell): Placed[] {
 
 const list = (texts: readonly string[]): string => `[${texts.map(tomlText).join(', ')}]`;
 
-function settings({ host, path }: Placed<OriginConfig>, prefix: string, tell: Tell): string[] {
+function settings({ host, path }: PlacedHost<OriginConfig>, prefix: string, tell: Tell): string[] {
   const { capabilities, overridePath, connectTimeout, headers, rewrites } = host;
   tellLimits(host, path, tell);
   return [
@@ -120,7 +120,7 @@ function settings({ host, path }: Placed<OriginConfig>, prefix: string, tell: Te
   ];
 }
 
-function tlsLines({ host: { url, tls }, path }: Placed<OriginConfig>, tell: Tell): string[] {
+function tlsLines({ host: { url, tls }, path }: PlacedHost<OriginConfig>, tell: Tell): string[] {
   if (!tls) return [];
   if (url?.startsWith('http:')) {
     // containerd would ask such a host over https.

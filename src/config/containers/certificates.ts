@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ConfigProblem } from '../../errors.ts';
-import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
+import { hostProblem, normalizeRegistry } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import { type Directory, sameRegistryProblem } from '../containerd/directory.ts';
 import { allFiles, directoryError } from '../document/document.ts';
@@ -45,9 +45,9 @@ async function readTree(path: string): Promise<Tree> {
   for (const { name, directory, files } of listed) {
     if (!files) continue;
     const { tls, ...told } = readCertificateNames(files, directory);
-    const fault = hostFault(name);
-    if (fault !== undefined) {
-      if (tls) warnings.push(`${directory}: not looked at for registries.conf, ${quote(name)} is ${fault}`);
+    const problem = hostProblem(name);
+    if (problem !== undefined) {
+      if (tls) warnings.push(`${directory}: not looked at for registries.conf, ${quote(name)} is ${problem}`);
       continue;
     }
     const same = sameRegistryProblem({ name, directory, registry: name }, seen);

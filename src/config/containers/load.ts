@@ -1,14 +1,14 @@
 import { dirname, join } from 'node:path';
 import { allFiles } from '../document/document.ts';
-import { type Found, filesIn, textOf } from '../files.ts';
-import type { Place } from '../usual-places.ts';
+import { filesIn, type ReadFiles, textOf } from '../files.ts';
+import type { ConfigPlace } from '../usual-places.ts';
 import { readCertificates, withCertificates } from './certificates.ts';
 
 /**
  * Reads registries.conf with its drop-ins, and the certificates of `certs.d`, which are for all hosts that are asked.
  * Undefined where there is none of them and need not be.
  */
-export async function readRegistriesConfFiles(place: Place): Promise<Found | undefined> {
+export async function readRegistriesConfFiles(place: ConfigPlace): Promise<ReadFiles | undefined> {
   const { path, directories = [`${path}.d`], certificates = [join(dirname(path), 'certs.d')] } = place;
   const found = await Promise.all(directories.map(filesIn));
   const dropIns = found.flat().filter((file) => file.endsWith('.conf'));

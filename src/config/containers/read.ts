@@ -1,23 +1,23 @@
 import { parseRepository } from '../../oci/reference.ts';
-import { hostFault } from '../../oci/registry.ts';
+import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
-  type Found,
+  type Located,
   listOf,
   type Named,
   namesOf,
   tableOf,
   text,
 } from '../document/decoders.ts';
-import { again, type Read, type Reading, startReading } from '../document/file-report.ts';
+import { createFileReport, type FileReport, type ParsedFile } from '../document/file-report.ts';
 import { parseToml } from '../document/toml.ts';
 import type { Config, ShortNames } from '../model.ts';
 import { containersRegistry, readRegistries } from './registry.ts';
 
 /** What a registries.conf, or a file of its `.d` folder, was understood to say. */
-export interface RegistriesConfRead extends Read {
+export interface RegistriesConfRead extends ParsedFile {
   /** Helpers to ask for logins, in this order; `containers-auth.json` is the file of logins. Undefined where not said. */
   readonly credentialHelpers?: readonly string[] | undefined;
   /** Aliases of earlier files that this one takes back. */
@@ -41,20 +41,20 @@ const root = {
  * https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
  */
 export function readRegistriesConf(toml: string, { file }: { readonly file: string }): RegistriesConfRead {
-  const reading = startReading(file);
-  const table = parseToml(toml, file, again(reading));
-  const read = tableOf(root)({ value: table, at: table.at, path: [] }, reading)?.value ?? {};
+  const report = createFileReport(file);
+  const table = parseToml(toml, file, report.duplicate);
+  const read = tableOf(root)({ value: table, at: table.at, path: [] }, report)?.value ?? {};
   if (read.registries) {
-    reading.problem(read.registries, 'found version 1 of the format, expected version 2, [[registry]] tables');
+    report.problem(read.registries, 'found version 1 of the format, expected version 2, [[registry]] tables');
   }
-  warnUnused(read, reading);
-  const registries = readRegistries(read.registry?.value ?? [], reading);
-  const { aliases, erased } = readAliases(read.aliases?.value ?? [], reading);
-  const search = readSearch(read['unqualified-search-registries'], reading);
-  const helpers = readHelpers(read['credential-helpers'], reading);
+  warnUnused(read, report);
+  const registries = readRegistries(read.registry?.value ?? [], report);
+  const { aliases, erased } = readAliases(read.aliases?.value ?? [], report);
+  const search = readSearch(read['unqualified-search-registries'], report);
+  const helpers = readHelpers(read['credential-helpers'], report);
   const shortNames = { ...(search && { search }), ...(aliases && { aliases }) };
   return {
-    ...reading.end({
+    ...report.end({
       ...(registries && { registries }),
       ...(Object.keys(shortNames).length > 0 && { shortNames }),
     }),
@@ -95,30 +95,30 @@ export function mergeRegistriesConf(reads: readonly RegistriesConfRead[]): Regis
   };
 }
 
-function warnUnused(read: Decoded<typeof root>, reading: Reading): void {
+function warnUnused(read: Decoded<typeof root>, report: FileReport): void {
   const mode = read['short-name-mode'];
   if (mode && !['', 'enforcing', 'permissive', 'disabled'].includes(mode.value)) {
-    reading.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
+    report.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
   } else if (mode?.value) {
-    reading.warn(mode, 'not used, nobody is asked to choose a registry');
+    report.warn(mode, 'not used, nobody is asked to choose a registry');
   }
   const helper = read['additional-layer-store-auth-helper'];
-  if (helper) reading.warn(helper, 'not used, there is no layer store');
+  if (helper) report.warn(helper, 'not used, there is no layer store');
 }
 
-function readSearch(found: Found<readonly Found<string>[]> | undefined, reading: Reading): string[] | undefined {
+function readSearch(found: Located<readonly Located<string>[]> | undefined, report: FileReport): string[] | undefined {
   return found?.value.map((registry) => {
     const host = registry.value.replace(/(?<!\/)\/+$/, '');
-    const fault = hostFault(host);
-    if (fault !== undefined) reading.problem(registry, `found ${quote(registry.value)}, ${fault}`);
+    const problem = hostProblem(host);
+    if (problem !== undefined) report.problem(registry, `found ${quote(registry.value)}, ${problem}`);
     return host;
   });
 }
 
-function readHelpers(found: Found<readonly Found<string>[]> | undefined, reading: Reading): string[] | undefined {
+function readHelpers(found: Located<readonly Located<string>[]> | undefined, report: FileReport): string[] | undefined {
   return found?.value.map((helper) => {
     if (!/^[A-Za-z0-9._-]+$/.test(helper.value)) {
-      reading.problem(
+      report.problem(
         helper,
         `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
       );
@@ -145,15 +145,15 @@ function hasRegistry(name: string): boolean {
 }
 
 /** Reads `[aliases]`. An empty name takes an alias of an earlier file back. */
-function readAliases(entries: readonly Named<string>[], reading: Reading): Aliases {
+function readAliases(entries: readonly Named<string>[], report: FileReport): Aliases {
   const aliases = new Map<string, string>();
   const erased: string[] = [];
   for (const entry of entries) {
     const isShort = !/[:@]/.test(entry.key) && !hasRegistry(entry.key) && isRepository(entry.key);
-    if (!isShort) reading.problem(entry, `found ${quote(entry.key)}, expected a name without registry, tag and digest`);
+    if (!isShort) report.problem(entry, `found ${quote(entry.key)}, expected a name without registry, tag and digest`);
     if (entry.value === '') erased.push(entry.key);
     else if (hasRegistry(entry.value) && isRepository(entry.value)) aliases.set(entry.key, fullName(entry.value));
-    else reading.problem(entry, `found ${quote(entry.value)}, expected registry/name without tag and digest`);
+    else report.problem(entry, `found ${quote(entry.value)}, expected registry/name without tag and digest`);
   }
   return { aliases: aliases.size > 0 ? Object.fromEntries(aliases) : undefined, erased };
 }

@@ -1,9 +1,9 @@
 import type { Capability } from '../../endpoint.ts';
-import { isLoopbackHost, nameFault, normalizeRegistry } from '../../oci/reference.ts';
-import { hostFault } from '../../oci/registry.ts';
+import { isLoopbackHost, nameProblem, normalizeRegistry } from '../../oci/reference.ts';
+import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
-import { type Decoded, type Found, flag, listOf, tableOf, text } from '../document/decoders.ts';
-import type { Place, Reading } from '../document/file-report.ts';
+import { type Decoded, flag, type Located, listOf, tableOf, text } from '../document/decoders.ts';
+import type { FileReport, KeyPlace } from '../document/file-report.ts';
 import type { HostConfig, RegistryConfig } from '../model.ts';
 import type { RewriteRule } from '../rewrite.ts';
 
@@ -20,8 +20,8 @@ export const containersRegistry = {
   mirror: listOf(tableOf(mirror)),
 };
 
-type Registry = Found<Decoded<typeof containersRegistry>>;
-type Mirror = Found<Decoded<typeof mirror>>;
+type ContainersRegistry = Located<Decoded<typeof containersRegistry>>;
+type ContainersMirror = Located<Decoded<typeof mirror>>;
 
 /** What a mirror is asked for: its content is taken by digest, its tags are believed. */
 const modes: ReadonlyMap<string, readonly Capability[] | undefined> = new Map([
@@ -33,111 +33,108 @@ const modes: ReadonlyMap<string, readonly Capability[] | undefined> = new Map([
 
 /** Tables by prefix. Of two with the same prefix the first counts, as those tools have it. */
 export function readRegistries(
-  tables: readonly Registry[],
-  reading: Reading,
+  tables: readonly ContainersRegistry[],
+  report: FileReport,
 ): Record<string, RegistryConfig> | undefined {
   const registries = new Map<string, RegistryConfig>();
-  const places = new Map<string, Registry>();
+  const places = new Map<string, ContainersRegistry>();
   for (const table of tables) {
-    checkSame(table, places, reading);
-    const prefix = prefixOf(table, reading);
+    checkSame(table, places, report);
+    const prefix = prefixOf(table, report);
     if (!prefix) continue;
     const key = locationText(prefix);
-    if (registries.has(key)) reading.warn(table, `not used, ${quote(key)} has a table above`);
-    else registries.set(key, registryOf(table, prefix, reading));
+    if (registries.has(key)) report.warn(table, `not used, ${quote(key)} has a table above`);
+    else registries.set(key, registryOf(table, prefix, report));
   }
   return registries.size > 0 ? Object.fromEntries(registries) : undefined;
 }
 
 /** Tables of one location must agree in what they allow. */
-function checkSame(table: Registry, places: Map<string, Registry>, reading: Reading): void {
+function checkSame(table: ContainersRegistry, places: Map<string, ContainersRegistry>, report: FileReport): void {
   const place = table.value.location?.value || table.value.prefix?.value;
   if (place === undefined) return;
   const before = places.get(place);
   if (!before) places.set(place, table);
   for (const key of before ? (['insecure', 'blocked'] as const) : []) {
     if ((before?.value[key]?.value ?? false) === (table.value[key]?.value ?? false)) continue;
-    reading.problem(
-      table.value[key] ?? table,
-      `found another ${key} for ${quote(place)} than above, expected the same`,
-    );
+    report.problem(table.value[key] ?? table, `found another ${key} for ${quote(place)} than above, expected the same`);
   }
 }
 
-function located(found: Found<string> | undefined, reading: Reading, isPrefix = false): Location | undefined {
+function located(found: Located<string> | undefined, report: FileReport, isPrefix = false): Location | undefined {
   if (!found?.value) return undefined;
   const location = parseLocation(found.value, isPrefix);
-  if (!('fault' in location)) return location;
-  reading.problem(found, `found ${quote(found.value)}, ${location.fault}`);
+  if (!('problem' in location)) return location;
+  report.problem(found, `found ${quote(found.value)}, ${location.problem}`);
   return undefined;
 }
 
 /** The table's prefix, else its location; both are not checked further where one is wrong. */
-function prefixOf(table: Registry, reading: Reading): Location | undefined {
+function prefixOf(table: ContainersRegistry, report: FileReport): Location | undefined {
   const { prefix, location } = table.value;
   if (!prefix?.value && !location?.value) {
-    reading.problem(table, 'found neither prefix nor location, expected one of them');
+    report.problem(table, 'found neither prefix nor location, expected one of them');
     return undefined;
   }
-  if (!prefix?.value) return located(location, reading);
-  const parsed = located(prefix, reading, true);
+  if (!prefix?.value) return located(location, report);
+  const parsed = located(prefix, report, true);
   if (parsed && !location?.value && !parsed.host.startsWith('*.')) {
-    reading.problem(table, 'found a prefix without a location, expected both where the prefix is not "*.domain"');
+    report.problem(table, 'found a prefix without a location, expected both where the prefix is not "*.domain"');
   }
   return parsed;
 }
 
-function registryOf(table: Registry, prefix: Location, reading: Reading): RegistryConfig {
+function registryOf(table: ContainersRegistry, prefix: Location, report: FileReport): RegistryConfig {
   const { location, insecure, blocked, mirror: mirrors } = table.value;
   const byDigest = table.value['mirror-by-digest-only']?.value ?? false;
   const forMirrors = table.value['pull-from-mirror'];
-  if (forMirrors) reading.problem(forMirrors, 'found it for a registry, expected it for a mirror alone');
-  const origin = located(table.value.prefix?.value ? location : undefined, reading) ?? (location && prefix);
-  if (!origin && insecure?.value) reading.warn(insecure, 'not used for the registries themselves, only for a location');
-  const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, reading)) ?? [];
-  const host = origin && hostOf(origin, prefix, table, insecure, reading);
+  if (forMirrors) report.problem(forMirrors, 'found it for a registry, expected it for a mirror alone');
+  const origin = located(table.value.prefix?.value ? location : undefined, report) ?? (location && prefix);
+  if (!origin && insecure?.value) report.warn(insecure, 'not used for the registries themselves, only for a location');
+  const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, report)) ?? [];
+  const host = origin && hostOf(origin, prefix, table, insecure, report);
   // A block is of the names that hosts have themselves: mirrors of a blocked registry are asked.
   const isReplaced = blocked?.value === true && hosts.length > 0;
   return {
     ...(hosts.length > 0 && { mirrors: hosts }),
     ...(isReplaced ? { origin: 'never' as const } : host && { origin: host }),
     ...(blocked?.value && !isReplaced && { blocked: true }),
-    declaredAt: reading.line(table),
+    declaredAt: report.line(table),
   };
 }
 
-function readMirror(table: Mirror, prefix: Location, byDigest: boolean, reading: Reading): HostConfig[] {
+function readMirror(table: ContainersMirror, prefix: Location, byDigest: boolean, report: FileReport): HostConfig[] {
   const { location, insecure, 'pull-from-mirror': from } = table.value;
-  if (!location?.value) reading.problem(table, 'found no location, expected one');
+  if (!location?.value) report.problem(table, 'found no location, expected one');
   if (from?.value && byDigest) {
-    reading.problem(from, `found ${quote(from.value)}, expected nothing beside mirror-by-digest-only`);
+    report.problem(from, `found ${quote(from.value)}, expected nothing beside mirror-by-digest-only`);
   } else if (from && !modes.has(from.value)) {
-    reading.problem(from, `found ${quote(from.value)}, expected "all", "digest-only" or "tag-only"`);
+    report.problem(from, `found ${quote(from.value)}, expected "all", "digest-only" or "tag-only"`);
   }
-  const parsed = located(location, reading);
+  const parsed = located(location, report);
   if (!parsed) return [];
   const capabilities = modes.get(byDigest ? 'digest-only' : (from?.value ?? ''));
-  return [{ ...hostOf(parsed, prefix, table, insecure, reading), ...(capabilities && { capabilities }) }];
+  return [{ ...hostOf(parsed, prefix, table, insecure, report), ...(capabilities && { capabilities }) }];
 }
 
 function hostOf(
   location: Location,
   prefix: Location,
-  place: Place,
-  insecure: Found<boolean> | undefined,
-  reading: Reading,
+  place: KeyPlace,
+  insecure: Located<boolean> | undefined,
+  report: FileReport,
 ): HostConfig {
   const isInsecure = insecure?.value ?? false;
   const rule = remap(prefix, location);
   const skipVerify = isInsecure && !isLoopbackHost(location.host);
   if (skipVerify && insecure) {
-    reading.warn(insecure, `certificates of ${quote(location.host)} are not verified; it is not asked over http`);
+    report.warn(insecure, `certificates of ${quote(location.host)} are not verified; it is not asked over http`);
   }
   return {
     url: locationUrl(location, isInsecure),
     ...(rule && { rewrites: [rule] }),
     ...(skipVerify && { tls: { insecureSkipVerify: true } }),
-    declaredAt: reading.line(place),
+    declaredAt: report.line(place),
   };
 }
 
@@ -149,22 +146,24 @@ export interface Location {
 }
 
 /** Reads a location, or what is wrong with it in words. `isPrefix` allows `*.domain`. */
-function parseLocation(text: string, isPrefix = false): Location | { readonly fault: string } {
-  if (/^https?:\/\//i.test(text)) return { fault: 'expected host or host/path, without a scheme' };
+function parseLocation(text: string, isPrefix = false): Location | { readonly problem: string } {
+  if (/^https?:\/\//i.test(text)) return { problem: 'expected host or host/path, without a scheme' };
   const trimmed = text.replace(/(?<!\/)\/+$/, '');
   const slash = trimmed.indexOf('/');
   const host = slash === -1 ? trimmed : trimmed.slice(0, slash);
   const path = slash === -1 ? '' : trimmed.slice(slash + 1);
   const isWildcard = host.startsWith('*.');
   if (isWildcard && (!isPrefix || path !== '' || host.includes(':'))) {
-    return { fault: isPrefix ? 'expected "*.domain" without port and path' : 'expected a host, "*." is for prefixes' };
+    return {
+      problem: isPrefix ? 'expected "*.domain" without port and path' : 'expected a host, "*." is for prefixes',
+    };
   }
-  const fault = hostFault(isWildcard ? host.slice(2) : host);
-  if (fault !== undefined) return { fault };
+  const problem = hostProblem(isWildcard ? host.slice(2) : host);
+  if (problem !== undefined) return { problem };
   if (/[:@]/.test(path))
-    return { fault: 'expected a prefix of repositories, single tags and digests are not supported' };
-  const wrong = slash === -1 ? undefined : nameFault(path);
-  return wrong === undefined ? { host: normalizeRegistry(host), path } : { fault: wrong };
+    return { problem: 'expected a prefix of repositories, single tags and digests are not supported' };
+  const wrong = slash === -1 ? undefined : nameProblem(path);
+  return wrong === undefined ? { host: normalizeRegistry(host), path } : { problem: wrong };
 }
 
 const locationText = ({ host, path }: Location): string => (path === '' ? host : `${host}/${path}`);

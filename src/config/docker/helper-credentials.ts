@@ -12,14 +12,14 @@ export interface HelperOptions extends CredentialHelpers {
   readonly lifetime?: number | undefined;
 }
 
-interface Answer {
+interface HelperAnswer {
   readonly login: Login | undefined;
   /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
 /** By helper and server, for the whole process. */
-const answers = new Map<string, Answer>();
+const answers = new Map<string, HelperAnswer>();
 const mostAnswers = 1000;
 const once = singleFlight<Login | undefined>();
 

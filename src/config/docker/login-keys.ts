@@ -1,5 +1,5 @@
 import type { Login } from '../../login.ts';
-import { credentialKeyFault, normalizeKey } from '../registry-keys.ts';
+import { credentialKeyProblem, normalizeKey } from '../registry-keys.ts';
 
 /** Docker's name for Docker Hub, in its files and to credential helpers. */
 export const hubServer = 'https://index.docker.io/v1/';
@@ -8,11 +8,11 @@ export const hubServer = 'https://index.docker.io/v1/';
  * The host[:port][/path] that a key of `auths` or `credHelpers` means, in its one spelling; what is wrong with it where
  * it means none. What follows the host of a URL is no path of repositories: `https://host/v1/`.
  */
-export function parseLoginKey(key: string): { readonly key: string } | { readonly fault: string } {
+export function parseLoginKey(key: string): { readonly key: string } | { readonly problem: string } {
   const rest = key.replace(/^https?:\/\//i, '').replace(/(?<!\/)\/+$/, '');
   const plain = /^https?:\/\//i.test(key) ? rest.replace(/\/.*$/s, '') : rest;
-  const fault = credentialKeyFault(plain);
-  return fault === undefined ? { key: normalizeKey(plain) } : { fault };
+  const problem = credentialKeyProblem(plain);
+  return problem === undefined ? { key: normalizeKey(plain) } : { problem };
 }
 
 /** Logins that Docker keeps for its own use beside Docker Hub's: of its web pages and for renewing. */

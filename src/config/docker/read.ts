@@ -1,10 +1,10 @@
 import type { CredentialHelpers, Login } from '../../login.ts';
-import { type ProxyConfig, proxyFault, proxyUrl } from '../../proxy.ts';
+import { type ProxyConfig, proxyProblem, proxyUrl } from '../../proxy.ts';
 import { nearest, quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
-  type Found,
+  type Located,
   type Named,
   namesOf,
   secret,
@@ -12,7 +12,7 @@ import {
   text,
 } from '../document/decoders.ts';
 import type { TableNode } from '../document/document.ts';
-import { again, type Read, type Reading, startReading } from '../document/file-report.ts';
+import { createFileReport, type FileReport, type ParsedFile } from '../document/file-report.ts';
 import { parseJson } from '../document/json.ts';
 import { decodeAuth, hubServer, isDockersOwn, parseLoginKey } from './login-keys.ts';
 
@@ -34,39 +34,39 @@ type Auth = Named<Decoded<typeof dockerAuth>>;
 export function readLogins(
   auths: readonly Auth[],
   helpers: CredentialHelpers,
-  reading: Reading,
+  report: FileReport,
 ): Record<string, Login> | undefined {
   const rank = ({ key }: Auth): number => (key === hubServer ? 0 : key.includes('://') ? 2 : 1);
   const logins = new Map<string, Login>();
   for (const entry of [...auths].sort((a, b) => rank(a) - rank(b))) {
     const parsed = parseLoginKey(entry.key);
-    const login = loginOf(entry, helpers, reading);
-    if ('fault' in parsed) reading.problem(entry, `found ${quote(entry.key)}, ${parsed.fault}`);
-    else if (isDockersOwn(entry.key)) reading.warn(entry, 'not used, a login of Docker for itself');
-    else if (login && logins.has(parsed.key)) reading.warn(entry, `not used, ${quote(parsed.key)} has another login`);
+    const login = loginOf(entry, helpers, report);
+    if ('problem' in parsed) report.problem(entry, `found ${quote(entry.key)}, ${parsed.problem}`);
+    else if (isDockersOwn(entry.key)) report.warn(entry, 'not used, a login of Docker for itself');
+    else if (login && logins.has(parsed.key)) report.warn(entry, `not used, ${quote(parsed.key)} has another login`);
     else if (login) logins.set(parsed.key, login);
   }
   return logins.size > 0 ? Object.fromEntries(logins) : undefined;
 }
 
-function loginOf(entry: Auth, helpers: CredentialHelpers, reading: Reading): Login | undefined {
+function loginOf(entry: Auth, helpers: CredentialHelpers, report: FileReport): Login | undefined {
   const { auth: pair, username, password, identitytoken, registrytoken } = entry.value;
   if (identitytoken?.value) return { identityToken: identitytoken.value };
   if (registrytoken?.value) return { registryToken: registrytoken.value };
   if (pair?.value) {
     const login = decodeAuth(pair.value);
-    if (!login) reading.problem(pair, 'found a text that is not shown, expected user:password in base64');
+    if (!login) report.problem(pair, 'found a text that is not shown, expected user:password in base64');
     return login;
   }
   if (username?.value && password?.value) return { username: username.value, password: password.value };
   // What Docker and Podman leave behind where a helper keeps the login.
   const isMarker = Object.keys(entry.value).length === 0 && (helpers.credsStore ?? helpers.credHelpers) !== undefined;
-  if (!isMarker) reading.warn(entry, 'not used, it holds no login');
+  if (!isMarker) report.warn(entry, 'not used, it holds no login');
   return undefined;
 }
 
 /** What a file that holds logins was understood to say. */
-export interface LoginsRead extends Read {
+export interface LoginsRead extends ParsedFile {
   /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
   readonly helpers: CredentialHelpers;
 }
@@ -96,29 +96,29 @@ const used = {
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
 export function readDockerConfig(json: string, { file }: { readonly file: string }): LoginsRead {
-  const reading = startReading(file);
-  if (json.trim() === '') return { ...reading.end({}), helpers: {} };
-  const root = onRegistries(parseJson(json, file, again(reading)), reading);
-  const read = tableOf(used)({ value: root, at: root.at, path: [] }, reading)?.value ?? {};
+  const report = createFileReport(file);
+  if (json.trim() === '') return { ...report.end({}), helpers: {} };
+  const root = onRegistries(parseJson(json, file, report.duplicate), report);
+  const read = tableOf(used)({ value: root, at: root.at, path: [] }, report)?.value ?? {};
   if (read.HttpHeaders) {
-    reading.warn(
+    report.warn(
       read.HttpHeaders,
       'not used, Docker sends them to its daemon; a host of a registry has headers of its own',
     );
   }
-  const helpers = readHelpers(read, reading);
-  const credentials = readLogins(read.auths?.value ?? [], helpers, reading);
-  const proxies = read.proxies?.value.flatMap((entry) => readProxy(entry, reading)) ?? [];
+  const helpers = readHelpers(read, report);
+  const credentials = readLogins(read.auths?.value ?? [], helpers, report);
+  const proxies = read.proxies?.value.flatMap((entry) => readProxy(entry, report)) ?? [];
   const config = { ...(credentials && { credentials }), ...(proxies[0] && { proxy: proxies[0] }) };
-  return { ...reading.end(config), helpers };
+  return { ...report.end(config), helpers };
 }
 
 /** The keys that are used; of the others, those are problems that Docker does not know either. */
-function onRegistries(root: TableNode, reading: Reading): TableNode {
+function onRegistries(root: TableNode, report: FileReport): TableNode {
   const others = new Set(elsewhere);
   const entries = [...root.entries].filter(([key, { at }]) => {
     if (Object.hasOwn(used, key)) return true;
-    if (!others.has(key)) reading.problem({ at, path: [key] }, () => unknownKey(key));
+    if (!others.has(key)) report.problem({ at, path: [key] }, () => unknownKey(key));
     return false;
   });
   return { ...root, entries: new Map(entries) };
@@ -132,17 +132,17 @@ function unknownKey(key: string): string {
   return `unknown key ${quote(key)}, ${hint}`;
 }
 
-function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading: Reading): CredentialHelpers {
+function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: FileReport): CredentialHelpers {
   const byHost = new Map<string, string>();
   for (const helper of credHelpers?.value ?? []) {
-    checkHelper(helper, reading);
+    checkHelper(helper, report);
     const parsed = parseLoginKey(helper.key);
-    if ('fault' in parsed) reading.problem(helper, `found ${quote(helper.key)}, ${parsed.fault}`);
-    else if (parsed.key.includes('/')) reading.warn(helper, 'not used, helpers are asked for hosts and not for paths');
-    else if (byHost.has(parsed.key)) reading.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
+    if ('problem' in parsed) report.problem(helper, `found ${quote(helper.key)}, ${parsed.problem}`);
+    else if (parsed.key.includes('/')) report.warn(helper, 'not used, helpers are asked for hosts and not for paths');
+    else if (byHost.has(parsed.key)) report.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
     else byHost.set(parsed.key, helper.value);
   }
-  if (credsStore) checkHelper(credsStore, reading);
+  if (credsStore) checkHelper(credsStore, report);
   return {
     // Empty, as for a host's helper, is none.
     ...(credsStore?.value && { credsStore: credsStore.value }),
@@ -150,24 +150,24 @@ function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, reading:
   };
 }
 
-function checkHelper(helper: Found<string>, reading: Reading): void {
+function checkHelper(helper: Located<string>, report: FileReport): void {
   if (/^[A-Za-z0-9._-]*$/.test(helper.value)) return;
-  reading.problem(
+  report.problem(
     helper,
     `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
   );
 }
 
-function readProxy(entry: Named<Decoded<typeof proxy>>, reading: Reading): ProxyConfig[] {
+function readProxy(entry: Named<Decoded<typeof proxy>>, report: FileReport): ProxyConfig[] {
   const { httpProxy, httpsProxy, allProxy, noProxy, ftpProxy } = entry.value;
   if (entry.key !== 'default') {
-    reading.warn(entry, 'not used, it is for one Docker daemon; those named "default" are');
+    report.warn(entry, 'not used, it is for one Docker daemon; those named "default" are');
     return [];
   }
-  if (ftpProxy) reading.warn(ftpProxy, 'not used, registries do not speak ftp');
+  if (ftpProxy) report.warn(ftpProxy, 'not used, registries do not speak ftp');
   for (const url of [httpProxy, httpsProxy, allProxy]) {
-    const fault = url?.value ? proxyFault(url.value) : undefined;
-    if (url && fault !== undefined) reading.problem(url, fault);
+    const problem = url?.value ? proxyProblem(url.value) : undefined;
+    if (url && problem !== undefined) report.problem(url, problem);
   }
   const no = noProxy?.value.split(',').flatMap((host) => host.trim() || []) ?? [];
   const read = {

@@ -12,7 +12,7 @@ const longestOutput = 256 * 1024;
 
 const notFound = 'credentials not found in native keychain';
 
-interface Output {
+interface HelperOutput {
   readonly status: string;
   readonly stdout: string;
   readonly stderr: string;
@@ -63,7 +63,7 @@ interface Run {
   readonly signal: AbortSignal | undefined;
 }
 
-function run(file: string, server: string, { fail, timeout, signal }: Run): Promise<Output> {
+function run(file: string, server: string, { fail, timeout, signal }: Run): Promise<HelperOutput> {
   return new Promise((resolve, reject) => {
     const isGroup = !hasTerminal();
     const child = spawn(file, ['get'], { stdio: 'pipe', windowsHide: true, detached: isGroup });
@@ -124,7 +124,7 @@ function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
 }
 
 /** What a helper says of its failure, which Docker's say on their output; no answer with a login, and no long word. */
-function words({ stdout, stderr }: Output): string {
+function words({ stdout, stderr }: HelperOutput): string {
   const said = stdout.trim() || stderr.trim();
   if (said === '') return 'and said nothing';
   if (/[{}]|(?:secret|password|token)["']?\s*[:=]/i.test(said)) return 'what it said may hold a login and is not shown';

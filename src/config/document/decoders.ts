@@ -1,34 +1,38 @@
-import { kindOf, nearest, quote } from '../../text/quote.ts';
+import { describeValue, nearest, quote } from '../../text/quote.ts';
 
 import type { DocumentNode } from './document.ts';
 
-import type { Place, Reading } from './file-report.ts';
+import type { FileReport, KeyPlace } from './file-report.ts';
 
 /** A value and its place. */
-export interface Found<Value> extends Place {
+export interface Located<Value> extends KeyPlace {
   readonly value: Value;
 }
 
 /** An entry of a table whose keys are names. */
-export interface Named<Value> extends Found<Value> {
+export interface Named<Value> extends Located<Value> {
   readonly key: string;
 }
 
 /** Reads a value as what it must be. One that is something else is a problem, and read as left out. */
-export type Decoder<Value> = (found: Found<DocumentNode>, reading: Reading) => Value | undefined;
+export type ValueDecoder<Value> = (found: Located<DocumentNode>, report: FileReport) => Value | undefined;
 
-type Shape = Readonly<Record<string, Decoder<unknown>>>;
+type Shape = Readonly<Record<string, ValueDecoder<unknown>>>;
 
 /** What a table holds, each key by its decoder. */
 export type Decoded<Keys extends Shape> = {
-  readonly [Key in keyof Keys]?: Keys[Key] extends Decoder<infer Value> ? Value : never;
+  readonly [Key in keyof Keys]?: Keys[Key] extends ValueDecoder<infer Value> ? Value : never;
 };
 
 const scalar =
-  <Value>(expected: string, convert: (value: unknown) => Value | undefined, isSecret = false): Decoder<Found<Value>> =>
-  (found, reading) => {
+  <Value>(
+    expected: string,
+    convert: (value: unknown) => Value | undefined,
+    isSecret = false,
+  ): ValueDecoder<Located<Value>> =>
+  (found, report) => {
     const value = found.value.kind === 'scalar' ? convert(found.value.value) : undefined;
-    if (value === undefined) return wrong(found, reading, expected, isSecret);
+    if (value === undefined) return wrong(found, report, expected, isSecret);
     return { ...found, value };
   };
 
@@ -44,14 +48,14 @@ export const number = scalar('a number', (value) =>
   typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined,
 );
 /** Whatever it is; for keys that are known and not used. */
-export const anything: Decoder<Found<DocumentNode>> = (found) => found;
+export const anything: ValueDecoder<Located<DocumentNode>> = (found) => found;
 
 export const listOf =
-  <Value>(item: Decoder<Value>): Decoder<Found<readonly Value[]>> =>
-  (found, reading) => {
-    if (found.value.kind !== 'list') return wrong(found, reading, 'a list');
+  <Value>(item: ValueDecoder<Value>): ValueDecoder<Located<readonly Value[]>> =>
+  (found, report) => {
+    if (found.value.kind !== 'list') return wrong(found, report, 'a list');
     const values = found.value.items.flatMap((node, index) => {
-      const value = item({ value: node, at: node.at, path: [...found.path, index] }, reading);
+      const value = item({ value: node, at: node.at, path: [...found.path, index] }, report);
       return value === undefined ? [] : [value];
     });
     return { ...found, value: values };
@@ -59,12 +63,12 @@ export const listOf =
 
 /** A table whose keys are names, in the file's order. */
 export const namesOf =
-  <Value>(inner: Decoder<Found<Value>>): Decoder<Found<readonly Named<Value>[]>> =>
-  (found, reading) => {
-    if (found.value.kind !== 'table') return wrong(found, reading, 'a table');
+  <Value>(inner: ValueDecoder<Located<Value>>): ValueDecoder<Located<readonly Named<Value>[]>> =>
+  (found, report) => {
+    if (found.value.kind !== 'table') return wrong(found, report, 'a table');
     const values = [...found.value.entries].flatMap(([key, entry]) => {
       if (isNull(entry.value)) return [];
-      const value = inner({ value: entry.value, at: entry.at, path: [...found.path, key] }, reading);
+      const value = inner({ value: entry.value, at: entry.at, path: [...found.path, key] }, report);
       return value === undefined ? [] : [{ ...value, key }];
     });
     return { ...found, value: values };
@@ -72,15 +76,15 @@ export const namesOf =
 
 /** A table of known keys. Any other is a problem that names the nearest; one that is null is as left out. */
 export const tableOf =
-  <Keys extends Shape>(keys: Keys): Decoder<Found<Decoded<Keys>>> =>
-  (found, reading) => {
-    if (found.value.kind !== 'table') return wrong(found, reading, 'a table');
+  <Keys extends Shape>(keys: Keys): ValueDecoder<Located<Decoded<Keys>>> =>
+  (found, report) => {
+    if (found.value.kind !== 'table') return wrong(found, report, 'a table');
     const value: Record<string, unknown> = Object.create(null);
     for (const [key, entry] of found.value.entries) {
       const place = { at: entry.at, path: [...found.path, key] };
       const decoder = Object.hasOwn(keys, key) ? keys[key] : undefined;
-      if (!decoder) reading.problem(place, () => unknownKey(key, Object.keys(keys)));
-      const decoded = isNull(entry.value) ? undefined : decoder?.({ ...place, value: entry.value }, reading);
+      if (!decoder) report.problem(place, () => unknownKey(key, Object.keys(keys)));
+      const decoded = isNull(entry.value) ? undefined : decoder?.({ ...place, value: entry.value }, report);
       if (decoded !== undefined) value[key] = decoded;
     }
     return { ...found, value: value as Decoded<Keys> };
@@ -94,9 +98,13 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key ${quote(key)}, ${hint}`;
 }
 
-function wrong(found: Found<DocumentNode>, reading: Reading, expected: string, isSecret = false): undefined {
+function wrong(found: Located<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
   const { kind, at } = found.value;
-  const told = isSecret ? 'a value that is not shown' : kind === 'scalar' ? kindOf(found.value.value) : `a ${kind}`;
-  reading.problem({ at, path: found.path }, `found ${told}, expected ${expected}`);
+  const told = isSecret
+    ? 'a value that is not shown'
+    : kind === 'scalar'
+      ? describeValue(found.value.value)
+      : `a ${kind}`;
+  report.problem({ at, path: found.path }, `found ${told}, expected ${expected}`);
   return undefined;
 }

@@ -14,7 +14,7 @@ import {
 } from './document.ts';
 
 /** A text being read; `position` is where an offset of it stands. */
-interface Scan {
+interface JsonScan {
   readonly text: string;
   readonly file: string;
   readonly position: (offset: number) => Position;
@@ -41,7 +41,7 @@ const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
  */
 export function parseJson(text: string, file: string, report?: ReportProblem): TableNode {
   checkLength(text, file);
-  const scan: Scan = { text, file, position: positions(text), report: report ?? refuse(file), offset: 0, depth: 0 };
+  const scan: JsonScan = { text, file, position: positions(text), report: report ?? refuse(file), offset: 0, depth: 0 };
   skip(scan, space);
   if (scan.text[scan.offset] !== '{') throw syntaxError(scan, 'an object, "{"');
   const root = readTable(scan);
@@ -50,7 +50,7 @@ export function parseJson(text: string, file: string, report?: ReportProblem): T
   return root;
 }
 
-function readNode(scan: Scan): DocumentNode {
+function readNode(scan: JsonScan): DocumentNode {
   const start = scan.offset;
   const first = scan.text[start];
   if (first === '{') return readTable(scan);
@@ -67,7 +67,7 @@ function readNode(scan: Scan): DocumentNode {
   throw syntaxError(scan, 'a value');
 }
 
-function readTable(scan: Scan): TableNode {
+function readTable(scan: JsonScan): TableNode {
   const at = scan.position(scan.offset);
   const entries = new Map<string, DocumentEntry>();
   readItems(scan, '}', () => {
@@ -86,7 +86,7 @@ function readTable(scan: Scan): TableNode {
   return { kind: 'table', at, entries };
 }
 
-function readList(scan: Scan): DocumentNode {
+function readList(scan: JsonScan): DocumentNode {
   const at = scan.position(scan.offset);
   const items: DocumentNode[] = [];
   readItems(scan, ']', () => items.push(readNode(scan)));
@@ -94,7 +94,7 @@ function readList(scan: Scan): DocumentNode {
 }
 
 /** What stands between brackets, divided by commas. */
-function readItems(scan: Scan, close: string, readItem: () => void): void {
+function readItems(scan: JsonScan, close: string, readItem: () => void): void {
   if (++scan.depth > deepest) throw syntaxError(scan, `at most ${deepest} levels`);
   scan.offset++;
   skip(scan, space);
@@ -115,7 +115,7 @@ function readItems(scan: Scan, close: string, readItem: () => void): void {
   scan.depth--;
 }
 
-function readText(scan: Scan): string {
+function readText(scan: JsonScan): string {
   const start = scan.offset;
   let end = start + 1;
   for (; scan.text[end] !== '"'; end++) {
@@ -139,14 +139,14 @@ function readText(scan: Scan): string {
 }
 
 /** The text that `pattern`, a sticky one, matches here; the offset is after it. */
-function skip(scan: Scan, pattern: RegExp): string {
+function skip(scan: JsonScan, pattern: RegExp): string {
   pattern.lastIndex = scan.offset;
   const [found = ''] = pattern.exec(scan.text) ?? [];
   scan.offset += found.length;
   return found;
 }
 
-function syntaxError(scan: Scan, expected: string, found = standsAt(scan.text, scan.offset)) {
+function syntaxError(scan: JsonScan, expected: string, found = standsAt(scan.text, scan.offset)) {
   const at = scan.position(scan.offset);
   return fileError(scan.file, [{ at, found: `not valid JSON, found ${found}, expected ${expected}` }]);
 }

@@ -1,15 +1,15 @@
 import { normalizeRegistry } from '../../oci/reference.ts';
 import { quote } from '../../text/quote.ts';
 import type { HostConfig } from '../model.ts';
-import { patternFault, type RewriteRule } from '../rewrite.ts';
+import { patternProblem, type RewriteRule } from '../rewrite.ts';
 import type { Named } from './decoders.ts';
-import type { Reading } from './file-report.ts';
+import type { FileReport } from './file-report.ts';
 
 /** Rewrite rules in the file's order. A pattern that does not compile is a problem. */
-export function readRules(rules: readonly Named<string>[], reading: Reading): RewriteRule[] {
+export function readRules(rules: readonly Named<string>[], report: FileReport): RewriteRule[] {
   return rules.map((rule) => {
-    const fault = patternFault(rule.key);
-    if (fault !== undefined) reading.problem(rule, `found ${quote(rule.key)}, expected an RE2 pattern: ${fault}`);
+    const problem = patternProblem(rule.key);
+    if (problem !== undefined) report.problem(rule, `found ${quote(rule.key)}, expected an RE2 pattern: ${problem}`);
     return { pattern: rule.key, replacement: rule.value };
   });
 }

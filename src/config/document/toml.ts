@@ -118,7 +118,7 @@ interface Duplicate {
   readonly first: number;
 }
 
-interface Scan {
+interface TomlScan {
   readonly text: string;
   offset: number;
   /** Lists and tables around the value that is read. */
@@ -150,9 +150,9 @@ const outline = (kind: Outline['kind'], offset: number, keyOffset = offset): Out
  * Where the keys and values of a text stand, which its parser does not report; in the file's order, which objects do not
  * keep for keys that look like numbers. The text is TOML already, or is up to `duplicate`: no other error is looked for.
  */
-function outlineToml(text: string): Pick<Scan, 'tooDeep' | 'duplicate'> & { readonly root: Outline } {
+function outlineToml(text: string): Pick<TomlScan, 'tooDeep' | 'duplicate'> & { readonly root: Outline } {
   const root = outline('table', 0);
-  const scan: Scan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, depth: 0, headed: new Set() };
+  const scan: TomlScan = { text, offset: text.startsWith('\ufeff') ? 1 : 0, depth: 0, headed: new Set() };
   let table = root;
   for (skipBlank(scan); scan.offset < text.length; skipBlank(scan)) {
     if (text[scan.offset] === '[') table = scanHeader(scan, root);
@@ -163,7 +163,7 @@ function outlineToml(text: string): Pick<Scan, 'tooDeep' | 'duplicate'> & { read
 }
 
 /** `[a.b]` or `[[a.b]]`: the table that the following pairs belong to. */
-function scanHeader(scan: Scan, root: Outline): Outline {
+function scanHeader(scan: TomlScan, root: Outline): Outline {
   const { offset: start } = scan;
   const brackets = scan.text[start + 1] === '[' ? 2 : 1;
   scan.offset += brackets;
@@ -186,7 +186,7 @@ function scanHeader(scan: Scan, root: Outline): Outline {
 }
 
 /** `a.b = value`. */
-function scanPair(scan: Scan, table: Outline): void {
+function scanPair(scan: TomlScan, table: Outline): void {
   const { offset: start } = scan;
   const { path, last } = scanKey(scan);
   scan.offset++;
@@ -198,7 +198,7 @@ function scanPair(scan: Scan, table: Outline): void {
   entries.set(last.name, value);
 }
 
-function noteDuplicate(scan: Scan, known: Outline, start: number, named: readonly KeyPart[]): void {
+function noteDuplicate(scan: TomlScan, known: Outline, start: number, named: readonly KeyPart[]): void {
   const key = named.map(({ name }) => name).join('.');
   const keyOffset = scan.text[start] === '[' ? (named[0]?.offset ?? start) : start;
   scan.duplicate ??= { key, keyOffset, start, end: scan.offset, first: known.keyOffset };
@@ -213,7 +213,7 @@ function descend(table: Outline, path: readonly KeyPart[]): Outline {
   }, table);
 }
 
-function scanValue(scan: Scan, keyOffset?: number): Outline {
+function scanValue(scan: TomlScan, keyOffset?: number): Outline {
   const { text, offset } = scan;
   const letter = text[offset];
   if (letter === '"' || letter === "'") skipText(scan, letter);
@@ -239,7 +239,7 @@ function scanValue(scan: Scan, keyOffset?: number): Outline {
 }
 
 /** Up to the `=` or `]` behind it. */
-function scanKey(scan: Scan): { readonly path: readonly KeyPart[]; readonly last: KeyPart } {
+function scanKey(scan: TomlScan): { readonly path: readonly KeyPart[]; readonly last: KeyPart } {
   const path: KeyPart[] = [];
   for (;;) {
     skipBlank(scan);
@@ -267,7 +267,7 @@ function nameOf(written: string): string {
 }
 
 /** Spaces, line ends and comments. */
-function skipBlank(scan: Scan): void {
+function skipBlank(scan: TomlScan): void {
   for (;;) {
     scan.offset = endOf(afterBlank, scan);
     if (scan.text[scan.offset] !== '#') return;
@@ -276,7 +276,7 @@ function skipBlank(scan: Scan): void {
 }
 
 /** Past a text in either quotes, on one line or on several. */
-function skipText(scan: Scan, mark: '"' | "'"): void {
+function skipText(scan: TomlScan, mark: '"' | "'"): void {
   const { text } = scan;
   const three = mark.repeat(3);
   const close = text.startsWith(three, scan.offset) ? three : mark;
@@ -290,7 +290,7 @@ function skipText(scan: Scan, mark: '"' | "'"): void {
 }
 
 /** Where the first of some characters is, from here on. */
-function endOf(characters: RegExp, { text, offset }: Scan): number {
+function endOf(characters: RegExp, { text, offset }: TomlScan): number {
   characters.lastIndex = offset;
   return characters.exec(text)?.index ?? text.length;
 }

@@ -21,7 +21,7 @@ const mostValues = 1_000_000;
 /** Of a text that is not valid YAML; one error makes many others. */
 const mostProblems = 20;
 
-interface Reading {
+interface YamlReading {
   position(offset: number): Position;
   /** By the name of their anchor, the latest of that name. */
   readonly anchors: Map<string, Anchored>;
@@ -90,7 +90,7 @@ function syntaxProblem({ code, message }: Omit<YamlError, 'pos'>): string {
   return `not valid YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
 }
 
-function composed(text: string, lines: LineCounter, fail: Reading['fail']) {
+function composed(text: string, lines: LineCounter, fail: YamlReading['fail']) {
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
   // Composing recurses, and a stack that overflows in it can end the process.
   const offset = tooDeep(tokens);
@@ -115,7 +115,7 @@ function tooDeep(tokens: readonly CST.Token[]): number | undefined {
   return undefined;
 }
 
-function nodeOf(node: Node | null, offset: number, reading: Reading, level: number): DocumentNode {
+function nodeOf(node: Node | null, offset: number, reading: YamlReading, level: number): DocumentNode {
   const start = node?.range?.[0] ?? offset;
   if (level > deepest) return reading.fail(start, `found more than ${deepest} levels, expected fewer`);
   if (isAlias(node)) return aliased(node.source, start, reading);
@@ -126,7 +126,7 @@ function nodeOf(node: Node | null, offset: number, reading: Reading, level: numb
   return found;
 }
 
-function aliased(name: string, offset: number, reading: Reading): DocumentNode {
+function aliased(name: string, offset: number, reading: YamlReading): DocumentNode {
   const anchored = reading.anchors.get(name);
   if (!anchored) return reading.fail(offset, 'found an alias of nothing before it, expected an anchor');
   reading.values += anchored.values;
@@ -134,7 +134,7 @@ function aliased(name: string, offset: number, reading: Reading): DocumentNode {
   return anchored.node;
 }
 
-function withoutAlias(node: Node | null, offset: number, reading: Reading, level: number): DocumentNode {
+function withoutAlias(node: Node | null, offset: number, reading: YamlReading, level: number): DocumentNode {
   const at = reading.position(offset);
   if (isSeq<Node>(node)) {
     return { kind: 'list', at, items: node.items.map((item) => nodeOf(item, offset, reading, level + 1)) };
@@ -148,7 +148,7 @@ function withoutAlias(node: Node | null, offset: number, reading: Reading, level
   return { kind: 'scalar', at, value: node.value, ...source, ...(isQuoted && { quoted: true }) };
 }
 
-function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, reading: Reading, level: number) {
+function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, reading: YamlReading, level: number) {
   const entries = new Map<string, DocumentEntry>();
   const merged: DocumentNode[] = [];
   for (const { key, value } of pairs) {
@@ -170,7 +170,7 @@ function entriesOf(pairs: readonly Pair<Node, Node | null>[], offset: number, re
 }
 
 /** The tables of a `<<`: one, or a list of them. */
-function mergedBy(node: DocumentNode, offset: number, reading: Reading): DocumentNode[] {
+function mergedBy(node: DocumentNode, offset: number, reading: YamlReading): DocumentNode[] {
   const tables = node.kind === 'list' ? [...node.items] : [node];
   if (tables.some(({ kind }) => kind !== 'table')) return reading.fail(offset, 'found no table to merge, expected one');
   return tables;

@@ -1,12 +1,12 @@
 import type { Login } from '../../login.ts';
 import { isLoopbackHost, normalizeRegistry } from '../../oci/reference.ts';
 import { quote } from '../../text/quote.ts';
-import type { Found, Named } from '../document/decoders.ts';
-import { again, type Place, type Read, type Reading, startReading } from '../document/file-report.ts';
+import type { Located, Named } from '../document/decoders.ts';
+import { createFileReport, type FileReport, type KeyPlace, type ParsedFile } from '../document/file-report.ts';
 import { apiHost, readRules, shownUrl } from '../document/parts.ts';
 import { parseYaml } from '../document/yaml.ts';
 import type { Config, HostConfig, RegistryConfig, TlsConfig } from '../model.ts';
-import { urlFault } from '../registry-keys.ts';
+import { urlProblem } from '../registry-keys.ts';
 import { type HostSettings, type MirrorTable, readRoot, readSettings } from './tables.ts';
 
 /** Where a `registries.yaml` was found, and what its cluster was started with. */
@@ -17,8 +17,8 @@ export interface RegistriesYamlPlace {
   readonly defaultEndpoint?: boolean | undefined;
 }
 
-interface Context {
-  readonly reading: Reading;
+interface RegistriesYamlContext {
+  readonly report: FileReport;
   readonly hosts: ReadonlyMap<string, HostSettings>;
   readonly hasDefault: boolean;
 }
@@ -29,37 +29,37 @@ interface Context {
  * `"*"` to those that have none of their own.
  * `INVALID_CONFIG` with all problems. https://docs.k3s.io/installation/private-registry
  */
-export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Read {
-  const reading = startReading(place.file);
-  const { mirrors = [], configs = [] } = readRoot(parseYaml(yaml, place.file, again(reading)), reading);
-  const hosts = readSettings(configs, place.file, reading);
-  const context = { reading, hosts, hasDefault: place.defaultEndpoint ?? true };
+export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): ParsedFile {
+  const report = createFileReport(place.file);
+  const { mirrors = [], configs = [] } = readRoot(parseYaml(yaml, place.file, report.duplicate), report);
+  const hosts = readSettings(configs, place.file, report);
+  const context = { report, hosts, hasDefault: place.defaultEndpoint ?? true };
   const registries = new Map<string, RegistryConfig>();
   for (const mirror of mirrors) {
     const key = normalizeRegistry(mirror.key);
-    if (registries.has(key)) reading.problem(mirror, 'found the same registry again, expected once');
+    if (registries.has(key)) report.problem(mirror, 'found the same registry again, expected once');
     registries.set(key, readMirror(mirror, context));
   }
   addUnlisted(registries, context);
-  return reading.end(configOf(registries, context));
+  return report.end(configOf(registries, context));
 }
 
 /** Registries that `configs` alone says something of. What is said of all others is not for them. */
-function addUnlisted(registries: Map<string, RegistryConfig>, context: Context): void {
-  const { reading, hosts } = context;
+function addUnlisted(registries: Map<string, RegistryConfig>, context: RegistriesYamlContext): void {
+  const { report, hosts } = context;
   const others = hosts.get('*');
   if (others?.tls && !registries.has('*')) {
-    registries.set('*', { ...readOrigin('*', context), declaredAt: reading.line(others.at) });
+    registries.set('*', { ...readOrigin('*', context), declaredAt: report.line(others.at) });
   }
   const all = registries.get('*');
   const endpoints = new Set([...registries.values()].flatMap(({ mirrors = [] }) => mirrors.map(hostOf)));
   for (const [host, { login, tls, at }] of hosts) {
     if (registries.has(host) || host === '*') continue;
-    const declaredAt = reading.line(at);
+    const declaredAt = report.line(at);
     if (login || tls) {
       // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
       if (all?.mirrors && !endpoints.has(host)) {
-        reading.warn(at, 'with this entry it is asked without the mirrors of "*"; list it under mirrors to have them');
+        report.warn(at, 'with this entry it is asked without the mirrors of "*"; list it under mirrors to have them');
       }
       if (all || tls) registries.set(host, { ...readOrigin(host, context), declaredAt });
     } else if (all && others?.tls) {
@@ -72,11 +72,11 @@ function addUnlisted(registries: Map<string, RegistryConfig>, context: Context):
 
 const hostOf = ({ url }: HostConfig): string => normalizeRegistry(new URL(url).host);
 
-function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, reading }: Context): Config {
+function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, report }: RegistriesYamlContext): Config {
   const credentials = new Map<string, Login>();
   for (const [host, { login, at }] of hosts) {
     if (login && host === '*')
-      reading.warn(at, 'its login is sent to no host, as logins are looked for by host: name those that it is for');
+      report.warn(at, 'its login is sent to no host, as logins are looked for by host: name those that it is for');
     else if (login) credentials.set(host, login);
   }
   return {
@@ -86,37 +86,42 @@ function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, read
 }
 
 /** What is configured of a host, or of all that have no entry. */
-const settingsOf = ({ hosts }: Context, host: string): HostSettings | undefined => hosts.get(host) ?? hosts.get('*');
+const settingsOf = ({ hosts }: RegistriesYamlContext, host: string): HostSettings | undefined =>
+  hosts.get(host) ?? hosts.get('*');
 
-function readMirror(mirror: Named<MirrorTable>, context: Context): RegistryConfig {
-  const { reading, hasDefault } = context;
+function readMirror(mirror: Named<MirrorTable>, context: RegistriesYamlContext): RegistryConfig {
+  const { report, hasDefault } = context;
   const { endpoint, rewrite } = mirror.value;
   const own = mirror.key === '*' ? undefined : defaultEndpoint(mirror.key);
-  const rewrites = readRules(rewrite?.value ?? [], reading);
+  const rewrites = readRules(rewrite?.value ?? [], report);
   const written = endpoint?.value ?? [];
-  if (rewrite && written.length === 0) reading.warn(rewrite, 'not used, there is no endpoint to rewrite for');
+  if (rewrite && written.length === 0) report.warn(rewrite, 'not used, there is no endpoint to rewrite for');
   const seen = new Set<string>();
   const mirrors = written.flatMap((found, index): HostConfig[] => {
-    const parsed = parseEndpoint(found, reading);
+    const parsed = parseEndpoint(found, report);
     if (!parsed) return [];
     if (seen.has(parsed.identity)) {
-      reading.warn(found, 'not asked twice, it is listed above');
+      report.warn(found, 'not asked twice, it is listed above');
       return [];
     }
     seen.add(parsed.identity);
     if (!hasDefault || parsed.identity !== own?.identity) return [readEndpoint(parsed, rewrites, context)];
     const isAsWritten = rewrites.length === 0 && index === written.length - 1;
-    if (!isAsWritten) reading.warn(found, 'the default endpoint, it is asked last and without rewrites');
+    if (!isAsWritten) report.warn(found, 'the default endpoint, it is asked last and without rewrites');
     return [];
   });
   return {
     ...(mirrors.length > 0 && { mirrors }),
     ...(hasDefault ? readOrigin(mirror.key, context) : { origin: 'never' as const }),
-    declaredAt: reading.line(mirror),
+    declaredAt: report.line(mirror),
   };
 }
 
-function readEndpoint(endpoint: EndpointUrl, rewrites: HostConfig['rewrites'], context: Context): HostConfig {
+function readEndpoint(
+  endpoint: EndpointUrl,
+  rewrites: HostConfig['rewrites'],
+  context: RegistriesYamlContext,
+): HostConfig {
   const host = context.hosts.has(endpoint.written) ? endpoint.written : endpoint.host;
   return {
     url: endpoint.url,
@@ -125,25 +130,25 @@ function readEndpoint(endpoint: EndpointUrl, rewrites: HostConfig['rewrites'], c
     capabilities: ['pull', 'resolve'],
     ...(rewrites && rewrites.length > 0 && { rewrites }),
     ...withTls(endpoint, host, context),
-    declaredAt: context.reading.line(endpoint.place),
+    declaredAt: context.report.line(endpoint.place),
   };
 }
 
 /** The registry itself, where its TLS is configured. */
-function readOrigin(registry: string, context: Context): RegistryConfig {
+function readOrigin(registry: string, context: RegistriesYamlContext): RegistryConfig {
   const settings = settingsOf(context, registry);
   if (!settings?.tls) return {};
-  const declaredAt = context.reading.line(settings.at);
+  const declaredAt = context.report.line(settings.at);
   if (registry === '*') return { origin: { tls: settings.tls, declaredAt } };
   const endpoint = defaultEndpoint(registry, settings.at);
   return { origin: { url: endpoint.url, ...withTls(endpoint, registry, context), declaredAt } };
 }
 
-function withTls(endpoint: EndpointUrl, host: string, context: Context): { readonly tls?: TlsConfig } {
+function withTls(endpoint: EndpointUrl, host: string, context: RegistriesYamlContext): { readonly tls?: TlsConfig } {
   const settings = settingsOf(context, host);
   if (!settings?.tls) return {};
   if (!endpoint.url.startsWith('http:')) return { tls: settings.tls };
-  context.reading.warn(settings.at, `its tls is not used for ${endpoint.url}, which is asked over http`);
+  context.report.warn(settings.at, `its tls is not used for ${endpoint.url}, which is asked over http`);
   return {};
 }
 
@@ -157,26 +162,26 @@ export interface EndpointUrl {
   readonly host: string;
   /** Two endpoints with the same are one to k3s, which compares what is written. */
   readonly identity: string;
-  readonly place: Place;
+  readonly place: KeyPlace;
 }
 
 /** Without a place in a file: what is no endpoint does not come to be here. */
-const nowhere: Place = { at: { line: 1, column: 1 }, path: [] };
+const nowhere: KeyPlace = { at: { line: 1, column: 1 }, path: [] };
 
 /** Reads an endpoint; what is no URL is a problem. */
-export function parseEndpoint(found: Found<string>, reading: Reading): EndpointUrl | undefined {
+export function parseEndpoint(found: Located<string>, report: FileReport): EndpointUrl | undefined {
   const url = withScheme(found.value);
-  const fault = urlFault(url);
-  if (fault === undefined) return endpointOf(url, found);
-  reading.problem(found, `found ${quote(shownUrl(found.value))}, ${fault}`);
+  const problem = urlProblem(url);
+  if (problem === undefined) return endpointOf(url, found);
+  report.problem(found, `found ${quote(shownUrl(found.value))}, ${problem}`);
   return undefined;
 }
 
 /** Where a registry is asked when nothing is configured. */
-export const defaultEndpoint = (registry: string, place: Place = nowhere): EndpointUrl =>
+export const defaultEndpoint = (registry: string, place: KeyPlace = nowhere): EndpointUrl =>
   endpointOf(withScheme(registry), place);
 
-function endpointOf(written: string, place: Place): EndpointUrl {
+function endpointOf(written: string, place: KeyPlace): EndpointUrl {
   const { origin, pathname, host } = apiHost(new URL(written));
   const [, scheme = '', authority = ''] = /^([a-z]+):\/\/([^/]*)/i.exec(written) ?? [];
   const registry = normalizeRegistry(authority);

@@ -1,19 +1,19 @@
 import type { Login } from '../../login.ts';
-import { hostFault, normalizeRegistry } from '../../oci/registry.ts';
-import { kindOf } from '../../text/quote.ts';
+import { hostProblem, normalizeRegistry } from '../../oci/registry.ts';
+import { describeValue } from '../../text/quote.ts';
 import { decodeAuth } from '../docker/login-keys.ts';
 import {
   anything,
   type Decoded,
-  type Decoder,
-  type Found,
+  type Located,
   listOf,
   type Named,
   namesOf,
   tableOf,
+  type ValueDecoder,
 } from '../document/decoders.ts';
 import type { DocumentNode } from '../document/document.ts';
-import { type Place, type Reading, spotsOf } from '../document/file-report.ts';
+import type { FileReport, KeyPlace } from '../document/file-report.ts';
 import { below, directoryOf } from '../document/parts.ts';
 import type { TlsConfig } from '../model.ts';
 
@@ -21,18 +21,18 @@ import type { TlsConfig } from '../model.ts';
 export interface HostSettings {
   readonly login?: Login | undefined;
   readonly tls?: TlsConfig | undefined;
-  readonly at: Place;
+  readonly at: KeyPlace;
 }
 
 /** A text; one that could be a number or a boolean is a text all the same, as YAML's readers in Go have it. */
 const yamlText =
-  (isSecret: boolean): Decoder<Found<string>> =>
-  (found, reading) => {
+  (isSecret: boolean): ValueDecoder<Located<string>> =>
+  (found, report) => {
     const { value: node } = found;
     const value = node.kind === 'scalar' && node.value !== null ? (node.source ?? node.value) : undefined;
     if (typeof value === 'string') return { ...found, value };
     const told = isSecret ? 'a value that is not shown' : node.kind === 'scalar' ? 'nothing' : `a ${node.kind}`;
-    reading.problem({ ...found, at: node.at }, `found ${told}, expected a text`);
+    report.problem({ ...found, at: node.at }, `found ${told}, expected a text`);
     return undefined;
   };
 
@@ -40,28 +40,25 @@ const text = yamlText(false);
 const secret = yamlText(true);
 
 /** As YAML 1.1 writes it, which k3s reads: in quotes it is a text, and no boolean. */
-const yamlFlag: Decoder<Found<boolean>> = (found, reading) => {
+const yamlFlag: ValueDecoder<Located<boolean>> = (found, report) => {
   const { value: node } = found;
   const isText = node.kind === 'scalar' && node.quoted;
   const word = node.kind === 'scalar' && !isText ? (node.source ?? String(node.value)).toLowerCase() : '';
   if (/^(?:y|yes|true|on)$/.test(word)) return { ...found, value: true };
   if (/^(?:n|no|false|off)$/.test(word)) return { ...found, value: false };
-  const told = node.kind === 'scalar' ? kindOf(node.value) : `a ${node.kind}`;
-  reading.problem(
-    { ...found, at: node.at },
-    `found ${told}, expected true or false${isText ? ', without quotes' : ''}`,
-  );
+  const told = node.kind === 'scalar' ? describeValue(node.value) : `a ${node.kind}`;
+  report.problem({ ...found, at: node.at }, `found ${told}, expected true or false${isText ? ', without quotes' : ''}`);
   return undefined;
 };
 
 /** Tables by name; one that is left empty is a table. */
 const tablesOf =
-  <Value>(inner: Decoder<Found<Value>>): Decoder<Found<readonly Named<Value>[]>> =>
-  (found, reading) => {
+  <Value>(inner: ValueDecoder<Located<Value>>): ValueDecoder<Located<readonly Named<Value>[]>> =>
+  (found, report) => {
     const { value: node } = found;
-    if (node.kind !== 'table') return namesOf(inner)(found, reading);
+    if (node.kind !== 'table') return namesOf(inner)(found, report);
     const entries = [...node.entries].map(([key, entry]) => [key, { ...entry, value: filled(entry.value) }] as const);
-    return namesOf(inner)({ ...found, value: { ...node, entries: new Map(entries) } }, reading);
+    return namesOf(inner)({ ...found, value: { ...node, entries: new Map(entries) } }, report);
   };
 
 const filled = (node: DocumentNode): DocumentNode =>
@@ -77,13 +74,13 @@ export type MirrorTable = Decoded<typeof mirrorKeys>;
 type ConfigTable = Decoded<typeof configKeys>;
 
 /** The file's two tables, without entries whose names are no registry. */
-export function readRoot(root: DocumentNode, reading: Reading) {
+export function readRoot(root: DocumentNode, report: FileReport) {
   const { mirrors, configs, auths } =
-    tableOf(rootKeys)({ value: filled(root), at: root.at, path: [] }, reading)?.value ?? {};
-  if (auths) reading.warn(auths, 'not used, k3s reads logins from configs');
+    tableOf(rootKeys)({ value: filled(root), at: root.at, path: [] }, report)?.value ?? {};
+  if (auths) report.warn(auths, 'not used, k3s reads logins from configs');
   const isRegistry = (entry: Named<unknown>): boolean => {
-    if (entry.key === '*' || hostFault(entry.key) === undefined) return true;
-    reading.problem(entry, 'expected a registry, host or host:port, or "*"');
+    if (entry.key === '*' || hostProblem(entry.key) === undefined) return true;
+    report.problem(entry, 'expected a registry, host or host:port, or "*"');
     return false;
   };
   return { mirrors: mirrors?.value.filter(isRegistry), configs: configs?.value.filter(isRegistry) };
@@ -93,40 +90,40 @@ export function readRoot(root: DocumentNode, reading: Reading) {
 export function readSettings(
   configs: readonly Named<ConfigTable>[],
   file: string,
-  reading: Reading,
+  report: FileReport,
 ): Map<string, HostSettings> {
   const hosts = new Map<string, HostSettings>();
   const isApiHost = ({ key }: Named<unknown>): number => Number(key === 'registry-1.docker.io');
   for (const entry of [...configs].sort((a, b) => isApiHost(b) - isApiHost(a))) {
     const host = normalizeRegistry(entry.key);
     const settings = {
-      login: readLogin(entry.value.auth, reading),
-      tls: readTls(entry.value.tls, file, reading),
+      login: readLogin(entry.value.auth, report),
+      tls: readTls(entry.value.tls, file, report),
       at: entry,
     };
-    if (hosts.has(host)) reading.warn(entry, 'not used, the same host has another entry');
+    if (hosts.has(host)) report.warn(entry, 'not used, the same host has another entry');
     else hosts.set(host, settings);
   }
   return hosts;
 }
 
-function readLogin(auth: ConfigTable['auth'], reading: Reading): Login | undefined {
+function readLogin(auth: ConfigTable['auth'], report: FileReport): Login | undefined {
   const { username, password, auth: pair, identity_token: identityToken, token } = auth?.value ?? {};
   const isGiven = [username, password, pair, identityToken].some((found) => found?.value);
   if (token?.value && !isGiven) return { registryToken: token.value };
-  if (token?.value) reading.warn(token, 'not used beside another login');
+  if (token?.value) report.warn(token, 'not used beside another login');
   if (username?.value) return { username: username.value, password: password?.value ?? '' };
-  if (password?.value) reading.problem(password, 'found a password, expected a username with it');
+  if (password?.value) report.problem(password, 'found a password, expected a username with it');
   if (identityToken?.value) return { identityToken: identityToken.value };
   const login = pair?.value ? decodeAuth(pair.value) : undefined;
-  if (pair?.value && !login) reading.problem(pair, 'found a text that is not shown, expected user:password in base64');
+  if (pair?.value && !login) report.problem(pair, 'found a text that is not shown, expected user:password in base64');
   return login;
 }
 
-function readTls(table: ConfigTable['tls'], file: string, reading: Reading): TlsConfig | undefined {
+function readTls(table: ConfigTable['tls'], file: string, report: FileReport): TlsConfig | undefined {
   const { ca_file: ca, cert_file: cert, key_file: key, insecure_skip_verify: skip } = table?.value ?? {};
-  if (cert?.value && !key?.value) reading.problem(cert, 'found no key_file, expected one for the certificate');
-  if (key?.value && !cert?.value) reading.problem(key, 'found no cert_file, expected one for the key');
+  if (cert?.value && !key?.value) report.problem(cert, 'found no key_file, expected one for the certificate');
+  if (key?.value && !cert?.value) report.problem(key, 'found no cert_file, expected one for the key');
   const path = (written: string): string => below(directoryOf(file), written);
   const tls = {
     ...(ca?.value && { ca: [path(ca.value)] }),
@@ -134,7 +131,7 @@ function readTls(table: ConfigTable['tls'], file: string, reading: Reading): Tls
     ...(key?.value && { key: path(key.value) }),
     ...(skip?.value && { insecureSkipVerify: true }),
   };
-  const used = (found: Found<string | boolean> | undefined) => (found?.value ? found : undefined);
+  const used = (found: Located<string | boolean> | undefined) => (found?.value ? found : undefined);
   const places = { 'ca[0]': used(ca), cert: used(cert), key: used(key), insecureSkipVerify: used(skip) };
-  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: spotsOf(places, reading) } : undefined;
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: report.declarations(places) } : undefined;
 }

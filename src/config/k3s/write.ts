@@ -59,9 +59,9 @@ function mirrorOf(
   const rules = rulesOf(mirrors[0]);
   const written = mirrors.filter((host, index) => {
     const at = `${path}.mirrors[${index}]`;
-    const fault = faultOf(host, rules);
-    if (fault !== undefined) {
-      tell(at, `${fault}; left out`);
+    const problem = problemOf(host, rules);
+    if (problem !== undefined) {
+      tell(at, `${problem}; left out`);
       return false;
     }
     tellSettings(host, at, tell);
@@ -80,7 +80,7 @@ const rulesOf = (host?: HostConfig): string =>
   JSON.stringify(firsts((host?.rewrites ?? []).map(({ pattern, replacement }) => [pattern, replacement])));
 
 /** Why a mirror cannot be written. */
-function faultOf(host: HostConfig, rules: string): string | undefined {
+function problemOf(host: HostConfig, rules: string): string | undefined {
   const { capabilities = ['pull', 'resolve'] } = host;
   if (rulesOf(host) !== rules) return 'its rewrites differ from those of the first mirror';
   if (!capabilities.includes('pull') || !capabilities.includes('resolve'))

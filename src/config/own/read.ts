@@ -1,4 +1,4 @@
-import { keyOf, pathText, valueAt } from '../../text/faults.ts';
+import { type KeyPath, keyOf, pathText, valueAt } from '../../text/problems.ts';
 import { quote } from '../../text/quote.ts';
 import {
   type DocumentEntry,
@@ -9,7 +9,7 @@ import {
   placeText,
   type ReportProblem,
 } from '../document/document.ts';
-import type { Read } from '../document/file-report.ts';
+import type { ParsedFile } from '../document/file-report.ts';
 
 import { parseJson } from '../document/json.ts';
 import { below, directoryOf } from '../document/parts.ts';
@@ -17,7 +17,7 @@ import { parseToml } from '../document/toml.ts';
 import { parseYaml } from '../document/yaml.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
 import { type KeyProblem, parseConfig, problemsOf } from '../parse-config.ts';
-import { pemFault, pemsOf } from '../pem.ts';
+import { pemProblem, pemsOf } from '../pem.ts';
 import { configSchema } from '../schema.ts';
 
 /** An own file's name, and what it is written in. */
@@ -32,7 +32,7 @@ export interface OwnConfigPlace {
  * relative to the file. `INVALID_CONFIG` with all problems, each with `file:line:column`, what was found and what was
  * expected.
  */
-export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): Read {
+export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): ParsedFile {
   const repeats: FileProblem[] = [];
   const root = parseText(text, { file, format }, (at, found) => void repeats.push({ at, found }));
   // A YAML file of comments alone is null.
@@ -71,10 +71,8 @@ function plainValue(node: DocumentNode): unknown {
   return table;
 }
 
-type Path = readonly PropertyKey[];
-
 /** Where the key at a path stands, with the file's name. */
-type Locate = (path: Path) => { readonly line: string; readonly spot: string } | undefined;
+type Locate = (path: KeyPath) => { readonly line: string; readonly spot: string } | undefined;
 
 /** With the lines that say what is said, and with paths that do not depend on where the program was started. */
 export function withPlaces(config: Config, root: DocumentNode, file: string): Config {
@@ -83,11 +81,11 @@ export function withPlaces(config: Config, root: DocumentNode, file: string): Co
     const at = positionOf(root, path);
     return at && { line: `${file}:${at.line}`, spot: `${placeText(file, at)}: ${pathText(path)}` };
   };
-  const line = (path: Path): object => {
+  const line = (path: KeyPath): object => {
     const found = locate(path);
     return found ? { declaredAt: found.line } : {};
   };
-  const placed = <Host extends OriginConfig>(host: Host, path: Path): Host => ({
+  const placed = <Host extends OriginConfig>(host: Host, path: KeyPath): Host => ({
     ...line(path),
     ...host,
     ...(host.tls && { tls: withPaths(host.tls, [...path, 'tls'], { locate, directory: directoryOf(file) }) }),
@@ -102,7 +100,7 @@ export function withPlaces(config: Config, root: DocumentNode, file: string): Co
   return { ...config, registries: Object.fromEntries(registries) };
 }
 
-function positionOf(root: DocumentNode, path: Path): Position | undefined {
+function positionOf(root: DocumentNode, path: KeyPath): Position | undefined {
   return path.reduce<DocumentEntry | undefined>((found, key) => found && inside(found.value, key), {
     at: root.at,
     value: root,
@@ -110,7 +108,7 @@ function positionOf(root: DocumentNode, path: Path): Position | undefined {
 }
 
 /** Where the key at a path stands, or the nearest key above it that the file has. */
-export const nearestPosition = (root: DocumentNode, path: Path): Position =>
+export const nearestPosition = (root: DocumentNode, path: KeyPath): Position =>
   positionOf(root, path) ?? nearestPosition(root, path.slice(0, -1));
 
 function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined {
@@ -124,10 +122,10 @@ const resolved = (directory: string, text: string): string =>
 
 function withPaths(
   { ca, cert, key, ...rest }: TlsConfig,
-  path: Path,
+  path: KeyPath,
   { locate, directory }: { readonly locate: Locate; readonly directory: string },
 ): TlsConfig {
-  const given: Path[] = [...pemsOf({ ca, cert, key }).map(([at]) => at), ['insecureSkipVerify']];
+  const given: KeyPath[] = [...pemsOf({ ca, cert, key }).map(([at]) => at), ['insecureSkipVerify']];
   const spots = given.flatMap((at) => {
     const found = locate([...path, ...at]);
     return found ? [[pathText(at), found.spot]] : [];
@@ -145,15 +143,15 @@ function withPaths(
 export function pemProblems(value: unknown, file: string): KeyProblem[] {
   const registries = valueAt(value, ['registries']);
   if (typeof registries !== 'object' || registries === null) return [];
-  const hosts = Object.keys(registries).flatMap((key): Path[] => {
+  const hosts = Object.keys(registries).flatMap((key): KeyPath[] => {
     const mirrors = valueAt(registries, [key, 'mirrors']);
     const count = Array.isArray(mirrors) ? mirrors.length : 0;
     return [...Array.from({ length: count }, (_, index) => [key, 'mirrors', index]), [key, 'origin']];
   });
   return hosts.flatMap((host) =>
     pemsOf(valueAt(registries, [...host, 'tls'])).flatMap(([path, text]) => {
-      const fault = pemFault(resolved(directoryOf(file), text));
-      return fault === undefined ? [] : [{ path: ['registries', ...host, 'tls', ...path], found: fault }];
+      const problem = pemProblem(resolved(directoryOf(file), text));
+      return problem === undefined ? [] : [{ path: ['registries', ...host, 'tls', ...path], found: problem }];
     }),
   );
 }

@@ -3,7 +3,7 @@ import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 
 /** A part of the model that may tell where it was declared. */
-interface Placed {
+interface DeclaredPart {
   readonly declaredAt?: string | undefined;
   readonly tls?: TlsConfig | undefined;
 }
@@ -13,7 +13,7 @@ export function writeOwnConfig(
   { warnings: _, registries = {}, credentials, ...rest }: Config,
   { places = false }: { readonly places?: boolean | undefined } = {},
 ): WrittenFiles {
-  const placed = <Part extends Placed>({ declaredAt, tls, ...part }: Part) => ({
+  const placed = <Part extends DeclaredPart>({ declaredAt, tls, ...part }: Part) => ({
     ...part,
     ...(tls && { tls: { ...tls, declaredAt: places ? tls.declaredAt : undefined } }),
     ...(places && declaredAt !== undefined && { declaredAt }),

@@ -1,11 +1,11 @@
-import { apiOrigin, nameFault, normalizeRegistry } from '../../oci/reference.ts';
-import { hostFault } from '../../oci/registry.ts';
+import { apiOrigin, nameProblem, normalizeRegistry } from '../../oci/reference.ts';
+import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
-  type Found,
   flag,
+  type Located,
   listOf,
   type Named,
   namesOf,
@@ -13,7 +13,7 @@ import {
   secret,
   text,
 } from '../document/decoders.ts';
-import { type Reading, spotsOf } from '../document/file-report.ts';
+import type { FileReport } from '../document/file-report.ts';
 import type { HostConfig, RegistryConfig, TlsConfig } from '../model.ts';
 
 /** A host as regctl writes it; certificates and keys are PEM texts. */
@@ -55,7 +55,7 @@ export interface NamedHost {
   /** Lower is asked first. */
   readonly priority: number;
   readonly config: HostConfig;
-  readonly mirrors: readonly Found<string>[];
+  readonly mirrors: readonly Located<string>[];
 }
 
 /** The one name of a host: Docker Hub has several. A scheme before it is read by `hostOf`. */
@@ -63,22 +63,22 @@ export const regctlName = (key: string): string =>
   key === 'https://index.docker.io/v1/' ? 'docker.io' : normalizeRegistry(key.replace(/^https?:\/\//, ''));
 
 /** What a host is asked as: its own settings, and for each that it has not the defaults'. */
-export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], reading: Reading): NamedHost {
+export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], report: FileReport): NamedHost {
   const name = regctlName(entry.key);
   const own = { ...defaults, ...entry.value };
   const mode = own.tls?.value.toLowerCase() ?? '';
   if (own.tls && !['', 'enabled', 'insecure', 'disabled'].includes(mode)) {
-    reading.problem(own.tls, `found ${quote(own.tls.value)}, expected "enabled", "insecure" or "disabled"`);
+    report.problem(own.tls, `found ${quote(own.tls.value)}, expected "enabled", "insecure" or "disabled"`);
   }
   const hostname = hostnameOf(own.hostname?.value || name);
-  const fault = hostFault(hostname);
-  if (fault !== undefined) reading.problem(own.hostname ?? entry, `found ${quote(hostname)}, ${fault}`);
+  const problem = hostProblem(hostname);
+  if (problem !== undefined) report.problem(own.hostname ?? entry, `found ${quote(hostname)}, ${problem}`);
   const pathPrefix = own.pathPrefix?.value.replace(/^\/+/, '').replace(/(?<!\/)\/+$/, '') ?? '';
-  if (own.pathPrefix && pathPrefix !== '') checkPrefix(own.pathPrefix, pathPrefix, reading);
+  if (own.pathPrefix && pathPrefix !== '') checkPrefix(own.pathPrefix, pathPrefix, report);
   const isHttp = mode === 'disabled' || (mode === '' && entry.key.startsWith('http://'));
-  const tls = tlsOf(own, mode === 'insecure', reading);
-  const rate = positive(own.reqPerSec, reading);
-  const concurrency = positive(own.reqConcurrent, reading);
+  const tls = tlsOf(own, mode === 'insecure', report);
+  const rate = positive(own.reqPerSec, report);
+  const concurrency = positive(own.reqConcurrent, report);
   return {
     name,
     hostname,
@@ -91,27 +91,27 @@ export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], reading
       ...(tls && { tls }),
       ...(rate !== undefined && { requestsPerSecond: rate }),
       ...(concurrency !== undefined && { concurrency: Math.ceil(concurrency) }),
-      declaredAt: reading.line(entry),
+      declaredAt: report.line(entry),
     },
   };
 }
 
 const hostnameOf = (name: string): string => (normalizeRegistry(name) === 'docker.io' ? 'registry-1.docker.io' : name);
 
-function checkPrefix(found: Found<string>, prefix: string, reading: Reading): void {
-  const fault = nameFault(prefix);
-  if (fault !== undefined) reading.problem(found, `found ${quote(found.value)}, ${fault}`);
+function checkPrefix(found: Located<string>, prefix: string, report: FileReport): void {
+  const problem = nameProblem(prefix);
+  if (problem !== undefined) report.problem(found, `found ${quote(found.value)}, ${problem}`);
 }
 
 /** A limit; 0 is none. */
-function positive(found: Found<number> | undefined, reading: Reading): number | undefined {
+function positive(found: Located<number> | undefined, report: FileReport): number | undefined {
   if (!found || found.value === 0) return undefined;
   if (found.value > 0) return found.value;
-  reading.problem(found, `found ${quote(found.value)}, expected a number above 0, or 0 for no limit`);
+  report.problem(found, `found ${quote(found.value)}, expected a number above 0, or 0 for no limit`);
   return undefined;
 }
 
-function tlsOf(own: RegctlHost['value'], isInsecure: boolean, reading: Reading): TlsConfig | undefined {
+function tlsOf(own: RegctlHost['value'], isInsecure: boolean, report: FileReport): TlsConfig | undefined {
   const { regcert, clientCert, clientKey } = own;
   const tls: TlsConfig = {
     ...(regcert?.value && { ca: [regcert.value] }),
@@ -124,7 +124,7 @@ function tlsOf(own: RegctlHost['value'], isInsecure: boolean, reading: Reading):
     key: tls.key ? clientKey : undefined,
     insecureSkipVerify: isInsecure ? own.tls : undefined,
   };
-  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: spotsOf(places, reading) } : undefined;
+  return Object.keys(tls).length > 0 ? { ...tls, declaredAt: report.declarations(places) } : undefined;
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { CredentialHelpers, Login } from '../../login.ts';
-import { hostFault } from '../../oci/registry.ts';
+import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import { hubServer } from '../docker/login-keys.ts';
 import type { LoginsRead } from '../docker/read.ts';
-import { anything, type Decoded, type Found, namesOf, number, tableOf } from '../document/decoders.ts';
-import { again, type Reading, startReading } from '../document/file-report.ts';
+import { anything, type Decoded, type Located, namesOf, number, tableOf } from '../document/decoders.ts';
+import { createFileReport, type FileReport } from '../document/file-report.ts';
 import { parseJson } from '../document/json.ts';
 import type { RegistryConfig } from '../model.ts';
 import { normalizeKey } from '../registry-keys.ts';
@@ -37,22 +37,22 @@ const unused = {
  * https://github.com/regclient/regclient/blob/main/config/host.go
  */
 export function readRegctlConfig(json: string, { file }: { readonly file: string }): LoginsRead {
-  const reading = startReading(file);
-  if (json.trim() === '') return { ...reading.end({}), helpers: {} };
-  const table = parseJson(json, file, again(reading));
-  const read = tableOf(root)({ value: table, at: table.at, path: [] }, reading)?.value ?? {};
-  warnUnused(read, reading);
-  const defaults = defaultsOf(read, reading);
+  const report = createFileReport(file);
+  if (json.trim() === '') return { ...report.end({}), helpers: {} };
+  const table = parseJson(json, file, report.duplicate);
+  const read = tableOf(root)({ value: table, at: table.at, path: [] }, report)?.value ?? {};
+  warnUnused(read, report);
+  const defaults = defaultsOf(read, report);
   const byName = new Map<string, NamedHost>();
   for (const entry of read.hosts?.value ?? []) {
     const name = regctlName(entry.key);
-    const fault = hostFault(name);
-    if (fault !== undefined) reading.problem(entry, `found ${quote(entry.key)}, ${fault}`);
-    else if (byName.has(name)) reading.problem(entry, `found ${quote(entry.key)}, the same host as above`);
-    else byName.set(name, hostOf(entry, defaults, reading));
+    const problem = hostProblem(name);
+    if (problem !== undefined) report.problem(entry, `found ${quote(entry.key)}, ${problem}`);
+    else if (byName.has(name)) report.problem(entry, `found ${quote(entry.key)}, the same host as above`);
+    else byName.set(name, hostOf(entry, defaults, report));
   }
-  const mirrorsOf = (names: readonly Found<string>[]): NamedHost[] =>
-    names.map((mirror) => byName.get(regctlName(mirror.value)) ?? undeclared(mirror, defaults, reading));
+  const mirrorsOf = (names: readonly Located<string>[]): NamedHost[] =>
+    names.map((mirror) => byName.get(regctlName(mirror.value)) ?? undeclared(mirror, defaults, report));
   const registries = new Map<string, RegistryConfig>();
   for (const host of byName.values()) {
     const registry = registryOf(host, mirrorsOf(host.mirrors));
@@ -62,13 +62,13 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
   if (mirrors && mirrors.value.length > 0) {
     registries.set('*', {
       mirrors: mirrorsOf(mirrors.value).map(({ config }) => config),
-      declaredAt: reading.line(mirrors),
+      declaredAt: report.line(mirrors),
     });
   }
-  const { credentials, credHelpers } = readLogins(read.hosts?.value ?? [], byName, reading);
-  const credsStore = helperOf(read.hostDefault?.value ?? {}, reading);
+  const { credentials, credHelpers } = readLogins(read.hosts?.value ?? [], byName, report);
+  const credsStore = helperOf(read.hostDefault?.value ?? {}, report);
   return {
-    ...reading.end({
+    ...report.end({
       ...(registries.size > 0 && { registries: Object.fromEntries(registries) }),
       ...(credentials && { credentials }),
     }),
@@ -77,64 +77,64 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
 }
 
 /** A mirror that has no entry of its own is asked with the defaults. */
-function undeclared(mirror: Found<string>, defaults: RegctlHost['value'], reading: Reading): NamedHost {
-  return hostOf({ ...mirror, key: mirror.value, value: {} }, defaults, reading);
+function undeclared(mirror: Located<string>, defaults: RegctlHost['value'], report: FileReport): NamedHost {
+  return hostOf({ ...mirror, key: mirror.value, value: {} }, defaults, report);
 }
 
-function warnUnused({ hosts, hostDefault, ...top }: Decoded<typeof root>, reading: Reading): void {
+function warnUnused({ hosts, hostDefault, ...top }: Decoded<typeof root>, report: FileReport): void {
   for (const host of [...(hosts?.value ?? []), ...(hostDefault ? [hostDefault] : [])]) {
     for (const [key, why] of Object.entries(unused)) {
       const found = host.value[key as keyof typeof unused];
-      if (found) reading.warn(found, why);
+      if (found) report.warn(found, why);
     }
     const { credHost, clientCert, clientKey } = host.value;
     if (credHost?.value && credHost.value !== hubServer)
-      reading.warn(credHost, 'not used, helpers are asked for the host');
-    if (!clientCert?.value !== !clientKey?.value) reading.warn(host, 'clientCert and clientKey are used together only');
+      report.warn(credHost, 'not used, helpers are asked for the host');
+    if (!clientCert?.value !== !clientKey?.value) report.warn(host, 'clientCert and clientKey are used together only');
   }
   if (top.version && top.version.value > 1) {
-    reading.problem(top.version, `found ${quote(top.version.value)}, expected 1, the only version that is known`);
+    report.problem(top.version, `found ${quote(top.version.value)}, expected 1, the only version that is known`);
   }
-  if (top.blobLimit) reading.warn(top.blobLimit, 'not used, it is for pushing');
+  if (top.blobLimit) report.warn(top.blobLimit, 'not used, it is for pushing');
   for (const found of [top.incDockerCert, top.incDockerCred]) {
-    if (found) reading.warn(found, "not used, Docker's files are read where they are asked for");
+    if (found) report.warn(found, "not used, Docker's files are read where they are asked for");
   }
 }
 
 /** What hosts get that say nothing themselves. A login is not among it: it would go to hosts it was not made for. */
-function defaultsOf({ hostDefault }: Decoded<typeof root>, reading: Reading): RegctlHost['value'] {
+function defaultsOf({ hostDefault }: Decoded<typeof root>, report: FileReport): RegctlHost['value'] {
   if (!hostDefault) return {};
   const { user, pass, token, credHelper, credHost, hostname, mirrors, ...settings } = hostDefault.value;
   for (const login of [user, pass, token]) {
-    if (login?.value) reading.warn(login, 'not used, a login belongs to one host');
+    if (login?.value) report.warn(login, 'not used, a login belongs to one host');
   }
-  if (hostname) reading.warn(hostname, 'not used, each host has its own');
+  if (hostname) report.warn(hostname, 'not used, each host has its own');
   for (const found of Object.values(settings)) {
-    if (!Object.hasOwn(unused, found.path.at(-1) ?? '')) reading.warn(found, 'used for the hosts of this file alone');
+    if (!Object.hasOwn(unused, found.path.at(-1) ?? '')) report.warn(found, 'used for the hosts of this file alone');
   }
   return { ...settings, ...(mirrors && { mirrors }) };
 }
 
-interface Logins {
+interface RegctlLogins {
   readonly credentials: Readonly<Record<string, Login>> | undefined;
   readonly credHelpers: CredentialHelpers['credHelpers'];
 }
 
-/** Logins and helpers by the host that is asked; a login below its path prefix, where it has one. */
+/** RegctlLogins and helpers by the host that is asked; a login below its path prefix, where it has one. */
 export function readLogins(
   hosts: readonly RegctlHost[],
   byName: ReadonlyMap<string, NamedHost>,
-  reading: Reading,
-): Logins {
+  report: FileReport,
+): RegctlLogins {
   const logins = new Map<string, Login>();
   const credHelpers = new Map<string, string>();
   for (const entry of hosts) {
     const { hostname = '', pathPrefix = '' } = byName.get(regctlName(entry.key)) ?? {};
     const key = normalizeKey(pathPrefix === '' ? hostname : `${hostname}/${pathPrefix}`);
-    const login = loginOf(entry, reading);
-    if (login && logins.has(key)) reading.warn(entry, `its login is not used, ${quote(key)} has one above`);
+    const login = loginOf(entry, report);
+    if (login && logins.has(key)) report.warn(entry, `its login is not used, ${quote(key)} has one above`);
     else if (login) logins.set(key, login);
-    const helper = helperOf(entry.value, reading);
+    const helper = helperOf(entry.value, report);
     if (helper !== undefined) credHelpers.set(normalizeKey(hostname), helper);
   }
   return {
@@ -143,18 +143,18 @@ export function readLogins(
   };
 }
 
-function loginOf(entry: RegctlHost, reading: Reading): Login | undefined {
+function loginOf(entry: RegctlHost, report: FileReport): Login | undefined {
   const { user, pass, token } = entry.value;
   if (token?.value) return { identityToken: token.value };
   if (user?.value && pass?.value) return { username: user.value, password: pass.value };
-  if (user?.value || pass?.value) reading.warn(entry, 'its login is not used, user and pass are used together only');
+  if (user?.value || pass?.value) report.warn(entry, 'its login is not used, user and pass are used together only');
   return undefined;
 }
 
 /** The helper's name without `docker-credential-`. */
-export function helperOf({ credHelper }: RegctlHost['value'], reading: Reading): string | undefined {
+export function helperOf({ credHelper }: RegctlHost['value'], report: FileReport): string | undefined {
   if (!credHelper?.value) return undefined;
   const [, name] = /^docker-credential-([A-Za-z0-9._-]+)$/.exec(credHelper.value) ?? [];
-  if (name === undefined) reading.warn(credHelper, 'not used, only programs named docker-credential-* on PATH are run');
+  if (name === undefined) report.warn(credHelper, 'not used, only programs named docker-credential-* on PATH are run');
   return name;
 }

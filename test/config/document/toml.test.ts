@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { DocumentNode } from '../../../src/config/document/document.ts';
 import { parseToml } from '../../../src/config/document/toml.ts';
 import { RegistryError } from '../../../src/errors.ts';
-import { told } from '../told.ts';
+import { outline } from './outline.ts';
 
 /** The values alone, as the TOML parser gives them. */
 function values(node: DocumentNode): unknown {
@@ -61,7 +61,7 @@ test.each<[name: string, text: string, ...told: string[]]>([
   ['escapes in keys', '"a\\u0062" = 1\n\'c\\d\' = 2', '/ab(1:1) = 1 @1:13', '/c\\d(2:1) = 2 @2:9'],
   ['a byte order mark', '\ufeffa = 1', '/a(1:2) = 1 @1:6'],
 ])('the values of %s are told with their places', (_, text, ...expected) => {
-  expect(told(parseToml(text, 'a.toml'))).toEqual(expected);
+  expect(outline(parseToml(text, 'a.toml'))).toEqual(expected);
 });
 
 test('keys that look like numbers stay where the file has them', () => {

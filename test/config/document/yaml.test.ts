@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { DocumentNode } from '../../../src/config/document/document.ts';
 import { parseYaml } from '../../../src/config/document/yaml.ts';
 import { RegistryError } from '../../../src/errors.ts';
-import { told } from '../told.ts';
+import { outline } from './outline.ts';
 
 function messageOf(text: string): string {
   try {
@@ -52,7 +52,7 @@ test.each<[name: string, text: string, ...told: string[]]>([
   ['an empty text', '', ' = null @1:1'],
   ['comments', '# nothing\n', ' = null @1:1'],
 ])('the values of %s are told with their places', (_, text, ...expected) => {
-  expect(told(parseYaml(text, 'a.yaml'))).toEqual(expected);
+  expect(outline(parseYaml(text, 'a.yaml'))).toEqual(expected);
 });
 
 test('keys that look like numbers stay where the file has them', () => {
