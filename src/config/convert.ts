@@ -155,7 +155,9 @@ function lostOf(
     const isThere = candidate?.root === one.root;
     if (isThere) next += 1;
     if (isThere && candidate.facts === one.facts) continue;
-    const why = isThere ? 'other settings count for this host there' : 'this host is not asked in this place there';
+    const why = isThere
+      ? 'other settings apply to this host there'
+      : 'this host is not contacted at this position there';
     if (!isKnown(one.path)) lost.push({ path: one.path, why });
   }
   const [more] = found.slice(next);
@@ -166,7 +168,7 @@ function lostOf(
     !isKnown(`${path}.origin`) &&
     !wanted.some(({ path: at }) => isKnown(at))
   )
-    lost.push({ path, why: `${more.root} is asked there, too` });
+    lost.push({ path, why: `${more.root} is contacted there, too` });
   return lost;
 }
 

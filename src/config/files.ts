@@ -35,11 +35,9 @@ export async function filesIn(directory: string): Promise<string[]> {
   return paths.filter((_, index) => kept[index]);
 }
 
-type Kind = 'file' | 'directory';
-
 async function unlessMissing<T>(
   { path, named }: ConfigPlace,
-  kind: Kind,
+  kind: 'file' | 'directory',
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
@@ -48,7 +46,7 @@ async function unlessMissing<T>(
     if (cause instanceof RegistryError) throw cause;
     const { code = '', message } = cause as NodeJS.ErrnoException;
     if (!named && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
-    const found = kind === 'directory' && code === 'ENOTDIR' ? 'it is no directory' : words.get(code);
+    const found = kind === 'directory' && code === 'ENOTDIR' ? 'it is not a directory' : words.get(code);
     throw unreadable(path, found ?? (code === 'ENOENT' ? `no such ${kind}` : message), kind, cause);
   }
 }
@@ -60,7 +58,7 @@ const words: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'permission denied'],
   ['EISDIR', 'it is a directory'],
   ['ENXIO', 'it is a socket'],
-  ['ELOOP', 'links that lead nowhere'],
+  ['ELOOP', 'a loop of symbolic links'],
   ['ENAMETOOLONG', 'a name that is too long'],
 ]);
 
@@ -104,7 +102,7 @@ async function readToEnd(
     if (chunk && (length > 0 || !isPipe)) return Buffer.concat(chunks);
     await wait(20);
   }
-  throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not come to its end in ${limit} ms`);
+  throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not end within ${limit} ms`);
 }
 
 /** What is there to be read, nothing at the end; undefined if something may come later. */

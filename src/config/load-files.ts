@@ -93,7 +93,7 @@ export async function loadText(path: string, options: LoadConfigTextOptions): Pr
   const kind = options.kind ?? configKindOf(file, text);
   if (!kind) {
     const expected = `expected its kind to be named: ${configKinds.join(', ')}`;
-    throw unreadable(file, `neither its name nor what is in it tells what it is, ${expected}`);
+    throw unreadable(file, `neither its name nor its content shows its kind, ${expected}`);
   }
   return { text, file, kind, ...(kind === 'hosts.toml' && { registry: options.registry ?? registryOf(file) }) };
 }

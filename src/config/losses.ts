@@ -24,17 +24,21 @@ export interface WrittenFiles extends Pick<Written, 'files'> {
 }
 
 /** Collects what a format cannot express. */
-export type Tell = (path: string, why: string, registry?: string) => void;
+export type ReportLoss = (path: string, why: string, registry?: string) => void;
 
 export const keyPath = (name: string, key: string): string => `${name}[${JSON.stringify(key)}]`;
 
 /** Parts of the model that are about no single registry, and that formats of mirrors have no place for. */
-export function tellOthers({ credentials, proxy, shortNames }: Config, tell: Tell, hasLogins = false): void {
+export function reportUnrelated(
+  { credentials, proxy, shortNames }: Config,
+  report: ReportLoss,
+  hasLogins = false,
+): void {
   const logins = typeof credentials === 'function' ? [] : Object.keys(credentials ?? {});
-  if (typeof credentials === 'function') tell('credentials', 'a program that is asked for logins has no place in it');
-  else if (!hasLogins) for (const key of logins) tell(keyPath('credentials', key), 'logins have no place in it');
-  if (proxy) tell('proxy', 'proxies have no place in it: set HTTPS_PROXY and NO_PROXY where it is used');
-  if (shortNames) tell('shortNames', 'short names have no place in it');
+  if (typeof credentials === 'function') report('credentials', 'it cannot express a program that provides logins');
+  else if (!hasLogins) for (const key of logins) report(keyPath('credentials', key), 'it cannot express logins');
+  if (proxy) report('proxy', 'it cannot express proxies: set HTTPS_PROXY and NO_PROXY where it is used');
+  if (shortNames) report('shortNames', 'it cannot express short names');
 }
 
 /** The logins that are written down, and what is to be told of the programs that are asked for others. */
@@ -50,7 +54,7 @@ export function writtenCredentials(credentials: Config['credentials']): {
 
 function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): string[] {
   const told = (path: string, name: string): string[] =>
-    name === '' ? [] : [`${path}: helper docker-credential-${name} has no place in it`];
+    name === '' ? [] : [`${path}: it cannot express helper docker-credential-${name}`];
   return [
     ...Object.entries(credHelpers).flatMap(([host, name]) => told(keyPath('credentials', host), name)),
     ...told('credentials', credsStore ?? ''),
@@ -58,22 +62,26 @@ function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): strin
 }
 
 /** Limits of a host that formats of mirrors have no words for. */
-export function tellLimits({ requestsPerSecond, concurrency }: OriginConfig, path: string, tell: Tell): void {
-  if (requestsPerSecond !== undefined) tell(`${path}.requestsPerSecond`, 'it has no limit of requests');
-  if (concurrency !== undefined) tell(`${path}.concurrency`, 'it has no limit of requests');
+export function reportLimits({ requestsPerSecond, concurrency }: OriginConfig, path: string, report: ReportLoss): void {
+  if (requestsPerSecond !== undefined) report(`${path}.requestsPerSecond`, 'it cannot limit requests');
+  if (concurrency !== undefined) report(`${path}.concurrency`, 'it cannot limit requests');
 }
 
 /** The TLS settings that name files, which is all that other formats have. */
-export function fileTls({ ca = [], cert, key, insecureSkipVerify }: TlsConfig, path: string, tell: Tell): TlsConfig {
+export function fileTls(
+  { ca = [], cert, key, insecureSkipVerify }: TlsConfig,
+  path: string,
+  report: ReportLoss,
+): TlsConfig {
   const isFile = (text: string, name: string): boolean => {
     const isPem = text.includes('-----BEGIN ');
-    if (isPem) tell(`${path}.${name}`, 'it names files and has no place for PEM text');
+    if (isPem) report(`${path}.${name}`, 'it takes files, not PEM text');
     else if (!/^(?:[\\/]|[A-Za-z]:[\\/])/.test(text))
-      tell(`${path}.${name}`, 'the path is relative to another directory');
+      report(`${path}.${name}`, 'the path is relative to another directory');
     return !isPem;
   };
   const files = ca.filter((text, index) => isFile(text, `ca[${index}]`));
-  if ((cert === undefined) !== (key === undefined)) tell(path, 'a client certificate needs both cert and key');
+  if ((cert === undefined) !== (key === undefined)) report(path, 'a client certificate needs both cert and key');
   const hasPair = cert !== undefined && key !== undefined && isFile(cert, 'cert') && isFile(key, 'key');
   return {
     ...(files.length > 0 && { ca: files }),

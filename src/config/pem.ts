@@ -21,7 +21,7 @@ export function readPem(textOrPath: string): Pem {
   try {
     const stat = files.statSync(textOrPath);
     // Reading a pipe or a device may never end.
-    if (!stat.isFile() && !stat.isDirectory()) return { found: 'it is no regular file' };
+    if (!stat.isFile() && !stat.isDirectory()) return { found: 'it is not a regular file' };
     if (stat.size > mostBytes) return { found: `it has ${stat.size} bytes, expected at most ${mostBytes}` };
     const text = files.readFileSync(textOrPath, 'utf8');
     return isPem(text) ? { text } : { found: 'not PEM' };
@@ -63,5 +63,5 @@ const words: ReadonlyMap<string, string> = new Map([
   ['EACCES', 'permission denied'],
   ['EPERM', 'permission denied'],
   ['EISDIR', 'it is a directory'],
-  ['ELOOP', 'links that lead nowhere'],
+  ['ELOOP', 'a loop of symbolic links'],
 ]);

@@ -46,7 +46,7 @@ const tls = z
     const { cert, key } = value;
     if ((cert === undefined) === (key === undefined)) return;
     const [missing, given] = cert === undefined ? ['cert', 'key'] : ['key', 'cert'];
-    issues.push({ code: 'custom', input: undefined, path: [missing], message: `expected one beside ${given}` });
+    issues.push({ code: 'custom', input: undefined, path: [missing], message: `expected one together with ${given}` });
   });
 
 /** They say where a request goes and where it ends, or which bytes are asked for: not for a configuration to say. */
@@ -113,7 +113,7 @@ const origin = z
   .strictObject({ ...host.shape, url: url.optional() }, 'expected an object')
   .check(({ value, issues }) => {
     if (value.url !== undefined || value.overridePath === undefined) return;
-    const message = 'expected a url beside it';
+    const message = 'expected a url with it';
     issues.push({ code: 'custom', input: value.overridePath, path: ['overridePath'], message });
   });
 

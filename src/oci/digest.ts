@@ -45,7 +45,7 @@ export function digestProblem(text: unknown): string | undefined {
   const hex = text.slice(colon + 1);
   const length = lengths.get(algorithm);
   if (length === undefined) return `unknown algorithm ${quote(algorithm)}, expected one of ${known}`;
-  if (/[^0-9a-f]/.test(hex)) return /[^0-9a-fA-F]/.test(hex) ? 'characters that are no hex' : 'upper-case hex';
+  if (/[^0-9a-f]/.test(hex)) return /[^0-9a-fA-F]/.test(hex) ? 'characters that are not hex' : 'upper-case hex';
   if (hex.length !== length) return `${hex.length} hex characters, expected ${length}`;
   return undefined;
 }

@@ -180,7 +180,7 @@ export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badDocument('JSON, but not an object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw badDocument(`key ${quote(twice)} stands twice in one object`);
+  if (twice !== undefined) throw badDocument(`duplicate key ${quote(twice)}`);
   return value as Record<string, unknown>;
 }
 

@@ -40,7 +40,7 @@ export function checkRange(range: Range, size: number): ClosedRange {
 /** The `Range` header: `bytes=0-9` for the first ten bytes. An empty range has none: `RangeError`. */
 export function formatRange({ start, end }: Range): string {
   if (!isPosition(start) || (end !== undefined && (!isPosition(end) || end <= start))) {
-    throw new RangeError(`Cannot ask for bytes "${start}-${end ?? ''}": not a range with a byte in it`);
+    throw new RangeError(`Cannot request bytes "${start}-${end ?? ''}": not a range with a byte in it`);
   }
   return `bytes=${start}-${end === undefined ? '' : end - 1}`;
 }

@@ -30,19 +30,19 @@ export function toPath(route: Route): string {
       check(
         'reference',
         route.reference,
-        isTag(route.reference) || isDigest(route.reference) || 'no tag and no digest',
+        isTag(route.reference) || isDigest(route.reference) || 'neither a tag nor a digest',
       );
       return `/${name}/manifests/${route.reference}`;
     case 'blob':
     case 'referrers':
-      check('digest', route.digest, isDigest(route.digest) || 'no digest');
+      check('digest', route.digest, isDigest(route.digest) || 'not a digest');
       return `/${name}/${route.kind === 'blob' ? 'blobs' : 'referrers'}/${route.digest}`;
     case 'tags':
       return `/${name}/tags/list`;
     case 'uploads':
       return `/${name}/blobs/uploads/`;
     case 'upload':
-      check('upload', route.id, !/^\.{0,2}$/.test(route.id) || 'no id');
+      check('upload', route.id, !/^\.{0,2}$/.test(route.id) || 'not an id');
       return `/${name}/blobs/uploads/${encodeURIComponent(route.id)}`;
   }
 }

@@ -99,7 +99,7 @@ test('a configuration written as hosts.toml and read again asks the same hosts f
       fc.pre(isSayable(config) && isDistinct(config));
       const { back, unexpressed } = await there(config, 'hosts.toml');
       // This machine at its own address.
-      expect(unexpressed.filter((text) => !text.endsWith('the host is asked over http'))).toEqual([]);
+      expect(unexpressed.filter((text) => !text.endsWith('the host is contacted over http'))).toEqual([]);
       expect(asked(back)).toEqual(asked(config));
     }),
   );
@@ -226,8 +226,8 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     'hosts.toml',
     { registries: { '*': { origin: { capabilities: ['resolve'], rewrites: [{ pattern: 'a', replacement: 'b' }] } } } },
     [
-      'registries["*"].origin.capabilities: without a server the registry itself is asked for everything',
-      'registries["*"].origin.rewrites: without a server names are not rewritten',
+      'registries["*"].origin.capabilities: without a server, the registry itself has all capabilities',
+      'registries["*"].origin.rewrites: without a server, names are not rewritten',
     ],
   ],
   [
@@ -250,27 +250,27 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     'a block',
     'hosts.toml',
     { registries: { 'r.test': { blocked: true } } },
-    ['registries["r.test"]: nothing blocks a registry there; it would be asked'],
+    ['registries["r.test"]: it cannot block a registry, which would be contacted'],
   ],
   [
     'no host at all',
     'hosts.toml',
     { registries: { 'r.test': { origin: 'never' } } },
-    ['registries["r.test"].origin: without a mirror there is no way to say "never"; the registry would be asked'],
+    ['registries["r.test"].origin: it cannot express "never" without a mirror; the registry would be contacted'],
   ],
   [
     'PEM text',
     'hosts.toml',
     { registries: { 'r.test': { mirrors: [{ url: 'https://m.test', tls: { ca: [pem] } }] } } },
-    ['registries["r.test"].mirrors[0].tls.ca[0]: it names files and has no place for PEM text'],
+    ['registries["r.test"].mirrors[0].tls.ca[0]: it takes files, not PEM text'],
   ],
   [
     'limits',
     'hosts.toml',
     { registries: { 'r.test': { mirrors: [{ url: 'https://m.test', concurrency: 2, requestsPerSecond: 1 }] } } },
     [
-      'registries["r.test"].mirrors[0].requestsPerSecond: it has no limit of requests',
-      'registries["r.test"].mirrors[0].concurrency: it has no limit of requests',
+      'registries["r.test"].mirrors[0].requestsPerSecond: it cannot limit requests',
+      'registries["r.test"].mirrors[0].concurrency: it cannot limit requests',
     ],
   ],
   [
@@ -279,7 +279,7 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     { registries: { 'r.test': { mirrors, origin: 'never' } } },
     [
       'registries["r.test"].mirrors[0]: every mirror is trusted with content and with tags there; left out',
-      'registries["r.test"].origin: start k3s with --disable-default-registry-endpoint; else the registry is asked last',
+      'registries["r.test"].origin: start k3s with --disable-default-registry-endpoint; otherwise the registry is contacted last',
     ],
   ],
   [
@@ -307,7 +307,7 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     'a program that has logins',
     'ocifetch',
     { credentials: () => undefined },
-    ['credentials: a program that is asked for logins has no place in it'],
+    ['credentials: it cannot express a program that provides logins'],
   ],
   [
     'helpers beside logins',
@@ -320,8 +320,8 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
     },
     [
       'credentials["r.test/team"]: logins are of hosts, not of paths',
-      'credentials["z.test"]: helper docker-credential-fresh has no place in it',
-      'credentials: helper docker-credential-desktop has no place in it',
+      'credentials["z.test"]: it cannot express helper docker-credential-fresh',
+      'credentials: it cannot express helper docker-credential-desktop',
     ],
   ],
 ];
@@ -505,7 +505,7 @@ test('a mirror that a format takes for the registry itself is told', async () =>
     },
   };
   expect((await convertConfig(config, 'registries.yaml')).unexpressed).toEqual([
-    'registries["r.test:5000"].mirrors[0]: other settings count for this host there',
-    'registries["r.test:5000"].origin: this host is not asked in this place there',
+    'registries["r.test:5000"].mirrors[0]: other settings apply to this host there',
+    'registries["r.test:5000"].origin: this host is not contacted at this position there',
   ]);
 });

@@ -41,10 +41,10 @@ test('what cannot be read is told in words, its path once', async () => {
   expect(await message(read('directory'))).toBe(
     'INVALID_CONFIG Cannot read config file "/directory": it is a directory',
   );
-  expect(await message(read('loop'))).toBe('INVALID_CONFIG Cannot read config file "/loop": links that lead nowhere');
+  expect(await message(read('loop'))).toBe('INVALID_CONFIG Cannot read config file "/loop": a loop of symbolic links');
   const names = (name: string) => message(namesIn({ path: join(home, name), named: true }));
   expect(await names('none')).toBe('INVALID_CONFIG Cannot read config directory "/none": no such directory');
-  expect(await names('file')).toBe('INVALID_CONFIG Cannot read config directory "/file": it is no directory');
+  expect(await names('file')).toBe('INVALID_CONFIG Cannot read config directory "/file": it is not a directory');
 });
 
 test('a file that is too long is not read', async () => {
@@ -64,7 +64,7 @@ describe('a pipe', () => {
   test('that nobody writes to is given up', async () => {
     const path = await pipe();
     expect(await message(readBytes(path, 100))).toBe(
-      'INVALID_CONFIG Cannot read config file "/pipe": it is a pipe that did not come to its end in 100 ms',
+      'INVALID_CONFIG Cannot read config file "/pipe": it is a pipe that did not end within 100 ms',
     );
   });
 

@@ -49,7 +49,7 @@ test('what it returns can be read', async () => {
 });
 
 test.each([
-  ['nothing of which tells its kind', 'file.txt', 'text', /neither its name nor what is in it tells what it is/],
+  ['nothing of which tells its kind', 'file.txt', 'text', /neither its name nor its content shows its kind/],
   ['that is not UTF-8', 'registries.yaml', Uint8Array.of(0x61, 0xff), /:1:2: found bytes that are not UTF-8/],
   [
     'that is longer than 4 MiB',

@@ -120,7 +120,7 @@ describe('one problem', () => {
     ],
     [
       { registries: { 'docker.io': { origin: { overridePath: true } } } },
-      'registries["docker.io"].origin.overridePath: found true, expected a url beside it',
+      'registries["docker.io"].origin.overridePath: found true, expected a url with it',
     ],
     [
       withMirror({ url: 'https://m', headers: { 'X-Key': 'secret', other: 'x', 'x-key': 'secret' } }),
@@ -167,8 +167,8 @@ describe('one problem', () => {
     [withMirror({ rewrites: [{ pattern: 'a' }] }), `${at}.rewrites[0].replacement: nothing found`],
     [withMirror({ rewrites: [{ pattern: 'a', replacment: '' }] }), 'did you mean "replacement"?'],
     [withMirror({ headers: { 'a b': 'x' } }), `${at}.headers["a b"]: expected a header name`],
-    [withMirror({ tls: { cert: 'c.pem' } }), `${at}.tls.key: nothing found, expected one beside cert`],
-    [withMirror({ tls: { key: 'k.pem' } }), `${at}.tls.cert: nothing found, expected one beside key`],
+    [withMirror({ tls: { cert: 'c.pem' } }), `${at}.tls.key: nothing found, expected one together with cert`],
+    [withMirror({ tls: { key: 'k.pem' } }), `${at}.tls.cert: nothing found, expected one together with key`],
     ...['Host', 'content-length', 'Transfer-Encoding', 'connection', 'upgrade', 'TE', 'trailer', 'Range', 'expect'].map(
       (name): [unknown, string] => [
         withMirror({ headers: { [name]: 'm4rk3r' } }),

@@ -45,10 +45,10 @@ test.each([
   [`blake3:${a64}`, 'unknown algorithm "blake3"'],
   [`constructor:${a64}`, 'unknown algorithm "constructor"'],
   [`sha512:${a64}`, '64 hex characters, expected 128'],
-  [`sha256:${'g'.repeat(64)}`, 'no hex'],
-  [`sha256:${a64}\n`, 'no hex'],
+  [`sha256:${'g'.repeat(64)}`, 'not hex'],
+  [`sha256:${a64}\n`, 'not hex'],
   [` sha256:${a64}`, 'unknown algorithm'],
-  [`sha256:sha256:${a64}`, 'no hex'],
+  [`sha256:sha256:${a64}`, 'not hex'],
   [undefined as unknown as string, 'not a string'],
 ])('%j is no digest', (text, found) => {
   expect(() => parseDigest(text)).toThrow(expect.objectContaining({ code: 'INVALID_DIGEST' }));

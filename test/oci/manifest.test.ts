@@ -80,13 +80,13 @@ test.each<[string, Uint8Array, string | undefined, string]>([
     'a key twice',
     utf8(`{"schemaVersion":2,"layers":[],"config":${config},"layers":[]}`),
     ociManifest,
-    'key "layers" stands twice',
+    'duplicate key "layers"',
   ],
   [
     'a key twice, once escaped',
     utf8(`{"schemaVersion":2,"layers":[],"config":${config},"l\\u0061yers" :[]}`),
     ociManifest,
-    'key "layers" stands twice',
+    'duplicate key "layers"',
   ],
 ])('%s is refused', (_, bytes, type, found) => {
   expect(() => parseDocument(bytes, type)).toThrow(expect.objectContaining({ code: 'BAD_RESPONSE' }));

@@ -51,11 +51,11 @@ function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof lis
   for (const { registry, ...one } of inOrder) {
     const isUsed = one.names.some((name) => name === 'hosts.toml' || /\.(?:crt|cert|key)$/.test(name));
     const not = (found: string): void => {
-      if (isUsed) warnings.push(`${one.directory}: not looked at, ${found}`);
+      if (isUsed) warnings.push(`${one.directory}: not read, ${found}`);
     };
     const before = directories.find((other) => other.registry === registry);
-    if (registry === undefined) not(`${quote(one.name)} is no registry's name`);
-    else if (before) not(`${quote(before.name)} is there, too`);
+    if (registry === undefined) not(`${quote(one.name)} is not the name of a registry`);
+    else if (before) not(`${quote(before.name)} is for the same registry`);
     else {
       for (const found of sameRegistryProblem({ ...one, registry }, seen)) problems.push({ file: parent, found });
       directories.push({ ...one, registry });

@@ -4,10 +4,10 @@ import { nearest, quote } from '../../text/quote.ts';
 import {
   type Decoded,
   flag,
-  type Located,
   listOf,
   type Named,
   namesOf,
+  type Placed,
   tableOf,
   text,
   textLike,
@@ -69,7 +69,7 @@ function readHost(
   const { tls, ...settings } = readSettings(table, directory, report);
   const isHttp = url?.startsWith('http:');
   for (const found of isHttp ? [table.ca, table.client, table.skip_verify] : []) {
-    if (found) report.warn(found, 'not used, the host is asked over http, as its URL says');
+    if (found) report.warn(found, 'not used, the URL of the host is http');
   }
   return url === undefined
     ? undefined
@@ -156,7 +156,7 @@ export const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'
 /** The longest time that a timer takes. */
 const longestTime = 2 ** 31 - 1;
 
-type Texts = Located<readonly Located<string>[]>;
+type Texts = Placed<readonly Placed<string>[]>;
 
 /** A text, or a list of texts. */
 const texts: ValueDecoder<Texts> = (found, report) => {
@@ -166,14 +166,14 @@ const texts: ValueDecoder<Texts> = (found, report) => {
 };
 
 /** A file with certificate and key, a list of them, or a list of pairs of files. */
-const clients: ValueDecoder<Located<readonly Texts[]>> = (found, report) => {
+const clients: ValueDecoder<Placed<readonly Texts[]>> = (found, report) => {
   if (found.value.kind === 'list') return listOf(texts)(found, report);
   const one = texts(found, report);
   return one && { ...one, value: [one] };
 };
 
 /** Header values, which may be secret, several joined as one. */
-const headerValue: ValueDecoder<Located<string>> = (found, report) => {
+const headerValue: ValueDecoder<Placed<string>> = (found, report) => {
   const items = found.value.kind === 'list' ? found.value.items : [found.value];
   const values = items.map((item) =>
     item.kind === 'scalar' && typeof item.value === 'string' ? item.value : undefined,
@@ -199,7 +199,7 @@ const hostKeys = {
 export type HostTable = Decoded<typeof hostKeys>;
 
 /** Tables by URL. The URL's secrets are kept out of the key path that problems are told with. */
-const hosts: ValueDecoder<Located<readonly Named<HostTable>[]>> = (found, report) => {
+const hosts: ValueDecoder<Placed<readonly Named<HostTable>[]>> = (found, report) => {
   if (found.value.kind !== 'table') return namesOf(tableOf(hostKeys))(found, report);
   const value = [...found.value.entries].flatMap(([key, { at, value: node }]) => {
     const table = tableOf(hostKeys)({ at, value: node, path: [...found.path, shownUrl(key)] }, report);
@@ -230,7 +230,7 @@ export function readSettings(table: HostTable, directory: string, report: FileRe
 }
 
 /** None written are all; `push` is known, and there is nothing here that pushes to a mirror. */
-function readCapabilities(written: readonly Located<string>[], report: FileReport): Capability[] | undefined {
+function readCapabilities(written: readonly Placed<string>[], report: FileReport): Capability[] | undefined {
   const known = [...everything, 'push'];
   for (const found of written) {
     if (known.includes(found.value.toLowerCase())) continue;
@@ -248,13 +248,13 @@ function readHeaders(written: readonly Named<string>[], report: FileReport): Rec
     const name = header.key.toLowerCase();
     const problem = headerNameProblem(header.key);
     if (problem !== undefined) report.problem(header, `found ${quote(header.key)}, ${problem}`);
-    if (names.has(name)) report.problem(header, 'found the same header again, expected once');
+    if (names.has(name)) report.problem(header, 'found a duplicate header, expected it once');
     names.add(name);
   }
   return written.length === 0 ? undefined : Object.fromEntries(written.map(({ key, value }) => [key, value]));
 }
 
-function readTimeout(written: Located<string> | undefined, report: FileReport): number | undefined {
+function readTimeout(written: Placed<string> | undefined, report: FileReport): number | undefined {
   if (!written || written.value === '') return undefined;
   const milliseconds = parseGoDuration(written.value);
   if (milliseconds === 0) report.warn(written, 'not used, a host always has a limit; the default one applies');
@@ -264,13 +264,13 @@ function readTimeout(written: Located<string> | undefined, report: FileReport): 
   return undefined;
 }
 
-type Text = Located<string>;
+type Text = Placed<string>;
 
 /** What a host says of TLS: files, and pairs of files. */
 interface TlsTable {
-  readonly ca?: Located<readonly Text[]>;
-  readonly client?: Located<readonly Located<readonly Text[]>[]>;
-  readonly skip_verify?: Located<boolean>;
+  readonly ca?: Placed<readonly Text[]>;
+  readonly client?: Placed<readonly Placed<readonly Text[]>[]>;
+  readonly skip_verify?: Placed<boolean>;
 }
 
 /** The TLS settings of a host; paths are relative to a directory. */

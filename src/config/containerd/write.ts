@@ -5,9 +5,9 @@ import {
   firsts,
   keyPath,
   type Loss,
-  type Tell,
-  tellLimits,
-  tellOthers,
+  type ReportLoss,
+  reportLimits,
+  reportUnrelated,
   type WrittenFiles,
 } from '../losses.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../model.ts';
@@ -24,24 +24,24 @@ interface PlacedHost<Host extends OriginConfig = HostConfig> {
  */
 export function writeHostsToml(config: Config): WrittenFiles {
   const losses: Loss[] = [];
-  const tell: Tell = (path, why, registry) => void losses.push({ path, why, registry });
+  const report: ReportLoss = (path, why, registry) => void losses.push({ path, why, registry });
   const registries = config.registries ?? {};
   const hasDefault = Object.hasOwn(registries, '*');
   const files = Object.entries(registries).flatMap(([key, registry]) => {
     const path = keyPath('registries', key);
     const directory = directoryName(key);
-    if (directory === undefined) tell(path, 'it has directories for hosts, not for paths or domains');
-    else if (registry.blocked) tell(path, 'nothing blocks a registry there; it would be asked');
+    if (directory === undefined) report(path, 'it has directories for hosts, not for paths or domains');
+    else if (registry.blocked) report(path, 'it cannot block a registry, which would be contacted');
     else {
       // A directory without a file would be passed over for `_default`.
       const text =
-        hostsToml(withAddress(registry, key), path, tell) ||
+        hostsToml(withAddress(registry, key), path, report) ||
         (hasDefault && key !== '*' ? `server = "${apiOrigin(key)}"\n` : '');
       return text === '' ? [] : [{ path: `${directory}/hosts.toml`, text }];
     }
     return [];
   });
-  tellOthers(config, tell);
+  reportUnrelated(config, report);
   return { files, losses };
 }
 
@@ -59,44 +59,44 @@ function directoryName(key: string): string | undefined {
   return key.replace(/^(.+):(\d+)$/, '$1_$2_');
 }
 
-function hostsToml({ mirrors = [], origin }: RegistryConfig, path: string, tell: Tell): string {
+function hostsToml({ mirrors = [], origin }: RegistryConfig, path: string, report: ReportLoss): string {
   const placed = distinct(
     mirrors.map((host, index) => ({ host, path: `${path}.mirrors[${index}]` })),
-    tell,
+    report,
   );
   const last = origin === 'never' ? placed.pop() : undefined;
   if (origin === 'never' && !last) {
-    tell(`${path}.origin`, 'without a mirror there is no way to say "never"; the registry would be asked');
+    report(`${path}.origin`, 'it cannot express "never" without a mirror; the registry would be contacted');
     return '';
   }
   const server = last ?? (typeof origin === 'object' ? { host: origin, path: `${path}.origin` } : undefined);
   const parts = [
-    ...(server ? rootLines(server, tell) : []),
+    ...(server ? rootLines(server, report) : []),
     ...placed.flatMap(({ host, path: at }) => {
       const table = `host.${tomlText(host.url)}`;
-      return ['', `[${table}]`, ...settings({ host, path: at }, `${table}.`, tell)];
+      return ['', `[${table}]`, ...settings({ host, path: at }, `${table}.`, report)];
     }),
   ];
   return parts.length === 0 ? '' : `${parts.join('\n').trim()}\n`;
 }
 
 /** The registry itself is what has no `server`; of it the format takes TLS, headers and the time limit alone. */
-function rootLines(server: PlacedHost<OriginConfig>, tell: Tell): string[] {
+function rootLines(server: PlacedHost<OriginConfig>, report: ReportLoss): string[] {
   const { url, capabilities, rewrites, ...host } = server.host;
-  if (url !== undefined) return [`server = ${tomlText(url)}`, ...settings(server, '', tell)];
-  if (capabilities) tell(`${server.path}.capabilities`, 'without a server the registry itself is asked for everything');
-  if (rewrites?.length) tell(`${server.path}.rewrites`, 'without a server names are not rewritten');
-  return settings({ host, path: server.path }, '', tell);
+  if (url !== undefined) return [`server = ${tomlText(url)}`, ...settings(server, '', report)];
+  if (capabilities) report(`${server.path}.capabilities`, 'without a server, the registry itself has all capabilities');
+  if (rewrites?.length) report(`${server.path}.rewrites`, 'without a server, names are not rewritten');
+  return settings({ host, path: server.path }, '', report);
 }
 
 /** Hosts that can be told from each other, and are asked at all. */
-function distinct(all: readonly PlacedHost[], tell: Tell): PlacedHost[] {
+function distinct(all: readonly PlacedHost[], report: ReportLoss): PlacedHost[] {
   const seen = new Set<string>();
   return all.filter(({ host: { url, capabilities }, path }) => {
     const isKnown = seen.has(url);
-    if (isKnown) tell(path, 'a host can be listed once; left out');
+    if (isKnown) report(path, 'a host can be listed once; left out');
     // No capability written means all of them.
-    else if (capabilities?.length === 0) tell(path, 'a host that is asked for nothing cannot be told; left out');
+    else if (capabilities?.length === 0) report(path, 'it cannot express a host without capabilities; left out');
     seen.add(url);
     return !isKnown && capabilities?.length !== 0;
   });
@@ -104,12 +104,12 @@ function distinct(all: readonly PlacedHost[], tell: Tell): PlacedHost[] {
 
 const list = (texts: readonly string[]): string => `[${texts.map(tomlText).join(', ')}]`;
 
-function settings({ host, path }: PlacedHost<OriginConfig>, prefix: string, tell: Tell): string[] {
+function settings({ host, path }: PlacedHost<OriginConfig>, prefix: string, report: ReportLoss): string[] {
   const { capabilities, overridePath, connectTimeout, headers, rewrites } = host;
-  tellLimits(host, path, tell);
+  reportLimits(host, path, report);
   return [
     ...(capabilities ? [`capabilities = ${list(capabilities)}`] : []),
-    ...tlsLines({ host, path }, tell),
+    ...tlsLines({ host, path }, report),
     ...(overridePath ? ['override_path = true'] : []),
     ...(connectTimeout === undefined ? [] : [`dial_timeout = "${Math.ceil(connectTimeout)}ms"`]),
     ...table(`${prefix}header`, Object.entries(headers ?? {})),
@@ -120,14 +120,14 @@ function settings({ host, path }: PlacedHost<OriginConfig>, prefix: string, tell
   ];
 }
 
-function tlsLines({ host: { url, tls }, path }: PlacedHost<OriginConfig>, tell: Tell): string[] {
+function tlsLines({ host: { url, tls }, path }: PlacedHost<OriginConfig>, report: ReportLoss): string[] {
   if (!tls) return [];
   if (url?.startsWith('http:')) {
     // containerd would ask such a host over https.
-    tell(`${path}.tls`, 'not used, the host is asked over http');
+    report(`${path}.tls`, 'not used, the host is contacted over http');
     return [];
   }
-  const { ca, cert, key, insecureSkipVerify } = fileTls(tls, `${path}.tls`, tell);
+  const { ca, cert, key, insecureSkipVerify } = fileTls(tls, `${path}.tls`, report);
   return [
     ...(ca ? [`ca = ${list(ca)}`] : []),
     ...(cert !== undefined && key !== undefined ? [`client = [${list([cert, key])}]`] : []),

@@ -47,7 +47,7 @@ async function readTree(path: string): Promise<Tree> {
     const { tls, ...told } = readCertificateNames(files, directory);
     const problem = hostProblem(name);
     if (problem !== undefined) {
-      if (tls) warnings.push(`${directory}: not looked at for registries.conf, ${quote(name)} is ${problem}`);
+      if (tls) warnings.push(`${directory}: not read for registries.conf, ${quote(name)} is ${problem}`);
       continue;
     }
     const same = sameRegistryProblem({ name, directory, registry: name }, seen);

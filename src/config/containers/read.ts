@@ -4,10 +4,10 @@ import { quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
-  type Located,
   listOf,
   type Named,
   namesOf,
+  type Placed,
   tableOf,
   text,
 } from '../document/decoders.ts';
@@ -100,13 +100,13 @@ function warnUnused(read: Decoded<typeof root>, report: FileReport): void {
   if (mode && !['', 'enforcing', 'permissive', 'disabled'].includes(mode.value)) {
     report.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
   } else if (mode?.value) {
-    report.warn(mode, 'not used, nobody is asked to choose a registry');
+    report.warn(mode, 'not used, there is no prompt to choose a registry');
   }
   const helper = read['additional-layer-store-auth-helper'];
   if (helper) report.warn(helper, 'not used, there is no layer store');
 }
 
-function readSearch(found: Located<readonly Located<string>[]> | undefined, report: FileReport): string[] | undefined {
+function readSearch(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
   return found?.value.map((registry) => {
     const host = registry.value.replace(/(?<!\/)\/+$/, '');
     const problem = hostProblem(host);
@@ -115,7 +115,7 @@ function readSearch(found: Located<readonly Located<string>[]> | undefined, repo
   });
 }
 
-function readHelpers(found: Located<readonly Located<string>[]> | undefined, report: FileReport): string[] | undefined {
+function readHelpers(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
   return found?.value.map((helper) => {
     if (!/^[A-Za-z0-9._-]+$/.test(helper.value)) {
       report.problem(

@@ -2,7 +2,7 @@ import type { Capability } from '../../endpoint.ts';
 import { isLoopbackHost, nameProblem, normalizeRegistry } from '../../oci/reference.ts';
 import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
-import { type Decoded, flag, type Located, listOf, tableOf, text } from '../document/decoders.ts';
+import { type Decoded, flag, listOf, type Placed, tableOf, text } from '../document/decoders.ts';
 import type { FileReport, KeyPlace } from '../document/file-report.ts';
 import type { HostConfig, RegistryConfig } from '../model.ts';
 import type { RewriteRule } from '../rewrite.ts';
@@ -20,8 +20,8 @@ export const containersRegistry = {
   mirror: listOf(tableOf(mirror)),
 };
 
-type ContainersRegistry = Located<Decoded<typeof containersRegistry>>;
-type ContainersMirror = Located<Decoded<typeof mirror>>;
+type ContainersRegistry = Placed<Decoded<typeof containersRegistry>>;
+type ContainersMirror = Placed<Decoded<typeof mirror>>;
 
 /** What a mirror is asked for: its content is taken by digest, its tags are believed. */
 const modes: ReadonlyMap<string, readonly Capability[] | undefined> = new Map([
@@ -61,7 +61,7 @@ function checkSame(table: ContainersRegistry, places: Map<string, ContainersRegi
   }
 }
 
-function located(found: Located<string> | undefined, report: FileReport, isPrefix = false): Location | undefined {
+function located(found: Placed<string> | undefined, report: FileReport, isPrefix = false): Location | undefined {
   if (!found?.value) return undefined;
   const location = parseLocation(found.value, isPrefix);
   if (!('problem' in location)) return location;
@@ -88,7 +88,7 @@ function registryOf(table: ContainersRegistry, prefix: Location, report: FileRep
   const { location, insecure, blocked, mirror: mirrors } = table.value;
   const byDigest = table.value['mirror-by-digest-only']?.value ?? false;
   const forMirrors = table.value['pull-from-mirror'];
-  if (forMirrors) report.problem(forMirrors, 'found it for a registry, expected it for a mirror alone');
+  if (forMirrors) report.problem(forMirrors, 'found in a registry, expected only in mirrors');
   const origin = located(table.value.prefix?.value ? location : undefined, report) ?? (location && prefix);
   if (!origin && insecure?.value) report.warn(insecure, 'not used for the registries themselves, only for a location');
   const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, report)) ?? [];
@@ -107,7 +107,7 @@ function readMirror(table: ContainersMirror, prefix: Location, byDigest: boolean
   const { location, insecure, 'pull-from-mirror': from } = table.value;
   if (!location?.value) report.problem(table, 'found no location, expected one');
   if (from?.value && byDigest) {
-    report.problem(from, `found ${quote(from.value)}, expected nothing beside mirror-by-digest-only`);
+    report.problem(from, `found ${quote(from.value)}, expected it without mirror-by-digest-only`);
   } else if (from && !modes.has(from.value)) {
     report.problem(from, `found ${quote(from.value)}, expected "all", "digest-only" or "tag-only"`);
   }
@@ -121,14 +121,14 @@ function hostOf(
   location: Location,
   prefix: Location,
   place: KeyPlace,
-  insecure: Located<boolean> | undefined,
+  insecure: Placed<boolean> | undefined,
   report: FileReport,
 ): HostConfig {
   const isInsecure = insecure?.value ?? false;
   const rule = remap(prefix, location);
   const skipVerify = isInsecure && !isLoopbackHost(location.host);
   if (skipVerify && insecure) {
-    report.warn(insecure, `certificates of ${quote(location.host)} are not verified; it is not asked over http`);
+    report.warn(insecure, `certificates of ${quote(location.host)} are not verified; it is never contacted over http`);
   }
   return {
     url: locationUrl(location, isInsecure),

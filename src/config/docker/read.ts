@@ -4,9 +4,9 @@ import { nearest, quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
-  type Located,
   type Named,
   namesOf,
+  type Placed,
   secret,
   tableOf,
   text,
@@ -150,7 +150,7 @@ function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: 
   };
 }
 
-function checkHelper(helper: Located<string>, report: FileReport): void {
+function checkHelper(helper: Placed<string>, report: FileReport): void {
   if (/^[A-Za-z0-9._-]*$/.test(helper.value)) return;
   report.problem(
     helper,

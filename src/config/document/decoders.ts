@@ -5,17 +5,17 @@ import type { DocumentNode } from './document.ts';
 import type { FileReport, KeyPlace } from './file-report.ts';
 
 /** A value and its place. */
-export interface Located<Value> extends KeyPlace {
+export interface Placed<Value> extends KeyPlace {
   readonly value: Value;
 }
 
 /** An entry of a table whose keys are names. */
-export interface Named<Value> extends Located<Value> {
+export interface Named<Value> extends Placed<Value> {
   readonly key: string;
 }
 
 /** Reads a value as what it must be. One that is something else is a problem, and read as left out. */
-export type ValueDecoder<Value> = (found: Located<DocumentNode>, report: FileReport) => Value | undefined;
+export type ValueDecoder<Value> = (found: Placed<DocumentNode>, report: FileReport) => Value | undefined;
 
 type Shape = Readonly<Record<string, ValueDecoder<unknown>>>;
 
@@ -29,7 +29,7 @@ const scalar =
     expected: string,
     convert: (value: unknown) => Value | undefined,
     isSecret = false,
-  ): ValueDecoder<Located<Value>> =>
+  ): ValueDecoder<Placed<Value>> =>
   (found, report) => {
     const value = found.value.kind === 'scalar' ? convert(found.value.value) : undefined;
     if (value === undefined) return wrong(found, report, expected, isSecret);
@@ -48,10 +48,10 @@ export const number = scalar('a number', (value) =>
   typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined,
 );
 /** Whatever it is; for keys that are known and not used. */
-export const anything: ValueDecoder<Located<DocumentNode>> = (found) => found;
+export const anything: ValueDecoder<Placed<DocumentNode>> = (found) => found;
 
 export const listOf =
-  <Value>(item: ValueDecoder<Value>): ValueDecoder<Located<readonly Value[]>> =>
+  <Value>(item: ValueDecoder<Value>): ValueDecoder<Placed<readonly Value[]>> =>
   (found, report) => {
     if (found.value.kind !== 'list') return wrong(found, report, 'a list');
     const values = found.value.items.flatMap((node, index) => {
@@ -63,7 +63,7 @@ export const listOf =
 
 /** A table whose keys are names, in the file's order. */
 export const namesOf =
-  <Value>(inner: ValueDecoder<Located<Value>>): ValueDecoder<Located<readonly Named<Value>[]>> =>
+  <Value>(inner: ValueDecoder<Placed<Value>>): ValueDecoder<Placed<readonly Named<Value>[]>> =>
   (found, report) => {
     if (found.value.kind !== 'table') return wrong(found, report, 'a table');
     const values = [...found.value.entries].flatMap(([key, entry]) => {
@@ -76,7 +76,7 @@ export const namesOf =
 
 /** A table of known keys. Any other is a problem that names the nearest; one that is null is as left out. */
 export const tableOf =
-  <Keys extends Shape>(keys: Keys): ValueDecoder<Located<Decoded<Keys>>> =>
+  <Keys extends Shape>(keys: Keys): ValueDecoder<Placed<Decoded<Keys>>> =>
   (found, report) => {
     if (found.value.kind !== 'table') return wrong(found, report, 'a table');
     const value: Record<string, unknown> = Object.create(null);
@@ -98,7 +98,7 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key ${quote(key)}, ${hint}`;
 }
 
-function wrong(found: Located<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
+function wrong(found: Placed<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
   const { kind, at } = found.value;
   const told = isSecret
     ? 'a value that is not shown'

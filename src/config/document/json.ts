@@ -107,7 +107,7 @@ function readItems(scan: JsonScan, close: string, readItem: () => void): void {
       skip(scan, space);
       if (scan.text[scan.offset] !== close) continue;
       scan.offset = comma;
-      throw syntaxError(scan, 'none there', `a comma before "${close}"`);
+      throw syntaxError(scan, 'no comma', `a comma before "${close}"`);
     }
   }
   if (scan.text[scan.offset] !== close) throw syntaxError(scan, `"," or "${close}"`);

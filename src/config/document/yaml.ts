@@ -128,9 +128,10 @@ function nodeOf(node: Node | null, offset: number, reading: YamlReading, level: 
 
 function aliased(name: string, offset: number, reading: YamlReading): DocumentNode {
   const anchored = reading.anchors.get(name);
-  if (!anchored) return reading.fail(offset, 'found an alias of nothing before it, expected an anchor');
+  if (!anchored) return reading.fail(offset, 'found an alias without an anchor, expected the anchor before it');
   reading.values += anchored.values;
-  if (reading.values > mostValues) return reading.fail(offset, `aliases make more than ${mostValues} values of it`);
+  if (reading.values > mostValues)
+    return reading.fail(offset, `found more than ${mostValues} values with aliases, expected fewer`);
   return anchored.node;
 }
 

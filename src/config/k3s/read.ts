@@ -1,7 +1,7 @@
 import type { Login } from '../../login.ts';
 import { isLoopbackHost, normalizeRegistry } from '../../oci/reference.ts';
 import { quote } from '../../text/quote.ts';
-import type { Located, Named } from '../document/decoders.ts';
+import type { Named, Placed } from '../document/decoders.ts';
 import { createFileReport, type FileReport, type KeyPlace, type ParsedFile } from '../document/file-report.ts';
 import { apiHost, readRules, shownUrl } from '../document/parts.ts';
 import { parseYaml } from '../document/yaml.ts';
@@ -37,7 +37,7 @@ export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Pa
   const registries = new Map<string, RegistryConfig>();
   for (const mirror of mirrors) {
     const key = normalizeRegistry(mirror.key);
-    if (registries.has(key)) report.problem(mirror, 'found the same registry again, expected once');
+    if (registries.has(key)) report.problem(mirror, 'found a duplicate registry, expected it once');
     registries.set(key, readMirror(mirror, context));
   }
   addUnlisted(registries, context);
@@ -59,7 +59,7 @@ function addUnlisted(registries: Map<string, RegistryConfig>, context: Registrie
     if (login || tls) {
       // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
       if (all?.mirrors && !endpoints.has(host)) {
-        report.warn(at, 'with this entry it is asked without the mirrors of "*"; list it under mirrors to have them');
+        report.warn(at, 'with this entry, the mirrors of "*" are not used for it; list it under mirrors to use them');
       }
       if (all || tls) registries.set(host, { ...readOrigin(host, context), declaredAt });
     } else if (all && others?.tls) {
@@ -76,7 +76,7 @@ function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, repo
   const credentials = new Map<string, Login>();
   for (const [host, { login, at }] of hosts) {
     if (login && host === '*')
-      report.warn(at, 'its login is sent to no host, as logins are looked for by host: name those that it is for');
+      report.warn(at, 'its login is not sent to any host, as logins are looked up by host: name the hosts');
     else if (login) credentials.set(host, login);
   }
   return {
@@ -101,13 +101,13 @@ function readMirror(mirror: Named<MirrorTable>, context: RegistriesYamlContext):
     const parsed = parseEndpoint(found, report);
     if (!parsed) return [];
     if (seen.has(parsed.identity)) {
-      report.warn(found, 'not asked twice, it is listed above');
+      report.warn(found, 'duplicate, already listed above');
       return [];
     }
     seen.add(parsed.identity);
     if (!hasDefault || parsed.identity !== own?.identity) return [readEndpoint(parsed, rewrites, context)];
     const isAsWritten = rewrites.length === 0 && index === written.length - 1;
-    if (!isAsWritten) report.warn(found, 'the default endpoint, it is asked last and without rewrites');
+    if (!isAsWritten) report.warn(found, 'the default endpoint is contacted last and without rewrites');
     return [];
   });
   return {
@@ -148,7 +148,7 @@ function withTls(endpoint: EndpointUrl, host: string, context: RegistriesYamlCon
   const settings = settingsOf(context, host);
   if (!settings?.tls) return {};
   if (!endpoint.url.startsWith('http:')) return { tls: settings.tls };
-  context.report.warn(settings.at, `its tls is not used for ${endpoint.url}, which is asked over http`);
+  context.report.warn(settings.at, `its tls is not used for ${endpoint.url}, which is contacted over http`);
   return {};
 }
 
@@ -169,7 +169,7 @@ export interface EndpointUrl {
 const nowhere: KeyPlace = { at: { line: 1, column: 1 }, path: [] };
 
 /** Reads an endpoint; what is no URL is a problem. */
-export function parseEndpoint(found: Located<string>, report: FileReport): EndpointUrl | undefined {
+export function parseEndpoint(found: Placed<string>, report: FileReport): EndpointUrl | undefined {
   const url = withScheme(found.value);
   const problem = urlProblem(url);
   if (problem === undefined) return endpointOf(url, found);

@@ -5,10 +5,10 @@ import { decodeAuth } from '../docker/login-keys.ts';
 import {
   anything,
   type Decoded,
-  type Located,
   listOf,
   type Named,
   namesOf,
+  type Placed,
   tableOf,
   type ValueDecoder,
 } from '../document/decoders.ts';
@@ -26,7 +26,7 @@ export interface HostSettings {
 
 /** A text; one that could be a number or a boolean is a text all the same, as YAML's readers in Go have it. */
 const yamlText =
-  (isSecret: boolean): ValueDecoder<Located<string>> =>
+  (isSecret: boolean): ValueDecoder<Placed<string>> =>
   (found, report) => {
     const { value: node } = found;
     const value = node.kind === 'scalar' && node.value !== null ? (node.source ?? node.value) : undefined;
@@ -40,7 +40,7 @@ const text = yamlText(false);
 const secret = yamlText(true);
 
 /** As YAML 1.1 writes it, which k3s reads: in quotes it is a text, and no boolean. */
-const yamlFlag: ValueDecoder<Located<boolean>> = (found, report) => {
+const yamlFlag: ValueDecoder<Placed<boolean>> = (found, report) => {
   const { value: node } = found;
   const isText = node.kind === 'scalar' && node.quoted;
   const word = node.kind === 'scalar' && !isText ? (node.source ?? String(node.value)).toLowerCase() : '';
@@ -53,7 +53,7 @@ const yamlFlag: ValueDecoder<Located<boolean>> = (found, report) => {
 
 /** Tables by name; one that is left empty is a table. */
 const tablesOf =
-  <Value>(inner: ValueDecoder<Located<Value>>): ValueDecoder<Located<readonly Named<Value>[]>> =>
+  <Value>(inner: ValueDecoder<Placed<Value>>): ValueDecoder<Placed<readonly Named<Value>[]>> =>
   (found, report) => {
     const { value: node } = found;
     if (node.kind !== 'table') return namesOf(inner)(found, report);
@@ -131,7 +131,7 @@ function readTls(table: ConfigTable['tls'], file: string, report: FileReport): T
     ...(key?.value && { key: path(key.value) }),
     ...(skip?.value && { insecureSkipVerify: true }),
   };
-  const used = (found: Located<string | boolean> | undefined) => (found?.value ? found : undefined);
+  const used = (found: Placed<string | boolean> | undefined) => (found?.value ? found : undefined);
   const places = { 'ca[0]': used(ca), cert: used(cert), key: used(key), insecureSkipVerify: used(skip) };
   return Object.keys(tls).length > 0 ? { ...tls, declaredAt: report.declarations(places) } : undefined;
 }

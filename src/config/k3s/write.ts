@@ -7,9 +7,9 @@ import {
   firsts,
   keyPath,
   type Loss,
-  type Tell,
-  tellLimits,
-  tellOthers,
+  type ReportLoss,
+  reportLimits,
+  reportUnrelated,
   type WrittenFiles,
 } from '../losses.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
@@ -21,25 +21,26 @@ import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from
  */
 export function writeRegistriesYaml(config: Config): WrittenFiles {
   const losses: Loss[] = [];
-  const tell: Tell = (path, why, registry) => void losses.push({ path, why, registry });
+  const report: ReportLoss = (path, why, registry) => void losses.push({ path, why, registry });
   const hosts = new Map<string, HostEntry>();
   const mirrors: [string, Yaml][] = [];
   const registries = config.registries ?? {};
   const hasDefault = Object.hasOwn(registries, '*');
   for (const [key, registry] of Object.entries(registries)) {
     const path = keyPath('registries', key);
-    if (key !== '*' && /[*/]/.test(key)) tell(path, 'it has entries for hosts, not for paths or domains');
-    else if (registry.blocked) tell(path, 'nothing blocks a registry there; it would be asked');
+    if (key !== '*' && /[*/]/.test(key)) report(path, 'it has entries for hosts, not for paths or domains');
+    else if (registry.blocked) report(path, 'it cannot block a registry, which would be contacted');
     else {
-      const entry = mirrorOf(registry, { key, path }, hosts, tell);
-      tellOrigin(registry, key, path, hosts, tell);
+      const entry = mirrorOf(registry, { key, path }, hosts, report);
+      addOrigin(registry, key, path, hosts, report);
       if (entry) mirrors.push([key, entry]);
-      else if (hasDefault && key !== '*') tell(path, 'without mirrors it has no entry, and those of "*" are asked');
+      else if (hasDefault && key !== '*')
+        report(path, 'without mirrors it has no entry, so the mirrors of "*" are used');
     }
   }
-  exceptNamed(registries, hosts, tell);
-  addLogins(config.credentials, hosts, tell);
-  tellOthers(config, tell, true);
+  exceptNamed(registries, hosts, report);
+  addLogins(config.credentials, hosts, report);
+  reportUnrelated(config, report, true);
   const root = new Map<string, Yaml>([
     ...(mirrors.length > 0 ? [['mirrors', new Map(mirrors)] as const] : []),
     ...(hosts.size > 0
@@ -54,18 +55,18 @@ function mirrorOf(
   { mirrors = [] }: RegistryConfig,
   { key, path }: { readonly key: string; readonly path: string },
   hosts: Map<string, HostEntry>,
-  tell: Tell,
+  report: ReportLoss,
 ): Yaml | undefined {
   const rules = rulesOf(mirrors[0]);
   const written = mirrors.filter((host, index) => {
     const at = `${path}.mirrors[${index}]`;
     const problem = problemOf(host, rules);
     if (problem !== undefined) {
-      tell(at, `${problem}; left out`);
+      report(at, `${problem}; left out`);
       return false;
     }
-    tellSettings(host, at, tell);
-    addTls(host, { name: new URL(host.url).host, path: at }, hosts, tell);
+    reportSettings(host, at, report);
+    addTls(host, { name: new URL(host.url).host, path: at }, hosts, report);
     return true;
   });
   if (written.length === 0) return undefined;
@@ -85,7 +86,7 @@ function problemOf(host: HostConfig, rules: string): string | undefined {
   if (rulesOf(host) !== rules) return 'its rewrites differ from those of the first mirror';
   if (!capabilities.includes('pull') || !capabilities.includes('resolve'))
     return 'every mirror is trusted with content and with tags there';
-  return new URL(rootOf(host)).pathname === '/' ? 'an API at the root of a host cannot be told' : undefined;
+  return new URL(rootOf(host)).pathname === '/' ? 'it cannot express an API at the root of a host' : undefined;
 }
 
 /**
@@ -99,35 +100,35 @@ function endpointOf(host: HostConfig, key: string): string {
   return pathname === '/v2' ? base : base + pathname;
 }
 
-function tellSettings(host: OriginConfig, path: string, tell: Tell): void {
+function reportSettings(host: OriginConfig, path: string, report: ReportLoss): void {
   const { capabilities, headers, connectTimeout } = host;
-  tellLimits(host, path, tell);
-  if (capabilities?.includes('referrers')) tell(`${path}.capabilities`, 'mirrors are asked for no referrers');
-  if (headers) tell(`${path}.headers`, 'it has no headers');
-  if (connectTimeout !== undefined) tell(`${path}.connectTimeout`, 'it has no time limit');
+  reportLimits(host, path, report);
+  if (capabilities?.includes('referrers')) report(`${path}.capabilities`, 'referrers are never requested from mirrors');
+  if (headers) report(`${path}.headers`, 'it has no headers');
+  if (connectTimeout !== undefined) report(`${path}.connectTimeout`, 'it has no time limit');
 }
 
-function tellOrigin(
+function addOrigin(
   { origin }: RegistryConfig,
   key: string,
   path: string,
   hosts: Map<string, HostEntry>,
-  tell: Tell,
+  report: ReportLoss,
 ): void {
   const at = `${path}.origin`;
   if (origin === undefined) return;
   if (origin === 'never') {
-    tell(at, 'start k3s with --disable-default-registry-endpoint; else the registry is asked last');
+    report(at, 'start k3s with --disable-default-registry-endpoint; otherwise the registry is contacted last');
     return;
   }
   const { url, overridePath } = origin;
   const isDefault = url === undefined || (key !== '*' && rootOf({ url, overridePath }) === `${apiOrigin(key)}/v2`);
-  if (!isDefault) tell(at, 'the last host is always the registry itself');
+  if (!isDefault) report(at, 'the last host is always the registry itself');
   else {
-    tellSettings(origin, at, tell);
-    if (origin.capabilities) tell(`${at}.capabilities`, 'the registry itself is asked for everything');
-    if (origin.rewrites?.length) tell(`${at}.rewrites`, 'names are never rewritten for the registry itself');
-    addTls(origin, { name: key, path: at }, hosts, tell);
+    reportSettings(origin, at, report);
+    if (origin.capabilities) report(`${at}.capabilities`, 'the registry itself has all capabilities');
+    if (origin.rewrites?.length) report(`${at}.rewrites`, 'names are never rewritten for the registry itself');
+    addTls(origin, { name: key, path: at }, hosts, report);
   }
 }
 
@@ -142,15 +143,15 @@ export function addTls(
   host: OriginConfig,
   { name, path }: { readonly name: string; readonly path: string },
   hosts: Map<string, HostEntry>,
-  tell: Tell,
+  report: ReportLoss,
 ): void {
   if (!host.tls) return;
-  const tls = fileTls(host.tls, `${path}.tls`, tell);
+  const tls = fileTls(host.tls, `${path}.tls`, report);
   const known = hosts.get(name)?.tls;
-  if (host.url?.startsWith('http:')) tell(`${path}.tls`, 'not used, the host is asked over http');
-  else if (known && JSON.stringify(known) !== JSON.stringify(tls)) tell(`${path}.tls`, 'a host has one TLS setting');
+  if (host.url?.startsWith('http:')) report(`${path}.tls`, 'not used, the host is contacted over http');
+  else if (known && JSON.stringify(known) !== JSON.stringify(tls)) report(`${path}.tls`, 'a host has one TLS setting');
   else if (Object.keys(tls).length > 0) hosts.set(name, { ...hosts.get(name), tls });
-  if (tls.ca && tls.ca.length > 1) tell(`${path}.tls.ca`, 'it has one ca_file; only the first is written');
+  if (tls.ca && tls.ca.length > 1) report(`${path}.tls.ca`, 'it has one ca_file; only the first is written');
 }
 
 /**
@@ -160,7 +161,7 @@ export function addTls(
 export function exceptNamed(
   registries: NonNullable<Config['registries']>,
   hosts: Map<string, HostEntry>,
-  tell: Tell,
+  report: ReportLoss,
 ): void {
   if (!hosts.get('*')?.tls) return;
   for (const key of Object.keys(registries)) if (!/[*/]/.test(key) && !hosts.has(key)) hosts.set(key, {});
@@ -171,15 +172,15 @@ export function exceptNamed(
     if (!hosts.has(name)) hosts.set(name, {});
     if (Object.hasOwn(registries, name)) continue;
     const words = `not for images of ${JSON.stringify(name)} itself, an endpoint with other settings`;
-    tell(`${keyPath('registries', '*')}.origin.tls`, words, name);
+    report(`${keyPath('registries', '*')}.origin.tls`, words, name);
   }
 }
 
 /** Adds logins to the entries of their hosts. */
-export function addLogins(credentials: Config['credentials'], hosts: Map<string, HostEntry>, tell: Tell): void {
+export function addLogins(credentials: Config['credentials'], hosts: Map<string, HostEntry>, report: ReportLoss): void {
   if (typeof credentials === 'function') return;
   for (const [key, login] of Object.entries(credentials ?? {})) {
-    if (key.includes('/')) tell(keyPath('credentials', key), 'logins are of hosts, not of paths');
+    if (key.includes('/')) report(keyPath('credentials', key), 'logins are of hosts, not of paths');
     else hosts.set(key, { ...hosts.get(key), auth: authOf(login) });
   }
 }

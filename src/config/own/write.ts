@@ -2,7 +2,7 @@ import { writeYaml } from '../document/write-yaml.ts';
 import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 
-/** A part of the model that may tell where it was declared. */
+/** A part of the model that may report where it was declared. */
 interface DeclaredPart {
   readonly declaredAt?: string | undefined;
   readonly tls?: TlsConfig | undefined;
@@ -31,7 +31,7 @@ export function writeOwnConfig(
     ...(typeof credentials === 'object' && Object.keys(credentials).length > 0 && { credentials }),
     ...rest,
   };
-  const why = 'a program that is asked for logins has no place in it';
+  const why = 'it cannot express a program that provides logins';
   const losses = typeof credentials === 'function' ? [{ path: 'credentials', why }] : [];
   return { files: [{ path: 'config.yaml', text: writeYaml(config) }], losses };
 }

@@ -5,11 +5,11 @@ import {
   anything,
   type Decoded,
   flag,
-  type Located,
   listOf,
   type Named,
   namesOf,
   number,
+  type Placed,
   secret,
   text,
 } from '../document/decoders.ts';
@@ -55,7 +55,7 @@ export interface NamedHost {
   /** Lower is asked first. */
   readonly priority: number;
   readonly config: HostConfig;
-  readonly mirrors: readonly Located<string>[];
+  readonly mirrors: readonly Placed<string>[];
 }
 
 /** The one name of a host: Docker Hub has several. A scheme before it is read by `hostOf`. */
@@ -98,13 +98,13 @@ export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], report:
 
 const hostnameOf = (name: string): string => (normalizeRegistry(name) === 'docker.io' ? 'registry-1.docker.io' : name);
 
-function checkPrefix(found: Located<string>, prefix: string, report: FileReport): void {
+function checkPrefix(found: Placed<string>, prefix: string, report: FileReport): void {
   const problem = nameProblem(prefix);
   if (problem !== undefined) report.problem(found, `found ${quote(found.value)}, ${problem}`);
 }
 
 /** A limit; 0 is none. */
-function positive(found: Located<number> | undefined, report: FileReport): number | undefined {
+function positive(found: Placed<number> | undefined, report: FileReport): number | undefined {
   if (!found || found.value === 0) return undefined;
   if (found.value > 0) return found.value;
   report.problem(found, `found ${quote(found.value)}, expected a number above 0, or 0 for no limit`);

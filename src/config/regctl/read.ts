@@ -3,7 +3,7 @@ import { hostProblem } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
 import { hubServer } from '../docker/login-keys.ts';
 import type { LoginsRead } from '../docker/read.ts';
-import { anything, type Decoded, type Located, namesOf, number, tableOf } from '../document/decoders.ts';
+import { anything, type Decoded, namesOf, number, type Placed, tableOf } from '../document/decoders.ts';
 import { createFileReport, type FileReport } from '../document/file-report.ts';
 import { parseJson } from '../document/json.ts';
 import type { RegistryConfig } from '../model.ts';
@@ -21,13 +21,13 @@ const root = {
 
 /** What regctl knows and this client does not do, and why. */
 const unused = {
-  credExpire: 'not used, answers of helpers are kept for a time of their own',
+  credExpire: 'not used, logins of helpers are kept for a fixed time',
   api: 'not used, regctl does not use it any more',
-  apiOpts: 'not used, there are no options of a registry',
+  apiOpts: 'not used, this client has no such options',
   blobChunk: 'not used, it is for pushing',
   blobMax: 'not used, it is for pushing',
-  scheme: 'not used, nor by regctl any more, whose "tls" tells it',
-  dns: 'not used, nor by regctl any more, whose "hostname" tells it',
+  scheme: 'not used, regctl itself uses "tls" instead',
+  dns: 'not used, regctl itself uses "hostname" instead',
 } as const;
 
 /**
@@ -48,10 +48,10 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
     const name = regctlName(entry.key);
     const problem = hostProblem(name);
     if (problem !== undefined) report.problem(entry, `found ${quote(entry.key)}, ${problem}`);
-    else if (byName.has(name)) report.problem(entry, `found ${quote(entry.key)}, the same host as above`);
+    else if (byName.has(name)) report.problem(entry, `found ${quote(entry.key)}, a duplicate host`);
     else byName.set(name, hostOf(entry, defaults, report));
   }
-  const mirrorsOf = (names: readonly Located<string>[]): NamedHost[] =>
+  const mirrorsOf = (names: readonly Placed<string>[]): NamedHost[] =>
     names.map((mirror) => byName.get(regctlName(mirror.value)) ?? undeclared(mirror, defaults, report));
   const registries = new Map<string, RegistryConfig>();
   for (const host of byName.values()) {
@@ -77,7 +77,7 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
 }
 
 /** A mirror that has no entry of its own is asked with the defaults. */
-function undeclared(mirror: Located<string>, defaults: RegctlHost['value'], report: FileReport): NamedHost {
+function undeclared(mirror: Placed<string>, defaults: RegctlHost['value'], report: FileReport): NamedHost {
   return hostOf({ ...mirror, key: mirror.value, value: {} }, defaults, report);
 }
 
@@ -89,7 +89,7 @@ function warnUnused({ hosts, hostDefault, ...top }: Decoded<typeof root>, report
     }
     const { credHost, clientCert, clientKey } = host.value;
     if (credHost?.value && credHost.value !== hubServer)
-      report.warn(credHost, 'not used, helpers are asked for the host');
+      report.warn(credHost, 'not used, helpers get the name of the host');
     if (!clientCert?.value !== !clientKey?.value) report.warn(host, 'clientCert and clientKey are used together only');
   }
   if (top.version && top.version.value > 1) {
@@ -97,7 +97,7 @@ function warnUnused({ hosts, hostDefault, ...top }: Decoded<typeof root>, report
   }
   if (top.blobLimit) report.warn(top.blobLimit, 'not used, it is for pushing');
   for (const found of [top.incDockerCert, top.incDockerCred]) {
-    if (found) report.warn(found, "not used, Docker's files are read where they are asked for");
+    if (found) report.warn(found, "not used, Docker's files are read if requested");
   }
 }
 
@@ -110,7 +110,7 @@ function defaultsOf({ hostDefault }: Decoded<typeof root>, report: FileReport): 
   }
   if (hostname) report.warn(hostname, 'not used, each host has its own');
   for (const found of Object.values(settings)) {
-    if (!Object.hasOwn(unused, found.path.at(-1) ?? '')) report.warn(found, 'used for the hosts of this file alone');
+    if (!Object.hasOwn(unused, found.path.at(-1) ?? '')) report.warn(found, 'used for the hosts of this file only');
   }
   return { ...settings, ...(mirrors && { mirrors }) };
 }

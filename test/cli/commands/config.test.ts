@@ -41,7 +41,7 @@ test('the problems of all files are reported, also of files that flags name, and
     '/dir/certs.d/a.test/hosts.toml:4:1: host["https://mirror.test"].capabilties: unknown key "capabilties", did you mean "capabilities"?',
     '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found the text "yes", expected true or false',
     '/dir/certs.d/b.test/hosts.toml:1:1: servr: unknown key "servr", did you mean "server"?',
-    '/dir/regctl.json:1:44: not valid JSON, found a comma before "}", expected none there',
+    '/dir/regctl.json:1:44: not valid JSON, found a comma before "}", expected no comma',
     '/dir/config.json:2:1: credStore: unknown key "credStore", did you mean "credsStore"?',
     '/dir/config.json:3:11: auths["a b"]: found "a b", expected host, host:port or host/path',
   ];
@@ -102,7 +102,7 @@ test('a missing file, or one of an unknown kind, is a problem besides those of t
   const unknown =
     'expected its kind to be named: hosts.toml, registries.yaml, registries.conf, docker, regctl, ocifetch';
   expect(plain(out)).toEqual([
-    `error: Cannot read config file "/dir/file.txt": neither its name nor what is in it tells what it is, ${unknown}`,
+    `error: Cannot read config file "/dir/file.txt": neither its name nor its content shows its kind, ${unknown}`,
     'wrong: /dir/file.txt: 1 problem, 0 warnings',
     'error: Cannot read config file "/dir/none.yaml": no such file',
     'wrong: /dir/none.yaml: 1 problem, 0 warnings',
@@ -300,8 +300,8 @@ test('logins besides credential helpers are converted, and the helpers reported 
   const { path } = await folder({ 'config.json': helped });
   const args = ['config', 'convert', '--to', 'ocifetch', path('config.json')];
   const programs = [
-    'not written: credentials["z.test"]: helper docker-credential-fresh has no place in it',
-    'not written: credentials: helper docker-credential-desktop has no place in it',
+    'not written: credentials["z.test"]: it cannot express helper docker-credential-fresh',
+    'not written: credentials: it cannot express helper docker-credential-desktop',
   ];
   const kept = await run([...args, '--with-secrets']);
   expect(kept.out).toEqual(['credentials:', "  'q.test':", "    username: 'user'", "    password: 'hidden'"]);
@@ -322,7 +322,7 @@ test("the helpers of a registries.conf are printed, and reported if they cannot 
   ]);
   const { out, err } = await run(['config', 'convert', '--to', 'ocifetch', path('registries.conf')]);
   expect(out).toEqual(['{}']);
-  expect(err).toEqual(['not written: credentials: helper docker-credential-secretservice has no place in it']);
+  expect(err).toEqual(['not written: credentials: it cannot express helper docker-credential-secretservice']);
 });
 
 test('each proxy is printed with its file or variable; a file without proxies does not turn them off', async () => {

@@ -71,7 +71,7 @@ test('of both forms of one registry containerd takes the first, and the other is
   const files = { 'r.example_5000_/hosts.toml': mirror('a'), 'r.example:5000/hosts.toml': mirror('b') };
   expect(await load(files)).toEqual({
     mirrors: { 'r.example:5000': ['https://a'] },
-    warnings: ['/certs.d/r.example:5000: not looked at, "r.example_5000_" is there, too'],
+    warnings: ['/certs.d/r.example:5000: not read, "r.example_5000_" is for the same registry'],
   });
 });
 
@@ -85,8 +85,8 @@ test('a directory whose name is no registry is a warning, if anything in it woul
   expect(await load(files)).toEqual({
     mirrors: { 'docker.io': ['https://a'] },
     warnings: [
-      `/certs.d/docker.io_old: not looked at, "docker.io_old" is no registry's name`,
-      `/certs.d/my_certs: not looked at, "my_certs" is no registry's name`,
+      `/certs.d/docker.io_old: not read, "docker.io_old" is not the name of a registry`,
+      `/certs.d/my_certs: not read, "my_certs" is not the name of a registry`,
     ],
   });
 });

@@ -92,7 +92,7 @@ describe("containerd's own examples", () => {
       declaredAt: 'hosts.toml:3',
     });
     expect(read(text('http')).warnings).toEqual([
-      'hosts.toml:5: host["http://192.168.31.250:5000"].skip_verify: not used, the host is asked over http, as its URL says',
+      'hosts.toml:5: host["http://192.168.31.250:5000"].skip_verify: not used, the URL of the host is http',
     ]);
   });
 
@@ -322,7 +322,7 @@ test.each([
     '[host."https://m".header]\n"a b" = "x"',
     'hosts.toml:2:1: host["https://m"].header["a b"]: found "a b", expected a header name',
   ],
-  ['[header]\na = "x"\nA = "y"', 'hosts.toml:3:1: header.A: found the same header again'],
+  ['[header]\na = "x"\nA = "y"', 'hosts.toml:3:1: header.A: found a duplicate header'],
   ['host = ["https://m"]', 'hosts.toml:1:8: host: found a list, expected a table'],
   ['[host."https://m"', 'hosts.toml:1:2: not valid TOML'],
   ['[host."https://m"]\n[host."https://m"]', 'hosts.toml:2:2: duplicate key "host.https://m", first at 1:7'],

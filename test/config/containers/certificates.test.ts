@@ -190,7 +190,7 @@ describe('what is wrong in certs.d', () => {
       'certs.d/a-file': 'x',
     });
     expect(warnings).toEqual([
-      `${join(home, 'certs.d/a.example_5000_')}: not looked at for registries.conf, "a.example_5000_" is not a host name`,
+      `${join(home, 'certs.d/a.example_5000_')}: not read for registries.conf, "a.example_5000_" is not a host name`,
     ]);
     expect(Object.keys(config.registries ?? {})).toEqual([]);
   });

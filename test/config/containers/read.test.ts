@@ -63,7 +63,7 @@ location = "mirror.registry.com"
   });
   expect(config.shortNames).toEqual({ search: ['example.com'] });
   expect(warnings).toEqual([
-    '/etc/containers/registries.conf:14: registry[0].mirror[1].insecure: certificates of "example-mirror-1.local" are not verified; it is not asked over http',
+    '/etc/containers/registries.conf:14: registry[0].mirror[1].insecure: certificates of "example-mirror-1.local" are not verified; it is never contacted over http',
   ]);
 });
 
@@ -206,7 +206,7 @@ additional-layer-store-auth-helper = "x"
   expect(credentialHelpers).toEqual(['containers-auth.json', 'pass']);
   expect(erasedAliases).toEqual(['gone']);
   expect(warnings).toEqual([
-    '/etc/containers/registries.conf:1: ["short-name-mode"]: not used, nobody is asked to choose a registry',
+    '/etc/containers/registries.conf:1: ["short-name-mode"]: not used, there is no prompt to choose a registry',
     '/etc/containers/registries.conf:4: ["additional-layer-store-auth-helper"]: not used, there is no layer store',
   ]);
 });
@@ -231,10 +231,7 @@ describe('all that is wrong is told with its place', () => {
     ['[[registry]]\nlocation = "a.b/c:tag"', 'single tags and digests are not supported'],
     ['[[registry]]\nprefix = "*.a.b/c"\nlocation = "c.d"', 'expected "*.domain" without port and path'],
     ['[[registry]]\nlocation = "a.b/Team"', 'path component "Team" has upper-case letters'],
-    [
-      '[[registry]]\nlocation = "a.b"\npull-from-mirror = "all"',
-      'found it for a registry, expected it for a mirror alone',
-    ],
+    ['[[registry]]\nlocation = "a.b"\npull-from-mirror = "all"', 'found in a registry, expected only in mirrors'],
     [
       '[[registry]]\nlocation = "a.b"\n[[registry.mirror]]\ninsecure = true',
       'registry[0].mirror[0]: found no location',
@@ -246,7 +243,7 @@ describe('all that is wrong is told with its place', () => {
     ],
     [
       '[[registry]]\nlocation = "a.b"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.b"\npull-from-mirror = "all"',
-      'found "all", expected nothing beside mirror-by-digest-only',
+      'found "all", expected it without mirror-by-digest-only',
     ],
     [
       '[[registry]]\nlocation = "a.b"\ninsecure = "yes"',

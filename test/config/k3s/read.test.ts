@@ -182,7 +182,7 @@ describe('the default endpoint', () => {
       'mirrors:\n  r.example:\n    endpoint:\n    - r.example\n    - m.example\n    rewrite: { "^": "x/" }\n';
     expect(asked(yaml, 'r.example/a')).toEqual(['https://m.example/v2/x/a ns=r.example', 'https://r.example/v2/a']);
     expect(read(yaml).warnings).toEqual([
-      'registries.yaml:4: mirrors["r.example"].endpoint[0]: the default endpoint, it is asked last and without rewrites',
+      'registries.yaml:4: mirrors["r.example"].endpoint[0]: the default endpoint is contacted last and without rewrites',
     ]);
   });
 
@@ -222,7 +222,7 @@ test('a registry with an entry is not asked at the mirrors of all others', () =>
     'https://other.example/v2/a',
   ]);
   expect(read(yaml).warnings).toEqual([
-    'registries.yaml:5: configs["c.example"]: with this entry it is asked without the mirrors of "*"; list it under mirrors to have them',
+    'registries.yaml:5: configs["c.example"]: with this entry, the mirrors of "*" are not used for it; list it under mirrors to use them',
   ]);
 });
 
@@ -261,9 +261,7 @@ test('an endpoint that is listed twice is asked once', () => {
     'mirrors:\n  r.example:\n    endpoint:\n    - m.example\n    - https://M.example/v2\n',
   );
   expect(registries['r.example']?.mirrors).toHaveLength(1);
-  expect(warnings).toEqual([
-    'registries.yaml:5: mirrors["r.example"].endpoint[1]: not asked twice, it is listed above',
-  ]);
+  expect(warnings).toEqual(['registries.yaml:5: mirrors["r.example"].endpoint[1]: duplicate, already listed above']);
 });
 
 test('the settings of a host are for its port', () => {
@@ -286,7 +284,7 @@ test('TLS says nothing of a host that is asked over http', () => {
     'mirrors: { r.example: { endpoint: ["http://m.example"] } }\nconfigs:\n  m.example: { tls: { insecure_skip_verify: yes } }';
   expect(read(yaml).registries['r.example']?.mirrors?.[0]).not.toHaveProperty('tls');
   expect(read(yaml).warnings).toEqual([
-    'registries.yaml:3: configs["m.example"]: its tls is not used for http://m.example, which is asked over http',
+    'registries.yaml:3: configs["m.example"]: its tls is not used for http://m.example, which is contacted over http',
   ]);
 });
 
@@ -310,7 +308,7 @@ test('a login for all hosts is given to none', () => {
   const { credentials, warnings } = read('configs:\n  "*": { auth: { username: u, password: p } }');
   expect(credentials).toBeUndefined();
   expect(warnings).toEqual([
-    'registries.yaml:2: configs["*"]: its login is sent to no host, as logins are looked for by host: name those that it is for',
+    'registries.yaml:2: configs["*"]: its login is not sent to any host, as logins are looked up by host: name the hosts',
   ]);
 });
 
@@ -367,7 +365,7 @@ test.each([
   ],
   [
     'mirrors: { docker.io: , index.docker.io: }',
-    'registries.yaml:1:25: mirrors["index.docker.io"]: found the same registry again',
+    'registries.yaml:1:25: mirrors["index.docker.io"]: found a duplicate registry',
   ],
   ['mirrors: { __proto__: {} }', 'expected a registry, host or host:port'],
   ['configs: { r.example/p: {} }', 'configs["r.example/p"]: expected a registry, host or host:port, or "*"'],

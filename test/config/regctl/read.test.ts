@@ -122,8 +122,8 @@ test('defaults are for the hosts of the file; a login and a name are for none', 
     `${at(11)}: hostDefault.user: not used, a login belongs to one host`,
     `${at(12)}: hostDefault.pass: not used, a login belongs to one host`,
     `${at(13)}: hostDefault.hostname: not used, each host has its own`,
-    `${at(9)}: hostDefault.tls: used for the hosts of this file alone`,
-    `${at(10)}: hostDefault.reqPerSec: used for the hosts of this file alone`,
+    `${at(9)}: hostDefault.tls: used for the hosts of this file only`,
+    `${at(10)}: hostDefault.reqPerSec: used for the hosts of this file only`,
   ]);
 });
 
@@ -161,10 +161,7 @@ describe('all that is wrong is told with its place', () => {
     ['{"host": {}}', ':1:2: host: unknown key "host", did you mean "hosts"?'],
     ['{"version": 2}', ':1:2: version: found "2", expected 1, the only version that is known'],
     ['{"hosts": {"a b": {}}}', 'hosts["a b"]: found "a b", not a host name'],
-    [
-      '{"hosts": {"docker.io": {}, "registry-1.docker.io": {}}}',
-      'found "registry-1.docker.io", the same host as above',
-    ],
+    ['{"hosts": {"docker.io": {}, "registry-1.docker.io": {}}}', 'found "registry-1.docker.io", a duplicate host'],
     ['{"hosts": {"a.b": {"tls": "off"}}}', ':1:20: hosts["a.b"].tls: found "off", expected "enabled"'],
     ['{"hosts": {"a.b": {"hostname": "x/y"}}}', 'hosts["a.b"].hostname: found "x/y", not a host name'],
     [
