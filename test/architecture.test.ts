@@ -58,9 +58,7 @@ const nodeConfigFiles = [
 ];
 
 /** Why a file has more than 300 lines. More than 400 are not allowed at all. */
-const longFiles: Readonly<Record<string, string>> = {
-  'src/config/containerd/read.ts': 'the whole of hosts.toml',
-};
+const longFiles: Readonly<Record<string, string>> = {};
 
 /** Why a function has more than 40 lines of its own, by `path:name`. */
 const longFunctions: Readonly<Record<string, string>> = {};

@@ -1,10 +1,10 @@
 import { cannot } from '../errors.ts';
 import { apiOrigin } from '../oci/reference.ts';
 import { pathText } from '../text/problems.ts';
-import { everything } from './containerd/read.ts';
 import { rootOf } from './document/parts.ts';
 import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
+import { allCapabilities } from './model.ts';
 import type { ConfigKind } from './read-texts.ts';
 import { matchKey } from './registry-keys.ts';
 import { isWellFormed } from './rewrite.ts';
@@ -35,28 +35,9 @@ export async function convertConfig(
   const stated = { ...config, credentials };
   const { config: allowed, left } = secrets ? { config: stated, left: [] } : withoutSecrets(stated);
   const written = await write(allowed, to, places);
-  const losses = [...written.losses, ...(to === 'ocifetch' ? [] : await lostIn(allowed, written, to))];
+  const losses = [...written.losses, ...(to === 'ocifetch' ? [] : await unreportedLosses(allowed, written, to))];
   const unexpressed = losses.map(({ path, why }) => `${path}: ${why}`);
   return { files: written.files, unexpressed: [...left, ...unexpressed, ...unwritten] };
-}
-
-/** What reading it again would not find as it was. */
-async function lostIn(config: Config, { files, losses }: WrittenFiles, kind: ConfigFormat & ConfigKind) {
-  const { readConfigTexts } = await import('./read-texts.ts');
-  const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
-  return lostHosts(config, await readConfigTexts(texts), losses);
-}
-
-/** Whose directory of `certs.d` a file is in. */
-function registryOf(path: string): string {
-  const [directory = ''] = path.split('/');
-  return directory === '_default' ? '*' : directory.replace(/_(\d+)_$/, ':$1');
-}
-
-async function write(config: Config, to: ConfigFormat, places: boolean): Promise<WrittenFiles> {
-  if (to === 'hosts.toml') return (await import('./containerd/write.ts')).writeHostsToml(config);
-  if (to === 'registries.yaml') return (await import('./k3s/write.ts')).writeRegistriesYaml(config);
-  return (await import('./own/write.ts')).writeOwnConfig(config, { places });
 }
 
 /** Refuses texts that would not be read as they were written. Values may be secret, so only their keys are reported. */
@@ -115,26 +96,36 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
   };
 }
 
-/** A host as it is asked for a registry. */
-interface ContactedHost {
-  /** Its key path. */
-  readonly path: string;
-  readonly root: string;
-  /** All that a request to it is made of. */
-  readonly facts: string;
+async function write(config: Config, to: ConfigFormat, places: boolean): Promise<WrittenFiles> {
+  if (to === 'hosts.toml') return (await import('./containerd/write.ts')).writeHostsToml(config);
+  if (to === 'registries.yaml') return (await import('./k3s/write.ts')).writeRegistriesYaml(config);
+  return (await import('./own/write.ts')).writeOwnConfig(config, { places });
 }
 
 /**
- * The hosts that a configuration would contact differently after it was written and read again, except those that
- * `known` reports. A writer sees one host at a time; in these formats hosts share settings and identity with others.
+ * Losses that a writer does not report, found by reading its files again: in these formats hosts share settings and
+ * identity with others, and a writer sees one host at a time.
  */
-function lostHosts(config: Config, back: Config, known: readonly Loss[]): Loss[] {
+async function unreportedLosses(config: Config, { files, losses }: WrittenFiles, kind: ConfigFormat & ConfigKind) {
+  const { readConfigTexts } = await import('./read-texts.ts');
+  const texts = files.map(({ path, text }) => ({ text, file: `/${path}`, kind, registry: registryOf(path) }));
+  return changedHosts(config, await readConfigTexts(texts), losses);
+}
+
+/** Whose directory of `certs.d` a file is in. */
+function registryOf(path: string): string {
+  const [directory = ''] = path.split('/');
+  return directory === '_default' ? '*' : directory.replace(/_(\d+)_$/, ':$1');
+}
+
+/** The hosts that would be contacted differently after reading `back`, except those that a writer has reported. */
+function changedHosts(config: Config, back: Config, reported: readonly Loss[]): Loss[] {
   const keys = new Set([...Object.keys(config.registries ?? {}), ...Object.keys(back.registries ?? {})]);
   return [...keys].flatMap((key) => {
     const path = keyPath('registries', key);
-    const isKnown = (at: string): boolean =>
-      known.some((loss) => isWithin(loss.path, at) || loss.path === path || loss.registry === key);
-    return lostOf(askedFor(config, key), askedFor(back, key), path, isKnown);
+    const isReported = (at: string): boolean =>
+      reported.some((loss) => isWithin(loss.path, at) || loss.path === path || loss.registry === key);
+    return changesOf(contactedHosts(config, key), contactedHosts(back, key), path, isReported);
   });
 }
 
@@ -142,38 +133,42 @@ function lostHosts(config: Config, back: Config, known: readonly Loss[]): Loss[]
 const isWithin = (path: string, outer: string): boolean =>
   path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`);
 
-function lostOf(
+function changesOf(
   wanted: readonly ContactedHost[],
   found: readonly ContactedHost[],
   path: string,
-  isKnown: (path: string) => boolean,
+  isReported: (path: string) => boolean,
 ): Loss[] {
   const lost: Loss[] = [];
   let next = 0;
   for (const one of wanted) {
     const candidate = found[next];
-    const isThere = candidate?.root === one.root;
-    if (isThere) next += 1;
-    if (isThere && candidate.facts === one.facts) continue;
-    const why = isThere
+    const isKept = candidate?.root === one.root;
+    if (isKept) next += 1;
+    if (isKept && candidate.settings === one.settings) continue;
+    const why = isKept
       ? 'other settings apply to this host there'
       : 'this host is not contacted at this position there';
-    if (!isKnown(one.path)) lost.push({ path: one.path, why });
+    if (!isReported(one.path)) lost.push({ path: one.path, why });
   }
-  const [more] = found.slice(next);
-  if (
-    more &&
-    lost.length === 0 &&
-    !isKnown(path) &&
-    !isKnown(`${path}.origin`) &&
-    !wanted.some(({ path: at }) => isKnown(at))
-  )
-    lost.push({ path, why: `${more.root} is contacted there, too` });
+  const added = found[next];
+  const isExplained =
+    lost.length > 0 || [path, `${path}.origin`, ...wanted.map((one) => one.path)].some((at) => isReported(at));
+  if (added && !isExplained) lost.push({ path, why: `${added.root} is contacted there, too` });
   return lost;
 }
 
-/** The hosts of a registry, mirrors first; what a configuration says of `*` for one that it does not name. */
-function askedFor({ registries = {} }: Config, key: string): ContactedHost[] {
+/** A host that is contacted for a registry. */
+interface ContactedHost {
+  /** Its key path. */
+  readonly path: string;
+  readonly root: string;
+  /** All its settings that a request depends on, as JSON. */
+  readonly settings: string;
+}
+
+/** The hosts of a registry, mirrors first; those of `*` if the configuration does not name it. */
+function contactedHosts({ registries = {} }: Config, key: string): ContactedHost[] {
   const [registry = '', ...path] = key.split('/');
   const isOne = !key.startsWith('*');
   const name = path.length > 0 ? path.join('/') : 'a';
@@ -188,15 +183,15 @@ function askedFor({ registries = {} }: Config, key: string): ContactedHost[] {
   ];
   return hosts.map(({ host, path: at }) => {
     const root = host.url === undefined && !isOne ? itself : rootOf({ ...host, url: host.url ?? itself });
-    return { path: at, root, facts: factsOf(host, root) };
+    return { path: at, root, settings: settingsOf(host, root) };
   });
 }
 
-function factsOf(host: OriginConfig, root: string): string {
-  const { capabilities = everything, rewrites = [], headers = {}, tls = {}, connectTimeout } = host;
+function settingsOf(host: OriginConfig, root: string): string {
+  const { capabilities = allCapabilities, rewrites = [], headers = {}, tls = {}, connectTimeout } = host;
   const { ca = [], cert, key, insecureSkipVerify = false } = root.startsWith('http:') ? {} : tls;
   return JSON.stringify([
-    everything.filter((capability) => capabilities.includes(capability)),
+    allCapabilities.filter((capability) => capabilities.includes(capability)),
     firsts(rewrites.map(({ pattern, replacement }) => [pattern, replacement])),
     Object.entries(headers),
     [ca, cert, key, insecureSkipVerify],

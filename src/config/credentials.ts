@@ -6,30 +6,6 @@ import type { Config, ShortNames } from './model.ts';
 
 type Credentials = Config['credentials'];
 
-/** Docker's own file names Docker Hub `https://index.docker.io/v1/`: scheme, version and case do not count. */
-function parseKey(key: string): { host: string; path: string } {
-  const [host = '', ...path] = key
-    .replace(/^https?:\/\//i, '')
-    .replace(/\/(?:v[12]\/?)?$/, '')
-    .split('/');
-  return { host: normalizeRegistry(host), path: path.join('/') };
-}
-
-/** The host without the two ports that a URL leaves out. */
-const portless = (host: string): string => normalizeRegistry(host.replace(/:(?:443|80)$/, ''));
-
-/** The key whose login a host gets for a repository: its own host, the longest path that the repository is below. */
-function keyFor(credentials: Readonly<Record<string, Login>>, host: string, repository: string): string | undefined {
-  const asked = normalizeRegistry(host);
-  const matching = Object.keys(credentials)
-    .map((key) => ({ key, ...parseKey(key) }))
-    // What is asked comes out of a URL, which has no default port; a key is as its user wrote it.
-    .filter((entry) => [entry.host, portless(entry.host)].includes(asked))
-    .filter((entry) => `${repository}/`.startsWith(entry.path === '' ? '' : `${entry.path}/`));
-  const isExact = ({ host }: { host: string }): number => Number(host === asked);
-  return matching.sort((a, b) => b.path.length - a.path.length || isExact(b) - isExact(a))[0]?.key;
-}
-
 /** Looks a login up as the configuration has it. Hosts are matched whole: a login never goes to another host. */
 export function loginFrom(credentials: Credentials): CredentialProvider {
   if (typeof credentials === 'function') return credentials;
@@ -69,6 +45,30 @@ export function credentialsInTurn(...given: readonly Credentials[]): CredentialP
   const helpers = given.flatMap((each) => (typeof each === 'function' ? (each.helpers ?? []) : []));
   return Object.assign(ask, { describe, logins: Object.assign(Object.create(null), ...logins), helpers });
 }
+
+/** The key whose login a host gets for a repository: its own host, the longest path that the repository is below. */
+function keyFor(credentials: Readonly<Record<string, Login>>, host: string, repository: string): string | undefined {
+  const asked = normalizeRegistry(host);
+  const matching = Object.keys(credentials)
+    .map((key) => ({ key, ...parseKey(key) }))
+    // What is asked comes out of a URL, which has no default port; a key is as its user wrote it.
+    .filter((entry) => [entry.host, portless(entry.host)].includes(asked))
+    .filter((entry) => `${repository}/`.startsWith(entry.path === '' ? '' : `${entry.path}/`));
+  const isExact = ({ host }: { host: string }): number => Number(host === asked);
+  return matching.sort((a, b) => b.path.length - a.path.length || isExact(b) - isExact(a))[0]?.key;
+}
+
+/** Docker's own file names Docker Hub `https://index.docker.io/v1/`: scheme, version and case do not count. */
+function parseKey(key: string): { host: string; path: string } {
+  const [host = '', ...path] = key
+    .replace(/^https?:\/\//i, '')
+    .replace(/\/(?:v[12]\/?)?$/, '')
+    .split('/');
+  return { host: normalizeRegistry(host), path: path.join('/') };
+}
+
+/** The host without the two ports that a URL leaves out. */
+const portless = (host: string): string => normalizeRegistry(host.replace(/:(?:443|80)$/, ''));
 
 /**
  * A reference with its registry, where it has none and the configuration says which: an alias, or the one registry that

@@ -52,6 +52,15 @@ function proxiesOf(environment: Environment): FileRead {
   return { config: { proxy }, warnings: [] };
 }
 
+async function first(
+  places: readonly ConfigPlace[],
+  read: (place: ConfigPlace) => Promise<ReadFiles | undefined>,
+): Promise<ReadFiles> {
+  const [place, ...others] = places;
+  if (!place) return { files: [], reads: [] };
+  return (await read(place)) ?? first(others, read);
+}
+
 type KindReader = (
   place: ConfigPlace,
   options: Pick<LoadConfigOptions, 'defaultEndpoint'>,
@@ -76,15 +85,6 @@ const kinds: Readonly<Record<FileKind, KindReader>> = {
   authFile: reads('docker'),
   dockerConfig: reads('docker'),
 };
-
-async function first(
-  places: readonly ConfigPlace[],
-  read: (place: ConfigPlace) => Promise<ReadFiles | undefined>,
-): Promise<ReadFiles> {
-  const [place, ...others] = places;
-  if (!place) return { files: [], reads: [] };
-  return (await read(place)) ?? first(others, read);
-}
 
 /** As `loadConfigText` of load.ts tells. */
 export async function loadText(path: string, options: LoadConfigTextOptions): Promise<ConfigText> {

@@ -3,6 +3,9 @@ import type { CredentialProvider, Login } from '../login.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import type { RewriteRule } from './rewrite.ts';
 
+/** The capabilities of a host that does not list any. */
+export const allCapabilities: readonly Capability[] = ['pull', 'resolve', 'referrers'];
+
 /** The one model that every configuration format is read into. */
 export interface Config {
   /**

@@ -21,6 +21,7 @@ export const mediaTypes = {
 } as const;
 
 const indexTypes: ReadonlySet<string> = new Set([mediaTypes.ociIndex, mediaTypes.dockerList]);
+
 const manifestTypes: ReadonlySet<string> = new Set([mediaTypes.ociManifest, mediaTypes.dockerManifest]);
 
 /** What a request for a manifest accepts: one value, as several registries read only the first of several headers. */
@@ -97,10 +98,8 @@ const descriptors = z
   .transform((list) => list ?? []);
 
 const manifestSchema = z.looseObject({ ...common, config: descriptorSchema, layers: descriptors });
-const indexSchema = z.looseObject({ ...common, manifests: descriptors });
 
-/** Types that say nothing of a document; the document's own `mediaType` is believed beside them. */
-const vague: ReadonlySet<string> = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
+const indexSchema = z.looseObject({ ...common, manifests: descriptors });
 
 /**
  * Reads an image manifest or an index. `mediaType` is what its descriptor or `Content-Type` says; parameters are
@@ -142,6 +141,9 @@ export function parseIndex(bytes: Uint8Array, mediaType?: string): Index {
   return document;
 }
 
+/** Types that say nothing of a document; the document's own `mediaType` is believed beside them. */
+const vague: ReadonlySet<string> = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
+
 function kindOfDocument(document: Record<string, unknown>, given: string): 'index' | 'manifest' {
   const own = typeof document.mediaType === 'string' ? bareMediaType(document.mediaType) : '';
   if (isSchema1(own)) throw schema1(own);
@@ -158,41 +160,36 @@ function kindOfDocument(document: Record<string, unknown>, given: string): 'inde
   return isIndex ? 'index' : 'manifest';
 }
 
-const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read manifest', found);
-
-const schema1 = (type: string): RegistryError =>
-  cannot('UNSUPPORTED', `read manifest ${quote(type)}`, 'Docker schema 1 is not supported');
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * A JSON object in UTF-8. `BAD_RESPONSE` for anything else, and for a key that stands twice in one object: readers
  * differ in which of the two they believe, so that one digest would mean two contents.
  */
 export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
   const text = decode(bytes);
-  if (/^\s*</.test(text)) throw badDocument(`HTML or XML, ${quote(text.slice(0, 40))}`);
+  if (/^\s*</.test(text)) throw bad(`HTML or XML, ${quote(text.slice(0, 40))}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw badDocument(`not JSON, ${quote(text.slice(0, 40))}`, cause);
+    throw bad(`not JSON, ${quote(text.slice(0, 40))}`, cause);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badDocument('JSON, but not an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('JSON, but not an object');
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw badDocument(`duplicate key ${quote(twice)}`);
+  if (twice !== undefined) throw bad(`duplicate key ${quote(twice)}`);
   return value as Record<string, unknown>;
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 function decode(bytes: Uint8Array): string {
-  if (bytes.length === 0) throw badDocument('no bytes');
+  if (bytes.length === 0) throw bad('no bytes');
   try {
     const text = decoder.decode(bytes);
     if (!text.startsWith('\uFEFF')) return text;
   } catch (cause) {
-    throw badDocument('not UTF-8', cause);
+    throw bad('not UTF-8', cause);
   }
-  throw badDocument('a byte order mark, which JSON must not have');
+  throw bad('a byte order mark, which JSON must not have');
 }
 
 /** The first key that an object of this valid JSON text has twice. No regular expression: texts may be large. */
@@ -231,5 +228,8 @@ function isKey(text: string, end: number): boolean {
   return text[position] === ':';
 }
 
-const badDocument = (found: string, cause?: unknown): RegistryError =>
+const bad = (found: string, cause?: unknown): RegistryError =>
   cannot('BAD_RESPONSE', 'read manifest', found, { cause });
+
+const schema1 = (type: string): RegistryError =>
+  cannot('UNSUPPORTED', `read manifest ${quote(type)}`, 'Docker schema 1 is not supported');

@@ -30,6 +30,7 @@ const osGrammar = /^([\w-]+)(?:\(([\w.-]*)((?:\+[\w.-]+)*)\))?$/;
 const systems: ReadonlySet<string> = new Set(
   'aix android darwin dragonfly freebsd hurd illumos ios js linux netbsd openbsd plan9 solaris windows zos'.split(' '),
 );
+
 const processors: ReadonlySet<string> = new Set(
   '386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 wasm'.split(' '),
 );
@@ -121,26 +122,6 @@ interface Machine {
   readonly 'os.version'?: string;
 }
 
-/** Node's words that are not the specification's, which are those of Go; of ppc64 the little-endian one is in use. */
-const nodeSystems: ReadonlyMap<string, string> = new Map([
-  ['win32', 'windows'],
-  ['sunos', 'solaris'],
-]);
-const nodeArchitectures: ReadonlyMap<string, string> = new Map([
-  ['x64', 'amd64'],
-  ['ia32', '386'],
-  ['mipsel', 'mipsle'],
-  ['ppc64', 'ppc64le'],
-  ['s390', 's390x'],
-]);
-
-/** `armv7l`, and `aarch64` under a 32-bit process. */
-const variantOf = (machine: string): string | undefined =>
-  machine === 'aarch64' || machine === 'arm64' ? 'v8' : /^armv[5-8]/.exec(machine)?.[0].slice(3);
-
-/** `10.0.20348` of a Windows release: images are told apart by their build. */
-const buildOf = (release = ''): string | undefined => /^\d+\.\d+\.\d+/.exec(release)?.[0];
-
 /** The platform of this machine; `linux/amd64` where the runtime does not tell. */
 export function machinePlatform(
   { platform = 'linux', arch = 'x64' }: { readonly platform?: string; readonly arch?: string } = globalThis.process ??
@@ -159,44 +140,33 @@ export function machinePlatform(
   };
 }
 
-/** `count` variants downwards from `v<highest>` to `v<lowest>`. */
-const downTo = (highest: number, lowest: number): string[] =>
-  Array.from({ length: Math.max(0, highest - lowest + 1) }, (_, index) => `v${highest - index}`);
+/** Node's words that are not the specification's, which are those of Go; of ppc64 the little-endian one is in use. */
+const nodeSystems: ReadonlyMap<string, string> = new Map([
+  ['win32', 'windows'],
+  ['sunos', 'solaris'],
+]);
 
-/** `v8.2`, `v8.1`, `v8`: the minor versions of one major version, downwards. */
-const minorsDown = (major: number, highest: number): string[] =>
-  Array.from({ length: highest + 1 }, (_, index) => (index === highest ? `v${major}` : `v${major}.${highest - index}`));
+const nodeArchitectures: ReadonlyMap<string, string> = new Map([
+  ['x64', 'amd64'],
+  ['ia32', '386'],
+  ['mipsel', 'mipsle'],
+  ['ppc64', 'ppc64le'],
+  ['s390', 's390x'],
+]);
 
-/** Variants of arm64 that run there, best first; none for a variant that does not exist. */
-function arm64Variants(variant: string): readonly string[] {
-  const [, version, digits = '0'] = /^v([89])(?:\.(\d))?$/.exec(variant) ?? [];
-  const minor = Number(digits);
-  if (version === '8') return minorsDown(8, minor);
-  // Armv9.x has all that Armv8.(x+5) has.
-  return version === '9' && minor <= 7 ? [...minorsDown(9, minor), ...minorsDown(8, Math.min(9, minor + 5))] : [];
-}
+/** `armv7l`, and `aarch64` under a 32-bit process. */
+const variantOf = (machine: string): string | undefined =>
+  machine === 'aarch64' || machine === 'arm64' ? 'v8' : /^armv[5-8]/.exec(machine)?.[0].slice(3);
 
-/** What runs on a processor, best first: architecture and variant. https://github.com/containerd/platforms */
-function processorsFor({ architecture, variant = '' }: Platform): readonly string[] {
-  const version = /^v(\d{1,2})$/.exec(variant)?.[1];
-  const spelled = `${architecture}/${variant}`;
-  if (architecture === 'amd64') return [...downTo(Number(version ?? 1), 2).map((v) => `amd64/${v}`), 'amd64/', '386/'];
-  if (architecture === 'arm' && version !== undefined) {
-    return [spelled, ...downTo(Number(version) - 1, 5).map((v) => `arm/${v}`)];
-  }
-  if (architecture !== 'arm64') return [spelled];
-  const variants = arm64Variants(variant === '' ? 'v8' : variant).map((v) => `arm64/${v === 'v8' ? '' : v}`);
-  return variants.length > 0 ? [...variants, ...downTo(8, 5).map((v) => `arm/${v}`)] : [];
-}
+/** `10.0.20348` of a Windows release: images are told apart by their build. */
+const buildOf = (release = ''): string | undefined => /^\d+\.\d+\.\d+/.exec(release)?.[0];
 
-/** Features that count: every image of Windows with its user interface names win32k, whether or not it is used. */
-const featuresOf = ({ os, 'os.features': features = [] }: Platform): readonly string[] =>
-  os === 'windows' ? features.filter((feature) => feature !== 'win32k') : features;
-
-function runsVersion(wanted: Platform, offered: Platform): boolean {
-  const [a = '', b = ''] = [wanted['os.version'], offered['os.version']];
-  return wanted.os === 'windows' ? runsWindowsVersion(a, b) : a === '' || b === '' || a === b;
-}
+/**
+ * Whether what is offered runs where `wanted` says, both in any spelling, by containerd's rules: the same os; the
+ * processor or one that it stands in for (`arm/v7` runs `arm/v6`, `amd64/v3` runs `amd64`, `amd64` runs `386`, `arm64`
+ * runs `arm/v8`); an os version that runs there; no os feature that is not there.
+ */
+export const matchesPlatform = (wanted: Platform, offered: Platform): boolean => fitOf(wanted, offered) !== undefined;
 
 /** How well something runs where it is wanted. */
 export interface Fit {
@@ -223,25 +193,49 @@ export function fitOf(wanted: Platform, offered: Platform): Fit | undefined {
 export const compareFits = (first: Fit, second: Fit): number =>
   first.rank - second.rank || second.features - first.features || compareVersions(first.version, second.version);
 
-/**
- * Whether what is offered runs where `wanted` says, both in any spelling, by containerd's rules: the same os; the
- * processor or one that it stands in for (`arm/v7` runs `arm/v6`, `amd64/v3` runs `amd64`, `amd64` runs `386`, `arm64`
- * runs `arm/v8`); an os version that runs there; no os feature that is not there.
- */
-export const matchesPlatform = (wanted: Platform, offered: Platform): boolean => fitOf(wanted, offered) !== undefined;
+/** What runs on a processor, best first: architecture and variant. https://github.com/containerd/platforms */
+function processorsFor({ architecture, variant = '' }: Platform): readonly string[] {
+  const version = /^v(\d{1,2})$/.exec(variant)?.[1];
+  const spelled = `${architecture}/${variant}`;
+  if (architecture === 'amd64') return [...downTo(Number(version ?? 1), 2).map((v) => `amd64/${v}`), 'amd64/', '386/'];
+  if (architecture === 'arm' && version !== undefined) {
+    return [spelled, ...downTo(Number(version) - 1, 5).map((v) => `arm/${v}`)];
+  }
+  if (architecture !== 'arm64') return [spelled];
+  const variants = arm64Variants(variant === '' ? 'v8' : variant).map((v) => `arm64/${v === 'v8' ? '' : v}`);
+  return variants.length > 0 ? [...variants, ...downTo(8, 5).map((v) => `arm/${v}`)] : [];
+}
 
-/** Builds of the Windows Server releases from whose kernel on older images run. https://learn.microsoft.com/en-us/virtualization/windowscontainers/deploy-containers/version-compatibility */
-const longTerm: readonly number[] = [20_348, 26_100];
+/** `count` variants downwards from `v<highest>` to `v<lowest>`. */
+const downTo = (highest: number, lowest: number): string[] =>
+  Array.from({ length: Math.max(0, highest - lowest + 1) }, (_, index) => `v${highest - index}`);
+
+/** Variants of arm64 that run there, best first; none for a variant that does not exist. */
+function arm64Variants(variant: string): readonly string[] {
+  const [, version, digits = '0'] = /^v([89])(?:\.(\d))?$/.exec(variant) ?? [];
+  const minor = Number(digits);
+  if (version === '8') return minorsDown(8, minor);
+  // Armv9.x has all that Armv8.(x+5) has.
+  return version === '9' && minor <= 7 ? [...minorsDown(9, minor), ...minorsDown(8, Math.min(9, minor + 5))] : [];
+}
+
+/** `v8.2`, `v8.1`, `v8`: the minor versions of one major version, downwards. */
+const minorsDown = (major: number, highest: number): string[] =>
+  Array.from({ length: highest + 1 }, (_, index) => (index === highest ? `v${major}` : `v${major}.${highest - index}`));
+
+/** Features that count: every image of Windows with its user interface names win32k, whether or not it is used. */
+const featuresOf = ({ os, 'os.features': features = [] }: Platform): readonly string[] =>
+  os === 'windows' ? features.filter((feature) => feature !== 'win32k') : features;
+
+function runsVersion(wanted: Platform, offered: Platform): boolean {
+  const [a = '', b = ''] = [wanted['os.version'], offered['os.version']];
+  return wanted.os === 'windows' ? runsWindowsVersion(a, b) : a === '' || b === '' || a === b;
+}
 
 interface WindowsVersion {
   /** `10.0` */
   readonly release: string;
   readonly build: number;
-}
-
-function parse(text: string): WindowsVersion | undefined {
-  const [, release, build] = /^(\d+\.\d+)\.(\d+)/.exec(text) ?? [];
-  return release === undefined ? undefined : { release, build: Number(build) };
 }
 
 /**
@@ -250,14 +244,22 @@ function parse(text: string): WindowsVersion | undefined {
  * version, nothing speaks against it.
  */
 function runsWindowsVersion(wanted: string, offered: string): boolean {
-  const host = parse(wanted);
+  const host = parseWindowsVersion(wanted);
   if (!host || offered === '') return true;
-  const image = parse(offered);
+  const image = parseWindowsVersion(offered);
   if (!image || image.release !== host.release) return false;
   const [oldest = 0] = longTerm;
   if (host.build < oldest) return image.build === host.build;
   const floor = longTerm.findLast((build) => build < host.build) ?? oldest;
   return floor <= image.build && image.build <= host.build;
+}
+
+/** Builds of the Windows Server releases from whose kernel on older images run. https://learn.microsoft.com/en-us/virtualization/windowscontainers/deploy-containers/version-compatibility */
+const longTerm: readonly number[] = [20_348, 26_100];
+
+function parseWindowsVersion(text: string): WindowsVersion | undefined {
+  const [, release, build] = /^(\d+\.\d+)\.(\d+)/.exec(text) ?? [];
+  return release === undefined ? undefined : { release, build: Number(build) };
 }
 
 /** Below 0 where the first version is the higher one, part by part as numbers. */

@@ -18,8 +18,8 @@ import { createFileReport, type FileReport, type KeyPlace, type ParsedFile } fro
 import { apiHost, below, readRules, rootOf, shownUrl } from '../document/parts.ts';
 import { parseToml } from '../document/toml.ts';
 import type { HostConfig, OriginConfig, TlsConfig } from '../model.ts';
+import { allCapabilities } from '../model.ts';
 import { urlProblem } from '../registry-keys.ts';
-
 import { headerNameProblem } from '../schema.ts';
 
 /** Where a `hosts.toml` was found. */
@@ -114,47 +114,10 @@ function withoutRepeat(
   if (!server || server.rewrites) return server;
   const same = mirrors.filter((mirror) => rootOf(mirror) === rootOf(server) && !mirror.rewrites);
   if (same.length === 0) return server;
-  const asked = same.flatMap(({ capabilities = everything }) => capabilities);
-  const capabilities = (server.capabilities ?? everything).filter((capability) => !asked.includes(capability));
+  const asked = same.flatMap(({ capabilities = allCapabilities }) => capabilities);
+  const capabilities = (server.capabilities ?? allCapabilities).filter((capability) => !asked.includes(capability));
   return capabilities.length === 0 ? 'never' : { ...server, capabilities };
 }
-
-/** Milliseconds of Go's units. */
-const units: ReadonlyMap<string, number> = new Map([
-  ['ns', 1e-6],
-  ['us', 1e-3],
-  // The micro sign and the Greek letter.
-  ['\u00b5s', 1e-3],
-  ['\u03bcs', 1e-3],
-  ['ms', 1],
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-]);
-
-/**
- * The milliseconds of a duration as Go writes it: `300ms`, `-1.5h`, `2h45m`, `0`; undefined for a text that is none.
- * https://pkg.go.dev/time#ParseDuration
- */
-export function parseGoDuration(text: string): number | undefined {
-  const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? [];
-  if (rest === '0') return 0;
-  let milliseconds = 0;
-  let end = 0;
-  for (const [part, amount = '', unit = ''] of rest.matchAll(/(\d+(?:\.\d*)?|\.\d+)([a-z\u00b5\u03bc]+)/gy)) {
-    const factor = units.get(unit);
-    if (factor === undefined) return undefined;
-    milliseconds += Number(amount) * factor;
-    end += part.length;
-  }
-  if (end === 0 || end < rest.length) return undefined;
-  return sign === '-' ? -milliseconds : milliseconds;
-}
-
-export const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
-
-/** The longest time that a timer takes. */
-const longestTime = 2 ** 31 - 1;
 
 type Texts = Placed<readonly Placed<string>[]>;
 
@@ -195,8 +158,8 @@ const hostKeys = {
   rewrite: namesOf(text),
 };
 
-/** What a host, or the root for its server, says. */
-export type HostTable = Decoded<typeof hostKeys>;
+/** The settings of a host, or at the root those of its `server`. */
+type HostTable = Decoded<typeof hostKeys>;
 
 /** Tables by URL. The URL's secrets are kept out of the key path that problems are told with. */
 const hosts: ValueDecoder<Placed<readonly Named<HostTable>[]>> = (found, report) => {
@@ -208,12 +171,12 @@ const hosts: ValueDecoder<Placed<readonly Named<HostTable>[]>> = (found, report)
   return { ...found, value };
 };
 
-export const readRoot = (root: TableNode, report: FileReport) =>
+const readRoot = (root: TableNode, report: FileReport) =>
   tableOf({ server: text, host: hosts, ...hostKeys })({ value: root as DocumentNode, at: root.at, path: [] }, report)
     ?.value ?? {};
 
 /** What the model says of a host beside its URL. */
-export function readSettings(table: HostTable, directory: string, report: FileReport): Omit<HostConfig, 'url'> {
+function readSettings(table: HostTable, directory: string, report: FileReport): Omit<HostConfig, 'url'> {
   const headers = readHeaders(table.header?.value ?? [], report);
   const rewrites = readRules(table.rewrite?.value ?? [], report);
   const capabilities = readCapabilities(table.capabilities?.value ?? [], report);
@@ -231,7 +194,7 @@ export function readSettings(table: HostTable, directory: string, report: FileRe
 
 /** None written are all; `push` is known, and there is nothing here that pushes to a mirror. */
 function readCapabilities(written: readonly Placed<string>[], report: FileReport): Capability[] | undefined {
-  const known = [...everything, 'push'];
+  const known = [...allCapabilities, 'push'];
   for (const found of written) {
     if (known.includes(found.value.toLowerCase())) continue;
     const near = nearest(found.value, known);
@@ -239,7 +202,7 @@ function readCapabilities(written: readonly Placed<string>[], report: FileReport
     report.problem(found, `found ${quote(found.value)}, ${hint}`);
   }
   const lower = written.map(({ value }) => value.toLowerCase());
-  return written.length === 0 ? undefined : everything.filter((capability) => lower.includes(capability));
+  return written.length === 0 ? undefined : allCapabilities.filter((capability) => lower.includes(capability));
 }
 
 function readHeaders(written: readonly Named<string>[], report: FileReport): Record<string, string> | undefined {
@@ -254,6 +217,9 @@ function readHeaders(written: readonly Named<string>[], report: FileReport): Rec
   return written.length === 0 ? undefined : Object.fromEntries(written.map(({ key, value }) => [key, value]));
 }
 
+/** The longest time that a timer takes. */
+const longestTime = 2 ** 31 - 1;
+
 function readTimeout(written: Placed<string> | undefined, report: FileReport): number | undefined {
   if (!written || written.value === '') return undefined;
   const milliseconds = parseGoDuration(written.value);
@@ -264,21 +230,40 @@ function readTimeout(written: Placed<string> | undefined, report: FileReport): n
   return undefined;
 }
 
-type Text = Placed<string>;
+/** Milliseconds of Go's units. */
+const units: ReadonlyMap<string, number> = new Map([
+  ['ns', 1e-6],
+  ['us', 1e-3],
+  // The micro sign and the Greek letter.
+  ['\u00b5s', 1e-3],
+  ['\u03bcs', 1e-3],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
 
-/** What a host says of TLS: files, and pairs of files. */
-interface TlsTable {
-  readonly ca?: Placed<readonly Text[]>;
-  readonly client?: Placed<readonly Placed<readonly Text[]>[]>;
-  readonly skip_verify?: Placed<boolean>;
+/**
+ * The milliseconds of a duration as Go writes it: `300ms`, `-1.5h`, `2h45m`, `0`; undefined for a text that is none.
+ * https://pkg.go.dev/time#ParseDuration
+ */
+export function parseGoDuration(text: string): number | undefined {
+  const [, sign = '', rest = ''] = /^([-+]?)(.*)$/s.exec(text) ?? [];
+  if (rest === '0') return 0;
+  let milliseconds = 0;
+  let end = 0;
+  for (const [part, amount = '', unit = ''] of rest.matchAll(/(\d+(?:\.\d*)?|\.\d+)([a-z\u00b5\u03bc]+)/gy)) {
+    const factor = units.get(unit);
+    if (factor === undefined) return undefined;
+    milliseconds += Number(amount) * factor;
+    end += part.length;
+  }
+  if (end === 0 || end < rest.length) return undefined;
+  return sign === '-' ? -milliseconds : milliseconds;
 }
 
 /** The TLS settings of a host; paths are relative to a directory. */
-export function readTls(
-  { ca, client, skip_verify }: TlsTable,
-  directory: string,
-  report: FileReport,
-): TlsConfig | undefined {
+function readTls({ ca, client, skip_verify }: HostTable, directory: string, report: FileReport): TlsConfig | undefined {
   const [first, ...others] = client?.value ?? [];
   for (const pair of [first, ...others]) {
     if (pair && (pair.value.length === 0 || pair.value.length > 2))

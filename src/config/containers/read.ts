@@ -63,6 +63,79 @@ export function readRegistriesConf(toml: string, { file }: { readonly file: stri
   };
 }
 
+function warnUnused(read: Decoded<typeof root>, report: FileReport): void {
+  const mode = read['short-name-mode'];
+  if (mode && !['', 'enforcing', 'permissive', 'disabled'].includes(mode.value)) {
+    report.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
+  } else if (mode?.value) {
+    report.warn(mode, 'not used, there is no prompt to choose a registry');
+  }
+  const helper = read['additional-layer-store-auth-helper'];
+  if (helper) report.warn(helper, 'not used, there is no layer store');
+}
+
+interface Aliases {
+  /** Full names by short ones; undefined where there are none. */
+  readonly aliases: Readonly<Record<string, string>> | undefined;
+  /** Short names whose alias is taken back. */
+  readonly erased: readonly string[];
+}
+
+/** Reads `[aliases]`. An empty name takes an alias of an earlier file back. */
+function readAliases(entries: readonly Named<string>[], report: FileReport): Aliases {
+  const aliases = new Map<string, string>();
+  const erased: string[] = [];
+  for (const entry of entries) {
+    const isShort = !/[:@]/.test(entry.key) && !hasRegistry(entry.key) && isRepository(entry.key);
+    if (!isShort) report.problem(entry, `found ${quote(entry.key)}, expected a name without registry, tag and digest`);
+    if (entry.value === '') erased.push(entry.key);
+    else if (hasRegistry(entry.value) && isRepository(entry.value)) aliases.set(entry.key, fullName(entry.value));
+    else report.problem(entry, `found ${quote(entry.value)}, expected registry/name without tag and digest`);
+  }
+  return { aliases: aliases.size > 0 ? Object.fromEntries(aliases) : undefined, erased };
+}
+
+/** Whether a name says its registry itself, as Docker tells it. */
+function hasRegistry(name: string): boolean {
+  const slash = name.indexOf('/');
+  return slash !== -1 && (name.startsWith('localhost/') || /[.:]/.test(name.slice(0, slash)));
+}
+
+function isRepository(name: string): boolean {
+  try {
+    parseRepository(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function fullName(text: string): string {
+  const { registry, name } = parseRepository(text);
+  return `${registry}/${name}`;
+}
+
+function readSearch(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
+  return found?.value.map((registry) => {
+    const host = registry.value.replace(/(?<!\/)\/+$/, '');
+    const problem = hostProblem(host);
+    if (problem !== undefined) report.problem(registry, `found ${quote(registry.value)}, ${problem}`);
+    return host;
+  });
+}
+
+function readHelpers(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
+  return found?.value.map((helper) => {
+    if (!/^[A-Za-z0-9._-]+$/.test(helper.value)) {
+      report.problem(
+        helper,
+        `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
+      );
+    }
+    return helper.value;
+  });
+}
+
 /**
  * The files of one system in their order: registries.conf, then those of the `.d` folders by name. A later table takes
  * the place of an earlier one with the same prefix, a later list the place of the whole earlier list.
@@ -95,79 +168,6 @@ export function mergeRegistriesConf(reads: readonly RegistriesConfRead[]): Regis
   };
 }
 
-function warnUnused(read: Decoded<typeof root>, report: FileReport): void {
-  const mode = read['short-name-mode'];
-  if (mode && !['', 'enforcing', 'permissive', 'disabled'].includes(mode.value)) {
-    report.problem(mode, `found ${quote(mode.value)}, expected "enforcing", "permissive" or "disabled"`);
-  } else if (mode?.value) {
-    report.warn(mode, 'not used, there is no prompt to choose a registry');
-  }
-  const helper = read['additional-layer-store-auth-helper'];
-  if (helper) report.warn(helper, 'not used, there is no layer store');
-}
-
-function readSearch(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
-  return found?.value.map((registry) => {
-    const host = registry.value.replace(/(?<!\/)\/+$/, '');
-    const problem = hostProblem(host);
-    if (problem !== undefined) report.problem(registry, `found ${quote(registry.value)}, ${problem}`);
-    return host;
-  });
-}
-
-function readHelpers(found: Placed<readonly Placed<string>[]> | undefined, report: FileReport): string[] | undefined {
-  return found?.value.map((helper) => {
-    if (!/^[A-Za-z0-9._-]+$/.test(helper.value)) {
-      report.problem(
-        helper,
-        `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
-      );
-    }
-    return helper.value;
-  });
-}
-
 /** The programs that are asked for logins. The file of that name is read where logins are; the others are programs. */
 export const helpersOf = ({ credentialHelpers = [] }: RegistriesConfRead) =>
   credentialHelpers.filter((name) => name !== 'containers-auth.json').map((credsStore) => ({ credsStore }));
-
-interface Aliases {
-  /** Full names by short ones; undefined where there are none. */
-  readonly aliases: Readonly<Record<string, string>> | undefined;
-  /** Short names whose alias is taken back. */
-  readonly erased: readonly string[];
-}
-
-/** Whether a name says its registry itself, as Docker tells it. */
-function hasRegistry(name: string): boolean {
-  const slash = name.indexOf('/');
-  return slash !== -1 && (name.startsWith('localhost/') || /[.:]/.test(name.slice(0, slash)));
-}
-
-/** Reads `[aliases]`. An empty name takes an alias of an earlier file back. */
-function readAliases(entries: readonly Named<string>[], report: FileReport): Aliases {
-  const aliases = new Map<string, string>();
-  const erased: string[] = [];
-  for (const entry of entries) {
-    const isShort = !/[:@]/.test(entry.key) && !hasRegistry(entry.key) && isRepository(entry.key);
-    if (!isShort) report.problem(entry, `found ${quote(entry.key)}, expected a name without registry, tag and digest`);
-    if (entry.value === '') erased.push(entry.key);
-    else if (hasRegistry(entry.value) && isRepository(entry.value)) aliases.set(entry.key, fullName(entry.value));
-    else report.problem(entry, `found ${quote(entry.value)}, expected registry/name without tag and digest`);
-  }
-  return { aliases: aliases.size > 0 ? Object.fromEntries(aliases) : undefined, erased };
-}
-
-function isRepository(name: string): boolean {
-  try {
-    parseRepository(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function fullName(text: string): string {
-  const { registry, name } = parseRepository(text);
-  return `${registry}/${name}`;
-}

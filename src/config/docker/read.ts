@@ -16,6 +16,12 @@ import { createFileReport, type FileReport, type ParsedFile } from '../document/
 import { parseJson } from '../document/json.ts';
 import { decodeAuth, hubServer, isDockersOwn, parseLoginKey } from './login-keys.ts';
 
+/** What a file that holds logins was understood to say. */
+export interface LoginsRead extends ParsedFile {
+  /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
+  readonly helpers: CredentialHelpers;
+}
+
 /** An entry of `auths`. */
 export const dockerAuth = {
   auth: secret,
@@ -30,55 +36,7 @@ export const dockerAuth = {
 
 type Auth = Named<Decoded<typeof dockerAuth>>;
 
-/** The login of each key; of several keys that mean one host, that which Docker itself would ask for. */
-export function readLogins(
-  auths: readonly Auth[],
-  helpers: CredentialHelpers,
-  report: FileReport,
-): Record<string, Login> | undefined {
-  const rank = ({ key }: Auth): number => (key === hubServer ? 0 : key.includes('://') ? 2 : 1);
-  const logins = new Map<string, Login>();
-  for (const entry of [...auths].sort((a, b) => rank(a) - rank(b))) {
-    const parsed = parseLoginKey(entry.key);
-    const login = loginOf(entry, helpers, report);
-    if ('problem' in parsed) report.problem(entry, `found ${quote(entry.key)}, ${parsed.problem}`);
-    else if (isDockersOwn(entry.key)) report.warn(entry, 'not used, a login of Docker for itself');
-    else if (login && logins.has(parsed.key)) report.warn(entry, `not used, ${quote(parsed.key)} has another login`);
-    else if (login) logins.set(parsed.key, login);
-  }
-  return logins.size > 0 ? Object.fromEntries(logins) : undefined;
-}
-
-function loginOf(entry: Auth, helpers: CredentialHelpers, report: FileReport): Login | undefined {
-  const { auth: pair, username, password, identitytoken, registrytoken } = entry.value;
-  if (identitytoken?.value) return { identityToken: identitytoken.value };
-  if (registrytoken?.value) return { registryToken: registrytoken.value };
-  if (pair?.value) {
-    const login = decodeAuth(pair.value);
-    if (!login) report.problem(pair, 'found a text that is not shown, expected user:password in base64');
-    return login;
-  }
-  if (username?.value && password?.value) return { username: username.value, password: password.value };
-  // What Docker and Podman leave behind where a helper keeps the login.
-  const isMarker = Object.keys(entry.value).length === 0 && (helpers.credsStore ?? helpers.credHelpers) !== undefined;
-  if (!isMarker) report.warn(entry, 'not used, it holds no login');
-  return undefined;
-}
-
-/** What a file that holds logins was understood to say. */
-export interface LoginsRead extends ParsedFile {
-  /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
-  readonly helpers: CredentialHelpers;
-}
-
 const proxy = { httpProxy: secret, httpsProxy: secret, allProxy: secret, noProxy: text, ftpProxy: anything };
-
-/** What Docker knows and registries do not concern: how its program prints, its plugins, its daemons. */
-const elsewhere = (
-  'aliases cliPluginsExtraDirs composeFormat configFormat containersFormat currentContext detachKeys experimental ' +
-  'features imagesFormat kubernetes networksFormat nodesFormat plugins pluginsFormat pruneFilters psFormat ' +
-  'secretFormat serviceInspectFormat servicesFormat stackOrchestrator statsFormat swarmFormat tasksFormat volumesFormat'
-).split(' ');
 
 const used = {
   auths: namesOf(tableOf(dockerAuth)),
@@ -87,6 +45,13 @@ const used = {
   HttpHeaders: anything,
   proxies: namesOf(tableOf(proxy)),
 };
+
+/** What Docker knows and registries do not concern: how its program prints, its plugins, its daemons. */
+const elsewhere = (
+  'aliases cliPluginsExtraDirs composeFormat configFormat containersFormat currentContext detachKeys experimental ' +
+  'features imagesFormat kubernetes networksFormat nodesFormat plugins pluginsFormat pruneFilters psFormat ' +
+  'secretFormat serviceInspectFormat servicesFormat stackOrchestrator statsFormat swarmFormat tasksFormat volumesFormat'
+).split(' ');
 
 /**
  * Reads Docker's `config.json`, and Podman's `auth.json`, which has the same form: logins, credential helpers, and the
@@ -156,6 +121,41 @@ function checkHelper(helper: Placed<string>, report: FileReport): void {
     helper,
     `found ${quote(helper.value)}, expected the end of a name, docker-credential-*, without a path`,
   );
+}
+
+/** The login of each key; of several keys that mean one host, that which Docker itself would ask for. */
+export function readLogins(
+  auths: readonly Auth[],
+  helpers: CredentialHelpers,
+  report: FileReport,
+): Record<string, Login> | undefined {
+  const rank = ({ key }: Auth): number => (key === hubServer ? 0 : key.includes('://') ? 2 : 1);
+  const logins = new Map<string, Login>();
+  for (const entry of [...auths].sort((a, b) => rank(a) - rank(b))) {
+    const parsed = parseLoginKey(entry.key);
+    const login = loginOf(entry, helpers, report);
+    if ('problem' in parsed) report.problem(entry, `found ${quote(entry.key)}, ${parsed.problem}`);
+    else if (isDockersOwn(entry.key)) report.warn(entry, 'not used, a login of Docker for itself');
+    else if (login && logins.has(parsed.key)) report.warn(entry, `not used, ${quote(parsed.key)} has another login`);
+    else if (login) logins.set(parsed.key, login);
+  }
+  return logins.size > 0 ? Object.fromEntries(logins) : undefined;
+}
+
+function loginOf(entry: Auth, helpers: CredentialHelpers, report: FileReport): Login | undefined {
+  const { auth: pair, username, password, identitytoken, registrytoken } = entry.value;
+  if (identitytoken?.value) return { identityToken: identitytoken.value };
+  if (registrytoken?.value) return { registryToken: registrytoken.value };
+  if (pair?.value) {
+    const login = decodeAuth(pair.value);
+    if (!login) report.problem(pair, 'found a text that is not shown, expected user:password in base64');
+    return login;
+  }
+  if (username?.value && password?.value) return { username: username.value, password: password.value };
+  // What Docker and Podman leave behind where a helper keeps the login.
+  const isMarker = Object.keys(entry.value).length === 0 && (helpers.credsStore ?? helpers.credHelpers) !== undefined;
+  if (!isMarker) report.warn(entry, 'not used, it holds no login');
+  return undefined;
 }
 
 function readProxy(entry: Named<Decoded<typeof proxy>>, report: FileReport): ProxyConfig[] {

@@ -40,21 +40,20 @@ export interface DocumentEntry {
   readonly value: DocumentNode;
 }
 
-/** Takes a problem after which a document can be read on, such as a duplicate key. */
-export type ReportProblem = (at: Position, found: string) => void;
-
-/** The problem of a duplicate key; the first counts. */
-export const duplicateKey = (key: string, first: Position): string =>
-  `duplicate key ${quote(key)}, first at ${first.line}:${first.column}`;
-
-/** In the file's order. */
-export const byPosition = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
-
 /** Characters of the longest text that is read: 4 Mi. */
 export const longestText = 4 * 1024 * 1024;
 
 /** Levels of the deepest document that is read. */
 export const deepest = 64;
+
+/** Refuses, as `INVALID_CONFIG`, a text that no configuration is as long as. */
+export function checkLength(text: string, file: string, longest = longestText): void {
+  if (text.length <= longest) return;
+  throw fileError(file, [{ found: `found ${text.length} characters, expected at most ${longest}` }]);
+}
+
+/** In the file's order. */
+export const byPosition = (a: Position, b: Position): number => a.line - b.line || a.column - b.column;
 
 /** A way from an offset of a text to its line and column. Linear once, logarithmic each time. */
 export function positions(text: string): (offset: number) => Position {
@@ -84,6 +83,20 @@ export function declaredPlace(declaredAt: string): Omit<ConfigProblem, 'found'> 
   return file === undefined ? { file: declaredAt } : { file, line: Number(line), column: Number(column), key };
 }
 
+/** What stands at an offset of a text, told by its kind: of letters and digits, which may be a secret's, nothing is shown. */
+export function standsAt(text: string, offset: number): string {
+  const codePoint = text.codePointAt(offset);
+  if (codePoint === undefined) return 'the end of the file';
+  const shown = String.fromCodePoint(codePoint);
+  if (shown === '\ufeff') return 'a byte order mark';
+  if (shown === '\ufffd') return 'bytes that are not UTF-8';
+  if (/^(?:\/[/*]|#)/.test(text.slice(offset, offset + 2))) return 'a comment';
+  if (shown === '"') return 'a text';
+  if (/\p{N}/u.test(shown)) return 'a number';
+  if (/[\p{L}_$]/u.test(shown)) return 'a bare word';
+  return /[\p{P}\p{S}]/u.test(shown) ? quote(shown) : 'a character that is not shown';
+}
+
 /** A problem of a file. */
 export interface FileProblem {
   /** Undefined for a problem of the whole file. */
@@ -93,6 +106,20 @@ export interface FileProblem {
   /** What was found, and what was expected. */
   readonly found: string;
 }
+
+/** Takes a problem after which a document can be read on, such as a duplicate key. */
+export type ReportProblem = (at: Position, found: string) => void;
+
+/** The problem of a duplicate key; the first counts. */
+export const duplicateKey = (key: string, first: Position): string =>
+  `duplicate key ${quote(key)}, first at ${first.line}:${first.column}`;
+
+/** For readers that report no other problem beside it. */
+export const refuse =
+  (file: string): ReportProblem =>
+  (at, found) => {
+    throw fileError(file, [{ at, found }]);
+  };
 
 /** Problems of one file that are reported; more of them would not help. */
 export const mostProblems = 100;
@@ -124,13 +151,6 @@ export const unreadable = (path: string, found: string, kind = 'file', cause?: u
     cause,
   });
 
-/** For readers that report no other problem beside it. */
-export const refuse =
-  (file: string): ReportProblem =>
-  (at, found) => {
-    throw fileError(file, [{ at, found }]);
-  };
-
 /** The results of reading several files. If some are refused: one `INVALID_CONFIG` with the problems of them all. */
 export async function allFiles<Result>(reads: readonly Promise<Result>[]): Promise<Result[]> {
   const settled = await Promise.allSettled(reads);
@@ -144,24 +164,4 @@ export async function allFiles<Result>(reads: readonly Promise<Result>[]): Promi
   );
   const files = new Set(problems.map(({ file }) => file));
   throw configError(`use ${files.size} config files`, problems, { cause: first });
-}
-
-/** Refuses, as `INVALID_CONFIG`, a text that no configuration is as long as. */
-export function checkLength(text: string, file: string, longest = longestText): void {
-  if (text.length <= longest) return;
-  throw fileError(file, [{ found: `found ${text.length} characters, expected at most ${longest}` }]);
-}
-
-/** What stands at an offset of a text, told by its kind: of letters and digits, which may be a secret's, nothing is shown. */
-export function standsAt(text: string, offset: number): string {
-  const codePoint = text.codePointAt(offset);
-  if (codePoint === undefined) return 'the end of the file';
-  const shown = String.fromCodePoint(codePoint);
-  if (shown === '\ufeff') return 'a byte order mark';
-  if (shown === '\ufffd') return 'bytes that are not UTF-8';
-  if (/^(?:\/[/*]|#)/.test(text.slice(offset, offset + 2))) return 'a comment';
-  if (shown === '"') return 'a text';
-  if (/\p{N}/u.test(shown)) return 'a number';
-  if (/[\p{L}_$]/u.test(shown)) return 'a bare word';
-  return /[\p{P}\p{S}]/u.test(shown) ? quote(shown) : 'a character that is not shown';
 }

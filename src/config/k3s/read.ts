@@ -44,51 +44,6 @@ export function readRegistriesYaml(yaml: string, place: RegistriesYamlPlace): Pa
   return report.end(configOf(registries, context));
 }
 
-/** Registries that `configs` alone says something of. What is said of all others is not for them. */
-function addUnlisted(registries: Map<string, RegistryConfig>, context: RegistriesYamlContext): void {
-  const { report, hosts } = context;
-  const others = hosts.get('*');
-  if (others?.tls && !registries.has('*')) {
-    registries.set('*', { ...readOrigin('*', context), declaredAt: report.line(others.at) });
-  }
-  const all = registries.get('*');
-  const endpoints = new Set([...registries.values()].flatMap(({ mirrors = [] }) => mirrors.map(hostOf)));
-  for (const [host, { login, tls, at }] of hosts) {
-    if (registries.has(host) || host === '*') continue;
-    const declaredAt = report.line(at);
-    if (login || tls) {
-      // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
-      if (all?.mirrors && !endpoints.has(host)) {
-        report.warn(at, 'with this entry, the mirrors of "*" are not used for it; list it under mirrors to use them');
-      }
-      if (all || tls) registries.set(host, { ...readOrigin(host, context), declaredAt });
-    } else if (all && others?.tls) {
-      // An entry that says nothing is how k3s' documents take a registry out of the TLS settings of all others.
-      const { origin, ...kept } = all;
-      registries.set(host, { ...kept, ...(origin === 'never' && { origin }), declaredAt });
-    }
-  }
-}
-
-const hostOf = ({ url }: HostConfig): string => normalizeRegistry(new URL(url).host);
-
-function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, report }: RegistriesYamlContext): Config {
-  const credentials = new Map<string, Login>();
-  for (const [host, { login, at }] of hosts) {
-    if (login && host === '*')
-      report.warn(at, 'its login is not sent to any host, as logins are looked up by host: name the hosts');
-    else if (login) credentials.set(host, login);
-  }
-  return {
-    ...(registries.size > 0 && { registries: Object.fromEntries(registries) }),
-    ...(credentials.size > 0 && { credentials: Object.fromEntries(credentials) }),
-  };
-}
-
-/** What is configured of a host, or of all that have no entry. */
-const settingsOf = ({ hosts }: RegistriesYamlContext, host: string): HostSettings | undefined =>
-  hosts.get(host) ?? hosts.get('*');
-
 function readMirror(mirror: Named<MirrorTable>, context: RegistriesYamlContext): RegistryConfig {
   const { report, hasDefault } = context;
   const { endpoint, rewrite } = mirror.value;
@@ -152,6 +107,51 @@ function withTls(endpoint: EndpointUrl, host: string, context: RegistriesYamlCon
   return {};
 }
 
+/** What is configured of a host, or of all that have no entry. */
+const settingsOf = ({ hosts }: RegistriesYamlContext, host: string): HostSettings | undefined =>
+  hosts.get(host) ?? hosts.get('*');
+
+/** Registries that `configs` alone says something of. What is said of all others is not for them. */
+function addUnlisted(registries: Map<string, RegistryConfig>, context: RegistriesYamlContext): void {
+  const { report, hosts } = context;
+  const others = hosts.get('*');
+  if (others?.tls && !registries.has('*')) {
+    registries.set('*', { ...readOrigin('*', context), declaredAt: report.line(others.at) });
+  }
+  const all = registries.get('*');
+  const endpoints = new Set([...registries.values()].flatMap(({ mirrors = [] }) => mirrors.map(hostOf)));
+  for (const [host, { login, tls, at }] of hosts) {
+    if (registries.has(host) || host === '*') continue;
+    const declaredAt = report.line(at);
+    if (login || tls) {
+      // What k3s makes of it, a directory of containerd's of its own, hides the one for all others.
+      if (all?.mirrors && !endpoints.has(host)) {
+        report.warn(at, 'with this entry, the mirrors of "*" are not used for it; list it under mirrors to use them');
+      }
+      if (all || tls) registries.set(host, { ...readOrigin(host, context), declaredAt });
+    } else if (all && others?.tls) {
+      // An entry that says nothing is how k3s' documents take a registry out of the TLS settings of all others.
+      const { origin, ...kept } = all;
+      registries.set(host, { ...kept, ...(origin === 'never' && { origin }), declaredAt });
+    }
+  }
+}
+
+const hostOf = ({ url }: HostConfig): string => normalizeRegistry(new URL(url).host);
+
+function configOf(registries: ReadonlyMap<string, RegistryConfig>, { hosts, report }: RegistriesYamlContext): Config {
+  const credentials = new Map<string, Login>();
+  for (const [host, { login, at }] of hosts) {
+    if (login && host === '*')
+      report.warn(at, 'its login is not sent to any host, as logins are looked up by host: name the hosts');
+    else if (login) credentials.set(host, login);
+  }
+  return {
+    ...(registries.size > 0 && { registries: Object.fromEntries(registries) }),
+    ...(credentials.size > 0 && { credentials: Object.fromEntries(credentials) }),
+  };
+}
+
 /** An endpoint as k3s understands it. */
 export interface EndpointUrl {
   readonly url: string;
@@ -165,9 +165,6 @@ export interface EndpointUrl {
   readonly place: KeyPlace;
 }
 
-/** Without a place in a file: what is no endpoint does not come to be here. */
-const nowhere: KeyPlace = { at: { line: 1, column: 1 }, path: [] };
-
 /** Reads an endpoint; what is no URL is a problem. */
 export function parseEndpoint(found: Placed<string>, report: FileReport): EndpointUrl | undefined {
   const url = withScheme(found.value);
@@ -176,6 +173,9 @@ export function parseEndpoint(found: Placed<string>, report: FileReport): Endpoi
   report.problem(found, `found ${quote(shownUrl(found.value))}, ${problem}`);
   return undefined;
 }
+
+/** Without a place in a file: what is no endpoint does not come to be here. */
+const nowhere: KeyPlace = { at: { line: 1, column: 1 }, path: [] };
 
 /** Where a registry is asked when nothing is configured. */
 export const defaultEndpoint = (registry: string, place: KeyPlace = nowhere): EndpointUrl =>

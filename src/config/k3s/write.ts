@@ -1,7 +1,7 @@
 import type { Login } from '../../login.ts';
 import { apiOrigin } from '../../oci/reference.ts';
 import { rootOf } from '../document/parts.ts';
-import { writeYaml, type Yaml } from '../document/write-yaml.ts';
+import { writeYaml, type Yaml } from '../document/yaml.ts';
 import {
   fileTls,
   firsts,
@@ -13,6 +13,12 @@ import {
   type WrittenFiles,
 } from '../losses.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
+
+/** What the file says of a host. */
+export interface HostEntry {
+  readonly auth?: Readonly<Record<string, string>>;
+  readonly tls?: TlsConfig;
+}
 
 /**
  * Writes a configuration as k3s' `registries.yaml`. Rewrites are there of a registry and not of a mirror, so mirrors
@@ -100,14 +106,6 @@ function endpointOf(host: HostConfig, key: string): string {
   return pathname === '/v2' ? base : base + pathname;
 }
 
-function reportSettings(host: OriginConfig, path: string, report: ReportLoss): void {
-  const { capabilities, headers, connectTimeout } = host;
-  reportLimits(host, path, report);
-  if (capabilities?.includes('referrers')) report(`${path}.capabilities`, 'referrers are never requested from mirrors');
-  if (headers) report(`${path}.headers`, 'it has no headers');
-  if (connectTimeout !== undefined) report(`${path}.connectTimeout`, 'it has no time limit');
-}
-
 function addOrigin(
   { origin }: RegistryConfig,
   key: string,
@@ -132,10 +130,12 @@ function addOrigin(
   }
 }
 
-/** What the file says of a host. */
-export interface HostEntry {
-  readonly auth?: Readonly<Record<string, string>>;
-  readonly tls?: TlsConfig;
+function reportSettings(host: OriginConfig, path: string, report: ReportLoss): void {
+  const { capabilities, headers, connectTimeout } = host;
+  reportLimits(host, path, report);
+  if (capabilities?.includes('referrers')) report(`${path}.capabilities`, 'referrers are never requested from mirrors');
+  if (headers) report(`${path}.headers`, 'it has no headers');
+  if (connectTimeout !== undefined) report(`${path}.connectTimeout`, 'it has no time limit');
 }
 
 /** Adds the TLS settings of a host to those of its entry. */

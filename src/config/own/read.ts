@@ -10,7 +10,6 @@ import {
   type ReportProblem,
 } from '../document/document.ts';
 import type { ParsedFile } from '../document/file-report.ts';
-
 import { parseJson } from '../document/json.ts';
 import { below, directoryOf } from '../document/parts.ts';
 import { parseToml } from '../document/toml.ts';
@@ -71,6 +70,40 @@ function plainValue(node: DocumentNode): unknown {
   return table;
 }
 
+/** What is wrong with the certificates and keys of a file that has other problems, too. */
+export function pemProblems(value: unknown, file: string): KeyProblem[] {
+  const registries = valueAt(value, ['registries']);
+  if (typeof registries !== 'object' || registries === null) return [];
+  const hosts = Object.keys(registries).flatMap((key): KeyPath[] => {
+    const mirrors = valueAt(registries, [key, 'mirrors']);
+    const count = Array.isArray(mirrors) ? mirrors.length : 0;
+    return [...Array.from({ length: count }, (_, index) => [key, 'mirrors', index]), [key, 'origin']];
+  });
+  return hosts.flatMap((host) =>
+    pemsOf(valueAt(registries, [...host, 'tls'])).flatMap(([path, text]) => {
+      const problem = pemProblem(resolved(directoryOf(file), text));
+      return problem === undefined ? [] : [{ path: ['registries', ...host, 'tls', ...path], found: problem }];
+    }),
+  );
+}
+
+/** Where the key at a path stands, or the nearest key above it that the file has. */
+export const nearestPosition = (root: DocumentNode, path: KeyPath): Position =>
+  positionOf(root, path) ?? nearestPosition(root, path.slice(0, -1));
+
+function positionOf(root: DocumentNode, path: KeyPath): Position | undefined {
+  return path.reduce<DocumentEntry | undefined>((found, key) => found && inside(found.value, key), {
+    at: root.at,
+    value: root,
+  })?.at;
+}
+
+function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined {
+  if (node.kind === 'table') return node.entries.get(String(key));
+  const item = node.kind === 'list' ? node.items[Number(key)] : undefined;
+  return item && { at: item.at, value: item };
+}
+
 /** Where the key at a path stands, with the file's name. */
 type Locate = (path: KeyPath) => { readonly line: string; readonly spot: string } | undefined;
 
@@ -100,26 +133,6 @@ export function withPlaces(config: Config, root: DocumentNode, file: string): Co
   return { ...config, registries: Object.fromEntries(registries) };
 }
 
-function positionOf(root: DocumentNode, path: KeyPath): Position | undefined {
-  return path.reduce<DocumentEntry | undefined>((found, key) => found && inside(found.value, key), {
-    at: root.at,
-    value: root,
-  })?.at;
-}
-
-/** Where the key at a path stands, or the nearest key above it that the file has. */
-export const nearestPosition = (root: DocumentNode, path: KeyPath): Position =>
-  positionOf(root, path) ?? nearestPosition(root, path.slice(0, -1));
-
-function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined {
-  if (node.kind === 'table') return node.entries.get(String(key));
-  const item = node.kind === 'list' ? node.items[Number(key)] : undefined;
-  return item && { at: item.at, value: item };
-}
-
-const resolved = (directory: string, text: string): string =>
-  text.includes('-----BEGIN ') ? text : below(directory, text);
-
 function withPaths(
   { ca, cert, key, ...rest }: TlsConfig,
   path: KeyPath,
@@ -139,19 +152,5 @@ function withPaths(
   };
 }
 
-/** What is wrong with the certificates and keys of a file that has other problems, too. */
-export function pemProblems(value: unknown, file: string): KeyProblem[] {
-  const registries = valueAt(value, ['registries']);
-  if (typeof registries !== 'object' || registries === null) return [];
-  const hosts = Object.keys(registries).flatMap((key): KeyPath[] => {
-    const mirrors = valueAt(registries, [key, 'mirrors']);
-    const count = Array.isArray(mirrors) ? mirrors.length : 0;
-    return [...Array.from({ length: count }, (_, index) => [key, 'mirrors', index]), [key, 'origin']];
-  });
-  return hosts.flatMap((host) =>
-    pemsOf(valueAt(registries, [...host, 'tls'])).flatMap(([path, text]) => {
-      const problem = pemProblem(resolved(directoryOf(file), text));
-      return problem === undefined ? [] : [{ path: ['registries', ...host, 'tls', ...path], found: problem }];
-    }),
-  );
-}
+const resolved = (directory: string, text: string): string =>
+  text.includes('-----BEGIN ') ? text : below(directory, text);

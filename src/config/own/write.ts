@@ -1,4 +1,4 @@
-import { writeYaml } from '../document/write-yaml.ts';
+import { writeYaml } from '../document/yaml.ts';
 import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 

@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { DocumentNode } from '../../../src/config/document/document.ts';
-import { writeYaml } from '../../../src/config/document/write-yaml.ts';
-import { parseYaml } from '../../../src/config/document/yaml.ts';
+import { parseYaml, writeYaml } from '../../../src/config/document/yaml.ts';
 
 /** Texts that a reader of some YAML takes for something else, or refuses without quotes or escapes. */
 const traps = [
