@@ -39,7 +39,7 @@ export type ErrorCode =
  * - `inconsistent-image`: an image contradicts itself otherwise (a descriptor's `data` that is not its content, a duplicate
  *   path in a layer), so the image itself is wrong, whoever serves it
  * - `invalid-document`: bytes with the right digest that are not the document they should be
- * - `not-a-manifest`: a blob where a manifest was expected
+ * - `not-a-manifest`: a blob instead of a manifest
  * - `path`: there is no such path in an image
  * - `layout-in-use`: another process is writing into the layout
  */
@@ -57,7 +57,7 @@ export type ErrorReason =
   | 'path'
   | 'layout-in-use';
 
-/** One problem of a configuration, and where it is. */
+/** One problem of a configuration, and its place. */
 export interface ConfigProblem {
   /** Path of the file or directory, as it was given. */
   readonly file?: string | undefined;
@@ -80,7 +80,7 @@ export interface HelperFailure {
   readonly isMissing: boolean;
 }
 
-/** What an error reports beside its code and message. */
+/** What an error reports besides its code and message. */
 export interface ErrorDetails {
   /** What was attempted, as the message has it between "Cannot" and the colon: `read config file "hosts.toml"`. */
   readonly attempted?: string | undefined;
@@ -114,7 +114,7 @@ const brand = Symbol.for('ocifetch.RegistryError');
 
 /**
  * The one error class. `code` says what kind, the message what was attempted, on which value, and what was found;
- * `attempts` lists every host that was asked. It holds no secret: no token, password, configured header or signed query.
+ * `attempts` lists every host that was contacted. It holds no secret: no token, password, configured header or signed query.
  */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError';
@@ -215,8 +215,8 @@ export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): 
 }
 
 /**
- * Codes by how far the asking got, furthest first. Of several hosts' errors the furthest is the one that tells most:
- * bytes that were wrong, then where it was unsafe to go, then what the host refused, last what no host has.
+ * Codes by how far a request got, furthest first. Of several hosts' errors the furthest is the most informative: wrong
+ * bytes, then unsafe redirects, then refusals, last what no host has.
  */
 const furthest: readonly ErrorCode[] = [
   'DIGEST_MISMATCH',
@@ -235,7 +235,7 @@ const furthest: readonly ErrorCode[] = [
   'UNAVAILABLE',
 ];
 
-/** The error that got furthest; `NOT_FOUND` only where every one is. */
+/** The error that got furthest; `NOT_FOUND` only if all are. */
 export function furthestOf(errors: readonly RegistryError[]): RegistryError | undefined {
   const rank = ({ code }: RegistryError): number => {
     if (code === 'NOT_FOUND') return furthest.length + 1;

@@ -25,7 +25,7 @@ export function credentialsFor(credentials: Credentials, host: string, repositor
 }
 
 /**
- * Several credentials as one: each is asked in turn until one has a login. A function of your own goes with what files say:
+ * Several credentials as one: they are tried in turn until one has a login. Use it to add a function of your own to files:
  * `{ ...config, credentials: credentialsInTurn(mine, config.credentials) }`. What one of them throws is not passed over.
  */
 export function credentialsInTurn(...given: readonly Credentials[]): CredentialProvider {
@@ -51,7 +51,7 @@ function keyFor(credentials: Readonly<Record<string, Login>>, host: string, repo
   const asked = normalizeRegistry(host);
   const matching = Object.keys(credentials)
     .map((key) => ({ key, ...parseKey(key) }))
-    // What is asked comes out of a URL, which has no default port; a key is as its user wrote it.
+    // The host comes from a URL, which has no default port; a key is as its user wrote it.
     .filter((entry) => [entry.host, portless(entry.host)].includes(asked))
     .filter((entry) => `${repository}/`.startsWith(entry.path === '' ? '' : `${entry.path}/`));
   const isExact = ({ host }: { host: string }): number => Number(host === asked);
@@ -71,8 +71,8 @@ function parseKey(key: string): { host: string; path: string } {
 const portless = (host: string): string => normalizeRegistry(host.replace(/:(?:443|80)$/, ''));
 
 /**
- * A reference with its registry, where it has none and the configuration says which: an alias, or the one registry that
- * is searched. `INVALID_REFERENCE` where several are: which of them would answer is not ours to guess.
+ * Adds the registry to a reference without one: that of an alias, or the one registry that is searched.
+ * `INVALID_REFERENCE` if several are searched, as the choice would be a guess.
  */
 export function expandShortName(reference: string, { aliases = {}, search }: ShortNames = {}): string {
   const [, name = '', suffix = ''] = /^([^:@]*)(.*)$/s.exec(reference) ?? [];

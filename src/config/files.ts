@@ -22,10 +22,10 @@ export async function textOf(place: ConfigPlace): Promise<string | undefined> {
 export const namesIn = async (place: ConfigPlace): Promise<string[] | undefined> =>
   (await unlessMissing(place, 'directory', () => readdir(place.path)))?.sort();
 
-/** The paths of what is in a directory and is itself none, sorted by name; none where there is no such directory. */
+/** The paths of the files in a directory, sorted by name; empty if it does not exist. */
 export async function filesIn(directory: string): Promise<string[]> {
   const paths = ((await namesIn({ path: directory, named: false })) ?? []).map((name) => join(directory, name));
-  // What is not there to be looked at is told when it is read.
+  // Whatever cannot be looked at is reported when it is read.
   const isFile = (path: string): Promise<boolean> =>
     stat(path).then(
       (found) => !found.isDirectory(),
@@ -119,7 +119,7 @@ async function readNext(handle: FileHandle): Promise<Buffer | undefined> {
 
 /**
  * The text of a file's bytes, with a byte order mark where it has one. `INVALID_CONFIG` for bytes that are not UTF-8, with
- * the place of the first; none of them is told, as they may be a secret's.
+ * the place of the first; they are not shown, as they may be a secret's.
  */
 export function decodeText(bytes: Uint8Array, file: string): string {
   if (isUtf16(bytes)) throw fileError(file, [{ at: { line: 1, column: 1 }, found: 'found UTF-16, expected UTF-8' }]);

@@ -5,20 +5,20 @@ import { configSchema } from './schema.ts';
 const descriptions: Readonly<Record<string, string>> = {
   registries:
     'By registry as references name it: host[:port], host[:port]/path for the repositories below a path (the longest wins), *.domain for all hosts below a domain, or * for all others.',
-  mirrors: 'Hosts that are asked for the content of the registry, in this order.',
+  mirrors: 'Hosts that are contacted for the content of the registry, in this order.',
   origin:
-    'Asked last: the registry itself where it is left out or has no url, "never", or another host. Under *, settings without a url are for every registry at its own address.',
-  blocked: 'The registry is never asked, nor its mirrors; nor is it asked as a mirror of others.',
-  declaredAt: 'file:line that says so, for people. It is filled in by itself.',
+    'Contacted last: the registry itself if left out or without a url, "never", or another host. Under *, settings without a url are for every registry at its own address.',
+  blocked: 'The registry is never contacted, nor are its mirrors; nor is it as a mirror of others.',
+  declaredAt: 'file:line of the declaration, for people. Filled in automatically.',
   url: 'https://mirror.example/prefix: the API root is this and /v2.',
   overridePath: 'The API root is the url as it is, without /v2.',
   capabilities:
-    'What the host is trusted with: pull for content by digest, resolve for the meaning of tags, referrers. All of them where it is left out.',
+    'What the host is trusted with: pull for content by digest, resolve for the meaning of tags, referrers. All of them if left out.',
   rewrites: 'Rules for the repository name on this host. The first that matches replaces all its matches.',
   pattern: 'RE2 regular expression, searched for in the repository name.',
   replacement:
-    'Groups of the pattern are $1 or $name, in braces where a letter, a digit or _ follows; $$ is a dollar sign.',
-  headers: 'Headers that are sent to this host alone.',
+    'Groups of the pattern are $1 or $name, in braces if a letter, a digit or _ follows; $$ is a dollar sign.',
+  headers: 'Headers that are sent only to this host.',
   tls: 'Certificates of this host: PEM texts, or paths relative to the file.',
   ca: 'Certificates of the authorities that are trusted.',
   cert: 'Certificate of this client.',
@@ -26,21 +26,21 @@ const descriptions: Readonly<Record<string, string>> = {
   insecureSkipVerify: 'Accepts any certificate.',
   connectTimeout: 'Milliseconds to connect in.',
   requestsPerSecond: 'Most requests begun in a second.',
-  concurrency: "Most exchanges at a time, where it is fewer than the client's own limit.",
+  concurrency: "Most exchanges at a time, if fewer than the client's own limit.",
   credentials: 'Logins by host[:port][/path] of the endpoint; the longest path that fits is taken.',
   username: 'With password.',
   password: 'With username.',
   identityToken: 'Is exchanged for a token of the registry.',
   registryToken: 'Is sent to the registry as it is.',
-  proxy: 'URLs of proxies, by the scheme of what is asked for; they may have a login in them.',
+  proxy: 'URLs of proxies, by the scheme of the request; they may contain a login.',
   http: 'Proxy for http.',
   https: 'Proxy for https.',
-  all: 'Proxy for both, where they have none of their own.',
-  no: 'Hosts that are asked without a proxy.',
+  all: 'Proxy for schemes without one of their own.',
+  no: 'Hosts that are contacted without a proxy.',
   shortNames: 'What a name without a registry stands for.',
   aliases: 'Names in full by their short ones: fedora is registry.fedoraproject.org/fedora.',
   search: 'Registries of names that have none, in place of docker.io.',
-  warnings: 'What was found while files were read. It is filled in by itself.',
+  warnings: 'What was found while files were read. Filled in automatically.',
 };
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -61,7 +61,7 @@ export function configJsonSchema(): Record<string, unknown> {
   };
 }
 
-/** The schema with descriptions, and without what no file can hold: a function, for which there is no schema. */
+/** The schema with descriptions, and without functions, which no file can hold. */
 function described(schema: JsonSchema): JsonSchema {
   const { properties, items, additionalProperties, anyOf } = schema;
   const forms = anyOf?.filter((form) => Object.keys(form).length > 0).map(described);

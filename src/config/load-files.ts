@@ -15,7 +15,7 @@ import { type FileRead, mergeReads } from './merge.ts';
 import { type ConfigKind, type ConfigText, configKinds, readText } from './read-texts.ts';
 import { type ConfigPlace, configKindOf, type Environment, type FileKind, usualPlaces } from './usual-places.ts';
 
-/** The files of `options`, and of the usual places where they are wanted. The problems of all files are told at once. */
+/** The files of `options`, and of the usual places if wanted. The problems of all files are reported at once. */
 export async function loadFiles(
   options: LoadConfigOptions,
   environment: Environment = process.env,
@@ -38,10 +38,10 @@ export async function loadFiles(
   return { config, warnings: config.warnings ?? [], files: found.flatMap((one) => one.files) };
 }
 
-/** The environment's proxies: also beside files that are named, as every program is expected to heed them. */
+/** The environment's proxies, also if files are named: every program is expected to heed them. */
 function proxiesOf(environment: Environment): FileRead {
   const { http, https, all, ...rest } = proxyFromEnvironment(environment);
-  // Of no use where each scheme has its own, and then whatever it is.
+  // Not used, and not checked, if each scheme has its own.
   const others = http && https ? undefined : all;
   for (const [name, url] of Object.entries({ HTTP_PROXY: http, HTTPS_PROXY: https, ALL_PROXY: others })) {
     const problem = url === undefined ? undefined : proxyProblem(url);
@@ -86,7 +86,7 @@ const kinds: Readonly<Record<FileKind, KindReader>> = {
   dockerConfig: reads('docker'),
 };
 
-/** As `loadConfigText` of load.ts tells. */
+/** See `loadConfigText` in load.ts. */
 export async function loadText(path: string, options: LoadConfigTextOptions): Promise<ConfigText> {
   const file = resolve(path);
   const text = (await textOf({ path: file, named: true })) ?? '';

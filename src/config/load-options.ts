@@ -9,8 +9,8 @@ export interface LoadConfigOptions {
   /** k3s' and RKE2's `registries.yaml`. */
   readonly registriesYaml?: string | undefined;
   /**
-   * False where k3s is started with `--disable-default-registry-endpoint`: registries that `registries.yaml` has mirrors
-   * for are asked nowhere else. It says nothing of other files, and does not keep the usual places from being looked at.
+   * False if k3s is started with `--disable-default-registry-endpoint`: registries that `registries.yaml` has mirrors
+   * for have no other host. It does not affect other files, nor whether the usual places are read.
    */
   readonly defaultEndpoint?: boolean | undefined;
   /** Podman's and skopeo's `registries.conf`; the `*.conf` files of the directory of that name and `.d` are read, too. */
@@ -36,11 +36,11 @@ export interface ConfigFiles {
   readonly files: readonly string[];
 }
 
-/** What is known of a file beside its path. */
+/** What is known about a file besides its path. */
 export interface LoadConfigTextOptions {
-  /** By default told by the file's name, or by what is in it. */
+  /** By default found by the name of the file, or by its content. */
   readonly kind?: ConfigKind | undefined;
-  /** Of a `hosts.toml`: by default the registry its directory is named after, `*` where that names none. */
+  /** Of a `hosts.toml`: by default the registry its directory is named after, `*` if that is not a registry. */
   readonly registry?: string | undefined;
 }
 

@@ -22,7 +22,7 @@ export async function readConfigFiles(options: LoadConfigOptions = {}): Promise<
 
 /**
  * One file's text, its kind and, of a `hosts.toml`, its registry: what `readConfigTexts` takes. At most 4 MiB; a pipe has
- * 10 s to come to its end. `INVALID_CONFIG` where the file cannot be read, is not UTF-8, or nothing tells its kind.
+ * 10 s to end. `INVALID_CONFIG` if the file cannot be read, is not UTF-8, or its kind cannot be found.
  */
 export async function loadConfigText(path: string, options: LoadConfigTextOptions = {}): Promise<ConfigText> {
   const { loadText } = await import('./load-files.ts');

@@ -3,7 +3,7 @@ import type { Config, OriginConfig, TlsConfig } from './model.ts';
 
 /** A configuration in another format. */
 export interface Written {
-  /** Paths are relative to where the format has its files: `docker.io/hosts.toml`. */
+  /** Paths are relative to the directory that the format is read from: `docker.io/hosts.toml`. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   /** What the format has no words for, each with its key path. No secret is in it. */
   readonly unexpressed: readonly string[];
@@ -41,7 +41,7 @@ export function reportUnrelated(
   if (shortNames) report('shortNames', 'it cannot express short names');
 }
 
-/** The logins that are written down, and what is to be told of the programs that are asked for others. */
+/** The logins that can be written, and a text for each credential helper, which cannot. */
 export function writtenCredentials(credentials: Config['credentials']): {
   readonly credentials: Config['credentials'];
   readonly unwritten: readonly string[];

@@ -13,15 +13,15 @@ export interface Config {
    * longest wins; `*.domain` for all hosts below a domain; or `*` for all others.
    */
   readonly registries?: Readonly<Record<string, RegistryConfig>> | undefined;
-  /** By host[:port][/path] of the endpoint, the longest that fits; or a function asked for each host. */
+  /** By host[:port][/path] of the endpoint, the longest that fits; or a function called for each host. */
   readonly credentials?: Readonly<Record<string, Login>> | CredentialProvider | undefined;
   readonly proxy?: ProxyConfig | undefined;
   readonly shortNames?: ShortNames | undefined;
-  /** What files say that has no meaning here; told as `warning` events when a client is made. */
+  /** What files say that has no meaning here; reported as `warning` events when a client is made. */
   readonly warnings?: readonly string[] | undefined;
 }
 
-/** What a name without a registry stands for, beside what Docker makes of it. */
+/** What a name without a registry stands for, if not what it means to Docker. */
 export interface ShortNames {
   /** `fedora` → `registry.fedoraproject.org/fedora`. */
   readonly aliases?: Readonly<Record<string, string>> | undefined;
@@ -29,19 +29,19 @@ export interface ShortNames {
   readonly search?: readonly string[] | undefined;
 }
 
-/** How one registry is asked. */
+/** The hosts of one registry. */
 export interface RegistryConfig {
-  /** Asked in this order. */
+  /** Contacted in this order. */
   readonly mirrors?: readonly HostConfig[] | undefined;
-  /** Asked last; the registry itself where it is left out. */
+  /** Contacted last; the registry itself if left out. */
   readonly origin?: OriginConfig | 'never' | undefined;
-  /** Never asked, nor its mirrors; nor is it asked as a mirror of others. */
+  /** Never contacted, nor are its mirrors; nor is it as a mirror of others. */
   readonly blocked?: boolean | undefined;
-  /** `file:line` that says so; for people. */
+  /** `file:line` of the declaration, for people. */
   readonly declaredAt?: string | undefined;
 }
 
-/** A host that is asked for a registry's content. */
+/** A host that has a registry's content. */
 export interface HostConfig {
   /** `https://mirror.example/prefix`: the API root is this and `/v2`. */
   readonly url: string;
@@ -56,13 +56,13 @@ export interface HostConfig {
   readonly connectTimeout?: number | undefined;
   /** Most requests begun in a second. */
   readonly requestsPerSecond?: number | undefined;
-  /** Most exchanges at a time, where it is fewer than the client's own limit. */
+  /** Most exchanges at a time, if fewer than the client's own limit. */
   readonly concurrency?: number | undefined;
-  /** `file:line` that says so; for people. */
+  /** `file:line` of the declaration, for people. */
   readonly declaredAt?: string | undefined;
 }
 
-/** How the origin is asked. Without a `url`, and then without `overridePath`, it is the registry itself at its own address. */
+/** The last host. Without a `url`, and then without `overridePath`, it is the registry itself at its own address. */
 export interface OriginConfig extends Omit<HostConfig, 'url'> {
   readonly url?: string | undefined;
 }

@@ -4,7 +4,7 @@ import { quote } from '../text/quote.ts';
 /** PEM text, or what was found where it should be. */
 export type Pem = { readonly text: string } | { readonly found: string };
 
-/** A PEM text as messages name it: by its file, where it is in one. What is no path may be a key, and is not shown. */
+/** A PEM text as messages name it: by its file, if any. Anything but a path may be a key, and is not shown. */
 export function pemName(textOrPath: string): string {
   if (isPem(textOrPath)) return 'its text';
   return /[\r\n]/.test(textOrPath) || textOrPath.length > longestPath
@@ -31,7 +31,7 @@ export function readPem(textOrPath: string): Pem {
   }
 }
 
-/** What is wrong with a PEM text, or with the file of that name, as far as reading tells. */
+/** What is wrong with a PEM text, or with the file of that name, as far as reading it shows. */
 export function pemProblem(textOrPath: string): string | undefined {
   if (!builtin('node:fs')) return undefined;
   const pem = readPem(textOrPath);

@@ -32,7 +32,7 @@ export function urlProblem(text: string): string | undefined {
   return undefined;
 }
 
-/** Two names that are one header, as they differ in case alone. */
+/** Two names that are one header, differing only in case. */
 export function sameHeaders(names: readonly string[]): readonly [string, string] | undefined {
   const spelled = new Map<string, string>();
   for (const name of names) {

@@ -10,7 +10,7 @@ export interface RewriteRule {
 }
 
 export interface Rewriter {
-  /** The name after the first rule that matches, all its matches replaced, and that rule; as it was where none does. */
+  /** The name after the first rule that matches, all its matches replaced, and that rule; unchanged if none does. */
   rewrite(name: string): { readonly name: string; readonly rule?: RewriteRule };
   /** Replacements that name a group which their pattern has not: it is replaced by nothing. */
   readonly warnings: readonly string[];
@@ -33,7 +33,7 @@ export function compileRewrites(rules: readonly RewriteRule[], where: string): R
   };
 }
 
-/** Refuses, as `INVALID_REWRITE`, a result that is no repository name. */
+/** Refuses, as `INVALID_REWRITE`, a result that is not a repository name. */
 export function checkRewritten(name: string, rule: RewriteRule, from: string): void {
   const problem = nameProblem(name);
   if (problem === undefined) return;
@@ -44,7 +44,7 @@ export function checkRewritten(name: string, rule: RewriteRule, from: string): v
   );
 }
 
-/** Why a pattern does not compile; undefined where it does. */
+/** Why a pattern does not compile; undefined if it does. */
 export function patternProblem(pattern: string): string | undefined {
   if (!isWellFormed(pattern)) return 'half a character in it (a lone surrogate)';
   try {

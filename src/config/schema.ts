@@ -49,7 +49,7 @@ const tls = z
     issues.push({ code: 'custom', input: undefined, path: [missing], message: `expected one together with ${given}` });
   });
 
-/** They say where a request goes and where it ends, or which bytes are asked for: not for a configuration to say. */
+/** They decide where a request goes and ends, or which bytes it requests, so a configuration must not set them. */
 const reserved = new Set([
   'connection',
   'content-length',

@@ -15,13 +15,13 @@ export interface ConfigPlace {
   /** Of `registries.conf`: directories of drop-ins, `path` and `.d` when left out; and whether they count without the file. */
   readonly directories?: readonly string[];
   readonly needsFile?: boolean;
-  /** Of `registries.conf`: directories of certificates by host, the first that has one; `certs.d` beside it when left out. */
+  /** Of `registries.conf`: directories of certificates by host, the first that has one; `certs.d` next to it when left out. */
   readonly certificates?: readonly string[];
 }
 
 /** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
 export function usualPlaces(environment: Environment): Readonly<Record<FileKind, readonly ConfigPlace[]>> {
-  // An empty variable is none; a relative one is none either, as it would name a place in whatever folder one stands in.
+  // An empty or relative path is ignored: the latter would depend on the current directory.
   const folder = (name: string): string | undefined => {
     const value = environment[name];
     return value && isAbsolute(value) ? value : undefined;
@@ -69,7 +69,7 @@ function containersPlaces(config: string, named: string | undefined): ConfigPlac
   ];
 }
 
-/** What a configuration file is, by its name or what is in it; undefined where neither tells. */
+/** What a configuration file is, by its name or content; undefined if neither shows it. */
 export function configKindOf(file: string, text: string): ConfigKind | undefined {
   const name = basename(file).toLowerCase();
   if (name === 'hosts.toml') return 'hosts.toml';

@@ -20,7 +20,7 @@ export const mostDepth = 16;
 export interface ImageSearch {
   /** How the index is called in messages. */
   readonly label: string;
-  /** The index that a descriptor names. A search asks once for each digest, for those beside each other at the same time. */
+  /** The index that a descriptor names. A search asks once for each digest, those on one level at the same time. */
   readonly read: (descriptor: Descriptor) => Promise<Index>;
 }
 
@@ -32,7 +32,7 @@ export interface Offer {
 
 /** Where the search for one image ended. */
 export interface FoundImage {
-  /** Undefined where nothing in `index` is for a platform. */
+  /** Undefined if nothing in `index` is for a platform. */
   readonly image?: Descriptor;
   /** The one that was looked for an image in: the root, or an index that was chosen out of it. */
   readonly index: Descriptor;
@@ -42,7 +42,7 @@ export interface FoundImage {
 
 /**
  * For each platform what runs best there, of the entries of an index that are for a platform; those of indexes in the index
- * count only where the index itself has not enough. None where nothing is for a platform. `NOT_FOUND` where one of the
+ * count only if the index itself has not enough. Empty if nothing is for a platform. `NOT_FOUND` if one of the
  * platforms has none, listing those that there are; `BAD_RESPONSE` for indexes nested more than 16 deep.
  */
 export async function findImages(
@@ -69,7 +69,7 @@ export async function findImage(root: Descriptor, wanted: Platform, search: Imag
   }
 }
 
-/** The image of an index for one platform, or the only one there is, where that does not say what it is for. `NOT_FOUND`. */
+/** The image of an index for one platform, or the only one, if that does not name its platform. `NOT_FOUND`. */
 export async function chooseImage(root: Descriptor, wanted: Platform, search: ImageSearch): Promise<Descriptor> {
   const { image, unnamed } = await findImage(root, wanted, search);
   const [only] = unnamed;
@@ -153,7 +153,7 @@ async function listedIn(path: readonly Descriptor[], read: ReadIndex): Promise<I
 }
 
 /**
- * Whether an entry of an index tells of the making of another one, and is no image itself.
+ * Whether an entry of an index describes how another one was built, and is not an image itself.
  * https://docs.docker.com/build/metadata/attestations/attestation-storage/
  */
 export const isAttestation = ({ annotations, platform }: Descriptor): boolean =>
@@ -161,7 +161,7 @@ export const isAttestation = ({ annotations, platform }: Descriptor): boolean =>
   (platform?.os === 'unknown' && platform.architecture === 'unknown');
 
 /**
- * The entry of an index that runs best on a platform, the first of those that run equally well; undefined where none
+ * The entry of an index that runs best on a platform, the first of those that run equally well; undefined if none
  * does. Attestations and entries without a platform are never chosen.
  */
 export function selectPlatform(manifests: readonly Descriptor[], wanted: Platform): Descriptor | undefined {

@@ -55,8 +55,8 @@ export function parseDescriptor(value: unknown): Descriptor {
 }
 
 /**
- * The content that a descriptor carries in itself; undefined where it carries none. Its digest is not checked here.
- * `DECODE_ERROR` for what is no base64, `TOO_LARGE` or `UNEXPECTED_END` where it has not `size` bytes.
+ * The content that a descriptor carries in itself; undefined if it carries none. Its digest is not checked here.
+ * `DECODE_ERROR` for text that is not base64, `TOO_LARGE` or `UNEXPECTED_END` if it has not `size` bytes.
  */
 export function decodeData({ data, digest, size }: Descriptor): Uint8Array | undefined {
   if (data === undefined) return undefined;

@@ -36,7 +36,7 @@ export function parseDigest(text: string): Digest {
 /** Whether `parseDigest` would accept it. */
 export const isDigest = (text: string): text is Digest => digestProblem(text) === undefined;
 
-/** What is wrong with a digest, in words; undefined where nothing is. */
+/** What is wrong with a digest, in words; undefined if nothing is. */
 export function digestProblem(text: unknown): string | undefined {
   if (typeof text !== 'string') return 'not a string';
   const colon = text.indexOf(':');
@@ -50,7 +50,7 @@ export function digestProblem(text: unknown): string | undefined {
   return undefined;
 }
 
-/** `sha256` of `sha256:…`. `INVALID_DIGEST` for what is no digest. */
+/** `sha256` of `sha256:…`. `INVALID_DIGEST` for anything but a digest. */
 export function algorithmOf(digest: string): DigestAlgorithm {
   const valid = parseDigest(digest);
   return valid.slice(0, valid.indexOf(':')) as DigestAlgorithm;
@@ -58,7 +58,7 @@ export function algorithmOf(digest: string): DigestAlgorithm {
 
 /**
  * A hasher of the algorithm named, or of the digest given. `INVALID_DIGEST` for an unknown algorithm, `UNSUPPORTED`
- * where the runtime has no `node:crypto`.
+ * if the runtime has no `node:crypto`.
  */
 export function createHasher(digestOrAlgorithm: string): Hasher {
   const algorithm = lengths.has(digestOrAlgorithm) ? digestOrAlgorithm : algorithmOf(digestOrAlgorithm);
@@ -71,9 +71,9 @@ export function createHasher(digestOrAlgorithm: string): Hasher {
   };
 }
 
-/** The digest of bytes that are all here. `UNSUPPORTED` where the runtime has no `node:crypto`. */
+/** The digest of bytes that are all here. `UNSUPPORTED` if the runtime has no `node:crypto`. */
 export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): Digest {
-  // One call where there is one (Node 20.12, 21.7): for a manifest it takes half the time.
+  // One call if available (Node 20.12, 21.7): for a manifest it takes half the time.
   const oneShot = crypto(algorithm).hash as typeof import('node:crypto').hash | undefined;
   if (oneShot) return `${algorithm}:${oneShot(algorithm, bytes, 'hex')}`;
   const hasher = createHasher(algorithm);

@@ -141,7 +141,7 @@ export function parseIndex(bytes: Uint8Array, mediaType?: string): Index {
   return document;
 }
 
-/** Types that say nothing of a document; the document's own `mediaType` is believed beside them. */
+/** Types that do not identify a document, so that its own `mediaType` decides. */
 const vague: ReadonlySet<string> = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
 
 function kindOfDocument(document: Record<string, unknown>, given: string): 'index' | 'manifest' {
@@ -161,7 +161,7 @@ function kindOfDocument(document: Record<string, unknown>, given: string): 'inde
 }
 
 /**
- * A JSON object in UTF-8. `BAD_RESPONSE` for anything else, and for a key that stands twice in one object: readers
+ * A JSON object in UTF-8. `BAD_RESPONSE` for anything else, and for a duplicate key in an object: readers
  * differ in which of the two they believe, so that one digest would mean two contents.
  */
 export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {

@@ -26,7 +26,7 @@ export const platformSchema = z.looseObject(
 
 const osGrammar = /^([\w-]+)(?:\(([\w.-]*)((?:\+[\w.-]+)*)\))?$/;
 
-/** Those that Go knows, as containerd reads a word alone; `macos` is spelled `darwin`. https://go.dev/doc/install/source#environment */
+/** Those that Go knows, as containerd reads a single word; `macos` is spelled `darwin`. https://go.dev/doc/install/source#environment */
 const systems: ReadonlySet<string> = new Set(
   'aix android darwin dragonfly freebsd hurd illumos ios js linux netbsd openbsd plan9 solaris windows zos'.split(' '),
 );
@@ -122,7 +122,7 @@ interface Machine {
   readonly 'os.version'?: string;
 }
 
-/** The platform of this machine; `linux/amd64` where the runtime does not tell. */
+/** The platform of this machine; `linux/amd64` if the runtime has no such information. */
 export function machinePlatform(
   { platform = 'linux', arch = 'x64' }: { readonly platform?: string; readonly arch?: string } = globalThis.process ??
     {},
@@ -168,17 +168,17 @@ const buildOf = (release = ''): string | undefined => /^\d+\.\d+\.\d+/.exec(rele
  */
 export const matchesPlatform = (wanted: Platform, offered: Platform): boolean => fitOf(wanted, offered) !== undefined;
 
-/** How well something runs where it is wanted. */
+/** How well an offered platform runs on a wanted one. */
 export interface Fit {
   /** Place in the list of processors that it could be for, from 0 on. */
   readonly rank: number;
   /** Number of the os features that it uses. */
   readonly features: number;
-  /** Its os version, where one is wanted. */
+  /** Its os version, if one is wanted. */
   readonly version: string;
 }
 
-/** How well what is offered runs on `wanted`, both in any spelling; undefined where it does not. */
+/** How well what is offered runs on `wanted`, both in any spelling; undefined if it does not. */
 export function fitOf(wanted: Platform, offered: Platform): Fit | undefined {
   const [a, b] = [normalizePlatform(wanted), normalizePlatform(offered)];
   const rank = processorsFor(a).indexOf(`${b.architecture}/${b.variant ?? ''}`);
@@ -189,7 +189,7 @@ export function fitOf(wanted: Platform, offered: Platform): Fit | undefined {
   return { rank, features: used.length, version: a['os.version'] ? (b['os.version'] ?? '') : '' };
 }
 
-/** Below 0 where the first fits better: its processor, then more features that are used, then the newer version. */
+/** Below 0 if the first fits better: its processor, then more features that are used, then the newer version. */
 export const compareFits = (first: Fit, second: Fit): number =>
   first.rank - second.rank || second.features - first.features || compareVersions(first.version, second.version);
 
@@ -262,7 +262,7 @@ function parseWindowsVersion(text: string): WindowsVersion | undefined {
   return release === undefined ? undefined : { release, build: Number(build) };
 }
 
-/** Below 0 where the first version is the higher one, part by part as numbers. */
+/** Below 0 if the first version is the higher one, part by part as numbers. */
 function compareVersions(first: string, second: string): number {
   const [a, b] = [first.split('.').map(Number), second.split('.').map(Number)];
   for (let part = 0; part < Math.max(a.length, b.length); part++) {

@@ -1,4 +1,4 @@
-/** Bytes from `start` up to but without `end`; to the end of the content where `end` is left out. As `slice` counts. */
+/** Bytes from `start` up to but without `end`; to the end of the content if `end` is left out. As `slice` counts. */
 export interface Range {
   readonly start: number;
   readonly end?: number | undefined;
@@ -11,7 +11,7 @@ export type ClosedRange = Required<{ readonly [Key in keyof Range]: number }>;
 export const closeRange = (range: Range | undefined, size: number): ClosedRange | undefined =>
   range && { start: range.start, end: Math.min(range.end ?? size, size) };
 
-/** What a `Content-Range` tells; `size` is left out where it says `*`. */
+/** A parsed `Content-Range`; `size` is left out for `*`. */
 export interface ContentRange {
   readonly start: number;
   /** Exclusive. */
@@ -23,7 +23,7 @@ const isPosition = (value: number): boolean => Number.isSafeInteger(value) && va
 
 /**
  * A range with both ends, of a content of `size` bytes; an end beyond the content is its end.
- * Throws a `RangeError` for what is no position, an end before the start, a start beyond the content.
+ * Throws a `RangeError` for anything but a position, an end before the start, a start beyond the content.
  */
 export function checkRange(range: Range, size: number): ClosedRange {
   const { start, end = size } = range;
@@ -65,7 +65,7 @@ export function parseRange(
   return { start, end: last === '' ? size : Math.min(Number(last) + 1, size) };
 }
 
-/** The `Content-Range` header: `bytes 0-9/100`, or `bytes 0-9/*` where the size is not known. An empty range has none. */
+/** The `Content-Range` header: `bytes 0-9/100`, or `bytes 0-9/*` if the size is unknown. An empty range has none. */
 export function formatContentRange({ start, end, size }: ContentRange): string {
   if (!isPosition(start) || !isPosition(end) || end <= start || (size !== undefined && size < end)) {
     throw new RangeError(`Cannot write content range "${start}-${end}/${size ?? '*'}": not bytes of a content`);
@@ -77,8 +77,8 @@ export function formatContentRange({ start, end, size }: ContentRange): string {
 export const formatUnsatisfied = (size: number): string => `bytes */${size}`;
 
 /**
- * Reads a `Content-Range` header. Undefined where it is malformed, contradicts itself, has numbers too large to count
- * with, or tells no range (`bytes *` + `/100`). https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+ * Reads a `Content-Range` header. Undefined if it is malformed, contradicts itself, has numbers too large to count
+ * with, or has no range (`bytes *` + `/100`). https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
 export function parseContentRange(text: string): ContentRange | undefined {
   const [, first, last, total] = /^bytes[ \t]+(\d+)-(\d+)\/(\d+|\*)$/i.exec(text.trim()) ?? [];

@@ -30,12 +30,12 @@ export const isTag = (tag: string): boolean => tagGrammar.test(tag);
 
 /**
  * Reads a reference as Docker does: `alpine` is `docker.io/library/alpine:latest`. The first component is the registry
- * where it has a dot, a colon or an upper-case letter, or is `localhost`; its case is kept. `index.docker.io` is
- * `docker.io`. The tag `latest` is added where there is neither tag nor digest.
+ * if it has a dot, a colon or an upper-case letter, or is `localhost`; its case is kept. `index.docker.io` is
+ * `docker.io`. The tag `latest` is added if there is neither tag nor digest.
  *
  * `INVALID_REFERENCE` for everything else, naming the part.
  * https://github.com/distribution/reference is the grammar; beyond it, a host must be one that a URL can have, and
- * `localhost:5000` alone is refused, which Docker reads as the tag 5000 of `library/localhost`.
+ * `localhost:5000` without a name is refused, which Docker reads as the tag 5000 of `library/localhost`.
  */
 export function parseReference(text: string): Reference {
   const { problem, ...parsed } = read(text);
@@ -121,7 +121,7 @@ function tagProblem(tag: string): string {
   return `tag ${quote(tag)} is not made of letters, digits, "_", "." and "-", or begins with "." or "-"`;
 }
 
-/** What is wrong with a repository name, in words; undefined where nothing is. */
+/** What is wrong with a repository name, in words; undefined if nothing is. */
 export function nameProblem(name: string): string | undefined {
   if (name === '') return 'no repository name';
   if (name.length > longestName) return `repository name of ${name.length} characters, at most 255 are allowed`;

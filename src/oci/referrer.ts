@@ -9,8 +9,8 @@ export interface Referrer {
 }
 
 /**
- * What a manifest refers to, if it does: undefined for one without `subject`, and for what is no manifest. Its descriptor
- * has the document's annotations, and the type that `artifactTypeOf` tells.
+ * What a manifest refers to, if it does: undefined for one without `subject`, and for anything but a manifest. Its descriptor
+ * has the document's annotations, and its `artifactTypeOf`.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
 export function referrerOf(bytes: Uint8Array, { mediaType, digest, size }: Descriptor): Referrer | undefined {
@@ -28,7 +28,7 @@ export function artifactTypeOf(document: Manifest | Index): string | undefined {
   return 'config' in document ? document.config.mediaType : undefined;
 }
 
-/** The tag that lists the referrers of a digest where the registry has no API for it. */
+/** The tag that lists the referrers of a digest if the registry has no API for it. */
 export function referrersTag(digest: Digest): string {
   const [algorithm = '', encoded = ''] = digest.split(':');
   const cut = (text: string, length: number): string => text.slice(0, length).replace(/[^A-Za-z0-9._-]/g, '-');

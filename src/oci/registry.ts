@@ -4,7 +4,7 @@ const hub = 'docker.io';
 const hubHosts: ReadonlySet<string> = new Set([hub, 'index.docker.io', 'registry-1.docker.io']);
 
 /**
- * What is wrong with a registry, `host[:port]`, in words; undefined where nothing is. Names, IPv4 addresses, and IPv6
+ * What is wrong with a registry, `host[:port]`, in words; undefined if nothing is. Names, IPv4 addresses, and IPv6
  * addresses in brackets without a zone, as https://github.com/distribution/reference has them.
  */
 export function hostProblem(registry: string): string | undefined {
@@ -32,7 +32,7 @@ export function sameRegistry(a: string, b: string): boolean {
   return one.host === other.host && (one.port === other.port || one.port === '' || other.port === '');
 }
 
-/** `port` is empty where the registry has none; any port but a default one stays with `host`. */
+/** `port` is empty if the registry has none; any port but a default one stays with `host`. */
 function portless(registry: string): { host: string; port: string } {
   const [, host = '', port = ''] = /^(.*):(443|80)$/.exec(registry) ?? [undefined, registry];
   return { host: normalizeRegistry(host), port };

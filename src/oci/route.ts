@@ -19,7 +19,7 @@ export type Route =
 
 /**
  * The path of a route below an API root that ends in `/v2`. `INVALID_REFERENCE` for a name, tag, digest or id that
- * could lead elsewhere: what is no repository name, tag or digest never gets into a URL.
+ * could lead elsewhere: anything but a repository name, tag or digest never gets into a URL.
  */
 export function toPath(route: Route): string {
   if (route.kind === 'base') return '/';
@@ -53,8 +53,8 @@ function check(kind: string, value: string, outcome: true | string): void {
 }
 
 /**
- * Reads a path below an API root, without its query; percent-encoding is taken off. Undefined for what is no route,
- * and for names that are no repository names.
+ * Reads a path below an API root, without its query; percent-encoding is taken off. Undefined for anything but a route,
+ * and for names that are not repository names.
  */
 export function parsePath(path: string): Route | undefined {
   if (path === '/' || path === '') return { kind: 'base' };

@@ -17,7 +17,7 @@ export function pathText(path: KeyPath): string {
 /** As `pathText`; undefined for the whole document. */
 export const keyOf = (path: KeyPath): string | undefined => (path.length === 0 ? undefined : pathText(path));
 
-/** What stands at a path; undefined where nothing does. */
+/** The value at a path, if there is one. */
 export function valueAt(root: unknown, path: KeyPath): unknown {
   return path.reduce<unknown>(
     (value, key) =>
@@ -36,7 +36,7 @@ export function firstProblem(error: z.ZodError, root: unknown): string {
   return `${where} is ${quote(valueAt(root, path))}: ${issue?.message ?? 'not as expected'}`;
 }
 
-/** What was expected in place of a value, `expected a path`; undefined where it is that. */
+/** What was expected in place of a value, `expected a path`; undefined if the value is right. */
 export type Check = (value: unknown) => string | undefined;
 
 /** The checks of all options there are, by name. */

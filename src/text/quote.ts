@@ -1,8 +1,8 @@
 const longest = 300;
 
 /**
- * A value as messages show it: in quotes, control characters escaped, cut where it is long. User information is struck,
- * as people paste URLs and `user:password@host` where a name is wanted.
+ * A value as messages show it: in quotes, control characters escaped, cut if long. User information is removed,
+ * as people paste URLs and `user:password@host` where a name is expected.
  */
 export function quote(value: unknown): string {
   if (typeof value !== 'string') return `"${shape(value)}"`;
@@ -10,7 +10,7 @@ export function quote(value: unknown): string {
   return JSON.stringify(text.length > longest ? `${text.slice(0, longest)}…` : text);
 }
 
-/** A text without the user information of a URL in it, or what stands for it: `name:tag@digest` stays. */
+/** A text without the user information of a URL in it, or of a text like one: `name:tag@digest` stays. */
 export const legible = (text: string): string =>
   text.replace(/:\/\/.*@/s, '://***@').replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
 
@@ -21,7 +21,7 @@ function shape(value: unknown): string {
   return String(value);
 }
 
-/** A value that is of the wrong kind, as messages tell it: `the text "5"`, `the number 5`, `true`, `a list`. */
+/** A value that is of the wrong kind, as messages show it: `the text "5"`, `the number 5`, `true`, `a list`. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return `the text ${quote(value)}`;
   if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;

@@ -14,7 +14,7 @@ interface ListedDirectory extends Directory {
   readonly names: readonly string[];
 }
 
-/** Reads a `certs.d`: a directory for each registry, `_default` for all others. Undefined where there need be none. */
+/** Reads a `certs.d`: a directory for each registry, `_default` for all others. Undefined if it does not exist and need not. */
 export async function readHostsDirectory(place: ConfigPlace): Promise<ReadFiles | undefined> {
   const names = await namesIn(place);
   if (!names) return undefined;
@@ -27,7 +27,7 @@ export async function readHostsDirectory(place: ConfigPlace): Promise<ReadFiles 
   };
 }
 
-/** Undefined for what is no directory. */
+/** Undefined for anything but a directory. */
 async function list(
   parent: string,
   name: string,
@@ -38,7 +38,7 @@ async function list(
   return names && { name, directory, names, ...(registry !== undefined && { registry }) };
 }
 
-/** The directories that containerd looks into; what would be read in others is told. */
+/** The directories that containerd reads, and a warning for each other one that has something to read. */
 function lookedAt(parent: string, listed: readonly Awaited<ReturnType<typeof list>>[]) {
   const warnings: string[] = [];
   const directories: ListedDirectory[] = [];
@@ -74,7 +74,7 @@ async function readRegistryDirectory(
   // As containerd does, an empty file counts as none.
   if (!text) {
     const read = readCertificateFiles(names, { directory, registry });
-    // The directory is the registry's even where it says nothing: `_default` is not.
+    // An empty directory still is the registry's, so that `_default` does not apply.
     if (!read.config.registries && hasDefault && registry !== '*') {
       const config = { registries: { [registry]: { declaredAt: directory } } };
       return { files: [directory], reads: [{ ...read, config }] };
@@ -98,7 +98,7 @@ export function certsDirectoryNames(registry: string): string[] {
   return [...portable, registry, '_default'];
 }
 
-/** The registry that a directory of a `certs.d` is for, `*` for `_default`; undefined for a name that is none's. */
+/** The registry that a directory of a `certs.d` is for, `*` for `_default`; undefined for any other name. */
 export function registryOfDirectory(name: string): string | undefined {
   if (name === '_default') return '*';
   // Of an IPv6 address without a port it is the last part of the address: `[:_1]_`.

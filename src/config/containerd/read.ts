@@ -37,9 +37,9 @@ interface HostsTomlContext extends HostsTomlPlace {
 }
 
 /**
- * Reads containerd's `hosts.toml`: its hosts in the file's order, then `server`, or the registry itself where it has
- * none. A `server` that is one of the hosts too is asked once. Rewrites are those of k3s' containerd. `INVALID_CONFIG`
- * with all problems: containerd passes over a file that it cannot read and asks the registry itself.
+ * Reads containerd's `hosts.toml`: its hosts in the file's order, then `server`, or the registry itself if it has
+ * none. A `server` that is also one of the hosts is contacted once. Rewrites are those of k3s' containerd. `INVALID_CONFIG`
+ * with all problems: containerd ignores a file that it cannot read and contacts the registry itself.
  * https://github.com/containerd/containerd/blob/main/docs/hosts.md
  */
 export function readHostsToml(toml: string, place: HostsTomlPlace): ParsedFile {
@@ -76,7 +76,7 @@ function readHost(
     : { url, ...settings, ...(tls && !isHttp && { tls }), declaredAt: report.line(place) };
 }
 
-/** With a scheme, and its path clean. The resolver appends `/v2` where it is not there. */
+/** The URL with a scheme and a normalized path. The resolver appends `/v2` if it is missing. */
 function readUrl(written: string, place: KeyPlace, report: FileReport): string | undefined {
   const url = written.includes('://') ? written : `https://${written}`;
   const problem = urlProblem(url);
@@ -89,8 +89,7 @@ function readUrl(written: string, place: KeyPlace, report: FileReport): string |
 }
 
 /**
- * The registry itself, where keys that stand before the hosts say something of it. In `_default` that is whichever
- * registry is asked for, at its own address.
+ * The registry itself, if keys before the hosts configure it. In `_default` that is each registry at its own address.
  * https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go
  */
 function readDefaultOrigin(
@@ -106,7 +105,7 @@ function readDefaultOrigin(
   return { ...(!registry.includes('*') && { url: apiOrigin(registry) }), ...settings, declaredAt: `${file}:1` };
 }
 
-/** A server that is one of the hosts is asked for what it is not asked for there; `never` where that is nothing. */
+/** A server that is also a host keeps only the capabilities that it has not as a host; `never` if none are left. */
 function withoutRepeat(
   server: HostConfig | undefined,
   mirrors: readonly HostConfig[],
@@ -161,7 +160,7 @@ const hostKeys = {
 /** The settings of a host, or at the root those of its `server`. */
 type HostTable = Decoded<typeof hostKeys>;
 
-/** Tables by URL. The URL's secrets are kept out of the key path that problems are told with. */
+/** Tables by URL. Key paths of problems have the URL without its secrets. */
 const hosts: ValueDecoder<Placed<readonly Named<HostTable>[]>> = (found, report) => {
   if (found.value.kind !== 'table') return namesOf(tableOf(hostKeys))(found, report);
   const value = [...found.value.entries].flatMap(([key, { at, value: node }]) => {
@@ -175,7 +174,7 @@ const readRoot = (root: TableNode, report: FileReport) =>
   tableOf({ server: text, host: hosts, ...hostKeys })({ value: root as DocumentNode, at: root.at, path: [] }, report)
     ?.value ?? {};
 
-/** What the model says of a host beside its URL. */
+/** The settings of a host other than its URL. */
 function readSettings(table: HostTable, directory: string, report: FileReport): Omit<HostConfig, 'url'> {
   const headers = readHeaders(table.header?.value ?? [], report);
   const rewrites = readRules(table.rewrite?.value ?? [], report);
@@ -244,7 +243,7 @@ const units: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * The milliseconds of a duration as Go writes it: `300ms`, `-1.5h`, `2h45m`, `0`; undefined for a text that is none.
+ * The milliseconds of a duration as Go writes it: `300ms`, `-1.5h`, `2h45m`, `0`; undefined for any other text.
  * https://pkg.go.dev/time#ParseDuration
  */
 export function parseGoDuration(text: string): number | undefined {

@@ -20,7 +20,7 @@ interface PlacedHost<Host extends OriginConfig = HostConfig> {
 
 /**
  * Writes a configuration as containerd's `certs.d`: a `hosts.toml` for each registry. Rewrites are for k3s' containerd.
- * Of a registry whose mirrors stand in for it, the last mirror is the `server`, as there is no other way to say so.
+ * If the origin of a registry is "never", its last mirror becomes the `server`: the format has no other way.
  */
 export function writeHostsToml(config: Config): WrittenFiles {
   const losses: Loss[] = [];
@@ -45,7 +45,7 @@ export function writeHostsToml(config: Config): WrittenFiles {
   return { files, losses };
 }
 
-/** With the address of the registry itself, where it is one: without a `server` less can be said of it. */
+/** Adds the address of the registry itself as `server`, without which fewer settings are possible. */
 function withAddress(registry: RegistryConfig, key: string): RegistryConfig {
   const { origin } = registry;
   if (key === '*' || typeof origin !== 'object' || origin.url !== undefined) return registry;
@@ -80,7 +80,7 @@ function hostsToml({ mirrors = [], origin }: RegistryConfig, path: string, repor
   return parts.length === 0 ? '' : `${parts.join('\n').trim()}\n`;
 }
 
-/** The registry itself is what has no `server`; of it the format takes TLS, headers and the time limit alone. */
+/** Without a `server`, the format takes only TLS, headers and the time limit for the registry itself. */
 function rootLines(server: PlacedHost<OriginConfig>, report: ReportLoss): string[] {
   const { url, capabilities, rewrites, ...host } = server.host;
   if (url !== undefined) return [`server = ${tomlText(url)}`, ...settings(server, '', report)];
@@ -89,7 +89,7 @@ function rootLines(server: PlacedHost<OriginConfig>, report: ReportLoss): string
   return settings({ host, path: server.path }, '', report);
 }
 
-/** Hosts that can be told from each other, and are asked at all. */
+/** Hosts with different URLs and at least one capability. */
 function distinct(all: readonly PlacedHost[], report: ReportLoss): PlacedHost[] {
   const seen = new Set<string>();
   return all.filter(({ host: { url, capabilities }, path }) => {
@@ -123,7 +123,7 @@ function settings({ host, path }: PlacedHost<OriginConfig>, prefix: string, repo
 function tlsLines({ host: { url, tls }, path }: PlacedHost<OriginConfig>, report: ReportLoss): string[] {
   if (!tls) return [];
   if (url?.startsWith('http:')) {
-    // containerd would ask such a host over https.
+    // containerd would contact such a host over https.
     report(`${path}.tls`, 'not used, the host is contacted over http');
     return [];
   }

@@ -67,7 +67,7 @@ export interface HostCertificates {
 
 /** What is in a directory of `certs.d`, by its names. */
 export interface CertificateNames {
-  /** Undefined where there is neither an authority nor a client's certificate. */
+  /** Undefined if there is neither an authority nor a client certificate. */
   readonly tls?: TlsConfig | undefined;
   readonly warnings: readonly string[];
   readonly problems: readonly ConfigProblem[];
@@ -93,7 +93,7 @@ export function readCertificateNames(names: readonly string[], directory: string
     ...(ca.length > 0 && { ca }),
     ...(cert !== undefined && key !== undefined && { cert: below(directory, cert), key: below(directory, key) }),
   };
-  // What cannot be used is told by its directory, not by the line of a file that does not name it.
+  // Problems name the directory, as no line of a file declares these settings.
   const settings = [...ca.map((_, index) => `ca[${index}]`), ...(cert === undefined ? [] : ['cert', 'key'])];
   const declaredAt = Object.fromEntries(settings.map((setting) => [setting, directory]));
   return {
@@ -104,7 +104,7 @@ export function readCertificateNames(names: readonly string[], directory: string
 }
 
 /**
- * The configuration of registries.conf with the certificates of the hosts that it asks: by the host and port that is
+ * The configuration of registries.conf with the certificates of its hosts: by the host and port that is
  * connected to, be it a registry, its location or a mirror. Hosts that it does not name become registries of their own.
  */
 export function withCertificates(config: Config, hosts: ReadonlyMap<string, HostCertificates>): Config {
@@ -115,13 +115,13 @@ export function withCertificates(config: Config, hosts: ReadonlyMap<string, Host
   for (const [host, certificates] of hosts) {
     const key = matchKey(keys, { registry: host, name: '' });
     const found = key === undefined ? undefined : registries.get(key);
-    // Where something else is asked in its place, its own certificates are not needed.
+    // If another host replaces it, its own certificates are not needed.
     if (found?.origin === undefined && !found?.blocked) registries.set(host, ownRegistry(host, certificates, found));
   }
   return { ...config, registries: Object.assign(Object.create(null), Object.fromEntries(registries)) };
 }
 
-/** The registry of a host, as the table that it falls under has it, asked with its certificates. */
+/** The registry of a host, with the settings of the table that applies to it, and with its certificates. */
 function ownRegistry(
   host: string,
   { tls, directory: declaredAt }: HostCertificates,

@@ -5,8 +5,8 @@ import type { ConfigPlace } from '../usual-places.ts';
 import { readCertificates, withCertificates } from './certificates.ts';
 
 /**
- * Reads registries.conf with its drop-ins, and the certificates of `certs.d`, which are for all hosts that are asked.
- * Undefined where there is none of them and need not be.
+ * Reads registries.conf with its drop-ins, and the certificates of `certs.d`, which are for all hosts.
+ * Undefined if there are none and need not be.
  */
 export async function readRegistriesConfFiles(place: ConfigPlace): Promise<ReadFiles | undefined> {
   const { path, directories = [`${path}.d`], certificates = [join(dirname(path), 'certs.d')] } = place;

@@ -18,7 +18,7 @@ import { containersRegistry, readRegistries } from './registry.ts';
 
 /** What a registries.conf, or a file of its `.d` folder, was understood to say. */
 export interface RegistriesConfRead extends ParsedFile {
-  /** Helpers to ask for logins, in this order; `containers-auth.json` is the file of logins. Undefined where not said. */
+  /** Helpers to ask for logins, in this order; `containers-auth.json` is the file of logins. Undefined if not set. */
   readonly credentialHelpers?: readonly string[] | undefined;
   /** Aliases of earlier files that this one takes back. */
   readonly erasedAliases: readonly string[];
@@ -75,7 +75,7 @@ function warnUnused(read: Decoded<typeof root>, report: FileReport): void {
 }
 
 interface Aliases {
-  /** Full names by short ones; undefined where there are none. */
+  /** Full names by short ones; undefined if there are none. */
   readonly aliases: Readonly<Record<string, string>> | undefined;
   /** Short names whose alias is taken back. */
   readonly erased: readonly string[];
@@ -95,7 +95,7 @@ function readAliases(entries: readonly Named<string>[], report: FileReport): Ali
   return { aliases: aliases.size > 0 ? Object.fromEntries(aliases) : undefined, erased };
 }
 
-/** Whether a name says its registry itself, as Docker tells it. */
+/** Whether a name has a registry, by the rules of Docker. */
 function hasRegistry(name: string): boolean {
   const slash = name.indexOf('/');
   return slash !== -1 && (name.startsWith('localhost/') || /[.:]/.test(name.slice(0, slash)));
@@ -168,6 +168,6 @@ export function mergeRegistriesConf(reads: readonly RegistriesConfRead[]): Regis
   };
 }
 
-/** The programs that are asked for logins. The file of that name is read where logins are; the others are programs. */
+/** The programs that provide logins; `containers-auth.json` is a file, which is read with those of logins. */
 export const helpersOf = ({ credentialHelpers = [] }: RegistriesConfRead) =>
   credentialHelpers.filter((name) => name !== 'containers-auth.json').map((credsStore) => ({ credsStore }));

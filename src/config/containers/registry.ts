@@ -23,7 +23,7 @@ export const containersRegistry = {
 type ContainersRegistry = Placed<Decoded<typeof containersRegistry>>;
 type ContainersMirror = Placed<Decoded<typeof mirror>>;
 
-/** What a mirror is asked for: its content is taken by digest, its tags are believed. */
+/** Capabilities by `pull-from-mirror`. */
 const modes: ReadonlyMap<string, readonly Capability[] | undefined> = new Map([
   ['', undefined],
   ['all', undefined],
@@ -69,7 +69,7 @@ function located(found: Placed<string> | undefined, report: FileReport, isPrefix
   return undefined;
 }
 
-/** The table's prefix, else its location; both are not checked further where one is wrong. */
+/** The table's prefix, else its location; undefined if it is wrong. */
 function prefixOf(table: ContainersRegistry, report: FileReport): Location | undefined {
   const { prefix, location } = table.value;
   if (!prefix?.value && !location?.value) {
@@ -79,7 +79,7 @@ function prefixOf(table: ContainersRegistry, report: FileReport): Location | und
   if (!prefix?.value) return located(location, report);
   const parsed = located(prefix, report, true);
   if (parsed && !location?.value && !parsed.host.startsWith('*.')) {
-    report.problem(table, 'found a prefix without a location, expected both where the prefix is not "*.domain"');
+    report.problem(table, 'found a prefix without a location, expected both unless the prefix is "*.domain"');
   }
   return parsed;
 }
@@ -93,7 +93,7 @@ function registryOf(table: ContainersRegistry, prefix: Location, report: FileRep
   if (!origin && insecure?.value) report.warn(insecure, 'not used for the registries themselves, only for a location');
   const hosts = mirrors?.value.flatMap((entry) => readMirror(entry, prefix, byDigest, report)) ?? [];
   const host = origin && hostOf(origin, prefix, table, insecure, report);
-  // A block is of the names that hosts have themselves: mirrors of a blocked registry are asked.
+  // Only the registry itself is blocked: its mirrors are contacted.
   const isReplaced = blocked?.value === true && hosts.length > 0;
   return {
     ...(hosts.length > 0 && { mirrors: hosts }),
@@ -169,17 +169,17 @@ function parseLocation(text: string, isPrefix = false): Location | { readonly pr
 const locationText = ({ host, path }: Location): string => (path === '' ? host : `${host}/${path}`);
 
 /**
- * Where a location is asked. https, as containers' tools do; http where it is this machine and `insecure`, as nothing
+ * The URL of a location. https, as containers' tools do; http for this machine if `insecure`, as nothing
  * falls back from https to http here.
  */
 export function locationUrl({ host }: Location, isInsecure: boolean): string {
-  const asked = host === 'docker.io' ? 'registry-1.docker.io' : host;
-  return `${isInsecure && isLoopbackHost(host) ? 'http' : 'https'}://${asked}`;
+  const apiHost = host === 'docker.io' ? 'registry-1.docker.io' : host;
+  return `${isInsecure && isLoopbackHost(host) ? 'http' : 'https'}://${apiHost}`;
 }
 
 /**
- * The rule that puts a location's path where a prefix's path stands at the beginning of a repository's name. It matches
- * every name below the prefix; one of which nothing is left is no name, and the host is left out.
+ * The rule that replaces a prefix's path at the beginning of a repository's name with a location's path. It matches
+ * every name below the prefix; if nothing is left of a name, the host is left out.
  */
 function remap({ path: from }: Location, { path: to }: Location): RewriteRule | undefined {
   if (from === to) return undefined;

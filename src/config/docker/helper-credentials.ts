@@ -4,7 +4,7 @@ import { normalizeRegistry, sameRegistry } from '../../oci/registry.ts';
 import { hubServer } from './login-keys.ts';
 
 export interface HelperOptions extends CredentialHelpers {
-  /** Asked where no helper has a login. */
+  /** Used if no helper has a login. */
   readonly fallback?: CredentialProvider | undefined;
   /** Milliseconds that a helper may take; 30 s. */
   readonly timeout?: number | undefined;
@@ -24,7 +24,7 @@ const mostAnswers = 1000;
 const once = singleFlight<Login | undefined>();
 
 /**
- * Logins from Docker's credential helpers. A helper is asked once for all who want the same login at the same time, and
+ * Logins from Docker's credential helpers. A helper runs once for all who want the same login at the same time, and is
  * killed when the last of them has left; its answer is kept for a while, a failure is not. Errors are `askHelper`'s.
  * A helper is asked for hosts, whatever the repository; Docker Hub is `https://index.docker.io/v1/` to it.
  */
@@ -55,7 +55,7 @@ function ask(helper: string, server: string, { timeout, lifetime, signal }: Aski
   return once(key, signal, async (stopped) => {
     const known = answers.get(key);
     if (known && known.expires > Date.now()) return known.login;
-    // Loaded when it is needed: it is Node's alone.
+    // Loaded when it is needed: only Node has it.
     const { askHelper } = await import('./run-helper.ts');
     const login = await askHelper(helper, server, { timeout, signal: stopped });
     answers.set(key, { login, expires: Date.now() + lifetime });

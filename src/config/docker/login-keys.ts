@@ -5,8 +5,8 @@ import { credentialKeyProblem, normalizeKey } from '../registry-keys.ts';
 export const hubServer = 'https://index.docker.io/v1/';
 
 /**
- * The host[:port][/path] that a key of `auths` or `credHelpers` means, in its one spelling; what is wrong with it where
- * it means none. What follows the host of a URL is no path of repositories: `https://host/v1/`.
+ * The host[:port][/path] that a key of `auths` or `credHelpers` means, in its one spelling; else what is wrong
+ * with it. The path of a URL is not one of repositories: `https://host/v1/`.
  */
 export function parseLoginKey(key: string): { readonly key: string } | { readonly problem: string } {
   const rest = key.replace(/^https?:\/\//i, '').replace(/(?<!\/)\/+$/, '');
@@ -15,11 +15,11 @@ export function parseLoginKey(key: string): { readonly key: string } | { readonl
   return problem === undefined ? { key: normalizeKey(plain) } : { problem };
 }
 
-/** Logins that Docker keeps for its own use beside Docker Hub's: of its web pages and for renewing. */
+/** Logins that Docker keeps for its own use: of its web pages and for renewing. */
 export const isDockersOwn = (key: string): boolean =>
   /^https:\/\/index\.docker\.io\/v1\/(?:access|refresh)-token\/?$/i.test(key);
 
-/** User name and password in the one text that Docker writes them as; undefined where it is none. */
+/** User name and password in the one text that Docker writes them as; undefined for any other text. */
 export function decodeAuth(text: string): Login | undefined {
   const base64 = text.replace(/[\r\n]/g, '');
   if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) return undefined;

@@ -18,7 +18,7 @@ import { decodeAuth, hubServer, isDockersOwn, parseLoginKey } from './login-keys
 
 /** What a file that holds logins was understood to say. */
 export interface LoginsRead extends ParsedFile {
-  /** The programs to ask for logins before `config.credentials`; what `helperCredentials` takes. */
+  /** The programs to run for logins before `config.credentials` are used; what `helperCredentials` takes. */
   readonly helpers: CredentialHelpers;
 }
 
@@ -109,7 +109,7 @@ function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: 
   }
   if (credsStore) checkHelper(credsStore, report);
   return {
-    // Empty, as for a host's helper, is none.
+    // Empty means none, as for the helper of a host.
     ...(credsStore?.value && { credsStore: credsStore.value }),
     ...(byHost.size > 0 && { credHelpers: Object.fromEntries(byHost) }),
   };
@@ -123,7 +123,7 @@ function checkHelper(helper: Placed<string>, report: FileReport): void {
   );
 }
 
-/** The login of each key; of several keys that mean one host, that which Docker itself would ask for. */
+/** The login of each key; of several keys for one host, the one that Docker itself would use. */
 export function readLogins(
   auths: readonly Auth[],
   helpers: CredentialHelpers,
@@ -152,7 +152,7 @@ function loginOf(entry: Auth, helpers: CredentialHelpers, report: FileReport): L
     return login;
   }
   if (username?.value && password?.value) return { username: username.value, password: password.value };
-  // What Docker and Podman leave behind where a helper keeps the login.
+  // Docker and Podman write an empty entry if a helper keeps the login.
   const isMarker = Object.keys(entry.value).length === 0 && (helpers.credsStore ?? helpers.credHelpers) !== undefined;
   if (!isMarker) report.warn(entry, 'not used, it holds no login');
   return undefined;

@@ -20,9 +20,9 @@ interface HelperOutput {
 
 /**
  * Runs `docker-credential-<name> get`, found on `PATH` and without a shell, and gives its login for a server; undefined
- * where it has none. `INVALID_CONFIG` for a name that is none or of no program on `PATH`; `UNAUTHORIZED` for a helper that
- * fails, with its own words; `TIMEOUT` after `timeout` milliseconds; where `signal` fires it is killed, and what was
- * given as reason is thrown. No login is in any error.
+ * if it has none. `INVALID_CONFIG` for a wrong name, or if there is no such program on `PATH`; `UNAUTHORIZED` for a helper that
+ * fails, with its own words; `TIMEOUT` after `timeout` milliseconds; when `signal` fires it is killed, and its
+ * reason is thrown. No login is in any error.
  * https://github.com/docker/docker-credential-helpers
  */
 export async function askHelper(
@@ -156,7 +156,7 @@ async function findProgram(program: string): Promise<FoundProgram> {
 }
 
 /**
- * Whether there is a terminal that a helper may ask its user at. Where there is none it is put into a process group of its
+ * Whether there is a terminal for a helper to prompt its user. If not, it is put into a process group of its
  * own, with which what it has started is killed, too; at a terminal that would take the terminal from it.
  */
 function hasTerminal(): boolean {
@@ -169,7 +169,7 @@ function hasTerminal(): boolean {
   }
 }
 
-/** Ends a program and lets go of its pipes; with all of its process group, where it has one of its own. */
+/** Ends a program and lets go of its pipes; and its process group, if it has its own. */
 function killChild(child: ChildProcess, isGroup: boolean): void {
   try {
     if (isGroup && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');

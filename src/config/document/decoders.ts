@@ -39,9 +39,9 @@ const scalar =
 const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 export const text = scalar('a text', asText);
-/** A text, of which an example is told where something else stands. */
+/** A text; the problem of another value shows an example. */
 export const textLike = (example: string): typeof text => scalar(`a text such as ${quote(example)}`, asText);
-/** A text that is not told, nor what stands in its place. */
+/** A text that is never shown, nor a wrong value in its place. */
 export const secret = scalar('a text', asText, true);
 export const flag = scalar('true or false', (value) => (typeof value === 'boolean' ? value : undefined));
 export const number = scalar('a number', (value) =>

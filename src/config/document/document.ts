@@ -1,7 +1,7 @@
 import { type ConfigProblem, configError, messageOf, RegistryError } from '../../errors.ts';
 import { quote } from '../../text/quote.ts';
 
-/** Where something stands in a file; both count from 1, columns in UTF-16 code units. */
+/** A position in a file; both count from 1, columns in UTF-16 code units. */
 export interface Position {
   readonly line: number;
   readonly column: number;
@@ -10,7 +10,7 @@ export interface Position {
 /** A value of a file, whatever its format, and where it begins. */
 export type DocumentNode = TableNode | ListNode | ScalarNode;
 
-/** Its entries are in the file's order, also where their keys look like numbers; no key has a meaning to JavaScript. */
+/** Its entries are in the file's order, even if keys look like numbers; no key, such as `__proto__`, is special. */
 export interface TableNode {
   readonly kind: 'table';
   readonly at: Position;
@@ -28,14 +28,14 @@ export interface ScalarNode {
   readonly at: Position;
   /** A text, number, boolean, date, or null. */
   readonly value: unknown;
-  /** As it is written, where the format lets a text be written like another value: YAML's `password: 0123`. */
+  /** As it is written, if the format has texts that look like other values: YAML's `password: 0123`. */
   readonly source?: string;
-  /** It stands in quotes, where the format has texts without them. */
+  /** It is in quotes, if the format has texts without them. */
   readonly quoted?: true;
 }
 
 export interface DocumentEntry {
-  /** Where its key stands. */
+  /** Position of its key. */
   readonly at: Position;
   readonly value: DocumentNode;
 }
@@ -75,7 +75,7 @@ export function positions(text: string): (offset: number) => Position {
 export const placeText = (file: string, { line, column }: Position): string => `${file}:${line}:${column}`;
 
 /**
- * Reads where a TLS setting is declared: `file:line:column: key path`, or the path of a directory, whose name may end in a
+ * Parses the place of a declared TLS setting: `file:line:column: key path`, or the path of a directory, whose name may end in a
  * port. People may write anything there, which is then taken for a path.
  */
 export function declaredPlace(declaredAt: string): Omit<ConfigProblem, 'found'> {
@@ -83,7 +83,7 @@ export function declaredPlace(declaredAt: string): Omit<ConfigProblem, 'found'> 
   return file === undefined ? { file: declaredAt } : { file, line: Number(line), column: Number(column), key };
 }
 
-/** What stands at an offset of a text, told by its kind: of letters and digits, which may be a secret's, nothing is shown. */
+/** The kind of what is at an offset of a text; letters and digits, which may be a secret's, are not shown. */
 export function standsAt(text: string, offset: number): string {
   const codePoint = text.codePointAt(offset);
   if (codePoint === undefined) return 'the end of the file';
@@ -114,7 +114,7 @@ export type ReportProblem = (at: Position, found: string) => void;
 export const duplicateKey = (key: string, first: Position): string =>
   `duplicate key ${quote(key)}, first at ${first.line}:${first.column}`;
 
-/** For readers that report no other problem beside it. */
+/** For readers that stop at the first problem. */
 export const refuse =
   (file: string): ReportProblem =>
   (at, found) => {

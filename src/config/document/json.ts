@@ -13,7 +13,7 @@ import {
   type TableNode,
 } from './document.ts';
 
-/** A text being read; `position` is where an offset of it stands. */
+/** A text being read; `position` converts an offset. */
 interface JsonScan {
   readonly text: string;
   readonly file: string;
@@ -34,7 +34,7 @@ const words: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 ]);
 
 /**
- * Reads a JSON object to its values and where they stand, in the file's order. `INVALID_CONFIG` with
+ * Reads a JSON object to its values and their positions, in the file's order. `INVALID_CONFIG` with
  * `file:line:column` for a text that is not RFC 8259's JSON, has a key twice, is nested deeper than 64 levels or longer
  * than 4 Mi characters. The text itself, which may hold secrets, is not shown. A duplicate key is reported to `report`, if
  * given, and the first counts.
@@ -93,7 +93,7 @@ function readList(scan: JsonScan): DocumentNode {
   return { kind: 'list', at, items };
 }
 
-/** What stands between brackets, divided by commas. */
+/** The items between brackets, separated by commas. */
 function readItems(scan: JsonScan, close: string, readItem: () => void): void {
   if (++scan.depth > deepest) throw syntaxError(scan, `at most ${deepest} levels`);
   scan.offset++;

@@ -20,7 +20,7 @@ export function below(directory: string, path: string): string {
   return /[\\/]$/.test(directory) ? directory + path : `${directory}/${path}`;
 }
 
-/** The directory of a file; empty where its name has none. */
+/** The directory of a file; empty if its name has none. */
 export const directoryOf = (file: string): string =>
   file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
 

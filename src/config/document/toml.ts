@@ -19,7 +19,7 @@ import {
 const mostDuplicates = 20;
 
 /**
- * Reads TOML to its values and where they stand, tables in the file's order. `INVALID_CONFIG` with `file:line:column` for
+ * Reads TOML to its values and their positions, tables in the file's order. `INVALID_CONFIG` with `file:line:column` for
  * the first error of a text that is not TOML, is nested deeper than 64 levels or longer than 4 Mi characters. A duplicate
  * key or table is reported to `report`, if given, and the first counts.
  */

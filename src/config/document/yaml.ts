@@ -51,7 +51,7 @@ interface Anchored {
 }
 
 /**
- * Reads one document of YAML 1.2, or JSON, to its values and where they stand, tables in the file's order; `<<` merges.
+ * Reads one document of YAML 1.2, or JSON, to its values and their positions, tables in the file's order; `<<` merges.
  * `INVALID_CONFIG` with `file:line:column` for a text that is not valid YAML, has a duplicate key, a key that is not a
  * text, an unknown tag or alias, is nested deeper than 64 levels, or longer than 512 Ki characters. An empty text is null.
  * A duplicate key is reported to `report`, if given, and the first counts.

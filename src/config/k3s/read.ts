@@ -13,7 +13,7 @@ import { type HostSettings, type MirrorTable, readRoot, readSettings } from './t
 export interface RegistriesYamlPlace {
   /** As messages name it; its relative paths are relative to its directory. */
   readonly file: string;
-  /** False for k3s' `--disable-default-registry-endpoint`: registries with mirrors are asked nowhere else. */
+  /** False for k3s' `--disable-default-registry-endpoint`: registries with mirrors have no other host. */
   readonly defaultEndpoint?: boolean | undefined;
 }
 
@@ -89,7 +89,7 @@ function readEndpoint(
   };
 }
 
-/** The registry itself, where its TLS is configured. */
+/** The registry itself, if its TLS is configured. */
 function readOrigin(registry: string, context: RegistriesYamlContext): RegistryConfig {
   const settings = settingsOf(context, registry);
   if (!settings?.tls) return {};
@@ -111,7 +111,7 @@ function withTls(endpoint: EndpointUrl, host: string, context: RegistriesYamlCon
 const settingsOf = ({ hosts }: RegistriesYamlContext, host: string): HostSettings | undefined =>
   hosts.get(host) ?? hosts.get('*');
 
-/** Registries that `configs` alone says something of. What is said of all others is not for them. */
+/** Adds the registries that only `configs` has: the settings of `*` are not for them. */
 function addUnlisted(registries: Map<string, RegistryConfig>, context: RegistriesYamlContext): void {
   const { report, hosts } = context;
   const others = hosts.get('*');
@@ -165,7 +165,7 @@ export interface EndpointUrl {
   readonly place: KeyPlace;
 }
 
-/** Reads an endpoint; what is no URL is a problem. */
+/** Reads an endpoint; anything but a URL is a problem. */
 export function parseEndpoint(found: Placed<string>, report: FileReport): EndpointUrl | undefined {
   const url = withScheme(found.value);
   const problem = urlProblem(url);
@@ -174,10 +174,10 @@ export function parseEndpoint(found: Placed<string>, report: FileReport): Endpoi
   return undefined;
 }
 
-/** Without a place in a file: what is no endpoint does not come to be here. */
+/** For an endpoint that is not in the file. */
 const nowhere: KeyPlace = { at: { line: 1, column: 1 }, path: [] };
 
-/** Where a registry is asked when nothing is configured. */
+/** The endpoint of a registry for which nothing is configured. */
 export const defaultEndpoint = (registry: string, place: KeyPlace = nowhere): EndpointUrl =>
   endpointOf(withScheme(registry), place);
 
@@ -198,7 +198,7 @@ function endpointOf(written: string, place: KeyPlace): EndpointUrl {
   };
 }
 
-/** This machine is asked over http, but for the port of https and where no port is. */
+/** http for this machine with a port other than 443, else https. */
 function withScheme(endpoint: string): string {
   if (endpoint.includes('://')) return endpoint;
   const [authority = ''] = endpoint.split('/', 1);

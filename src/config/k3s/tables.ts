@@ -73,7 +73,7 @@ const rootKeys = { mirrors: tablesOf(tableOf(mirrorKeys)), configs: tablesOf(tab
 export type MirrorTable = Decoded<typeof mirrorKeys>;
 type ConfigTable = Decoded<typeof configKeys>;
 
-/** The file's two tables, without entries whose names are no registry. */
+/** The file's two tables, without entries whose names are not registries. */
 export function readRoot(root: DocumentNode, report: FileReport) {
   const { mirrors, configs, auths } =
     tableOf(rootKeys)({ value: filled(root), at: root.at, path: [] }, report)?.value ?? {};

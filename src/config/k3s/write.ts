@@ -22,7 +22,7 @@ export interface HostEntry {
 
 /**
  * Writes a configuration as k3s' `registries.yaml`. Rewrites are there of a registry and not of a mirror, so mirrors
- * whose rules differ from those of the first are left out rather than asked for wrong names; so are mirrors that are not
+ * whose rules differ from those of the first are left out, as they would get wrong names; so are mirrors that are not
  * trusted with both content and tags, as every mirror is trusted there.
  */
 export function writeRegistriesYaml(config: Config): WrittenFiles {
@@ -96,8 +96,8 @@ function problemOf(host: HostConfig, rules: string): string | undefined {
 }
 
 /**
- * `/v2` is left out; every other path is the whole API root. What would be taken for the registry itself, which is asked
- * last and without rewrites, is told from it by its port, as k3s' documents do it.
+ * `/v2` is left out; every other path is the whole API root. A mirror that would be taken for the registry itself, which is
+ * contacted last and without rewrites, gets an explicit port, as in k3s' documentation.
  */
 function endpointOf(host: HostConfig, key: string): string {
   const { origin, pathname } = new URL(rootOf({ ...host, url: host.url.replace(/\/+$/, '') }));

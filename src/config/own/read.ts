@@ -34,7 +34,7 @@ export interface OwnConfigPlace {
 export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): ParsedFile {
   const repeats: FileProblem[] = [];
   const root = parseText(text, { file, format }, (at, found) => void repeats.push({ at, found }));
-  // A YAML file of comments alone is null.
+  // A YAML file with only comments is null.
   const value = plainValue(root) ?? {};
   // The name of the schema says nothing of registries.
   if (typeof value === 'object' && value !== null && '$schema' in value) delete value.$schema;
@@ -87,7 +87,7 @@ export function pemProblems(value: unknown, file: string): KeyProblem[] {
   );
 }
 
-/** Where the key at a path stands, or the nearest key above it that the file has. */
+/** The position of the key at a path, or of the nearest key above it that the file has. */
 export const nearestPosition = (root: DocumentNode, path: KeyPath): Position =>
   positionOf(root, path) ?? nearestPosition(root, path.slice(0, -1));
 
@@ -104,10 +104,10 @@ function inside(node: DocumentNode, key: PropertyKey): DocumentEntry | undefined
   return item && { at: item.at, value: item };
 }
 
-/** Where the key at a path stands, with the file's name. */
+/** The place of the key at a path, with the file's name. */
 type Locate = (path: KeyPath) => { readonly line: string; readonly spot: string } | undefined;
 
-/** With the lines that say what is said, and with paths that do not depend on where the program was started. */
+/** Adds `declaredAt`, and makes paths absolute or relative to the directory of the file. */
 export function withPlaces(config: Config, root: DocumentNode, file: string): Config {
   if (!config.registries) return config;
   const locate: Locate = (path) => {

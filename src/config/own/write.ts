@@ -2,13 +2,13 @@ import { writeYaml } from '../document/yaml.ts';
 import type { WrittenFiles } from '../losses.ts';
 import type { Config, TlsConfig } from '../model.ts';
 
-/** A part of the model that may report where it was declared. */
+/** A part of the model that may have the place of its declaration. */
 interface DeclaredPart {
   readonly declaredAt?: string | undefined;
   readonly tls?: TlsConfig | undefined;
 }
 
-/** Writes a configuration as ocifetch's own YAML file: the model itself; where its parts came from only if it is asked for. */
+/** Writes a configuration as ocifetch's own YAML file: the model itself; with `declaredAt` only if requested. */
 export function writeOwnConfig(
   { warnings: _, registries = {}, credentials, ...rest }: Config,
   { places = false }: { readonly places?: boolean | undefined } = {},

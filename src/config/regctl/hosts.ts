@@ -47,12 +47,12 @@ export type RegctlHost = Named<Decoded<typeof regctlHost>>;
 
 /** A host by the name that references and mirrors give it. */
 export interface NamedHost {
-  /** `docker.io`, `mirror.example:5000`: what stands before a slash in a reference. */
+  /** `docker.io`, `mirror.example:5000`: the part before the first slash of a reference. */
   readonly name: string;
-  /** `host[:port]` that is asked. */
+  /** `host[:port]` that is contacted. */
   readonly hostname: string;
   readonly pathPrefix: string;
-  /** Lower is asked first. */
+  /** Lower comes first. */
   readonly priority: number;
   readonly config: HostConfig;
   readonly mirrors: readonly Placed<string>[];
@@ -62,7 +62,7 @@ export interface NamedHost {
 export const regctlName = (key: string): string =>
   key === 'https://index.docker.io/v1/' ? 'docker.io' : normalizeRegistry(key.replace(/^https?:\/\//, ''));
 
-/** What a host is asked as: its own settings, and for each that it has not the defaults'. */
+/** A host with its own settings, or the defaults for those that it has not. */
 export function hostOf(entry: RegctlHost, defaults: RegctlHost['value'], report: FileReport): NamedHost {
   const name = regctlName(entry.key);
   const own = { ...defaults, ...entry.value };
@@ -103,7 +103,7 @@ function checkPrefix(found: Placed<string>, prefix: string, report: FileReport):
   if (problem !== undefined) report.problem(found, `found ${quote(found.value)}, ${problem}`);
 }
 
-/** A limit; 0 is none. */
+/** A limit; 0 means no limit. */
 function positive(found: Placed<number> | undefined, report: FileReport): number | undefined {
   if (!found || found.value === 0) return undefined;
   if (found.value > 0) return found.value;
@@ -130,8 +130,7 @@ function tlsOf(own: RegctlHost['value'], isInsecure: boolean, report: FileReport
 /**
  * A host and its mirrors as a registry: those of the lowest priority first, then in the file's order, the host itself
  * after the mirrors of its own priority. Mirrors of a higher one come after it. Of one priority regctl has no order: its
- * sort, as of 0.11, asks the last first. Undefined where a host has nothing said of it that the registry alone would not
- * have.
+ * sort, as of 0.11, takes the last first. Undefined if the host has no settings other than those of its registry.
  * https://github.com/regclient/regclient/blob/main/internal/reghttp/http.go (sortHostsCmp)
  */
 export function registryOf(host: NamedHost, mirrors: readonly NamedHost[]): RegistryConfig | undefined {

@@ -76,7 +76,7 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
   };
 }
 
-/** A mirror that has no entry of its own is asked with the defaults. */
+/** A mirror without an entry of its own has the defaults. */
 function undeclared(mirror: Placed<string>, defaults: RegctlHost['value'], report: FileReport): NamedHost {
   return hostOf({ ...mirror, key: mirror.value, value: {} }, defaults, report);
 }
@@ -120,7 +120,7 @@ interface RegctlLogins {
   readonly credHelpers: CredentialHelpers['credHelpers'];
 }
 
-/** RegctlLogins and helpers by the host that is asked; a login below its path prefix, where it has one. */
+/** Logins and helpers by the host that is contacted; a login is for the path prefix, if there is one. */
 export function readLogins(
   hosts: readonly RegctlHost[],
   byName: ReadonlyMap<string, NamedHost>,
