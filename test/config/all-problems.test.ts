@@ -118,12 +118,12 @@ const files: readonly [name: string, kind: ConfigKind, file: string, lines: stri
   ],
 ];
 
-test.each(files)('all problems of a file are told at once, each where it stands: %s', async (...row) => {
+test.each(files)('all problems of a file are reported at once, each with its place: %s', async (...row) => {
   const [, kind, file, lines, told] = row;
   expect(await problems(kind, file, lines)).toEqual(told);
 });
 
-test('a host over which nothing is verified is told with the key that says so', async () => {
+test('a host without verification is reported with the key that configures it', async () => {
   const warnings: string[] = [];
   const text = ['configs:', '  m.test:', '    tls:', '      insecure_skip_verify: true'].join('\n');
   const config = await readConfigTexts([{ text, file: '/k/registries.yaml', kind: 'registries.yaml' }]);

@@ -92,7 +92,7 @@ const isDistinct = (config: Config): boolean =>
       mirrors.every((mirror) => new URL(mirror.url).host !== new URL(origin.url ?? '').host),
   );
 
-test('a configuration written as hosts.toml and read again asks the same hosts for the same names', async () => {
+test('a configuration written as hosts.toml and read again has the same hosts for the same names', async () => {
   await fc.assert(
     fc.asyncProperty(registries, async (given) => {
       const config = { registries: given };
@@ -105,7 +105,7 @@ test('a configuration written as hosts.toml and read again asks the same hosts f
   );
 });
 
-test('a configuration written as registries.yaml and read again asks the same hosts for the same names', async () => {
+test('a configuration written as registries.yaml and read again has the same hosts for the same names', async () => {
   const mirror = fc.record({ url });
   const sayable = fc.record({
     mirrors: fc.uniqueArray(mirror, { minLength: 1, maxLength: 4, selector: (one) => new URL(one.url).host }),
@@ -326,7 +326,7 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
   ],
 ];
 
-test.each(unsaid)('what a format has no words for is told: %s', async (_name, to, config, told) => {
+test.each(unsaid)('what a format cannot express is reported: %s', async (_name, to, config, told) => {
   expect((await convertConfig(config, to, { secrets: true })).unexpressed).toEqual(told);
 });
 
@@ -369,7 +369,7 @@ test.each(['hosts.toml', 'registries.yaml', 'ocifetch'] as const)(
   },
 );
 
-test('secrets are left out and told, unless they are asked for', async () => {
+test('secrets are left out and reported, unless requested', async () => {
   const config: Config = {
     registries: { 'r.test': { mirrors: [{ url: 'https://m.test', headers: { 'X-Key': 'hidden' } }] } },
     credentials: { 'r.test': { username: 'user', password: 'hidden' } },
@@ -490,7 +490,7 @@ test("k3s' own example of rewrites at the registry itself keeps its port and its
   expect(urls(back)).toEqual(['https://registry.example.com/v2 mirror/a', 'https://registry.example.com/v2 rancher/a']);
 });
 
-test('a mirror that a format takes for the registry itself is told', async () => {
+test('a mirror that a format takes for the registry itself is reported', async () => {
   const config: Config = {
     registries: {
       'r.test:5000': {

@@ -42,7 +42,7 @@ test('the key as it was written wins over one with a default port', () => {
   expect(loginFrom(both)('b.test', {})).toEqual(login('short'));
 });
 
-test('a provider is asked itself, and named only as one', () => {
+test('a provider is called, and described only as a provider', () => {
   const provider = (host: string) => login(host);
   expect(loginFrom(provider)('x.test', {})).toEqual(login('x.test'));
   expect(credentialsFor(provider, 'x.test', 'app')).toBe('credentials provider');

@@ -32,7 +32,7 @@ test('a file is read as it is, with its byte order mark', async () => {
   expect(await read('empty')).toBe('');
 });
 
-test('what cannot be read is told in words, its path once', async () => {
+test('what cannot be read is reported in words, with its path once', async () => {
   await mkdir(join(home, 'directory'));
   await writeFile(join(home, 'file'), '');
   await symlink('loop', join(home, 'loop'));
@@ -126,7 +126,7 @@ test('any bytes are a text that is written as they are, or refused at their firs
   expect(performance.now() - started).toBeLessThan(8_000);
 });
 
-test('directories are no drop-ins, also behind a link', async () => {
+test('directories are not drop-ins, also behind a link', async () => {
   await mkdir(join(home, 'registries.conf.d/x.conf'), { recursive: true });
   await symlink('x.conf', join(home, 'registries.conf.d/link.conf'));
   await writeFile(join(home, 'registries.conf.d/y.conf'), 'unqualified-search-registries = ["quay.io"]\n');

@@ -32,7 +32,7 @@ test.each([
   expect(await loadConfigText(file)).toEqual({ file, kind: 'hosts.toml', registry, text: 'server = "https://m.test"' });
 });
 
-test('what is given wins over what the file tells, and only a hosts.toml has a registry', async () => {
+test('options win over what the file shows, and only a hosts.toml has a registry', async () => {
   const file = await written('r.test/hosts.toml', '');
   expect(await loadConfigText(file, { registry: 'q.test' })).toMatchObject({ kind: 'hosts.toml', registry: 'q.test' });
   expect(await loadConfigText(file, { kind: 'ocifetch', registry: 'q.test' })).toEqual({

@@ -25,7 +25,7 @@ test.each([
   expect(await message(options)).toContain(`INVALID_CONFIG Cannot load config: ${expected}`);
 });
 
-test('all that is wrong is told at once, and what is left out is not wrong', async () => {
+test('all problems are reported at once, and what is left out is not one', async () => {
   expect(await message({ discover: 1, fil: 'x' })).toBe(
     'INVALID_CONFIG Cannot load config: 2 problems\n' +
       '  discover: found 1, expected true or false\n' +

@@ -64,7 +64,7 @@ test('a certs.d is read directory by directory, `_default` as the rest', async (
   expect(config.registries?.['docker.io']?.declaredAt).toBe(`${join(home, 'certs.d/docker.io/hosts.toml')}:1`);
 });
 
-test('a directory of a registry that says nothing hides `_default`, as containerd has it', async () => {
+test('an empty directory of a registry hides `_default`, as in containerd', async () => {
   await write('certs.d/_default/hosts.toml', '[host."https://all.example"]\n');
   await write('certs.d/registry.example_5000_/hosts.toml', '');
   await write('certs.d/empty.example/readme', '');
@@ -114,7 +114,7 @@ test('the usual places are found by their variables, and proxies in the environm
   expect(config.proxy).toEqual({ https: 'http://proxy.example:3128', no: ['ghcr.io'] });
 });
 
-test('what a file says in vain is told, and what is wrong in one ends it all', async () => {
+test('settings without a meaning are reported, and a problem of one file fails the whole', async () => {
   const registriesYaml = await write('registries.yaml', 'mirrors:\n  docker.io:\n    endpoints: []\n');
   await expect(loadConfig({ registriesYaml })).rejects.toMatchObject({
     code: 'INVALID_CONFIG',
@@ -131,7 +131,7 @@ test('the environment has proxies also beside a file that is named, each scheme 
   expect(alone.proxy).toEqual({ http: 'http://docker.example:1' });
 });
 
-test('a proxy of the environment that cannot be used is told by its variable, without its login', async () => {
+test('a proxy of the environment that cannot be used is reported with its variable, without its login', async () => {
   const loading = loadFiles({ discover: true }, { HOME: home, HTTPS_PROXY: 'socks5://joe:pass@corp:1' });
   await expect(loading).rejects.toMatchObject({
     code: 'INVALID_CONFIG',
@@ -157,7 +157,7 @@ test('variables that are empty or relative name no place', async () => {
   expect(files.filter((file) => !file.startsWith('/etc/'))).toEqual([join(home, '.docker/config.json')]);
 });
 
-test('drop-ins of the user stand beside the system, not in its place', () => {
+test('drop-ins of the user add to those of the system', () => {
   const { registriesConf } = usualPlaces({ HOME: home });
   const user = join(home, '.config/containers/registries.conf');
   const system = '/etc/containers/registries.conf';
@@ -208,7 +208,7 @@ test('certificates in `_default` are for every registry that has no directory', 
   expect(config.registries?.['registry.example']).not.toHaveProperty('origin');
 });
 
-test('the problems of all files are told at once', async () => {
+test('the problems of all files are reported at once', async () => {
   await write('certs.d/a.example/hosts.toml', 'server = 1\n');
   await write('certs.d/b.example/hosts.toml', 'typo = 1\n');
   const options = {

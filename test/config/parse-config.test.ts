@@ -204,7 +204,7 @@ describe('one problem', () => {
   });
 });
 
-test('all problems are told at once, under the name of the file', () => {
+test('all problems are reported at once, under the name of the file', () => {
   const value = {
     regs: 1,
     registries: {
@@ -253,7 +253,7 @@ test.each<[string, unknown]>([
   ['a proxy with a login', { proxy: { http: 'ftp://user:12345678@m' } }],
   ['a key that is a URL', { registries: { 'https://user:12345678@m': {} } }],
   ['a file that was not parsed', '{"password": "12345678"}'],
-])('%s is not told', (_, value) => {
+])('%s is not shown', (_, value) => {
   const message = messageOf(value);
   expect(message).toContain('Cannot use config: ');
   expect(message).not.toContain('12345678');

@@ -28,7 +28,7 @@ test.each([
   expect(readPem(join(folder, name))).toEqual({ found });
 });
 
-test('of a file that may not be read it is told', async () => {
+test('a file that may not be read is reported as such', async () => {
   const file = join(folder, 'secret.key');
   await writeFile(file, pem);
   await chmod(file, 0);

@@ -46,14 +46,14 @@ describe('rules', () => {
     expect(compileRewrites([], 'test').rewrite('a/b')).toEqual({ name: 'a/b' });
   });
 
-  test('a pattern that does not compile is told with its place', () => {
+  test('a pattern that does not compile is reported with its place', () => {
     const rules = [first, { pattern: '(?=x)', replacement: '' }];
     expect(() => compileRewrites(rules, 'mirror https://m')).toThrow(
       'Cannot compile mirror https://m, rewrite 1, pattern "(?=x)": ',
     );
   });
 
-  test('two groups of one name are refused, as nobody can tell which is meant', () => {
+  test('two groups of one name are refused as ambiguous', () => {
     expect(() => rewriteOnce('(?P<n>a)(?P<n>b)', '$n', 'ab')).toThrow(
       expect.objectContaining({ code: 'INVALID_CONFIG' }),
     );

@@ -37,7 +37,7 @@ function searching(indexes: Readonly<Record<string, readonly Descriptor[]>>) {
   };
 }
 
-test('indexes in an index are read only where it has not enough itself, each once', async () => {
+test('indexes in an index are read only if it has not enough itself, each once', async () => {
   const tree = {
     root: [index('a'), image('amd64', 'linux/amd64'), index('b'), index('a')],
     a: [index('c'), image('v6', 'linux/arm/v6')],
@@ -87,7 +87,7 @@ test('an index for a platform is chosen from again, also in an index in the inde
   expect(read).toEqual(['root', 'nested', 'variants']);
 });
 
-test('an image that does not say what it is for is chosen where it is the only one', async () => {
+test('an image without a platform is chosen if it is the only one', async () => {
   const attestation = image('att', 'unknown/unknown');
   const only = searching({ root: [attestation, image('plain'), image('plain')] });
   expect((await only.choose('linux/amd64')).digest).toBe(digestOf('plain'));

@@ -45,7 +45,7 @@ describe('inline data', () => {
     );
   });
 
-  test('is undefined where there is none', () => {
+  test('is undefined if there is none', () => {
     expect(decodeData(valid)).toBeUndefined();
   });
 

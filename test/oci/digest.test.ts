@@ -50,7 +50,7 @@ test.each([
   [` sha256:${a64}`, 'unknown algorithm'],
   [`sha256:sha256:${a64}`, 'not hex'],
   [undefined as unknown as string, 'not a string'],
-])('%j is no digest', (text, found) => {
+])('%j is not a digest', (text, found) => {
   expect(() => parseDigest(text)).toThrow(expect.objectContaining({ code: 'INVALID_DIGEST' }));
   expect(() => parseDigest(text)).toThrow(found);
   expect(() => parseDigest(text)).toThrow(JSON.stringify(text) ?? '"undefined"');
@@ -85,7 +85,7 @@ describe('hashing', () => {
 
   afterEach(() => vi.unstubAllGlobals());
 
-  test('a runtime without crypto is told so', () => {
+  test('a runtime without crypto is reported', () => {
     vi.stubGlobal('process', undefined);
     expect(() => createHasher('sha256')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
     expect(() => digestOf(bytes('x'))).toThrow('this runtime has no node:crypto');

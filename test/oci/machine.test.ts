@@ -21,12 +21,12 @@ test.each([
   expect(on(platform, arch, machine)).toBe(spelled);
 });
 
-test('Windows tells its build, where there is one to be found', () => {
+test('Windows has its build as version, if known', () => {
   expect(on('win32', 'x64', 'x86_64', '10.0.20348')).toBe('windows(10.0.20348)/amd64');
   expect(on('win32', 'arm64', 'arm64', 'unknown')).toBe('windows/arm64');
 });
 
-test('this machine has a platform that can be read, also where the runtime tells nothing', () => {
+test('this machine has a platform that can be parsed, even if the runtime has no information', () => {
   expect(parsePlatform(formatPlatform(machinePlatform()))).toMatchObject({ os: machinePlatform().os });
   expect(machinePlatform({}, undefined)).toEqual({ os: 'linux', architecture: 'amd64' });
 });

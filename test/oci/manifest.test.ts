@@ -104,7 +104,7 @@ test.each<[string, unknown, string]>([
   expect(() => parseDocument(json(document), type)).toThrow('Docker schema 1');
 });
 
-test('a manifest is no index, and an index no manifest', () => {
+test('a manifest is not an index, and an index is not a manifest', () => {
   expect(() => parseIndex(json(manifest))).toThrow('an image manifest where an index is expected');
   expect(() => parseManifest(json(index))).toThrow('an index where an image manifest is expected');
 });
@@ -142,13 +142,13 @@ test('any bytes and any JSON are read or refused with a code', () => {
   );
 });
 
-test('data of forty megabytes is no trouble', () => {
+test('data of forty megabytes is decoded', () => {
   const document = { ...manifest, layers: [{ ...descriptor, data: 'A'.repeat(40_000_000), size: 30_000_000 }] };
   expect(parseManifest(json(document)).layers).toHaveLength(1);
 });
 
 describe('media types', () => {
-  test('tell where content is found', () => {
+  test('select the endpoint of content', () => {
     expect([ociIndex, ociManifest, dockerList, `${dockerManifest};x=y`].map(kindOf)).toEqual(
       Array(4).fill('manifests'),
     );
@@ -164,7 +164,7 @@ describe('media types', () => {
     expect(isManifestType(ociIndex)).toBe(false);
   });
 
-  test('are asked for in one value', () => {
+  test('are accepted in one value', () => {
     expect(manifestAccept).toBe(`${ociIndex}, ${ociManifest}, ${dockerList}, ${dockerManifest}, */*`);
   });
 });

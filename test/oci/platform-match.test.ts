@@ -31,7 +31,7 @@ test.each(cases.filter(([wanted]) => wanted.startsWith('windows')))(
   },
 );
 
-test('of images for Windows that run, the newest comes first where a version is wanted', () => {
+test('of images for Windows that run, the newest comes first if a version is wanted', () => {
   expect(running('windows(10.0.26100.3000)/amd64')[0]).toBe('windows(10.0.26100.3000)/amd64');
   expect(running('windows(10.0.25398+win32k)/amd64')[0]).toBe('windows(10.0.25398+win32k)/amd64');
   expect(running('windows/amd64')).toEqual(all.filter((text) => running('windows/amd64').includes(text)));
@@ -70,7 +70,7 @@ test.each([
   expect(matchesPlatform(parsePlatform(wanted), parsePlatform(offered))).toBe(runs);
 });
 
-test('an os feature that is not there is no match, but for that of the Windows user interface', () => {
+test('a missing os feature does not match, except that of the Windows user interface', () => {
   const plain = { os: 'windows', architecture: 'amd64' };
   expect(matchesPlatform(plain, { ...plain, 'os.features': ['x'] })).toBe(false);
   expect(matchesPlatform({ ...plain, 'os.features': ['y', 'x'] }, { ...plain, 'os.features': ['x'] })).toBe(true);

@@ -44,7 +44,7 @@ test.each([
   expect(() => parsePlatform(text)).toThrow(JSON.stringify(text));
 });
 
-test('a word alone is an os, for the architecture of this machine, or an architecture, for its os', () => {
+test('a single word is an os, for the architecture of this machine, or an architecture, for its os', () => {
   const { os, architecture } = machinePlatform();
   expect(parsePlatform('linux')).toMatchObject({ os: 'linux', architecture });
   expect(parsePlatform('windows(10.0.20348)')).toMatchObject({ os: 'windows', 'os.version': '10.0.20348' });

@@ -120,7 +120,7 @@ describe('a content range', () => {
     expect(parseContentRange(text)).toEqual(expected);
   });
 
-  test('of an unsatisfied request has the size alone', () => {
+  test('of an unsatisfied request has only the size', () => {
     expect(formatUnsatisfied(10)).toBe('bytes */10');
   });
 

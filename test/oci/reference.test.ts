@@ -52,7 +52,7 @@ test('a reference is read as it was written', () => {
   );
 });
 
-test('a character that no reference has makes any reference invalid, wherever it stands', () => {
+test('a character that no reference has makes any reference invalid, wherever it is', () => {
   const bad = fc.constantFrom(...' \t\n\r\0\u007f\u00e9\u2028\ud83d!?#%&*+=~^$\\|"\'(){}<>,;', '//', '..', '://', '@@');
   fc.assert(
     fc.property(references, bad, fc.nat(), (reference, character, at) => {
@@ -175,7 +175,7 @@ test.each([
   expect(() => parseReference(text)).toThrow(part);
 });
 
-test('a password in a URL that is no reference stays out of the message', () => {
+test('a password in a URL instead of a reference stays out of the message', () => {
   expect(() => parseReference('https://user:secret@x.y/a')).toThrow('"https://***@x.y/a"');
 });
 

@@ -23,7 +23,7 @@ test('an index without a type of its own has none', () => {
   expect(read(referring.untyped)?.descriptor).toEqual(referring.untyped.descriptor);
 });
 
-test('what has no subject, and what is no manifest, refers to nothing', () => {
+test('what has no subject, and what is not a manifest, refers to nothing', () => {
   expect(read(manifest)).toBeUndefined();
   expect(read(sampleOf(new TextEncoder().encode('{"subject":1}'), mediaTypes.ociManifest))).toBeUndefined();
   expect(read(sampleOf(new Uint8Array(9), mediaTypes.ociIndex))).toBeUndefined();

@@ -49,7 +49,7 @@ test('the error lists what there is, each once and sorted, and says what to do',
   expect(error.message).toBe(`Cannot choose an image of "app:1" for linux/riscv64: ${there}; choose one with platform`);
 });
 
-test('a machine that is no Linux is told where linux would do', () => {
+test('a machine other than Linux gets the advice to choose linux if that is offered', () => {
   expect(errorFor('darwin/arm64', ['linux/arm64']).message).toBe(
     'Cannot choose an image of "app:1" for darwin/arm64: there is linux/arm64; platform "linux" would do',
   );
@@ -57,7 +57,7 @@ test('a machine that is no Linux is told where linux would do', () => {
   expect(errorFor('darwin/arm64', ['linux/s390x']).message).toContain('choose one with platform');
 });
 
-test('one image says what it is for; a long list is cut; an empty one is told', () => {
+test('one image shows its platform; a long list is cut; an empty one is reported', () => {
   expect(errorFor('linux/arm64', ['linux/amd64'], true).message).toContain('it is one image, for linux/amd64');
   expect(errorFor('linux/arm64', []).message).toMatch(/: there is none$/);
   const many = Array.from({ length: 30 }, (_, index) => `linux/cpu${index}`);

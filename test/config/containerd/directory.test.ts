@@ -67,7 +67,7 @@ test.each([
   );
 });
 
-test('of both forms of one registry containerd takes the first, and the other is told', async () => {
+test('of both forms of one registry containerd takes the first, and the other is reported', async () => {
   const files = { 'r.example_5000_/hosts.toml': mirror('a'), 'r.example:5000/hosts.toml': mirror('b') };
   expect(await load(files)).toEqual({
     mirrors: { 'r.example:5000': ['https://a'] },
@@ -75,7 +75,7 @@ test('of both forms of one registry containerd takes the first, and the other is
   });
 });
 
-test('a directory whose name is no registry is a warning, if anything in it would be read', async () => {
+test('a directory whose name is not a registry is a warning, if anything in it would be read', async () => {
   const files = {
     'docker.io_old/hosts.toml': 'no toml',
     'my_certs/ca.crt': '',

@@ -82,7 +82,7 @@ describe("containerd's own examples", () => {
     expect(asked(toml, registry)).toEqual(expected);
   });
 
-  test('verification is passed over where https is asked, and a warning says where it is not', () => {
+  test('verification is skipped over https, and a warning says when it is not used', () => {
     const text = (scheme: string): string =>
       `server = "https://registry-1.docker.io"\n\n[host."${scheme}://192.168.31.250:5000"]\n  capabilities = ["pull", "resolve", "push"]\n  skip_verify = true\n`;
     expect(read(text('https')).mirrors[0]?.tls).toEqual({ insecureSkipVerify: true });
@@ -240,11 +240,11 @@ test.each<[name: string, toml: string, ...asked: string[]]>([
     `https://a/v2 ${all}`,
     `https://a/v2 ${all}`,
   ],
-])('asked last is %s', (_, toml, ...expected) => {
+])('the last host is %s', (_, toml, ...expected) => {
   expect(asked(toml)).toEqual(expected);
 });
 
-test('what stands before the hosts is said of the registry itself where there is no server', () => {
+test('settings before the hosts are those of the registry itself if there is no server', () => {
   const { origin, warnings } = read(
     'ca = "x.pem"\ncapabilities = ["pull"]\ndial_timeout = "2s"\n[header]\nX-Key = "v"',
   );
@@ -330,7 +330,7 @@ test.each([
   expect(messageOf(toml)).toContain(expected);
 });
 
-test('all problems are told at once', () => {
+test('all problems are reported at once', () => {
   expect(messageOf('servre = "x"\nskip_verify = 1\n[host."m m"]')).toBe(
     'Cannot use config file "hosts.toml": 3 problems\n' +
       '  hosts.toml:1:1: servre: unknown key "servre", did you mean "server"?\n' +
@@ -351,7 +351,7 @@ test.each([
   expect(messageOf(toml)).not.toContain('hunter2');
 });
 
-test('no time limit is no choice here', () => {
+test('a host cannot be without a time limit', () => {
   const { mirrors, warnings } = read('[host."https://m"]\ndial_timeout = "0"');
   expect(mirrors).toEqual([{ url: 'https://m', declaredAt: 'hosts.toml:1' }]);
   expect(warnings).toEqual([expect.stringMatching(/^hosts\.toml:2: .*not used/)]);

@@ -45,7 +45,7 @@ const message = async (loading: Promise<unknown>): Promise<string> =>
     (error: Error & { code: string }) => `${error.code} ${error.message.replaceAll(home, '')}`,
   );
 
-test('certificates beside registries.conf are for every host that is asked: registry, location and mirrors', async () => {
+test('certificates next to registries.conf are for every host: registry, location and mirrors', async () => {
   const { config, files, warnings } = await load({
     'registries.conf': `
 [[registry]]
@@ -145,7 +145,7 @@ test('a mirror with an authority of its own is believed by its certificate besid
   expect(await resolved('registry.invalid')).toBe('UNAVAILABLE');
 });
 
-test('a certificate that cannot be used is told by its directory', async () => {
+test('a certificate that cannot be used is reported with its directory', async () => {
   const { config } = await load({
     'registries.conf': '[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\nlocation = "m.example"\n',
     'certs.d/m.example/ca.crt': 'words',
@@ -183,7 +183,7 @@ describe('what is wrong in certs.d', () => {
     expect(await message(load(files))).toContain(`INVALID_CONFIG Cannot use config directory "/certs.d": ${expected}`);
   });
 
-  test('a directory that is no host, with certificates in it, is a warning', async () => {
+  test('a directory that is not a host, with certificates in it, is a warning', async () => {
     const { warnings, config } = await load({
       'certs.d/a.example_5000_/ca.crt': 'x',
       'certs.d/notes_/readme': 'x',
@@ -195,7 +195,7 @@ describe('what is wrong in certs.d', () => {
     expect(Object.keys(config.registries ?? {})).toEqual([]);
   });
 
-  test('of several client certificates the first is used, which is told', () => {
+  test('of several client certificates the first is used, which is reported', () => {
     expect(readCertificateNames(['b.cert', 'a.cert', 'a.key', 'b.key'], '/d')).toEqual({
       tls: { cert: '/d/a.cert', key: '/d/a.key', declaredAt: { cert: '/d', key: '/d' } },
       warnings: ['/d/b.cert: not used, a.cert is the client certificate'],

@@ -67,7 +67,7 @@ location = "mirror.registry.com"
   ]);
 });
 
-describe('a repository is renamed as its prefix and location say', () => {
+describe('a repository is renamed by its prefix and location', () => {
   test.each([
     ['a.b', 'c.d', 'team/app', 'team/app'],
     ['a.b', 'c.d/x.y', 'team/app', 'x.y/team/app'],
@@ -169,7 +169,7 @@ location = "mirrors.example"`,
   ]);
 });
 
-test('only this machine is asked over http, and only where it is insecure', () => {
+test('only this machine is contacted over http, and only if it is insecure', () => {
   const urls = Object.values(
     registriesOf(`[[registry]]
 location = "localhost:5000"
@@ -187,7 +187,7 @@ insecure = true`),
   ]);
 });
 
-test('short names and helpers are read; a mode, which nobody can be asked in, is a warning', () => {
+test('short names and helpers are read; a mode, which needs a prompt, is a warning', () => {
   const { config, warnings, credentialHelpers, erasedAliases } = read(`short-name-mode = "enforcing"
 unqualified-search-registries = ["registry.fedoraproject.org", "localhost:5000"]
 credential-helpers = ["containers-auth.json", "pass"]
@@ -217,7 +217,7 @@ test('of two tables with the same prefix the first counts, with a warning', () =
   expect(warnings).toEqual([`${place.file}:3: registry[1]: not used, "a.b" has a table above`]);
 });
 
-describe('all that is wrong is told with its place', () => {
+describe('all problems are reported with their places', () => {
   test.each([
     ['[registries.search]\nregistries = ["a.b"]', ':1:2: registries: found version 1 of the format'],
     ['[[registries]]\nlocation = "a.b"', 'registries: found version 1 of the format, expected version 2'],
@@ -269,7 +269,7 @@ describe('all that is wrong is told with its place', () => {
   });
 });
 
-test('a later file takes the place of what an earlier one says of the same thing', () => {
+test('a later file replaces the settings of an earlier one', () => {
   const merged = mergeRegistriesConf([
     read(
       'unqualified-search-registries = ["a.b"]\ncredential-helpers = ["pass"]\n[[registry]]\nlocation = "a.b"\n[[registry]]\nlocation = "b.b"\n[aliases]\none = "a.b/one"\ntwo = "a.b/two"',

@@ -5,7 +5,7 @@ import { helperPrograms, isRunning, until } from '../helper-programs.ts';
 const programs = helperPrograms();
 const commands = async (): Promise<string[]> => (await programs.asked()).map(({ command }) => command);
 
-test('a host is asked of its own helper, any other of the store, and Docker Hub by its old name', async () => {
+test('a host has its own helper, any other the store, and Docker Hub its old name', async () => {
   const provider = helperCredentials({
     credsStore: 'test',
     credHelpers: { 'own.example:443': 'test', 'none.example': '' },
@@ -21,7 +21,7 @@ test('a host is asked of its own helper, any other of the store, and Docker Hub 
   ]);
 });
 
-test('the fallback is asked where no helper has a login, with what was asked', async () => {
+test('the fallback is called with the same arguments if no helper has a login', async () => {
   const asked: unknown[] = [];
   const provider = helperCredentials({
     credHelpers: { 'unknown.example': 'test' },
@@ -38,7 +38,7 @@ test('the fallback is asked where no helper has a login, with what was asked', a
   ]);
 });
 
-test('a helper is asked once for all who want the same, and its answer is kept for its time', async () => {
+test('a helper runs once for all who want the same, and its login is kept for its lifetime', async () => {
   const provider = helperCredentials({ credsStore: 'test', lifetime: 2000 });
   await commands();
   const logins = await Promise.all(['slow.a', 'slow.a', 'slow.b'].map((host) => provider(host, {})));
@@ -71,7 +71,7 @@ test('who leaves does not take the answer from the others', async () => {
   await expect(provider('slow.d', { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' });
 });
 
-test('the helper is killed when the last has left, and asked anew by the next', async () => {
+test('the helper is killed when the last has left, and runs again for the next', async () => {
   const provider = helperCredentials({ credsStore: 'test', timeout: 10_000 });
   await programs.asked();
   const controllers = [new AbortController(), new AbortController()];

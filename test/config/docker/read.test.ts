@@ -53,7 +53,7 @@ test("Podman's keys with a path stay apart, as its manual's example has them", (
   });
 });
 
-test("Docker's markers beside a helper are no logins, and its own logins are not the registry's", () => {
+test("Docker's markers next to a helper are not logins, and its own logins are not the registry's", () => {
   const { config, helpers, warnings } = read({
     auths: {
       'https://index.docker.io/v1/': {},
@@ -85,7 +85,7 @@ test('of several keys of one host, that which Docker asks for counts', () => {
   ]);
 });
 
-test('what is for registries and has no meaning here is a warning, what is for other things is none', () => {
+test('what is for registries and has no meaning here is a warning, the rest is not', () => {
   const { config, warnings } = read({
     auths: { 'a.example': {}, 'b.example': null },
     HttpHeaders: { 'X-Meta': 'hunter2' },
@@ -107,12 +107,12 @@ test('what is for registries and has no meaning here is a warning, what is for o
   ]);
 });
 
-test('an empty file is read as one that says nothing', () => {
+test('an empty file is read as an empty configuration', () => {
   expect(readDockerConfig(' \n', place)).toEqual({ config: {}, warnings: [], helpers: {} });
   expect(readDockerConfig('{}', place)).toEqual({ config: {}, warnings: [], helpers: {} });
 });
 
-describe('all that is wrong is told with its place', () => {
+describe('all problems are reported with their places', () => {
   test.each([
     ['{"auth": {}}', ':1:2: auth: unknown key "auth", did you mean "auths"?'],
     ['{\n "credHelper": {}}', ':2:2: credHelper: unknown key "credHelper", did you mean "credHelpers"?'],

@@ -27,13 +27,13 @@ test('a login is got with "get" and the server as it is', async () => {
   expect((await programs.asked()).map(({ command }) => command)).toEqual(['get https://index.docker.io/v1/']);
 });
 
-test('the user "<token>" means an identity token, and nothing found is no login', async () => {
+test('the user "<token>" means an identity token, and nothing found means no login', async () => {
   expect(await askHelper('test', 'token.example')).toEqual({ identityToken: 'refresh' });
   expect(await askHelper('test', 'empty.example')).toBeUndefined();
   expect(await askHelper('test', 'unknown.example')).toBeUndefined();
 });
 
-describe('a failure is told in words, without secrets', () => {
+describe('a failure is reported without secrets', () => {
   test.each([
     ['locked.example', 'UNAUTHORIZED', 'exit status 1, and said "the keychain is locked"'],
     ['complaining.example', 'UNAUTHORIZED', 'exit status 1, and said "no display found"'],
@@ -92,7 +92,7 @@ test('a helper that takes too long is killed', async () => {
   for (const { pid } of await programs.asked()) await until(() => !isRunning(pid));
 });
 
-test('where there is no terminal, what a helper has started is killed with it', async () => {
+test('without a terminal, the processes of a helper are killed with it', async () => {
   const { folder, remove } = await compileSource();
   try {
     const started = join(programs.folder, 'started');
@@ -129,7 +129,7 @@ test('a helper is killed when the signal fires', async () => {
   await until(() => !isRunning(pid));
 });
 
-test('a helper that does not read what it is asked is no problem', async () => {
+test('a helper need not read its input', async () => {
   await writeFile(
     join(programs.folder, 'docker-credential-deaf'),
     '#!/bin/sh\necho \'{"Username":"u","Secret":"p"}\'\n',

@@ -76,7 +76,7 @@ test('what JSON.parse refuses is refused, and nothing else but a key twice', () 
   );
 });
 
-describe('what is not valid JSON is told with its place and without its text', () => {
+describe('what is not valid JSON is reported with its place and without its text', () => {
   test.each([
     ['', '1:1: not valid JSON, found the end of the file, expected an object, "{"'],
     ['[]', '1:1: not valid JSON, found "[", expected an object, "{"'],

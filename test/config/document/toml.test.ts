@@ -60,7 +60,7 @@ test.each<[name: string, text: string, ...told: string[]]>([
   ['line ends of Windows', 'a = 1\r\n[b]\r\nc = 2\r\n', '/a(1:1) = 1 @1:5', '/b(2:2)/c(3:1) = 2 @3:5'],
   ['escapes in keys', '"a\\u0062" = 1\n\'c\\d\' = 2', '/ab(1:1) = 1 @1:13', '/c\\d(2:1) = 2 @2:9'],
   ['a byte order mark', '\ufeffa = 1', '/a(1:2) = 1 @1:6'],
-])('the values of %s are told with their places', (_, text, ...expected) => {
+])('the values of %s have their places', (_, text, ...expected) => {
   expect(outline(parseToml(text, 'a.toml'))).toEqual(expected);
 });
 
@@ -211,7 +211,7 @@ test.each<[string, (length: number) => string]>([
   expect(performance.now() - started).toBeLessThan(8000);
 });
 
-test('keys that come again are told to who asks, and the first count; more of them than anyone writes end it', () => {
+test('duplicate keys are reported on request, and the first count; too many of them end it', () => {
   const told: string[] = [];
   const tell = ({ line, column }: { line: number; column: number }, words: string) =>
     told.push(`${line}:${column} ${words}`);

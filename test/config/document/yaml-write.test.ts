@@ -103,14 +103,14 @@ test.each(traps)('a text or a key stays one: %j', (trap) => {
   expect(read(parseYaml(writeYaml(given), 'a.yaml'))).toEqual(given);
 });
 
-test('only keys that are plain words stand without quotes', () => {
+test('only keys that are plain words are without quotes', () => {
   const keys = ['endpoint', 'insecure_skip_verify', 'no', 'Null', '10', 'docker.io', 'a-b'];
   expect(writeYaml(new Map(keys.map((key) => [key, true])))).toBe(
     "endpoint: true\ninsecure_skip_verify: true\n'no': true\n'Null': true\n'10': true\n'docker.io': true\n'a-b': true\n",
   );
 });
 
-test('what is undefined or a function is left out, and what stands twice is written twice', () => {
+test('what is undefined or a function is left out, and what is repeated is written again', () => {
   const twice = { ca: ['/ca.pem'] };
   expect(writeYaml({ a: undefined, b: () => 1, c: twice, d: twice, e: {}, f: [] })).toBe(
     "c:\n  ca:\n    - '/ca.pem'\nd:\n  ca:\n    - '/ca.pem'\ne: {}\nf: []\n",

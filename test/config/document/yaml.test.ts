@@ -51,7 +51,7 @@ test.each<[name: string, text: string, ...told: string[]]>([
   ['JSON', '{\n\t"a": ["\\u0062\\/"]\n}', '/a(2:2)[0] = b/ @2:8'],
   ['an empty text', '', ' = null @1:1'],
   ['comments', '# nothing\n', ' = null @1:1'],
-])('the values of %s are told with their places', (_, text, ...expected) => {
+])('the values of %s have their places', (_, text, ...expected) => {
   expect(outline(parseYaml(text, 'a.yaml'))).toEqual(expected);
 });
 
@@ -60,7 +60,7 @@ test('keys that look like numbers stay where the file has them', () => {
   expect(root.kind === 'table' && [...root.entries.keys()]).toEqual(['z', '10', '9']);
 });
 
-test('a value is told as it is written, too', () => {
+test('a value also has its source', () => {
   expect(parseYaml('0123', 'a.yaml')).toMatchObject({ value: 123, source: '0123' });
 });
 
@@ -90,7 +90,7 @@ test.each(
   expect(messageOf(text)).toContain(expected);
 });
 
-test('all faults of a text are told', () => {
+test('all problems of a text are reported', () => {
   expect(messageOf('a: b: c\nd: e: f\n')).toMatch(/a\.yaml:1:4: .*\n {2}a\.yaml:2:4: /);
 });
 

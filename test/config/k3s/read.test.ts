@@ -130,7 +130,7 @@ describe("k3s' own examples", () => {
   });
 });
 
-test('what is read is told with its place', () => {
+test('what is read has its place', () => {
   const yaml =
     'mirrors:\n  docker.io:\n    endpoint:\n      - https://a.example/v2/hub\n      - b.example\n    rewrite:\n      z: y\n      10: x\nconfigs:\n  a.example:\n    tls:\n      ca_file: ca.pem\n';
   const rewrites = [
@@ -177,7 +177,7 @@ test.each([
 });
 
 describe('the default endpoint', () => {
-  test('is asked last, once, and is not rewritten', () => {
+  test('is contacted last, once, and is not rewritten', () => {
     const yaml =
       'mirrors:\n  r.example:\n    endpoint:\n    - r.example\n    - m.example\n    rewrite: { "^": "x/" }\n';
     expect(asked(yaml, 'r.example/a')).toEqual(['https://m.example/v2/x/a ns=r.example', 'https://r.example/v2/a']);
@@ -192,7 +192,7 @@ describe('the default endpoint', () => {
     );
   });
 
-  test('is not asked for registries with mirrors when it is off', () => {
+  test('is not contacted for registries with mirrors when it is off', () => {
     const yaml =
       'mirrors: { r.example: { endpoint: [m.example] } }\nconfigs: { c.example: { tls: { insecure_skip_verify: true } } }';
     expect(asked(yaml, 'r.example/a', false)).toEqual(['https://m.example/v2/a ns=r.example']);
@@ -212,7 +212,7 @@ describe('the default endpoint', () => {
   });
 });
 
-test('a registry with an entry is not asked at the mirrors of all others', () => {
+test('a registry with an entry does not use the mirrors of all others', () => {
   const yaml =
     'mirrors:\n  "*": { endpoint: [m.example] }\n  r.example:\nconfigs:\n  c.example: { auth: { username: u, password: p } }';
   expect(asked(yaml, 'r.example/a')).toEqual(['https://r.example/v2/a']);
@@ -248,7 +248,7 @@ test('tls of "*" is for every registry at its own address that has no entry', ()
   });
 });
 
-test('an entry that says nothing keeps the tls of "*" away and the mirrors of "*" on, also where they are all', () => {
+test('an empty entry keeps the tls of "*" away and the mirrors of "*" on, even if they are all', () => {
   const yaml =
     'mirrors: { "*": { endpoint: [m.example] } }\nconfigs: { "*": { tls: { insecure_skip_verify: yes } }, c.example: }';
   const mirror = 'https://m.example/v2/a ns=c.example unverified';
@@ -256,7 +256,7 @@ test('an entry that says nothing keeps the tls of "*" away and the mirrors of "*
   expect(asked(yaml, 'c.example/a', false)).toEqual([mirror]);
 });
 
-test('an endpoint that is listed twice is asked once', () => {
+test('a duplicate endpoint is contacted once', () => {
   const { registries, warnings } = read(
     'mirrors:\n  r.example:\n    endpoint:\n    - m.example\n    - https://M.example/v2\n',
   );
@@ -279,7 +279,7 @@ test('the settings of Docker Hub are found by its name and by its API host, whic
   ]);
 });
 
-test('TLS says nothing of a host that is asked over http', () => {
+test('TLS does not apply to a host that is contacted over http', () => {
   const yaml =
     'mirrors: { r.example: { endpoint: ["http://m.example"] } }\nconfigs:\n  m.example: { tls: { insecure_skip_verify: yes } }';
   expect(read(yaml).registries['r.example']?.mirrors?.[0]).not.toHaveProperty('tls');
@@ -331,7 +331,7 @@ test('a registry may have the name of a method of objects', () => {
   ]);
 });
 
-test('what k3s knows and does not use is told', () => {
+test('what k3s knows and does not use is reported', () => {
   expect(read('auths: { x: {} }\nmirrors: { r.example: { rewrite: { a: b } } }').warnings).toEqual([
     'registries.yaml:1: auths: not used, k3s reads logins from configs',
     'registries.yaml:2: mirrors["r.example"].rewrite: not used, there is no endpoint to rewrite for',
@@ -404,7 +404,7 @@ test.each([
   expect(messageOf(yaml)).not.toContain('hunter2');
 });
 
-test('all problems are told at once', () => {
+test('all problems are reported at once', () => {
   expect(messageOf('mirror: {}\nconfigs:\n  r.example:\n    tsl: {}\n')).toBe(
     'Cannot use config file "registries.yaml": 2 problems\n' +
       '  registries.yaml:1:1: mirror: unknown key "mirror", did you mean "mirrors"?\n' +

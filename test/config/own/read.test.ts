@@ -84,7 +84,7 @@ test.each(formats)('%s says the same as any other format, and where', (format) =
   expect(config.proxy).toEqual({ all: 'http://u:p@proxy:3128' });
 });
 
-test('certificates may stand in the file itself', () => {
+test('certificates may be in the file itself', () => {
   const pem = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n';
   const tls = { ca: [pem], cert: 'me.pem', key: '../me.key' };
   const { config } = read('json', JSON.stringify({ registries: { 'a.b': { origin: { url: 'https://a.b', tls } } } }));
@@ -93,13 +93,13 @@ test('certificates may stand in the file itself', () => {
   });
 });
 
-test('a file of comments alone says nothing', () => {
+test('a file with only comments is empty', () => {
   for (const format of ['yaml', 'toml'] as const) {
     expect(read(format, '# nothing yet\n')).toEqual({ config: {}, warnings: [] });
   }
 });
 
-describe('what is wrong is told with its place', () => {
+describe('problems are reported with their places', () => {
   test.each<[Format, string, string]>([
     ['json', '{"registry": {}}', ':1:2: registry: unknown key "registry", did you mean "registries"?'],
     [

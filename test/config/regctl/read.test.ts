@@ -108,7 +108,7 @@ test('a login of a host with a path prefix is for what is below it', () => {
   expect(warnings).toEqual([`${at(14)}: hosts.three: its login is not used, "m.example" has one above`]);
 });
 
-test('defaults are for the hosts of the file; a login and a name are for none', () => {
+test('defaults are for the hosts of the file; a login and a name are not', () => {
   const { config, warnings } = read({
     hosts: { 'a.example': { reqPerSec: 1 }, 'b.example': {} },
     hostDefault: { tls: 'insecure', reqPerSec: 7, user: 'u', pass: 'hunter2', hostname: 'x', mirrors: ['m.example'] },
@@ -127,7 +127,7 @@ test('defaults are for the hosts of the file; a login and a name are for none', 
   ]);
 });
 
-test('what is for pushing or for regctl alone is a warning', () => {
+test('what is only for pushing or for regctl is a warning', () => {
   const { config, warnings } = read({
     hosts: {
       'a.example': {
@@ -156,7 +156,7 @@ test('what is for pushing or for regctl alone is a warning', () => {
   expect(warnings).toContain(`${at(3)}: hosts["a.example"]: clientCert and clientKey are used together only`);
 });
 
-describe('all that is wrong is told with its place', () => {
+describe('all problems are reported with their places', () => {
   test.each([
     ['{"host": {}}', ':1:2: host: unknown key "host", did you mean "hosts"?'],
     ['{"version": 2}', ':1:2: version: found "2", expected 1, the only version that is known'],
@@ -182,7 +182,7 @@ describe('all that is wrong is told with its place', () => {
   });
 });
 
-test('an empty file is read as one that says nothing', () => {
+test('an empty file is read as an empty configuration', () => {
   for (const text of ['', '{}', '{"hosts": {}}', '{"hosts": null}']) {
     expect(readRegctlConfig(text, place)).toEqual({ config: {}, warnings: [], helpers: {} });
   }
