@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { credentialsFor, credentialsInTurn, loginFrom } from '../../src/config/credentials.ts';
+import { credentialsFor, credentialsInTurn, expandShortName, loginFrom } from '../../src/config/credentials.ts';
 
 const login = (username: string) => ({ username, password: 'secret' });
 const credentials = {
@@ -68,4 +68,40 @@ test('what the first of them throws is not passed over', async () => {
     throw new Error('the vault is sealed');
   };
   await expect(credentialsInTurn(failing, credentials)('a.test', {})).rejects.toThrow('the vault is sealed');
+});
+
+const names = {
+  aliases: { fedora: 'registry.fedoraproject.org/fedora', 'team/app': 'quay.io/team/app' },
+  search: ['quay.io'],
+};
+
+test.each([
+  ['fedora', 'registry.fedoraproject.org/fedora'],
+  ['fedora:40', 'registry.fedoraproject.org/fedora:40'],
+  ['team/app@sha256:abc', 'quay.io/team/app@sha256:abc'],
+  ['alpine', 'quay.io/alpine'],
+  ['alpine:3.20', 'quay.io/alpine:3.20'],
+  ['a/b/c:x', 'quay.io/a/b/c:x'],
+  ['docker.io/library/alpine', 'docker.io/library/alpine'],
+  ['localhost/x', 'localhost/x'],
+  ['localhost:5000/x', 'localhost:5000/x'],
+  ['registry:5000/x:1', 'registry:5000/x:1'],
+  ['LOCALHOST/x', 'LOCALHOST/x'],
+  ['[::1]:5000/x', '[::1]:5000/x'],
+  ['constructor', 'quay.io/constructor'],
+  ['', ''],
+])('%j stands for %j', (reference, expected) => {
+  expect(expandShortName(reference, names)).toBe(expected);
+});
+
+test('without a configuration a name stays what Docker makes of it', () => {
+  expect(expandShortName('alpine')).toBe('alpine');
+  expect(expandShortName('alpine', { search: [] })).toBe('alpine');
+});
+
+test('of several registries none is guessed', () => {
+  const expand = (): string => expandShortName('alpine', { search: ['quay.io', 'docker.io'] });
+  expect(expand).toThrow(
+    'Cannot parse reference "alpine": it has no registry, and 2 are searched (quay.io, docker.io)',
+  );
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { quote } from '../../src/text/quote.ts';
+import { nearest, quote } from '../../src/text/quote.ts';
 
 test.each([
   ['alpine:3.20', '"alpine:3.20"'],
@@ -17,4 +17,21 @@ test.each([
 
 test('a long value is cut', () => {
   expect(quote('x'.repeat(1000))).toBe(`"${'x'.repeat(300)}…"`);
+});
+
+const words = ['url', 'mirrors', 'overridePath', 'headers'];
+
+test.each([
+  ['ulr', 'url'],
+  ['over', 'overridePath'],
+  ['xx', undefined],
+  ['urls', 'url'],
+  ['mirror', 'mirrors'],
+  ['override_path', 'overridePath'],
+  ['HEADERS', 'headers'],
+  ['zzz', undefined],
+  ['', undefined],
+  ['m'.repeat(100_000), undefined],
+])('%s is near %s', (word, candidate) => {
+  expect(nearest(word, words)).toBe(candidate);
 });
