@@ -30,7 +30,7 @@ export function credentialsFor(credentials: Credentials, host: string, repositor
  */
 export function credentialsInTurn(...given: readonly Credentials[]): CredentialProvider {
   const providers = given.map(loginFrom);
-  const ask: CredentialProvider = async (host, context) => {
+  const inTurn: CredentialProvider = async (host, context) => {
     for (const provider of providers) {
       const login = await provider(host, context);
       if (login) return login;
@@ -38,23 +38,23 @@ export function credentialsInTurn(...given: readonly Credentials[]): CredentialP
     return undefined;
   };
   const describe = (host: string, repository: string): string | undefined => {
-    const told = given.map((credentials) => credentialsFor(credentials, host, repository));
-    return told.filter((text) => text !== undefined).join(', else ') || undefined;
+    const sources = given.map((credentials) => credentialsFor(credentials, host, repository));
+    return sources.filter((text) => text !== undefined).join(', else ') || undefined;
   };
   const logins = given.map((each) => (typeof each === 'function' ? each.logins : each)).reverse();
   const helpers = given.flatMap((each) => (typeof each === 'function' ? (each.helpers ?? []) : []));
-  return Object.assign(ask, { describe, logins: Object.assign(Object.create(null), ...logins), helpers });
+  return Object.assign(inTurn, { describe, logins: Object.assign(Object.create(null), ...logins), helpers });
 }
 
 /** The key whose login a host gets for a repository: its own host, the longest path that the repository is below. */
 function keyFor(credentials: Readonly<Record<string, Login>>, host: string, repository: string): string | undefined {
-  const asked = normalizeRegistry(host);
+  const normalized = normalizeRegistry(host);
   const matching = Object.keys(credentials)
     .map((key) => ({ key, ...parseKey(key) }))
     // The host comes from a URL, which has no default port; a key is as its user wrote it.
-    .filter((entry) => [entry.host, portless(entry.host)].includes(asked))
+    .filter((entry) => [entry.host, portless(entry.host)].includes(normalized))
     .filter((entry) => `${repository}/`.startsWith(entry.path === '' ? '' : `${entry.path}/`));
-  const isExact = ({ host }: { host: string }): number => Number(host === asked);
+  const isExact = ({ host }: { host: string }): number => Number(host === normalized);
   return matching.sort((a, b) => b.path.length - a.path.length || isExact(b) - isExact(a))[0]?.key;
 }
 

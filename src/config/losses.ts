@@ -53,11 +53,11 @@ export function writtenCredentials(credentials: Config['credentials']): {
 }
 
 function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): string[] {
-  const told = (path: string, name: string): string[] =>
+  const unwritten = (path: string, name: string): string[] =>
     name === '' ? [] : [`${path}: it cannot express helper docker-credential-${name}`];
   return [
-    ...Object.entries(credHelpers).flatMap(([host, name]) => told(keyPath('credentials', host), name)),
-    ...told('credentials', credsStore ?? ''),
+    ...Object.entries(credHelpers).flatMap(([host, name]) => unwritten(keyPath('credentials', host), name)),
+    ...unwritten('credentials', credsStore ?? ''),
   ];
 }
 
@@ -90,7 +90,7 @@ export function fileTls(
   };
 }
 
-/** Entries of which no key comes twice: of rules with one pattern only the first is ever used. */
+/** Entries without those of duplicate keys: of rules with one pattern only the first is ever used. */
 export function firsts(entries: readonly (readonly [string, string])[]): [string, string][] {
   const unique = new Map<string, string>();
   for (const [key, value] of entries) if (!unique.has(key)) unique.set(key, value);

@@ -45,7 +45,7 @@ function mergeCredentials(reads: readonly FileRead[]): Config['credentials'] {
   const logins: LoginsByHost = Object.assign(Object.create(null), ...steps.map((step) => step.logins).reverse());
   const helpers = steps.flatMap((step) => step.helpers);
   if (helpers.length === 0) return logins;
-  const asked = steps.reduceRight<CredentialProvider>(
+  const provider = steps.reduceRight<CredentialProvider>(
     (next, step) => {
       const written = loginFrom(step.logins);
       const fallback: CredentialProvider = async (host, context) =>
@@ -55,10 +55,12 @@ function mergeCredentials(reads: readonly FileRead[]): Config['credentials'] {
     () => undefined,
   );
   const describe = (host: string, repository: string): string | undefined => {
-    const told = steps.map((step) => programFor(step.helpers, host) ?? credentialsFor(step.logins, host, repository));
-    return told.find((text) => text !== undefined);
+    const sources = steps.map(
+      (step) => programFor(step.helpers, host) ?? credentialsFor(step.logins, host, repository),
+    );
+    return sources.find((text) => text !== undefined);
   };
-  return Object.assign(asked, { describe, logins, helpers });
+  return Object.assign(provider, { describe, logins, helpers });
 }
 
 const isUsed = ({ credsStore, credHelpers = {} }: CredentialHelpers): boolean =>

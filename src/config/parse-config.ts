@@ -46,8 +46,8 @@ export interface KeyProblem {
 /** Everything wrong with a configuration. */
 export function problemsOf(config: unknown, error?: z.ZodError): KeyProblem[] {
   const issues = error?.issues.flatMap((issue) => problemsOfIssue(issue, config, issue.path)) ?? [];
-  const twice = [...sameKeys(config, 'registries'), ...sameKeys(config, 'credentials')];
-  return [...issues, ...twice, ...protoKeys(config)];
+  const duplicates = [...sameKeys(config, 'registries'), ...sameKeys(config, 'credentials')];
+  return [...issues, ...duplicates, ...protoKeys(config)];
 }
 
 function problemsOfIssue(issue: Issue, config: unknown, path: KeyPath): KeyProblem[] {

@@ -76,10 +76,10 @@ const headerName = checked(headerNameProblem);
 const headerValue = text.regex(/^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/, 'expected a header value');
 
 function onceEach({ value, issues }: z.core.ParsePayload<Record<string, string>>): void {
-  const [first, again] = sameHeaders(Object.keys(value)) ?? [];
-  if (first === undefined || again === undefined) return;
+  const [first, duplicate] = sameHeaders(Object.keys(value)) ?? [];
+  if (first === undefined || duplicate === undefined) return;
   const message = `the same header as ${quote(first)}, expected once`;
-  issues.push({ code: 'custom', input: value[again], path: [again], message });
+  issues.push({ code: 'custom', input: value[duplicate], path: [duplicate], message });
 }
 
 /** The longest time that a timer takes. */

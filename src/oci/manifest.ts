@@ -105,7 +105,7 @@ const indexSchema = z.looseObject({ ...common, manifests: descriptors });
  * Reads an image manifest or an index. `mediaType` is what its descriptor or `Content-Type` says; parameters are
  * dropped. Fields that are not known stay.
  *
- * `BAD_RESPONSE` for what is not a JSON object in UTF-8, has a key twice, is both manifest and index
+ * `BAD_RESPONSE` for what is not a JSON object in UTF-8, has a duplicate key, is both manifest and index
  * (https://github.com/advisories/GHSA-77vh-xpmg-72qh), has a `mediaType` that contradicts the one given, or a field of
  * a wrong type; `UNSUPPORTED` for Docker schema 1.
  */
@@ -174,8 +174,8 @@ export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
     throw bad(`not JSON, ${quote(text.slice(0, 40))}`, cause);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('JSON, but not an object');
-  const twice = duplicateKey(text);
-  if (twice !== undefined) throw bad(`duplicate key ${quote(twice)}`);
+  const duplicate = duplicateKey(text);
+  if (duplicate !== undefined) throw bad(`duplicate key ${quote(duplicate)}`);
   return value as Record<string, unknown>;
 }
 

@@ -158,7 +158,7 @@ const nodeArchitectures: ReadonlyMap<string, string> = new Map([
 const variantOf = (machine: string): string | undefined =>
   machine === 'aarch64' || machine === 'arm64' ? 'v8' : /^armv[5-8]/.exec(machine)?.[0].slice(3);
 
-/** `10.0.20348` of a Windows release: images are told apart by their build. */
+/** `10.0.20348` of a Windows release: images are distinguished by their build. */
 const buildOf = (release = ''): string | undefined => /^\d+\.\d+\.\d+/.exec(release)?.[0];
 
 /**

@@ -113,8 +113,8 @@ function withoutRepeat(
   if (!server || server.rewrites) return server;
   const same = mirrors.filter((mirror) => rootOf(mirror) === rootOf(server) && !mirror.rewrites);
   if (same.length === 0) return server;
-  const asked = same.flatMap(({ capabilities = allCapabilities }) => capabilities);
-  const capabilities = (server.capabilities ?? allCapabilities).filter((capability) => !asked.includes(capability));
+  const covered = same.flatMap(({ capabilities = allCapabilities }) => capabilities);
+  const capabilities = (server.capabilities ?? allCapabilities).filter((capability) => !covered.includes(capability));
   return capabilities.length === 0 ? 'never' : { ...server, capabilities };
 }
 

@@ -44,15 +44,15 @@ async function readTree(path: string): Promise<Tree> {
   const seen = new Map<string, Directory>();
   for (const { name, directory, files } of listed) {
     if (!files) continue;
-    const { tls, ...told } = readCertificateNames(files, directory);
+    const { tls, ...certificates } = readCertificateNames(files, directory);
     const problem = hostProblem(name);
     if (problem !== undefined) {
       if (tls) warnings.push(`${directory}: not read for registries.conf, ${quote(name)} is ${problem}`);
       continue;
     }
     const same = sameRegistryProblem({ name, directory, registry: name }, seen);
-    problems.push(...told.problems, ...same.map((found) => ({ file: path, found })));
-    warnings.push(...told.warnings);
+    problems.push(...certificates.problems, ...same.map((found) => ({ file: path, found })));
+    warnings.push(...certificates.warnings);
     hosts.set(normalizeRegistry(name), tls && { directory, tls });
   }
   if (problems.length > 0) throw directoryError(path, problems);

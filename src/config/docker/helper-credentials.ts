@@ -12,20 +12,20 @@ export interface HelperOptions extends CredentialHelpers {
   readonly lifetime?: number | undefined;
 }
 
-interface HelperAnswer {
+interface KeptLogin {
   readonly login: Login | undefined;
   /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
 /** By helper and server, for the whole process. */
-const answers = new Map<string, HelperAnswer>();
-const mostAnswers = 1000;
+const logins = new Map<string, KeptLogin>();
+const mostLogins = 1000;
 const once = singleFlight<Login | undefined>();
 
 /**
  * Logins from Docker's credential helpers. A helper runs once for all who want the same login at the same time, and is
- * killed when the last of them has left; its answer is kept for a while, a failure is not. Errors are `askHelper`'s.
+ * killed when the last of them has left; its login is kept for a while, a failure is not. Errors are `runHelper`'s.
  * A helper is asked for hosts, whatever the repository; Docker Hub is `https://index.docker.io/v1/` to it.
  */
 export function helperCredentials({
@@ -39,27 +39,31 @@ export function helperCredentials({
     const own = Object.keys(credHelpers).find((key) => sameRegistry(key, host));
     const helper = own === undefined ? credsStore : credHelpers[own];
     const server = normalizeRegistry(host) === 'docker.io' ? hubServer : (own ?? host);
-    const login = helper ? await ask(helper, server, { timeout, lifetime, signal: context.signal }) : undefined;
+    const login = helper ? await loginFrom(helper, server, { timeout, lifetime, signal: context.signal }) : undefined;
     return login ?? fallback?.(host, context);
   };
 }
 
-interface Asking {
+interface HelperRequest {
   readonly timeout: number | undefined;
   readonly lifetime: number;
   readonly signal: AbortSignal | undefined;
 }
 
-function ask(helper: string, server: string, { timeout, lifetime, signal }: Asking): Promise<Login | undefined> {
+function loginFrom(
+  helper: string,
+  server: string,
+  { timeout, lifetime, signal }: HelperRequest,
+): Promise<Login | undefined> {
   const key = `${helper} ${server}`;
   return once(key, signal, async (stopped) => {
-    const known = answers.get(key);
+    const known = logins.get(key);
     if (known && known.expires > Date.now()) return known.login;
     // Loaded when it is needed: only Node has it.
-    const { askHelper } = await import('./run-helper.ts');
-    const login = await askHelper(helper, server, { timeout, signal: stopped });
-    answers.set(key, { login, expires: Date.now() + lifetime });
-    if (answers.size > mostAnswers) answers.delete(answers.keys().next().value ?? '');
+    const { runHelper } = await import('./run-helper.ts');
+    const login = await runHelper(helper, server, { timeout, signal: stopped });
+    logins.set(key, { login, expires: Date.now() + lifetime });
+    if (logins.size > mostLogins) logins.delete(logins.keys().next().value ?? '');
     return login;
   });
 }

@@ -103,7 +103,7 @@ function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: 
     checkHelper(helper, report);
     const parsed = parseLoginKey(helper.key);
     if ('problem' in parsed) report.problem(helper, `found ${quote(helper.key)}, ${parsed.problem}`);
-    else if (parsed.key.includes('/')) report.warn(helper, 'not used, helpers are asked for hosts and not for paths');
+    else if (parsed.key.includes('/')) report.warn(helper, 'not used, helpers are for hosts and not for paths');
     else if (byHost.has(parsed.key)) report.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
     else byHost.set(parsed.key, helper.value);
   }

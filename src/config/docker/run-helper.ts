@@ -25,7 +25,7 @@ interface HelperOutput {
  * reason is thrown. No login is in any error.
  * https://github.com/docker/docker-credential-helpers
  */
-export async function askHelper(
+export async function runHelper(
   name: string,
   server: string,
   {

@@ -100,11 +100,11 @@ function unknownKey(key: string, known: readonly string[]): string {
 
 function wrong(found: Placed<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
   const { kind, at } = found.value;
-  const told = isSecret
+  const shown = isSecret
     ? 'a value that is not shown'
     : kind === 'scalar'
       ? describeValue(found.value.value)
       : `a ${kind}`;
-  report.problem({ at, path: found.path }, `found ${told}, expected ${expected}`);
+  report.problem({ at, path: found.path }, `found ${shown}, expected ${expected}`);
   return undefined;
 }

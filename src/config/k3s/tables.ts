@@ -31,8 +31,8 @@ const yamlText =
     const { value: node } = found;
     const value = node.kind === 'scalar' && node.value !== null ? (node.source ?? node.value) : undefined;
     if (typeof value === 'string') return { ...found, value };
-    const told = isSecret ? 'a value that is not shown' : node.kind === 'scalar' ? 'nothing' : `a ${node.kind}`;
-    report.problem({ ...found, at: node.at }, `found ${told}, expected a text`);
+    const shown = isSecret ? 'a value that is not shown' : node.kind === 'scalar' ? 'nothing' : `a ${node.kind}`;
+    report.problem({ ...found, at: node.at }, `found ${shown}, expected a text`);
     return undefined;
   };
 
@@ -46,8 +46,11 @@ const yamlFlag: ValueDecoder<Placed<boolean>> = (found, report) => {
   const word = node.kind === 'scalar' && !isText ? (node.source ?? String(node.value)).toLowerCase() : '';
   if (/^(?:y|yes|true|on)$/.test(word)) return { ...found, value: true };
   if (/^(?:n|no|false|off)$/.test(word)) return { ...found, value: false };
-  const told = node.kind === 'scalar' ? describeValue(node.value) : `a ${node.kind}`;
-  report.problem({ ...found, at: node.at }, `found ${told}, expected true or false${isText ? ', without quotes' : ''}`);
+  const shown = node.kind === 'scalar' ? describeValue(node.value) : `a ${node.kind}`;
+  report.problem(
+    { ...found, at: node.at },
+    `found ${shown}, expected true or false${isText ? ', without quotes' : ''}`,
+  );
   return undefined;
 };
 

@@ -134,8 +134,8 @@ function tlsOf(own: RegctlHost['value'], isInsecure: boolean, report: FileReport
  * https://github.com/regclient/regclient/blob/main/internal/reghttp/http.go (sortHostsCmp)
  */
 export function registryOf(host: NamedHost, mirrors: readonly NamedHost[]): RegistryConfig | undefined {
-  const { declaredAt, url, ...said } = host.config;
-  if (mirrors.length === 0 && Object.keys(said).length === 0 && url === apiOrigin(host.name)) return undefined;
+  const { declaredAt, url, ...settings } = host.config;
+  if (mirrors.length === 0 && Object.keys(settings).length === 0 && url === apiOrigin(host.name)) return undefined;
   const sorted = [...mirrors, host].sort((a, b) => a.priority - b.priority);
   const configs = sorted.map(({ config }) => config);
   if (sorted.at(-1) === host) return { mirrors: configs.slice(0, -1), origin: host.config, declaredAt };

@@ -100,7 +100,7 @@ test('what is for registries and has no meaning here is a warning, the rest is n
   expect(config).toEqual({});
   expect(warnings.map((line) => line.replace('/home/me/.docker/config.json:', ''))).toEqual([
     '6: HttpHeaders: not used, Docker sends them to its daemon; a host of a registry has headers of its own',
-    '18: credHelpers["c.example/team"]: not used, helpers are asked for hosts and not for paths',
+    '18: credHelpers["c.example/team"]: not used, helpers are for hosts and not for paths',
     '3: auths["a.example"]: not used, it holds no login',
     '10: proxies["tcp://daemon:2375"]: not used, it is for one Docker daemon; those named "default" are',
     '14: proxies.default.ftpProxy: not used, registries do not speak ftp',

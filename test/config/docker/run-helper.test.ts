@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { askHelper } from '../../../src/config/docker/run-helper.ts';
+import { runHelper } from '../../../src/config/docker/run-helper.ts';
 import { compileSource } from '../../support/compiled.ts';
 import { helperPrograms, isRunning, until } from '../helper-programs.ts';
 
@@ -20,7 +20,7 @@ const failure = async (asked: Promise<unknown>): Promise<{ code: string; message
 
 test('a login is got with "get" and the server as it is', async () => {
   await programs.asked();
-  expect(await askHelper('test', 'https://index.docker.io/v1/')).toEqual({
+  expect(await runHelper('test', 'https://index.docker.io/v1/')).toEqual({
     username: 'user',
     password: 'secret of https://index.docker.io/v1/',
   });
@@ -28,9 +28,9 @@ test('a login is got with "get" and the server as it is', async () => {
 });
 
 test('the user "<token>" means an identity token, and nothing found means no login', async () => {
-  expect(await askHelper('test', 'token.example')).toEqual({ identityToken: 'refresh' });
-  expect(await askHelper('test', 'empty.example')).toBeUndefined();
-  expect(await askHelper('test', 'unknown.example')).toBeUndefined();
+  expect(await runHelper('test', 'token.example')).toEqual({ identityToken: 'refresh' });
+  expect(await runHelper('test', 'empty.example')).toBeUndefined();
+  expect(await runHelper('test', 'unknown.example')).toBeUndefined();
 });
 
 describe('a failure is reported without secrets', () => {
@@ -44,7 +44,7 @@ describe('a failure is reported without secrets', () => {
     ['half.example', 'UNAUTHORIZED', 'its answer is not an object with Username and Secret'],
     ['flood.example', 'UNAUTHORIZED', 'its output is longer than 262144 bytes'],
   ])('%s', async (server, code, words) => {
-    const error = await failure(askHelper('test', server));
+    const error = await failure(runHelper('test', server));
     expect(error.code).toBe(code);
     expect(error.message).toContain(
       `Cannot get the login of "${server}" from credential helper "docker-credential-test": `,
@@ -54,7 +54,7 @@ describe('a failure is reported without secrets', () => {
   });
 
   test.each(['', '../test', 'a/b', 'a b', 'test;id', 'a\\b', 'a\0'])('no name: %j', async (name) => {
-    expect(await failure(askHelper(name, 'a.example'))).toMatchObject({ code: 'INVALID_CONFIG' });
+    expect(await failure(runHelper(name, 'a.example'))).toMatchObject({ code: 'INVALID_CONFIG' });
   });
 
   test('a helper that is not there, or not to be run', async () => {
@@ -63,7 +63,7 @@ describe('a failure is reported without secrets', () => {
       plain: `"${join(programs.folder, 'docker-credential-plain')}" may not be executed`,
     };
     for (const [name, found] of Object.entries(words)) {
-      const error = await failure(askHelper(name, 'a.example'));
+      const error = await failure(runHelper(name, 'a.example'));
       expect(error.code).toBe('INVALID_CONFIG');
       expect(error.message).toContain(`"docker-credential-${name}": ${found}`);
     }
@@ -77,7 +77,7 @@ test('folders of PATH that are relative are not looked into', async () => {
   try {
     process.chdir(programs.folder);
     process.env.PATH = ['.', '', 'bin'].join(delimiter);
-    expect(await failure(askHelper('near', 'a.example'))).toMatchObject({ code: 'INVALID_CONFIG' });
+    expect(await failure(runHelper('near', 'a.example'))).toMatchObject({ code: 'INVALID_CONFIG' });
   } finally {
     process.chdir(folder);
     process.env.PATH = path;
@@ -86,7 +86,7 @@ test('folders of PATH that are relative are not looked into', async () => {
 
 test('a helper that takes too long is killed', async () => {
   await programs.asked();
-  const error = await failure(askHelper('test', 'hanging.example', { timeout: 400 }));
+  const error = await failure(runHelper('test', 'hanging.example', { timeout: 400 }));
   expect(error).toMatchObject({ code: 'TIMEOUT' });
   expect(error.message).toContain('no answer in 400 ms');
   for (const { pid } of await programs.asked()) await until(() => !isRunning(pid));
@@ -99,8 +99,8 @@ test('without a terminal, the processes of a helper are killed with it', async (
     const script = `#!/bin/sh\nsleep 100 &\necho $! > '${started}'\nwait\n`;
     await writeFile(join(programs.folder, 'docker-credential-parent'), script, { mode: 0o755 });
     const module = JSON.stringify(join(folder, 'config/docker/run-helper.js'));
-    const code = `import { askHelper } from ${module};
-      await askHelper('parent', 'a.example', { timeout: 1000 }).catch(({ code }) => console.log(code));`;
+    const code = `import { runHelper } from ${module};
+      await runHelper('parent', 'a.example', { timeout: 1000 }).catch(({ code }) => console.log(code));`;
     // A session of its own has no terminal.
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { detached: true });
     const told = await text(child.stdout);
@@ -116,7 +116,7 @@ test('without a terminal, the processes of a helper are killed with it', async (
 test('a helper is killed when the signal fires', async () => {
   await programs.asked();
   const controller = new AbortController();
-  const asked = askHelper('test', 'hanging.example', { signal: controller.signal });
+  const asked = runHelper('test', 'hanging.example', { signal: controller.signal });
   asked.catch(() => {});
   let pid = 0;
   await until(async () => {
@@ -137,5 +137,5 @@ test('a helper need not read its input', async () => {
       mode: 0o755,
     },
   );
-  expect(await askHelper('deaf', 'x'.repeat(1_000_000))).toEqual({ username: 'u', password: 'p' });
+  expect(await runHelper('deaf', 'x'.repeat(1_000_000))).toEqual({ username: 'u', password: 'p' });
 });
