@@ -27,7 +27,7 @@ export const proxyUrl = (written: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`;
 
 /** What is wrong with the URL of a proxy, without its login; undefined for a valid one. */
-export function proxyFault(written: string): string | undefined {
+export function proxyProblem(written: string): string | undefined {
   const url = proxyUrl(written);
   const shown = JSON.stringify(
     url

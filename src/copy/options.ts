@@ -1,7 +1,7 @@
 import type { ClientEvent } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
-import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../text/faults.ts';
+import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../text/problems.ts';
 
 /**
  * Which images of an index: `'all'` of them, attestations, too; or those for one or several platforms, as text

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { rootOf } from '../config/document/parts.ts';
-import { sameHeaders, urlFault } from '../config/registry-keys.ts';
+import { sameHeaders, urlProblem } from '../config/registry-keys.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { asRegistryError, configError } from '../errors.ts';
-import { formatReference, nameFault, type Repository } from '../oci/reference.ts';
-import { schemaProblems } from '../text/faults.ts';
+import { formatReference, nameProblem, type Repository } from '../oci/reference.ts';
+import { schemaProblems } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { Hosts, Resolver } from './plan.ts';
 
@@ -64,8 +64,8 @@ const headers = z
 const schema = z.array(
   z.looseObject(
     {
-      url: checked(urlFault),
-      repository: checked(nameFault),
+      url: checked(urlProblem),
+      repository: checked(nameProblem),
       scopes: texts,
       capabilities: z.array(capability, 'expected a list'),
       namespace: z.string('expected a string').optional(),

@@ -6,7 +6,7 @@ import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import type { NetworkOptions } from '../http/undici.ts';
-import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/faults.ts';
+import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/problems.ts';
 import type { ExternalUrls } from './external.ts';
 import type { Resolver } from './plan.ts';
 

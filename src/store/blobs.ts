@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, digestFault, parseDigest } from '../oci/digest.ts';
+import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
 import { readFile, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
@@ -59,7 +59,7 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
         }
         for (const hex of (await files.list(join(root, algorithm))) ?? []) {
           const digest: Digest = `${algorithm}:${hex}`;
-          if (digestFault(digest) === undefined) digests.push(digest);
+          if (digestProblem(digest) === undefined) digests.push(digest);
           else strangers.push(join(root, algorithm, hex));
         }
       }

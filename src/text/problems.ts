@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { type ConfigProblem, configError } from '../errors.ts';
 import { legible, nearest, quote } from './quote.ts';
 
-/** Keys from the root of a document to a value. */
+/** The keys from the root of a value to a part of it. */
 export type KeyPath = readonly PropertyKey[];
 
 /** A key path as people write it: `layers[0].size`, `registries["docker.io"].mirrors[0].url`. */
@@ -17,7 +17,7 @@ export function pathText(path: KeyPath): string {
 /** As `pathText`; undefined for the whole document. */
 export const keyOf = (path: KeyPath): string | undefined => (path.length === 0 ? undefined : pathText(path));
 
-/** The value at a path, if there is one. */
+/** The value at a path; undefined if nothing is there. */
 export function valueAt(root: unknown, path: KeyPath): unknown {
   return path.reduce<unknown>(
     (value, key) =>
@@ -32,17 +32,29 @@ export function valueAt(root: unknown, path: KeyPath): unknown {
 export function firstProblem(error: z.ZodError, root: unknown): string {
   const issue = error.issues[0];
   const path = issue?.path ?? [];
-  const where = path.length === 0 ? 'it' : `field ${quote(pathText(path))}`;
-  return `${where} is ${quote(valueAt(root, path))}: ${issue?.message ?? 'not as expected'}`;
+  const subject = path.length === 0 ? 'it' : `field ${quote(pathText(path))}`;
+  return `${subject} is ${quote(valueAt(root, path))}: ${issue?.message ?? 'not as expected'}`;
 }
 
-/** What was expected in place of a value, `expected a path`; undefined if the value is right. */
-export type Check = (value: unknown) => string | undefined;
+/** All problems of a value that a schema refuses: the key, what was found, and the message of the schema. */
+export const schemaProblems = (error: z.ZodError, root: unknown): ConfigProblem[] =>
+  error.issues.map(({ path, message }) => ({
+    key: keyOf(path),
+    found: `found ${shown(valueAt(root, path))}, ${message}`,
+  }));
 
-/** The checks of all options there are, by name. */
-export type Checks = Readonly<Record<string, Check>>;
+/**
+ * Checks the value of an option: what was expected instead, `expected a path`, or undefined if it fits. For a group of
+ * options it is the checks of that group.
+ */
+export type Check = (value: unknown) => string | Checks | undefined;
 
-/** For what is judged elsewhere. */
+/** The checks of all options that exist, by name. */
+export interface Checks {
+  readonly [name: string]: Check;
+}
+
+/** For values that are checked elsewhere. */
 export const anything: Check = () => undefined;
 
 export const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'expected true or false');
@@ -55,28 +67,48 @@ export const abortSignal: Check = (value) =>
     ? undefined
     : 'expected an AbortSignal';
 
+/** A whole number in these bounds, both included. */
+export const wholeNumber =
+  (least: number, most = Number.MAX_SAFE_INTEGER): Check =>
+  (value) =>
+    Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
+      ? undefined
+      : `expected a whole number, ${most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `${least} to ${most}`}`;
+
 /**
- * Refuses unknown options and wrong values, which would be ignored silently: `INVALID_CONFIG` with all of them. `attempted`
- * is `load config`. An option that is undefined counts as left out.
+ * Refuses unknown options and wrong values, which would otherwise be ignored: `INVALID_CONFIG` with all of them.
+ * `attempted` is `load config`. An option that is undefined counts as left out.
  */
 export function checkOptions(attempted: string, options: unknown, checks: Checks): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw configError(attempted, [{ found: `found ${shown(options)}, expected an object of options` }]);
-  }
-  const problems = Object.entries(options).flatMap(([name, value]) => problemOf(name, value, checks) ?? []);
+  const problems = optionProblems(options, checks, []);
   if (problems.length > 0) throw configError(attempted, problems);
 }
 
-function problemOf(name: string, value: unknown, checks: Checks): ConfigProblem | undefined {
-  const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-  if (!check) {
-    const near = nearest(name, Object.keys(checks));
-    const hint =
-      near === undefined ? `expected one of ${Object.keys(checks).join(', ')}` : `did you mean ${quote(near)}?`;
-    return { found: `unknown option ${quote(name)}, ${hint}` };
+function optionProblems(options: unknown, checks: Checks, path: KeyPath): ConfigProblem[] {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    return [{ key: keyOf(path), found: `found ${shown(options)}, expected an object of options` }];
   }
-  const expected = value === undefined ? undefined : check(value);
-  return expected === undefined ? undefined : { key: pathText([name]), found: `found ${shown(value)}, ${expected}` };
+  // Own and inherited: what is read must be checked.
+  const names = new Set([...Object.keys(options), ...Object.keys(checks)]);
+  return [...names].flatMap((name) => {
+    const here = [...path, name];
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (!check) return [{ found: unknownOption(here, Object.keys(checks)) }];
+    const value: unknown = Reflect.get(options, name);
+    const expected = value === undefined ? undefined : check(value);
+    if (expected === undefined) return [];
+    if (typeof expected === 'object') return optionProblems(value, expected, here);
+    return [{ key: pathText(here), found: `found ${shown(value)}, ${expected}` }];
+  });
+}
+
+function unknownOption(path: KeyPath, known: readonly string[]): string {
+  const near = nearest(String(path.at(-1)), known);
+  const hint =
+    near === undefined
+      ? `expected one of ${known.join(', ')}`
+      : `did you mean ${quote(pathText([...path.slice(0, -1), near]))}?`;
+  return `unknown option ${quote(pathText(path))}, ${hint}`;
 }
 
 /** A text in quotes, anything else as it is or by its kind. */

@@ -227,5 +227,5 @@ test('the layer of a host without ranges is read as a whole, with a warning', as
   const warnings: string[] = [];
   const { bytes, verified } = await read(content, 'usr/last', { onWarning: (text) => void warnings.push(text) });
   expect([bytes.toString(), verified]).toEqual(['the last', false]);
-  expect(warnings).toEqual([expect.stringContaining('the whole content to a range')]);
+  expect(warnings).toEqual([expect.stringContaining('the whole content for a range')]);
 });

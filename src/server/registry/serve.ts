@@ -1,5 +1,5 @@
 import { defaultManifestBytes } from '../../oci/manifest.ts';
-import { hostFault } from '../../oci/registry.ts';
+import { hostProblem } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
 import type { Registry } from '../../source.ts';
 import { readBlob, readManifest } from './content.ts';
@@ -118,7 +118,7 @@ async function respond(
 }
 
 function namespaceOf(name: string | null, { namespaces = [] }: ServeOptions): string | undefined {
-  if (name === null || hostFault(name) !== undefined) return undefined;
+  if (name === null || hostProblem(name) !== undefined) return undefined;
   const isAllowed = typeof namespaces === 'function' ? namespaces(name) : namespaces.includes(name);
   return isAllowed ? name : undefined;
 }

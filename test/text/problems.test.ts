@@ -8,7 +8,7 @@ import {
   pathText,
   schemaProblems,
   wholeNumber,
-} from '../../src/text/faults.ts';
+} from '../../src/text/problems.ts';
 
 const checks: Checks = {
   flag,
