@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot } from '../errors.ts';
 import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { type Digest, digestProblem, parseDigest } from './digest.ts';
@@ -61,12 +61,13 @@ export function parseDescriptor(value: unknown): Descriptor {
 export function decodeData({ data, digest, size }: Descriptor): Uint8Array | undefined {
   if (data === undefined) return undefined;
   const attempted = `use the data of descriptor ${quote(digest)}`;
-  if (!isBase64(data)) throw new RegistryError('DECODE_ERROR', `${attempted}: not base64`);
+  const details = { value: digest, reason: 'inconsistent-image' } as const;
+  if (!isBase64(data)) throw cannot('DECODE_ERROR', attempted, 'not base64', details);
   const padding = data.endsWith('==') ? 2 : Number(data.endsWith('='));
   const length = (data.length / 4) * 3 - padding;
   if (length !== size) {
     const code = length > size ? 'TOO_LARGE' : 'UNEXPECTED_END';
-    throw new RegistryError(code, `${attempted}: ${length} bytes where its size is ${size}`);
+    throw cannot(code, attempted, `${length} bytes, but its size is ${size}`, details);
   }
   return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }
