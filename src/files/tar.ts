@@ -62,7 +62,7 @@ function entryOf(header: Header, refuse: Refuse): BareEntry {
   if (name.includes('\0')) throw refuse(`the name ${quote(name)}, with a NUL in it`);
   const type = typeOf(header, refuse);
   const number = (key: string, value: number): number => {
-    if (Number.isSafeInteger(value)) return value;
+    if (Number.isSafeInteger(value) && (key !== 'size' || value >= 0)) return value;
     throw refuse(`${quote(name)} with the ${key} ${value}, not a usable number`);
   };
   // tar-stream only reads the digits that a text begins with.
@@ -115,7 +115,7 @@ function xattrsOf(pax: Readonly<Record<string, string | undefined>>): Readonly<R
 const blockBytes = 512;
 /** Most bytes given to the parser at once. */
 const mostPiece = 65_536;
-/** Most bytes of extended headers and long names before an entry; zeros do not count. */
+/** Most bytes of extended headers and long names before an entry. */
 const mostMetadata = 1_048_576;
 
 /** The bytes of an archive, in pieces for the parser. */
@@ -173,7 +173,8 @@ function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFee
       last = piece;
       fed += piece.length;
       metadata += piece.length;
-      if (metadata <= mostMetadata + mostPiece || isZero(piece)) return piece;
+      // tar-stream keeps an extended header in memory until it is whole.
+      if (metadata <= mostMetadata + mostPiece) return piece;
       throw refuse(`more than ${mostMetadata} bytes of extended headers before an entry`);
     },
     resetMetadata() {

@@ -226,8 +226,16 @@ test.each([
     Buffer.concat([pax({ size: '1e3' }), part({ data: 'x' })]),
     '"file" with the size NaN',
   ],
+  ['a size below zero', part({ fields: { 124: new Uint8Array(12).fill(0xff, 0, 11) } }), '"file" with the size -255'],
+  [
+    'a sparse size below zero',
+    archive(pax({ ...version1, 'GNU.sparse.realsize': '-5' }), {}),
+    '"file" with the size -5',
+  ],
   ['a time that is not a number', Buffer.concat([pax({ mtime: 'noon' }), part({})]), '"file" with the time NaN'],
   ['an extended header too long', archive(part({ flag: 'x', data: Buffer.alloc(2 ** 21, 'x') })), 'more than 1048576'],
+  ['an extended header of zeros', archive(part({ flag: 'x', data: Buffer.alloc(2 ** 21) })), 'more than 1048576'],
+  ['a long name of zeros', archive(part({ flag: 'L', data: Buffer.alloc(2 ** 21) })), 'more than 1048576'],
   ['an unknown type', part({ flag: 'V' }), 'of a type that no layer has,UNSUPPORTED'],
   ['an old sparse file', part({ flag: 'S', magic: 'ustar  \0' }), '"file", a sparse file of the old GNU format'],
 ])('%s is refused', async (_, bytes, found) => {

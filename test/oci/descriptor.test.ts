@@ -50,7 +50,7 @@ describe('inline data', () => {
   });
 
   test.each([
-    ['AAAAAAA=', 'TOO_LARGE', '5 bytes where its size is 3'],
+    ['AAAAAAA=', 'TOO_LARGE', '5 bytes, but its size is 3'],
     ['', 'UNEXPECTED_END', '0 bytes'],
     ['AA==', 'UNEXPECTED_END', '1 bytes'],
     ['AAA', 'DECODE_ERROR', 'not base64'],
