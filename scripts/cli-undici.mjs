@@ -4,10 +4,12 @@
 import request from 'undici/lib/api/api-request.js';
 import buildConnector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
+import Client from 'undici/lib/dispatcher/client.js';
 import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 
 // As undici's index.js does for all of its methods.
 Dispatcher.prototype.request = request;
 
-export const loadUndici = async () => ({ Agent, ProxyAgent, buildConnector });
+export const loadUndici = async () => ({ Agent, Client, Pool, ProxyAgent, buildConnector });

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { buildConnector, Dispatcher } from 'undici';
+import type { buildConnector, Client, Dispatcher } from 'undici';
 import { longestTimer } from '../abort.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { cannot, type RegistryError } from '../errors.ts';
@@ -30,10 +30,14 @@ export interface ConnectionSettings extends AddressRules {
 /** Connections with the same settings, to any number of origins. */
 export interface Pool {
   readonly agent: Dispatcher;
-  /** Address last connected to, by origin. */
-  readonly addresses: Map<string, string>;
   /** Milliseconds to connect, by origin, of the latest request. */
   readonly limits: Map<string, number>;
+}
+
+/** The connection that serves a request; given as its `opaque`, the pool sets it. */
+export interface Served {
+  /** Read it when the response is there: until then the connection may be made anew, at another address. */
+  connection?: { readonly address: string | undefined };
 }
 
 /** A pool in use. */
@@ -96,7 +100,7 @@ function createPool(modules: NetworkModules, settings: ConnectionSettings, host:
     const { setting, found, cause } = problem;
     throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
   }
-  const pool = { addresses: new Map<string, string>(), limits: new Map<string, number>() };
+  const pool = { limits: new Map<string, number>() };
   return { ...pool, agent: createAgent(modules, pool, settings) };
 }
 
@@ -106,10 +110,13 @@ export function createAgent(
   pool: Omit<Pool, 'agent'>,
   settings: ConnectionSettings,
 ): Dispatcher {
-  const { Agent, ProxyAgent } = modules.undici;
+  const { Agent, Pool, ProxyAgent } = modules.undici;
   const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false };
   const { proxy, tls, family } = settings;
-  if (proxy === undefined) return new Agent({ ...common, connect: connector(modules, pool, settings) });
+  if (proxy === undefined) {
+    const factory = watchedClients(modules.undici, connector(modules, pool, settings));
+    return new Agent({ ...common, factory: (origin, options) => new Pool(origin, { ...options, factory }) });
+  }
   const problem = addressProblem(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
   if (problem) throw problem;
   const lookup = ruledLookup(modules.dns.lookup, { policy: 'any', family });
@@ -123,9 +130,32 @@ export function createAgent(
   });
 }
 
+/**
+ * Clients of undici, each one connection at a time, which report it to `Served`. The address that an origin was connected
+ * to last may be that of another connection: a name can lead to a public address first, and to a private one then.
+ */
+function watchedClients({ Client }: Undici, connect: Connect) {
+  return (origin: URL, options: object): Dispatcher => {
+    const connection: { address: string | undefined } = { address: undefined };
+    const watched: Connect = (target, callback) =>
+      connect(target, (...result) => {
+        connection.address = result[1]?.remoteAddress;
+        callback(...result);
+      });
+    const client: Client = new Client(origin, { ...options, connect: watched });
+    const dispatch = client.dispatch.bind(client);
+    client.dispatch = (request, handler) => {
+      const { opaque } = request as { readonly opaque?: Served };
+      if (opaque) opaque.connection = connection;
+      return dispatch(request, handler);
+    };
+    return client;
+  };
+}
+
 function connector(
   { undici, dns }: NetworkModules,
-  { addresses, limits }: Omit<Pool, 'agent'>,
+  { limits }: Omit<Pool, 'agent'>,
   { policy, family, tls }: ConnectionSettings,
 ): Connect {
   const rules = { policy, family };
@@ -158,12 +188,11 @@ function connector(
     }, timeout);
     const settle: buildConnector.Callback = (...result) => {
       clearTimeout(timer);
-      const [error, made] = result;
+      const [, made] = result;
       if (isLate) {
         made?.destroy();
         return;
       }
-      if (error === null && made.remoteAddress !== undefined) remember(addresses, origin, made.remoteAddress);
       if (made) receive(made as Socket);
       callback(...result);
     };

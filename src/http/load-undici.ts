@@ -1,5 +1,5 @@
 /** The parts of undici that connections are made of. */
-export type Undici = Pick<typeof import('undici'), 'Agent' | 'ProxyAgent' | 'buildConnector'>;
+export type Undici = Pick<typeof import('undici'), 'Agent' | 'Client' | 'Pool' | 'ProxyAgent' | 'buildConnector'>;
 
 /**
  * undici, without its side effect: when imported, it makes itself the process's dispatcher if there is none yet, and the

@@ -7,7 +7,7 @@ import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import { remember } from './bounded-map.ts';
 import { connectionError } from './connection-error.ts';
-import { createConnections, type Lease, type NetworkModules } from './connections.ts';
+import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
 import { loadUndici } from './load-undici.ts';
 import { recycle } from './socket-memory.ts';
 import {
@@ -92,7 +92,7 @@ function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest):
     const found = 'the given dispatcher makes its own connections';
     throw cannot('INVALID_CONFIG', `use the TLS settings of "${host}"`, found, { host });
   }
-  return { pool: { agent: dispatcher, addresses: new Map(), limits: new Map() }, release: () => {} };
+  return { pool: { agent: dispatcher, limits: new Map() }, release: () => {} };
 }
 
 let loading: Promise<NetworkModules> | undefined;
@@ -116,7 +116,8 @@ async function exchange(
     limit.end();
     release();
   };
-  let response: Dispatcher.ResponseData;
+  const served: Served = {};
+  let response: Dispatcher.ResponseData<Served>;
   try {
     response = await pool.agent.request({
       origin: url.origin,
@@ -125,17 +126,18 @@ async function exchange(
       headers: { ...request.headers },
       body: request.body ?? null,
       signal: limit.signal,
+      opaque: served,
     });
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
     throw connectionError(error, 'UNAVAILABLE', 'reach', url);
   }
+  const address = served.connection?.address;
   limit.unlimit();
   const feed = feedOf(response.body, request.url);
   const { body, ended } = createBody(feed, { idle, signal: limit.signal });
   void ended.then(end);
-  const address = pool.addresses.get(url.origin);
   return {
     status: response.statusCode,
     headers: joinLines(response.headers),

@@ -102,7 +102,7 @@ test('a connection that cannot be started fails at once, and leaves no timer', a
   const { url } = await rawServer((socket) => void socket.resume());
   const origin = url.replace('http:', 'https:');
   const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
-  const pool = { addresses: new Map<string, string>(), limits: new Map([[origin, 30]]) };
+  const pool = { limits: new Map([[origin, 30]]) };
   const mismatched = { cert: certificate.cert, key: other.private };
   const agent = createAgent(modules, pool, { policy: 'any', tls: mismatched, proxy: undefined });
   atEnd(() => agent.destroy());

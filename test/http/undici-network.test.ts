@@ -1,10 +1,10 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
-import { createConnections } from '../../src/http/connections.ts';
+import { createConnections, type Served } from '../../src/http/connections.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
 import { type NetworkOptions, type UndiciOptions, undiciTransport } from '../../src/http/undici.ts';
 import { certificate } from '../server/certificate.ts';
@@ -19,10 +19,10 @@ function over(network: NetworkOptions, more: Omit<UndiciOptions, 'network'> = {}
 }
 
 /** A server at one port of 127.0.0.1 and of ::1, which reports the address that was reached. */
-async function both(): Promise<number> {
+async function both(respond = (response: ServerResponse, host: string): void => void response.end(host)) {
   const servers = ['127.0.0.1', '::1'].map((host) => ({
     host,
-    server: createServer((_, response) => response.end(host)),
+    server: createServer((_, response) => respond(response, host)),
   }));
   let port = 0;
   for (const { host, server } of servers) {
@@ -64,7 +64,8 @@ const hosts: Readonly<Record<string, readonly string[]>> = {
   'four.test': ['127.0.0.1'],
   'six.test': ['::1'],
 };
-const lookup = ((hostname: string, _options: unknown, callback: (error: null, found: dns.LookupAddress[]) => void) => {
+type Callback = (error: null, found: dns.LookupAddress[]) => void;
+const lookup = ((hostname: string, _options: unknown, callback: Callback) => {
   const found = (hosts[hostname] ?? []).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
   process.nextTick(callback, null, found);
 }) as typeof dns.lookup;
@@ -87,14 +88,40 @@ test.each<[name: string, family: 4 | 6, reached: string | undefined]>([
     name,
   );
   const origin = `http://${name}:${port}`;
-  const answer = pool.agent.request({ origin, path: '/', method: 'GET' }).finally(release);
+  const served: Served = {};
+  const answer = pool.agent.request({ origin, path: '/', method: 'GET', opaque: served }).finally(release);
   if (reached === undefined) {
     const message = `Cannot connect to "${name}": it has no IPv${family} address`;
     expect(await failureOf(answer)).toEqual(failsWith('UNAVAILABLE', { host: name, message }));
     return;
   }
   expect(await (await answer).body.text()).toBe(reached);
-  expect(pool.addresses.get(origin)).toBe(reached);
+  expect(served.connection?.address).toBe(reached);
+});
+
+test('a response has the address of its own connection, though another one was made meanwhile', async () => {
+  const held: (() => void)[] = [];
+  // The name leads to another address at its second look-up. Both responses come when both connections are made.
+  const port = await both((response, host) => {
+    held.push(() => response.end(host));
+    if (held.length >= 2) for (const respond of held) respond();
+  });
+  const addresses = ['127.0.0.1', '::1'].values();
+  const rebinding = vi.spyOn(dns, 'lookup').mockImplementation(((
+    _name: string,
+    _options: object,
+    callback: Callback,
+  ) => {
+    const address = addresses.next().value ?? '127.0.0.1';
+    process.nextTick(callback, null, [{ address, family: address.includes(':') ? 6 : 4 }]);
+  }) as typeof dns.lookup);
+  onTestFinished(() => rebinding.mockRestore());
+  const transport = over({});
+  const responses = await Promise.all([1, 2].map(() => transport(get(`http://rebinding.test:${port}/`))));
+  const reached = await Promise.all(responses.map(textOf));
+  expect(rebinding).toHaveBeenCalledTimes(2);
+  expect([...reached].sort()).toEqual(['127.0.0.1', '::1']);
+  expect(responses.map(({ address }) => address)).toEqual(reached);
 });
 
 test('the rules of addresses apply with a family, too', async () => {
