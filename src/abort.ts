@@ -110,6 +110,14 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
   });
 }
 
+/** Milliseconds. */
+const longestBackoff = 60_000;
+export const defaultBackoff = 200;
+
+/** Milliseconds before the next of `tried` tries, give or take a half; doubles each time. */
+export const jittered = (backoff: number, tried: number): number =>
+  Math.min(backoff * 2 ** (tried - 1) * (0.5 + Math.random()), longestBackoff);
+
 interface Flight<T> {
   readonly result: Promise<T>;
   readonly controller: AbortController;

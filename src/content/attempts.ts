@@ -122,8 +122,8 @@ export interface ReadingHosts {
   readonly end: number;
   /** The host gave bytes, up to the offset `end`. */
   serves(host: string, end: number): void;
-  /** The host broke off after `bytes`. If it gave none, or broke off before, it is contacted last. */
-  breaks(host: string, bytes: number): void;
+  /** The host broke off after `bytes`. If it gave none, or broke off before, it is contacted last, and this is false. */
+  breaks(host: string, bytes: number): boolean;
   /** The host sent too much: it is not contacted again. */
   exclude(host: string): void;
 }
@@ -162,7 +162,9 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
     breaks: (host, bytes) => {
       const count = (breaks.get(host) ?? 0) + 1;
       breaks.set(host, count);
-      if (bytes === 0 || count >= trust) lastNow = [...lastNow.filter((name) => name !== host), host];
+      const isTrusted = bytes > 0 && count < trust;
+      if (!isTrusted) lastNow = [...lastNow.filter((name) => name !== host), host];
+      return isTrusted;
     },
     exclude: (host) => {
       exceptNow = [...exceptNow, host];

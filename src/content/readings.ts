@@ -31,6 +31,8 @@ export interface ReadingsOptions {
   readonly signals: readonly (AbortSignal | undefined)[];
   /** Milliseconds for one reading, from the request for its first byte to its end. */
   readonly operation?: number | undefined;
+  /** Milliseconds before a reading's second reopening in a row that brings too little. */
+  readonly backoff?: number | undefined;
   /** A response for the whole that is open already; the first whole reading takes it. */
   readonly opened?: Fetched | undefined;
   readonly warned?: Warnings | undefined;
@@ -76,7 +78,7 @@ export class Readings {
   /** Begins a reading. A range beyond the content is a RangeError. */
   open(range: Range, { hash, except }: ReadingOptions = {}): ContentReading {
     this.mustBeOpen();
-    const { source, descriptor, emit, liars, signals, warned } = this.#options;
+    const { source, descriptor, emit, liars, signals, warned, backoff } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
     const isWhole = start === 0 && end === descriptor.size;
     const hashed = hash ?? (isWhole ? hashOf(descriptor) : undefined);
@@ -89,6 +91,7 @@ export class Readings {
       range: { start, end },
       signal: limit.signal,
       hosts,
+      backoff,
       emit,
       opened,
       onWarning: warned?.add,

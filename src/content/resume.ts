@@ -1,5 +1,6 @@
-import { abortError } from '../abort.ts';
+import { abortError, defaultBackoff, jittered, sleep } from '../abort.ts';
 import { failedBefore } from '../combine.ts';
+import { redactUrl } from '../endpoint.ts';
 import { asRegistryError, cannot, messageOf, RegistryError, withAttemptsOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -26,7 +27,9 @@ export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'onWarning
   readonly verify?: (() => void) | undefined;
   /** The digest of all bytes is verified in the end, here or by the reader: wrong ones cannot pass. Default: if there is `verify`. */
   readonly isVerified?: boolean | undefined;
-  /** Receives `progress` and `switch` events. */
+  /** Milliseconds before the second reopening in a row that brings too little, give or take a half; doubles each time. Default 200. */
+  readonly backoff?: number | undefined;
+  /** Receives `progress`, `switch` and `wait` events. */
   readonly emit?: Emit | undefined;
   /** A response for the whole that is open already, used instead of the first request. */
   readonly opened?: Fetched | undefined;
@@ -45,14 +48,22 @@ interface Course {
   from?: string;
   sent?: SentRequest;
   readonly failures: Failures;
-  /** Number of the next reopening, among those in a row that bring no byte. */
+  /** Openings in a row that brought too little. */
+  fruitless: number;
+  /** All reopenings. */
   reopenings: number;
   /** `performance.now()` when progress was reported. */
   reported: number;
 }
 
-/** Reopenings in a row that bring no byte, before the reading gives up. */
+/** Fewer bytes count as nothing: a host that sends one of each response would never be given up. */
+const leastProgress = 65_536;
+
+/** Reopenings in a row that bring too little, before the reading gives up. */
 const patience = 3;
+
+/** Reopenings of one reading, whatever they bring: a hundred, and one for each MiB of the range. */
+const mostReopenings = ({ start, end }: ClosedRange): number => 100 + Math.ceil((end - start) / 1_048_576);
 
 /** Milliseconds between two progress events. */
 const progressEvery = 100;
@@ -60,6 +71,7 @@ const progressEvery = 100;
 const courseFrom = ({ start }: ClosedRange): Course => ({
   offset: start,
   failures: createFailures(),
+  fruitless: 0,
   reopenings: 0,
   reported: performance.now(),
 });
@@ -117,6 +129,7 @@ async function open(job: Job, course: Course): Promise<Fetched> {
     const started = performance.now();
     const opened = isFirst && isWhole ? job.opened : undefined;
     try {
+      await waitBefore(job, course);
       const { last, except } = hosts;
       const fetched = opened ?? (await source.fetch(descriptor, { ...part, signal, last, except, discard, onWarning }));
       if (!opened && emit) reportSwitch(emit, fetched, course);
@@ -129,16 +142,29 @@ async function open(job: Job, course: Course): Promise<Fetched> {
   }
 }
 
+/** Waits before another request if the latest ones brought too little. The first reopening is not delayed. */
+async function waitBefore({ backoff = defaultBackoff, signal, emit }: Job, { fruitless, sent, failures }: Course) {
+  if (fruitless < 2) return;
+  const milliseconds = jittered(backoff, fruitless - 1);
+  const reason = messageOf(failures.last);
+  if (sent) emit?.({ type: 'wait', url: redactUrl(sent.url), milliseconds: Math.round(milliseconds), reason });
+  await sleep(milliseconds, signal);
+}
+
 /** Records a response that another request may replace; throws what is final. */
-function recordRefusal({ descriptor, signal, hosts }: Job, course: Course, thrown: unknown): void {
+function recordRefusal({ descriptor, range, signal, hosts }: Job, course: Course, thrown: unknown): void {
   const { failures } = course;
   if (signal.aborted) throw interrupted(signal, failures, thrown);
   if (!(thrown instanceof RegistryError)) throw thrown;
   failures.add(thrown);
+  course.fruitless += 1;
   course.reopenings += 1;
   for (const { outcome, url } of thrown.attempts) if (outcome === 'TOO_LARGE') hosts.exclude(url);
-  if (!isTemporary(thrown) || course.reopenings > patience) throw combined(descriptor, failures);
+  if (!isTemporary(thrown) || isOutOfPatience(course, range)) throw combined(descriptor, failures);
 }
+
+const isOutOfPatience = ({ fruitless, reopenings }: Course, range: ClosedRange): boolean =>
+  fruitless > patience || reopenings > mostReopenings(range);
 
 /** Whether a host responded, but not with what was requested: 416, a wrong or encoded range, a short body. */
 function isTemporary({ code, status, attempts }: RegistryError): boolean {
@@ -171,12 +197,15 @@ function prepareReopening(
   const { failures, offset, from = '' } = course;
   const isTooLarge = error.code === 'TOO_LARGE';
   failures.add(error);
-  course.reopenings = bytes > 0 ? 1 : course.reopenings + 1;
+  course.reopenings += 1;
   if (isTooLarge) hosts.exclude(from);
-  else hosts.breaks(from, bytes);
+  // A first break of a host that sent bytes is not counted: the next host may be healthy.
+  const isTrusted = hosts.breaks(from, bytes);
+  if (bytes >= leastProgress) course.fruitless = 1;
+  else course.fruitless = Math.max(1, course.fruitless + (isTrusted ? 0 : 1));
   // What a host handed on that then sent too much cannot be taken back: it was all there is, or nobody verifies it.
   const isFinal = isTooLarge && ((offset === range.end && range.end > 0) || (bytes > 0 && !isVerified));
-  if (isFinal || course.reopenings > patience) throw combined(descriptor, failures);
+  if (isFinal || isOutOfPatience(course, range)) throw combined(descriptor, failures);
 }
 
 /** Lets the caller refuse what was read; the error lists the breaks on the way, too. */

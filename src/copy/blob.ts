@@ -90,7 +90,7 @@ function createBlobReading(
   state: CopyState,
   { except, limit }: { readonly except: readonly string[]; readonly limit: Deadline },
 ) {
-  const { emit, liars, operation, tally } = state;
+  const { emit, liars, operation, backoff, tally } = state;
   const { digest, size } = descriptor;
   const reading: BlobReading = { hosts: createHosts({ except }) };
   const source = observed(state.from, (fetched, started) => {
@@ -104,7 +104,7 @@ function createBlobReading(
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
   async function* read(start: number, hosts: ReadingHosts): AsyncGenerator<Uint8Array, void, undefined> {
     if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
-    const how = { range: { start, end: size }, signal: limit.signal, hosts, emit, onChunk, onWarning };
+    const how = { range: { start, end: size }, signal: limit.signal, hosts, backoff, emit, onChunk, onWarning };
     try {
       // A host without ranges sends the whole again, whose beginning is dropped: that costs no more than to begin anew.
       yield* resume(source, descriptor, { ...how, discard: Infinity, isVerified: true });

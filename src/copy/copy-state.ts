@@ -13,6 +13,8 @@ export interface CopyContext {
   readonly signals: readonly (AbortSignal | undefined)[];
   /** Milliseconds for one reading. */
   readonly operation?: number | undefined;
+  /** Milliseconds before a reading's second reopening in a row that brings too little. */
+  readonly backoff?: number | undefined;
   /** Most bytes of a manifest. */
   readonly manifestBytes: number;
 }

@@ -82,8 +82,8 @@ export async function readSmall(descriptor: Descriptor, state: CopyState): Promi
 }
 
 async function bytesOf(source: Source, descriptor: Descriptor, state: CopyState): Promise<Uint8Array> {
-  const { emit, liars, signal, operation, manifestBytes } = state;
-  const content = new Content({ source, descriptor, emit, liars, operation, signals: [signal] });
+  const { emit, liars, signal, operation, backoff, manifestBytes } = state;
+  const content = new Content({ source, descriptor, emit, liars, operation, backoff, signals: [signal] });
   try {
     return await content.bytes({ limit: manifestBytes });
   } finally {

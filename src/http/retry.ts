@@ -1,4 +1,4 @@
-import { sleep } from '../abort.ts';
+import { defaultBackoff, jittered, sleep } from '../abort.ts';
 import { discard } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { messageOf, RegistryError } from '../errors.ts';
@@ -18,20 +18,18 @@ export interface RetryOptions {
 }
 
 const temporary = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** Milliseconds. */
-const longestBackoff = 60_000;
 /** What a second try does not fix: a name that does not exist, a wrong certificate. */
 const lasting = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO|ENOTFOUND|INVALID|EPROTO/;
 
 /** Sends to the same host again when it responds "later" or the connection fails; only if no other host is left. */
 export const retry =
-  ({ tries = 3, backoff = 200, retryAfter = 60_000, emit = () => {} }: RetryOptions = {}): Wrapper =>
+  ({ tries = 3, backoff = defaultBackoff, retryAfter = 60_000, emit = () => {} }: RetryOptions = {}): Wrapper =>
   (next) =>
   async (request) => {
     for (let tried = 1; ; tried += 1) {
       const outcome = await attempt(next, request);
-      const jittered = Math.min(backoff * 2 ** (tried - 1) * (0.5 + Math.random()), longestBackoff);
-      const delay = request.more || tried >= tries ? undefined : delayAfter(outcome, jittered, retryAfter);
+      const isLast = request.more || tried >= tries;
+      const delay = isLast ? undefined : delayAfter(outcome, jittered(backoff, tried), retryAfter);
       if (delay === undefined) {
         if (outcome instanceof RegistryError) throw outcome;
         return outcome;
@@ -53,14 +51,14 @@ async function attempt(next: Transport, request: HttpRequest): Promise<HttpRespo
 }
 
 /** Milliseconds to wait before another try; undefined if none would help. */
-function delayAfter(outcome: HttpResponse | RegistryError, jittered: number, longest: number): number | undefined {
+function delayAfter(outcome: HttpResponse | RegistryError, backoff: number, longest: number): number | undefined {
   if (outcome instanceof RegistryError) {
     // The response of a token realm comes as an error with its status.
     if (outcome.code !== 'UNAVAILABLE' && !temporary.has(outcome.status ?? 0)) return undefined;
-    return lasting.test(causeCode(outcome)) ? undefined : jittered;
+    return lasting.test(causeCode(outcome)) ? undefined : backoff;
   }
   if (!temporary.has(outcome.status)) return undefined;
   const requested = parseRetryAfter(outcome.headers['retry-after']);
-  if (requested === undefined) return jittered;
-  return requested > longest ? undefined : Math.max(requested, jittered);
+  if (requested === undefined) return backoff;
+  return requested > longest ? undefined : Math.max(requested, backoff);
 }

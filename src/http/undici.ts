@@ -119,15 +119,7 @@ async function exchange(
   const served: Served = {};
   let response: Dispatcher.ResponseData<Served>;
   try {
-    response = await pool.agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method as Dispatcher.HttpMethod,
-      headers: { ...request.headers },
-      body: request.body ?? null,
-      signal: limit.signal,
-      opaque: served,
-    });
+    response = await pool.agent.request({ ...requestOptions(request, url), signal: limit.signal, opaque: served });
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
@@ -147,6 +139,14 @@ async function exchange(
     ...(address !== undefined && { address }),
   };
 }
+
+const requestOptions = ({ method, headers, body }: HttpRequest, { origin, pathname, search }: URL) => ({
+  origin,
+  path: pathname + search,
+  method: method as Dispatcher.HttpMethod,
+  headers: { ...headers },
+  body: body ?? null,
+});
 
 function joinLines(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const lines = Object.entries(headers).map(([name, value]) => [

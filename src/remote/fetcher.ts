@@ -51,12 +51,13 @@ export function createFetcher(
   context: FetcherContext,
 ): Fetcher {
   const { registry, name } = repository;
-  const { closing, operation, emit, liars } = context;
+  const { closing, operation, backoff, emit, liars } = context;
   const contentOf = (from: Source, signal: AbortSignal | undefined) => ({
     source: from,
     emit,
     liars,
     operation,
+    backoff,
     signals: [signal, closing],
   });
   return {

@@ -29,12 +29,12 @@ export interface PullContext extends FetcherContext {
 
 /** Copies what a reference names, under its tag, or without a name if the reference has only a digest. */
 export async function pull(reference: Reference, options: PullOptions, context: PullContext): Promise<Pulled> {
-  const { fetcherOf, closing, emit, liars, operation, manifestBytes } = context;
+  const { fetcherOf, closing, emit, liars, operation, backoff, manifestBytes } = context;
   const { registry, name: repository, tag, digest } = reference;
   checkPullOptions(options);
   const store = await storeOf(options.to);
   const pulled = await copyWith(
-    { emit, liars, operation, manifestBytes, signals: [options.signal, closing] },
+    { emit, liars, operation, backoff, manifestBytes, signals: [options.signal, closing] },
     {
       from: fetcherOf({ registry, name: repository }).source,
       to: store,

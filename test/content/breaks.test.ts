@@ -144,6 +144,7 @@ test('over three hosts that break in any way, read in any way: the bytes are rig
         descriptor: small.descriptor,
         emit: () => {},
         liars: createLiars(),
+        backoff: 0,
         signals: [],
       });
       await check(content, small.bytes, hosts, plan);
@@ -171,7 +172,7 @@ test('hosts that behave otherwise at each request: the bytes are right or the er
           return { ...source, fetch: (target, options) => now().fetch(target, options) };
         });
         const signals: AbortSignal[] = [];
-        const shared = { descriptor: small.descriptor, emit: () => {}, liars: createLiars(), signals };
+        const shared = { descriptor: small.descriptor, emit: () => {}, liars: createLiars(), backoff: 0, signals };
         const content = new Content({ source: firstOf(...sources), ...shared });
         const outcome = await outcomeOf((wholeWays[name] as Way)(content, 0, small.bytes.length));
         if ('bytes' in outcome) expect(Buffer.compare(outcome.bytes, small.bytes)).toBe(0);
@@ -195,7 +196,7 @@ function clientOver({ urls }: BrokenHosts) {
   return createClient({
     config: { registries: { 'origin.test': { mirrors, origin: 'never' } } },
     timeouts: { idle: 150, headers: 2_000 },
-    retries: { tries: 1 },
+    retries: { tries: 1, backoff: 0 },
   });
 }
 

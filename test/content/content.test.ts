@@ -427,23 +427,65 @@ test('a host that was too long is left out when the other one is contacted again
   expect(hosts.log().map((line) => line.split('/')[2])).toEqual(['mirror.test', 'origin.test', 'origin.test']);
 });
 
-test('a host that gives a byte at a time and breaks does not fill the memory with its breaks', async () => {
-  const { bytes, descriptor } = sampleOf(new Uint8Array(800).fill(7));
-  const answer: Answer = ({ headers }) => {
+/** A host that breaks each response off after `step` bytes. */
+const breakingAfter =
+  (step: number, { bytes } = large): Answer =>
+  ({ headers }) => {
     const start = Number(/bytes=(\d+)/.exec(headers.get('range') ?? '')?.[1] ?? 0);
-    if (start >= 700) return new Response(null, { status: 404 });
     const range = { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
-    return new Response(chunked(bytes.slice(start, start + 1), 'break'), { status: 206, headers: range });
+    const chunk = bytes.slice(start, start + step);
+    const body = start + step < bytes.length ? chunked(chunk, 'break') : chunked(chunk);
+    return new Response(body, headers.has('range') ? { status: 206, headers: range } : {});
   };
-  const first: Answer = (request) => {
-    if (request.headers.has('range')) return answer(request);
-    return new Response(chunked(bytes.slice(0, 1), 'break'));
-  };
-  const { content } = await contentOver(first, { descriptor, bytes });
+
+test('a host that gives a byte at a time is given up after three reopenings, each later than the one before', async () => {
+  const waits: number[] = [];
+  const onEvent = (event: ClientEvent) => event.type === 'wait' && waits.push(event.milliseconds);
+  const options: ClientOptions = { retries: { tries: 1, backoff: 40 }, onEvent };
+  const { content, log } = await contentOver(breakingAfter(1), large, options);
+  const started = performance.now();
   const error = await errorOf(content.bytes());
+  expect([error.code, error.attempts.length, log().length]).toEqual(['UNEXPECTED_END', 4, 4]);
+  expect([(waits[0] ?? 0) >= 20, (waits[1] ?? 0) >= 40]).toEqual([true, true]);
+  expect(performance.now() - started).toBeGreaterThanOrEqual(59);
+});
+
+test('the wait before a reopening ends with the signal, and with the content', async () => {
+  let begin = (): void => {};
+  const waiting = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const onEvent = (event: ClientEvent) => event.type === 'wait' && begin();
+  const options: ClientOptions = { retries: { tries: 1, backoff: 60_000 }, onEvent };
+  const { content, log } = await contentOver(breakingAfter(1), large, options);
+  const failed = errorOf(content.bytes());
+  await waiting;
+  await content.close();
+  const error = await failed;
+  expect([error.code, error.attempts.length, log().length]).toEqual(['CLOSED', 2, 2]);
+});
+
+test('a host that gives 64 KiB of each response is read to the end', async () => {
+  const { content, log } = await contentOver(breakingAfter(65_536));
+  expect(isSame(await content.bytes(), large.bytes)).toBe(true);
+  expect(log().length).toBe(Math.ceil(large.bytes.length / 65_536));
+});
+
+test('a reading is reopened a hundred times, and once for each MiB, at most', async () => {
+  // Every other response brings enough, so that those that bring too little are never three in a row.
+  const size = 65_536 * 70;
+  const wide = sampleOf(new Uint8Array(size));
+  let count = 0;
+  const answer: Answer = (request) => {
+    count += 1;
+    return breakingAfter(count % 2 === 0 ? 1 : 65_536, wide)(request);
+  };
+  const { content, log } = await contentOver(answer, wide, { retries: { tries: 1, backoff: 0 } });
+  const error = await errorOf(content.bytes());
+  expect([error.code, log().length]).toEqual(['UNEXPECTED_END', 106]);
   expect(error.attempts).toHaveLength(10);
   expect(error.message.length).toBeLessThanOrEqual(2_000);
-  expect(error.message).toContain('691 more');
+  expect(error.message).toContain('96 more');
 });
 
 test('a host that breaks a second time is left for the next one, whatever it brought', async () => {
