@@ -18,6 +18,8 @@ export interface Feed {
 export interface BodyOptions {
   /** Milliseconds without a byte, counted only while the reader waits, that break it with `TIMEOUT`; 0 for no limit. */
   readonly idle?: number | undefined;
+  /** Bytes per second, over each `idle` milliseconds in which the reader waited: fewer break it with `TIMEOUT`; 0 for no minimum. */
+  readonly minimumSpeed?: number | undefined;
   /** Breaks it as soon as it fires, also when nothing is being read. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,7 +35,7 @@ const aborted = (reason: unknown): RegistryError =>
  */
 export function createBody(
   feed: Feed,
-  { idle = 0, signal }: BodyOptions = {},
+  { idle = 0, minimumSpeed = 0, signal }: BodyOptions = {},
 ): { body: Body; ended: Promise<BodyEnd> } {
   let bytes = 0;
   let over = false;
@@ -65,6 +67,7 @@ export function createBody(
     await stopFeed(reason);
   };
   const watch = watchdog(idle, () => fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`)));
+  const speed = speedometer(idle, minimumSpeed);
   const waited = (coming: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> =>
     new Promise((resolve, reject) => {
       watch.begin();
@@ -76,7 +79,7 @@ export function createBody(
       if (!over) {
         const coming = feed.next();
         const chunk = coming instanceof Promise ? await waited(coming) : coming;
-        watch.end();
+        speed.add(watch.end(), chunk?.length);
         if (chunk !== undefined && !over) {
           bytes += chunk.length;
           return { value: chunk, done: false };
@@ -97,8 +100,8 @@ export function createBody(
 interface Watchdog {
   /** A wait begins. */
   begin(): void;
-  /** It is over. */
-  end(): void;
+  /** It is over; gives the milliseconds that it took. */
+  end(): number;
   /** There will be no more. */
   stop(): void;
 }
@@ -124,9 +127,31 @@ function watchdog(milliseconds: number, bark: () => void): Watchdog {
       timer ??= setTimeout(look, Math.min(milliseconds, longestTimer));
     },
     end: () => {
+      const waited = since === undefined ? 0 : performance.now() - since;
       since = undefined;
+      return waited;
     },
     stop: () => clearTimeout(timer),
+  };
+}
+
+/** Throws `TIMEOUT` after each `window` milliseconds of waiting that brought fewer bytes than `minimum` per second; 0 for never. */
+function speedometer(window: number, minimum: number): { add(waited: number, bytes: number | undefined): void } {
+  let time = 0;
+  let count = 0;
+  return {
+    add: (waited, bytes) => {
+      time += waited;
+      count += bytes ?? 0;
+      // The end of a body is never late.
+      if (time < window || minimum === 0 || bytes === undefined) return;
+      if ((count * 1000) / time < minimum) {
+        const found = `${count} bytes came in ${Math.round(time)} ms, fewer than ${minimum} a second`;
+        throw cannot('TIMEOUT', 'read a body', found, { reason: 'too-slow' });
+      }
+      time = 0;
+      count = 0;
+    },
   };
 }
 

@@ -41,6 +41,7 @@ export type ErrorCode =
  * - `invalid-document`: bytes with the right digest that are not the document they should be
  * - `not-a-manifest`: a blob instead of a manifest
  * - `path`: there is no such path in an image
+ * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
  * - `layout-in-use`: another process is writing into the layout
  */
 export type ErrorReason =
@@ -55,6 +56,7 @@ export type ErrorReason =
   | 'invalid-document'
   | 'not-a-manifest'
   | 'path'
+  | 'too-slow'
   | 'layout-in-use';
 
 /** One problem of a configuration, and its place. */

@@ -200,9 +200,11 @@ function prepareReopening(
   course.reopenings += 1;
   if (isTooLarge) hosts.exclude(from);
   // A first break of a host that sent bytes is not counted: the next host may be healthy.
-  const isTrusted = hosts.breaks(from, bytes);
+  // A slow host is left at once, and only for one that has not failed: that happens to each once.
+  const isSlow = error.reason === 'too-slow';
+  const isTrusted = hosts.breaks(from, isSlow ? 0 : bytes);
   if (bytes >= leastProgress) course.fruitless = 1;
-  else course.fruitless = Math.max(1, course.fruitless + (isTrusted ? 0 : 1));
+  else course.fruitless = Math.max(1, course.fruitless + (isTrusted || isSlow ? 0 : 1));
   // What a host handed on that then sent too much cannot be taken back: it was all there is, or nobody verifies it.
   const isFinal = isTooLarge && ((offset === range.end && range.end > 0) || (bytes > 0 && !isVerified));
   if (isFinal || isOutOfPatience(course, range)) throw combined(descriptor, failures);

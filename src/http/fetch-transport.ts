@@ -32,7 +32,7 @@ export function fetchTransport(
     if (request.tls) {
       throw cannot('UNSUPPORTED', `use the TLS settings of "${redactUrl(request.url)}"`, 'fetch takes none');
     }
-    const { headers, idle } = timeoutsOf(request, timeouts);
+    const { headers, ...pace } = timeoutsOf(request, timeouts);
     const limit = deadline(request.signal);
     limit.limit(headers, `get a response from "${redactUrl(request.url)}"`, new URL(request.url).host);
     try {
@@ -48,7 +48,7 @@ export function fetchTransport(
         });
       }
       limit.unlimit();
-      const { body, ended } = createBody(feedOf(response, request.url), { idle, signal: limit.signal });
+      const { body, ended } = createBody(feedOf(response, request.url), { ...pace, signal: limit.signal });
       void ended.then(({ error }) => {
         if (error !== undefined) limit.cancel(error);
         limit.end();

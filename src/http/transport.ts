@@ -18,6 +18,8 @@ export interface HttpRequest {
   readonly endpoint?: Endpoint | undefined;
   /** Another host is left: shorter time limits, no waiting, no second try. */
   readonly more?: boolean | undefined;
+  /** Another host is left that has not failed: the body is broken off below the minimum speed. */
+  readonly canLeave?: boolean | undefined;
   readonly addresses?: AddressPolicy | undefined;
   readonly tls?: TlsOptions | undefined;
 }
@@ -63,17 +65,23 @@ export interface TransportTimeouts {
   readonly headers?: number | undefined;
   /** Milliseconds without a byte of the body, counted while a reader waits for it. Default 30,000. */
   readonly idle?: number | undefined;
+  /**
+   * Bytes per second of a body, as sent, over each `idle` milliseconds in which a reader waited for it. A slower one breaks
+   * with `TIMEOUT`, if another host is left that has not failed; that host continues. Default 4,096; 0 for none.
+   */
+  readonly minimumSpeed?: number | undefined;
 }
 
 /** The limits of one request. */
 export function timeoutsOf(
   request: HttpRequest,
-  { connect, headers, idle }: TransportTimeouts,
-): { connect: number; headers: number; idle: number } {
+  { connect, headers, idle, minimumSpeed = 4_096 }: TransportTimeouts,
+): Required<Record<keyof TransportTimeouts, number>> {
   return {
     connect: request.endpoint?.connectTimeout ?? connect ?? (request.more ? 3_000 : 10_000),
     headers: headers ?? (request.more ? 10_000 : 30_000),
     idle: idle ?? 30_000,
+    minimumSpeed: request.canLeave ? minimumSpeed : 0,
   };
 }
 

@@ -108,7 +108,7 @@ async function exchange(
   timeouts: TransportTimeouts,
 ): Promise<HttpResponse> {
   const url = new URL(request.url);
-  const { connect, headers, idle } = timeoutsOf(request, timeouts);
+  const { connect, headers, ...pace } = timeoutsOf(request, timeouts);
   remember(pool.limits, url.origin, connect);
   const limit = deadline(request.signal);
   limit.limit(headers, `get a response from "${redactUrl(url)}"`, url.host);
@@ -128,7 +128,7 @@ async function exchange(
   const address = served.connection?.address;
   limit.unlimit();
   const feed = feedOf(response.body, request.url);
-  const { body, ended } = createBody(feed, { idle, signal: limit.signal });
+  const { body, ended } = createBody(feed, { ...pace, signal: limit.signal });
   void ended.then(end);
   return {
     status: response.statusCode,
