@@ -30,14 +30,16 @@ const aborted = (reason: unknown): RegistryError =>
   asRegistryError(reason, 'ABORTED', 'continue reading a body, it was cancelled');
 
 /**
- * A body over a feed, and the moment it ends. One that broke fails each further read with the same error; one that was
+ * A body over a feed, the moment it ends, and the time (`performance.now()`) at which a reader last took or awaited a byte. One that broke fails each further read with the same error; one that was
  * cancelled has no more bytes, also for a read that waits.
  */
 export function createBody(
   feed: Feed,
   { idle = 0, minimumSpeed = 0, signal }: BodyOptions = {},
-): { body: Body; ended: Promise<BodyEnd> } {
+): { body: Body; ended: Promise<BodyEnd>; lastRead: () => number } {
   let bytes = 0;
+  let isRead = false;
+  let last = performance.now();
   let over = false;
   let failure: { readonly error: unknown } | undefined;
   let wake = (): void => {};
@@ -75,6 +77,7 @@ export function createBody(
       coming.then(resolve, reject);
     });
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    isRead = true;
     try {
       if (!over) {
         const coming = feed.next();
@@ -88,13 +91,17 @@ export function createBody(
       }
     } catch (error) {
       fail(error);
+    } finally {
+      isRead = false;
+      last = performance.now();
     }
     if (failure) throw failure.error;
     return finished;
   };
   const leave = (): Promise<typeof finished> => cancel().then(() => finished);
   release = onAbort(signal, (reason) => fail(aborted(reason)));
-  return { body: { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }) }, ended };
+  const lastRead = (): number => (isRead ? performance.now() : last);
+  return { body: { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }) }, ended, lastRead };
 }
 
 interface Watchdog {

@@ -42,6 +42,7 @@ export type ErrorCode =
  * - `not-a-manifest`: a blob instead of a manifest
  * - `path`: there is no such path in an image
  * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
+ * - `unread`: a request waited for others whose bodies nobody read
  * - `layout-in-use`: another process is writing into the layout
  */
 export type ErrorReason =
@@ -57,6 +58,7 @@ export type ErrorReason =
   | 'not-a-manifest'
   | 'path'
   | 'too-slow'
+  | 'unread'
   | 'layout-in-use';
 
 /** One problem of a configuration, and its place. */

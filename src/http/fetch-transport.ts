@@ -48,12 +48,13 @@ export function fetchTransport(
         });
       }
       limit.unlimit();
-      const { body, ended } = createBody(feedOf(response, request.url), { ...pace, signal: limit.signal });
+      const { body, ended, lastRead } = createBody(feedOf(response, request.url), { ...pace, signal: limit.signal });
       void ended.then(({ error }) => {
         if (error !== undefined) limit.cancel(error);
         limit.end();
       });
-      return { status: response.status, headers: joinLines(response.headers), body, ended, url: request.url };
+      const { status } = response;
+      return { status, headers: joinLines(response.headers), body, ended, lastRead, url: request.url };
     } catch (error) {
       limit.end();
       if (limit.signal.aborted) throw abortError(limit.signal.reason);

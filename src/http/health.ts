@@ -36,9 +36,10 @@ const isLate = (error: unknown): boolean => error instanceof RegistryError && er
 const isDead = (error: unknown): boolean =>
   isLate(error) || (error instanceof RegistryError && error.code === 'UNAVAILABLE' && refused.has(causeCode(error)));
 
-/** Whether the caller ended it: the time limit of an operation is a `TIMEOUT`, too. */
+/** Whether the caller ended it, or kept it from being sent: the time limit of an operation is a `TIMEOUT`, too. */
 const isCancelled = ({ signal }: HttpRequest, error: unknown): boolean =>
-  signal?.aborted === true || (error instanceof RegistryError && error.code === 'ABORTED');
+  signal?.aborted === true ||
+  (error instanceof RegistryError && (error.code === 'ABORTED' || error.reason === 'unread'));
 
 /**
  * Remembers hosts that refuse connections, do not respond in time or stop in the middle of a body, and skips them

@@ -1,21 +1,48 @@
-import { abortError, onAbort, sleep } from '../abort.ts';
+import { abortError, longestTimer, onAbort, sleep } from '../abort.ts';
+import { redactUrl } from '../endpoint.ts';
+import { cannot } from '../errors.ts';
+import type { Emit } from '../events.ts';
 import { remember } from './bounded-map.ts';
-import { type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
+import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
+
+export interface LimitsOptions {
+  /** Exchanges with an origin at a time. */
+  readonly concurrency?: number | undefined;
+  /** Milliseconds that a request waits for exchanges whose bodies nobody reads. */
+  readonly unread?: number | undefined;
+  readonly emit?: Emit | undefined;
+}
+
+/** An exchange that others wait for. */
+interface Exchange {
+  readonly request: HttpRequest;
+  /** `performance.now()` when its body was last read. Until there is a body, now: the transport has limits for that. */
+  lastRead: () => number;
+}
 
 interface Gate {
   open: number;
+  readonly exchanges: Set<Exchange>;
   readonly waiting: (() => void)[];
+  /** Whether a warning was emitted since an exchange ended. */
+  isReported: boolean;
 }
+
+/** Milliseconds after which a wait for bodies that nobody reads is reported. */
+const reportAfter = 5_000;
 
 /**
  * At most `concurrency` exchanges with an origin at a time, from the request to the end of the body; others wait in line.
- * An endpoint may lower that and limit requests per second. A wait ends with `ABORTED` when its signal fires.
+ * An endpoint may lower that and limit requests per second. A wait ends with `ABORTED` when its signal fires, and with
+ * `TIMEOUT` if nobody has read the bodies of those exchanges for a minute: they would never end. A warning comes before.
  */
-export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined } = {}): Wrapper => {
+export const limits = ({ concurrency = 8, unread = 60_000, emit = () => {} }: LimitsOptions = {}): Wrapper => {
   const gates = new Map<string, Gate>();
   /** `performance.now()` from which the next request may be sent, by origin. */
   const starts = new Map<string, number>();
-  const leave = (origin: string, gate: Gate): void => {
+  const leave = (origin: string, gate: Gate, exchange: Exchange): void => {
+    gate.exchanges.delete(exchange);
+    gate.isReported = false;
     const next = gate.waiting.shift();
     if (next) next();
     else gate.open -= 1;
@@ -23,20 +50,24 @@ export const limits = ({ concurrency = 8 }: { concurrency?: number | undefined }
   };
   return (next) => async (request) => {
     const { origin } = new URL(request.url);
-    const gate = gates.get(origin) ?? { open: 0, waiting: [] };
+    const gate = gates.get(origin) ?? { open: 0, exchanges: new Set(), waiting: [], isReported: false };
     gates.set(origin, gate);
     const { requestsPerSecond, concurrency: own = concurrency } = request.endpoint ?? {};
     if (gate.open < Math.min(concurrency, own)) gate.open += 1;
-    else await turn(gate, request.signal);
+    else await turn(gate, request, { unread, emit });
+    const exchange: Exchange = { request, lastRead: () => performance.now() };
+    gate.exchanges.add(exchange);
     let response: HttpResponse;
     try {
       if (requestsPerSecond !== undefined) await pace(starts, origin, 1000 / requestsPerSecond, request.signal);
       response = await next(request);
     } catch (error) {
-      leave(origin, gate);
+      leave(origin, gate, exchange);
       throw error;
     }
-    return whenEnded(response, () => leave(origin, gate));
+    const watched = whenEnded(response, () => leave(origin, gate, exchange));
+    exchange.lastRead = watched.lastRead ?? exchange.lastRead;
+    return watched;
   };
 };
 
@@ -47,16 +78,57 @@ async function pace(starts: Map<string, number>, origin: string, every: number, 
   if (start > now) await sleep(start - now, signal);
 }
 
-function turn(gate: Gate, signal: AbortSignal | undefined): Promise<void> {
+function turn(
+  gate: Gate,
+  { url, signal }: HttpRequest,
+  { unread, emit }: { readonly unread: number; readonly emit: Emit },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const enter = (): void => {
+    const arrived = performance.now();
+    const { host } = new URL(url);
+    const leave = (): void => {
+      clearTimeout(timer);
       release();
+    };
+    const enter = (): void => {
+      leave();
       resolve();
     };
-    gate.waiting.push(enter);
-    const release = onAbort(signal, (reason) => {
+    const fail = (error: unknown): void => {
+      leave();
       gate.waiting.splice(gate.waiting.indexOf(enter), 1);
-      reject(abortError(reason));
-    });
+      reject(error);
+    };
+    const look = (): void => {
+      const lastRead = Math.max(arrived, ...[...gate.exchanges].map((exchange) => exchange.lastRead()));
+      const silence = performance.now() - lastRead;
+      if (silence >= unread) {
+        const found = `for ${unread} ms nobody read the bodies that it waits for: ${namesOf(gate)}`;
+        fail(
+          cannot('TIMEOUT', `request "${redactUrl(url)}"`, found, { host, reason: 'unread', limit: 'timeouts.unread' }),
+        );
+        return;
+      }
+      if (silence >= reportAfter && !gate.isReported) {
+        gate.isReported = true;
+        emit({ type: 'warning', host, text: `requests wait for bodies that nobody reads: ${namesOf(gate)}` });
+      }
+      plan(silence < reportAfter ? Math.min(reportAfter, unread) - silence : unread - silence);
+    };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const plan = (milliseconds: number): void => {
+      timer = setTimeout(look, Math.min(Math.ceil(milliseconds), longestTimer));
+    };
+    plan(Math.min(reportAfter, unread));
+    gate.waiting.push(enter);
+    let release = (): void => {};
+    release = onAbort(signal, (reason) => fail(abortError(reason)));
   });
+}
+
+/** What is waited for, in words. */
+function namesOf({ exchanges }: Gate): string {
+  const names = [...exchanges].map(({ request }) => `${request.method} "${redactUrl(request.url)}"`);
+  const left = names.length - 8;
+  return `${names.slice(0, 8).join(', ')}${left > 0 ? `, and ${left} more` : ''}`;
 }

@@ -35,6 +35,8 @@ export interface HttpResponse {
   readonly url: string;
   /** Settles when the body has ended, however it did; never rejects. Given by the transports of this package. */
   readonly ended?: Promise<BodyEnd> | undefined;
+  /** `performance.now()` when a reader last took a byte of the body or, if one waits for it, now. Given by the transports of this package. */
+  readonly lastRead?: (() => number) | undefined;
   /** IP address that was connected to, if the transport knows it. */
   readonly address?: string | undefined;
 }
@@ -92,10 +94,10 @@ export function whenEnded(response: HttpResponse, listen: (end: BodyEnd) => void
     return response;
   }
   const iterator = response.body[Symbol.asyncIterator]();
-  const { body, ended } = createBody({
+  const { body, ended, lastRead } = createBody({
     next: async () => (await iterator.next()).value,
     cancel: (reason) => response.body.cancel(reason),
   });
   void ended.then(listen);
-  return { ...response, body, ended };
+  return { ...response, body, ended, lastRead };
 }

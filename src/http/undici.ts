@@ -128,13 +128,14 @@ async function exchange(
   const address = served.connection?.address;
   limit.unlimit();
   const feed = feedOf(response.body, request.url);
-  const { body, ended } = createBody(feed, { ...pace, signal: limit.signal });
+  const { body, ended, lastRead } = createBody(feed, { ...pace, signal: limit.signal });
   void ended.then(end);
   return {
     status: response.statusCode,
     headers: joinLines(response.headers),
     body: offerRecycling(body, feed.recycle),
     ended,
+    lastRead,
     url: request.url,
     ...(address !== undefined && { address }),
   };

@@ -141,7 +141,7 @@ function compose(
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
     health({ pause: timeouts.pause, emit }),
-    concurrencyLimits({ concurrency: limits.concurrency }),
+    concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),
     guard(),
   );

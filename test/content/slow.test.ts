@@ -82,3 +82,24 @@ test('only the time in which the reader waits counts: a slow reader breaks nothi
   }
   expect([count, fast.log.length, other.log.length]).toEqual([bytes.length, 1, 0]);
 });
+
+test('a request behind contents that were dropped unread ends with TIMEOUT, which names them', async () => {
+  const host = await hostAt(bytes.length);
+  const { client } = clientOver([host], { timeouts: { unread: 100 }, limits: { concurrency: 8 } });
+  const fetcher = client.fetcher('origin.test/app');
+  const open = async () => {
+    const content = await fetcher.fetch(descriptor);
+    await content.read(1);
+    return content;
+  };
+  const dropped = await Promise.all(Array.from({ length: 8 }, open));
+  const error = await open().catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    code: 'TIMEOUT',
+    reason: 'unread',
+    message: expect.stringContaining(descriptor.digest),
+  });
+  expect(host.log.length).toBe(8);
+  await dropped[0]?.close();
+  await (await open()).close();
+});

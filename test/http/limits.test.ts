@@ -1,8 +1,10 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createBody } from '../../src/body.ts';
+import type { ClientEvent } from '../../src/events.ts';
+import { health } from '../../src/http/health.ts';
 import { limits } from '../../src/http/limits.ts';
-import type { HttpResponse, Transport } from '../../src/http/transport.ts';
+import { type HttpResponse, type Transport, wrap } from '../../src/http/transport.ts';
 import { failsWith, failureOf, recording, textOf } from '../support/http.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -167,6 +169,65 @@ test('a wait in line ends with ABORTED as soon as the signal fires, and was neve
   await first.body.cancel();
   await textOf(await send(get('https://a.test/4')));
   expect(log).toEqual(['GET https://a.test/1', 'GET https://a.test/4']);
+});
+
+test('a request that waits for bodies that nobody reads is reported, and ends with TIMEOUT', async () => {
+  const events: ClientEvent[] = [];
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 2, unread: 8_000, emit: (event) => events.push(event) })(transport);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const held = [await send(get('https://a.test/1?token=secret')), await send(get('https://a.test/2'))];
+  const waiting = [3, 4].map((path) => failureOf(send(get(`https://a.test/${path}`))));
+  await vi.advanceTimersByTimeAsync(4_900);
+  expect(events).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  const names = expect.stringMatching(/: GET "https:\/\/a\.test\/1\?[^"]*", GET "https:\/\/a\.test\/2"$/);
+  expect(events, 'one for all that wait').toEqual([{ type: 'warning', host: 'a.test', text: names }]);
+  expect(JSON.stringify(events)).not.toContain('secret');
+  await vi.advanceTimersByTimeAsync(3_000);
+  for (const error of await Promise.all(waiting)) {
+    expect(error).toEqual(failsWith('TIMEOUT', { reason: 'unread', host: 'a.test', message: names }));
+  }
+  expect([log.length, vi.getTimerCount()]).toEqual([2, 0]);
+  for (const response of held) await response.body.cancel();
+  await textOf(await send(get('https://a.test/5')));
+});
+
+test('a wait for a body that is read, or waited for, has no limit', async () => {
+  let give = (_chunk: Uint8Array | undefined): void => {};
+  const next = () =>
+    new Promise<Uint8Array | undefined>((resolve) => {
+      give = resolve;
+    });
+  const send = limits({ concurrency: 1, unread: 8_000 })(async ({ url }) => {
+    return { status: 200, headers: {}, ...createBody({ next, cancel: () => {} }), url };
+  });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const first = (await send(get('https://a.test/1'))).body[Symbol.asyncIterator]();
+  const second = send(get('https://a.test/2'));
+  for (let count = 0; count < 5; count += 1) {
+    await vi.advanceTimersByTimeAsync(7_000);
+    const chunk = first.next();
+    await vi.advanceTimersByTimeAsync(20_000);
+    give(new Uint8Array(1));
+    await chunk;
+  }
+  const end = first.next();
+  give(undefined);
+  await end;
+  await (await second).body.cancel();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('a host is not taken for dead because nobody reads', async () => {
+  const { transport } = recording(() => ({ body: 'text' }));
+  const send = wrap(transport, health(), limits({ concurrency: 1, unread: 20 }));
+  const held = await send(get('https://a.test/1'));
+  expect(await failureOf(send(get('https://a.test/2')))).toEqual(failsWith('TIMEOUT'));
+  await held.body.cancel();
+  expect(await textOf(await send({ ...get('https://a.test/3'), more: true }))).toBe('text');
 });
 
 test('an endpoint may allow fewer at a time than the client', async () => {

@@ -21,12 +21,14 @@ test('the first wrapper is the outermost', async () => {
 });
 
 test('limits are shorter if another host is left, unless they are given', () => {
-  expect(timeoutsOf(request, {})).toEqual({ connect: 10_000, headers: 30_000, idle: 30_000 });
-  expect(timeoutsOf({ ...request, more: true }, {})).toEqual({ connect: 3_000, headers: 10_000, idle: 30_000 });
-  const given = { connect: 1, headers: 2, idle: 3 };
-  expect(timeoutsOf({ ...request, more: true }, given)).toEqual(given);
+  const usual = { idle: 30_000, minimumSpeed: 0 };
+  expect(timeoutsOf(request, {})).toEqual({ connect: 10_000, headers: 30_000, ...usual });
+  expect(timeoutsOf({ ...request, more: true }, {})).toEqual({ connect: 3_000, headers: 10_000, ...usual });
+  expect(timeoutsOf({ ...request, canLeave: true }, {}).minimumSpeed).toBe(4_096);
+  const given = { connect: 1, headers: 2, idle: 3, minimumSpeed: 4 };
+  expect(timeoutsOf({ ...request, more: true, canLeave: true }, given)).toEqual(given);
   const endpoint = endpointOf('https://registry.test/v2', { connectTimeout: 9 });
-  expect(timeoutsOf({ ...request, endpoint }, given)).toEqual({ ...given, connect: 9 });
+  expect(timeoutsOf({ ...request, endpoint }, given)).toEqual({ ...given, connect: 9, minimumSpeed: 0 });
 });
 
 test('the end of a body is reported once to each listener, also for a transport that does not report it', async () => {
