@@ -84,9 +84,13 @@ function inTurn(
       return (await askInTurn({ ...how, attempted, value: reference, sources, ask }, options)).result;
     },
     fetch: async (target, options = {}) => {
-      const ask = (source: Source, each: CallOptions) => source.fetch(target, { ...options, ...each });
       const { digest } = target;
-      const query = { ...how, attempted: `fetch "${digest}"`, value: digest, sources: inOrder(sources, options), ask };
+      const ordered = inOrder(sources, options);
+      const ask = (source: Source, each: CallOptions) => {
+        const canLeave = options.canLeave || (!how.ignoresRest && hasBetter(ordered, source, options));
+        return source.fetch(target, { ...options, ...each, ...(canLeave && { canLeave }) });
+      };
+      const query = { ...how, attempted: `fetch "${digest}"`, value: digest, sources: ordered, ask };
       const { result, failed } = await askInTurn(query, options);
       if (failed.length > 0) before.set(result, [...failed, ...failedBefore(result)]);
       return result;
@@ -103,6 +107,12 @@ function failureOf(thrown: unknown, attempted: string, signal: AbortSignal | und
 function inOrder(sources: readonly Source[], { last = [], except = [] }: FetchOptions): readonly Source[] {
   const rank = ({ name }: Source): number => (name === undefined ? -1 : last.indexOf(name));
   return sources.filter(({ name }) => name === undefined || !except.includes(name)).sort((a, b) => rank(a) - rank(b));
+}
+
+/** Whether a source after this one has not failed yet, unlike this one: there is another one to use if it is slow. */
+function hasBetter(ordered: readonly Source[], source: Source, { last = [] }: FetchOptions): boolean {
+  const hasFailed = ({ name }: Source): boolean => name !== undefined && last.includes(name);
+  return !hasFailed(source) && ordered.slice(ordered.indexOf(source) + 1).some((other) => !hasFailed(other));
 }
 
 /** Most characters of a message that reports several errors. */

@@ -31,6 +31,8 @@ export interface ClientOptions {
         readonly operation?: number | undefined;
         /** The longest `Retry-After` that is waited for. Default 60,000. */
         readonly retryAfter?: number | undefined;
+        /** How long a request waits while nobody reads the bodies of the exchanges that `limits.concurrency` allows. Default 60,000. */
+        readonly unread?: number | undefined;
         /** How long a host that failed is skipped. Default 30,000. */
         readonly pause?: number | undefined;
       })
@@ -39,7 +41,10 @@ export interface ClientOptions {
     | {
         /** Most requests to one host for the same content if no other host is left. Default 3. */
         readonly tries?: number | undefined;
-        /** Milliseconds before the second request; doubles each time. Default 200. */
+        /**
+         * Milliseconds before the second request; doubles each time. Also before a body that broke without bringing much
+         * is requested again. Default 200.
+         */
         readonly backoff?: number | undefined;
       }
     | undefined;
@@ -98,8 +103,10 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     connect: time,
     headers: time,
     idle: time,
+    minimumSpeed: wholeNumber(0),
     operation: time,
     retryAfter: timeOrNone,
+    unread: time,
     pause: timeOrNone,
   }),
   retries: group({ tries: wholeNumber(1), backoff: timeOrNone }),

@@ -92,7 +92,8 @@ export function createClient(options: ClientOptions = {}): Client {
     documents: createDocumentsAtHand(),
     ...boundsOf(options),
   };
-  const shared = { ...context, liars: createLiars(), closing: closing.signal, operation: timeouts?.operation };
+  const times = { operation: timeouts?.operation, backoff: options.retries?.backoff };
+  const shared = { ...context, ...times, liars: createLiars(), closing: closing.signal };
   const fetcherOf = (repository: Repository): Fetcher =>
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
   const using = { ...shared, fetcherOf };

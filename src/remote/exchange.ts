@@ -72,7 +72,7 @@ export interface GoodResponse {
 export async function exchange<T>(
   request: EndpointRequest,
   { send, emit, userAgent }: RequestContext,
-  { signal, more, onWarning }: CallOptions,
+  { signal, more, canLeave, onWarning }: CallOptions,
   use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
   const { endpoint, stranger, method, url, headers } = request;
@@ -86,6 +86,7 @@ export async function exchange<T>(
       headers: { 'user-agent': userAgent, ...headers },
       signal,
       more,
+      canLeave,
       ...connection,
     });
     const warnings = parseWarnings(response.headers.warning);

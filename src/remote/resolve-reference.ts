@@ -46,6 +46,8 @@ export interface ResolveContext {
   readonly closing: AbortSignal;
   /** Milliseconds. */
   readonly operation?: number | undefined;
+  /** Milliseconds before a reading's second reopening in a row that brings too little. */
+  readonly backoff?: number | undefined;
   readonly documents: DocumentsAtHand;
   /** Most bytes of a manifest. */
   readonly manifestBytes: number;
@@ -95,7 +97,7 @@ function readIndexes(label: string, read: ReadDocument): (descriptor: Descriptor
   };
 }
 
-interface ReaderOptions extends Pick<ResolveContext, 'emit' | 'liars' | 'documents' | 'manifestBytes'> {
+interface ReaderOptions extends Pick<ResolveContext, 'emit' | 'liars' | 'backoff' | 'documents' | 'manifestBytes'> {
   readonly repository: Repository;
   readonly source: Source;
   readonly signal: AbortSignal | undefined;
