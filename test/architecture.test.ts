@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join, normalize, posix } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileSource } from './support/compiled.ts';
+import { everyNode, groupOf, placeOf, readSources, targetOf } from './support/sources.ts';
+
+const sources = await readSources();
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -57,76 +59,8 @@ const nodeConfigFiles = [
   'config/docker/run-helper',
 ];
 
-/** Why a file has more than 300 lines. More than 400 are not allowed at all. */
-const longFiles: Readonly<Record<string, string>> = {};
-
-/** Why a function has more than 40 lines of its own, by `path:name`. */
-const longFunctions: Readonly<Record<string, string>> = {};
-
 /** Names of lists of places. Only combine.ts asks them one by one; elsewhere such lists are mapped and filtered. */
 const placeLists = /(?:^|[a-z_])(?:endpoints|hosts|sources|mirrors|urls)$/i;
-
-interface Import {
-  readonly specifier: string;
-  readonly typeOnly: boolean;
-  readonly dynamic: boolean;
-}
-
-interface SourceFile {
-  /** Below src, without `.ts`: `oci/reference`. */
-  readonly name: string;
-  readonly text: string;
-  readonly tree: ts.SourceFile;
-  readonly imports: readonly Import[];
-}
-
-function everyNode(node: ts.Node, visit: (node: ts.Node) => void): void {
-  visit(node);
-  ts.forEachChild(node, (child) => everyNode(child, visit));
-}
-
-function importsOf(tree: ts.SourceFile): Import[] {
-  const imports: Import[] = [];
-  everyNode(tree, (node) => {
-    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) {
-      const specifier = (node.moduleSpecifier as ts.StringLiteral).text;
-      const phase = ts.isImportDeclaration(node) ? node.importClause?.phaseModifier : undefined;
-      const typeOnly = ts.isExportDeclaration(node) ? node.isTypeOnly : phase === ts.SyntaxKind.TypeKeyword;
-      imports.push({ specifier, typeOnly, dynamic: false });
-    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const [argument] = node.arguments;
-      const specifier = argument && ts.isStringLiteralLike(argument) ? argument.text : '(computed)';
-      imports.push({ specifier, typeOnly: false, dynamic: true });
-    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-      const literal = node.argument.literal as ts.StringLiteral;
-      imports.push({ specifier: literal.text, typeOnly: true, dynamic: false });
-    }
-  });
-  return imports;
-}
-
-async function readSources(): Promise<SourceFile[]> {
-  const paths = (await readdir(join(root, 'src'), { recursive: true })).filter((path) => path.endsWith('.ts')).sort();
-  return Promise.all(
-    paths.map(async (path) => {
-      const text = await readFile(join(root, 'src', path), 'utf8');
-      const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
-      return { name: path.replaceAll('\\', '/').replace(/\.ts$/, ''), text, tree, imports: importsOf(tree) };
-    }),
-  );
-}
-
-const sources = await readSources();
-const groupOf = (name: string): string => name.split('/')[0] ?? name;
-const lineOf = (tree: ts.SourceFile, node: ts.Node): number =>
-  tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1;
-const place = (file: SourceFile, node: ts.Node): string => `src/${file.name}.ts:${lineOf(file.tree, node)}`;
-
-/** The path below src that a relative import names, `undefined` for a package. */
-function targetOf(file: SourceFile, specifier: string): string | undefined {
-  if (!specifier.startsWith('.')) return undefined;
-  return posix.join(posix.dirname(file.name), specifier).replace(/\.ts$/, '');
-}
 
 test('imports point one way: a file imports only what its line of the list allows', () => {
   const found = sources.flatMap((file) => {
@@ -210,65 +144,11 @@ test('only combine.ts asks one host after the other', () => {
         asks ||= asking.has(kind);
       });
       if (asks && names.some((name) => placeLists.test(name))) {
-        found.push(`${place(file, node)} loops over ${node.expression.getText(file.tree)}`);
+        found.push(`${placeOf(file, node)} loops over ${node.expression.getText(file.tree)}`);
       }
     });
   }
   expect(found).toEqual([]);
-});
-
-test('a file has at most 300 lines, or 400 and a reason', () => {
-  const lengths = sources.map(({ name, text }) => ({
-    name: `src/${name}.ts`,
-    lines: text.trimEnd().split('\n').length,
-  }));
-  const found = lengths
-    .filter(({ name, lines }) => lines > (longFiles[name] ? 400 : 300))
-    .map(({ name, lines }) => `${name} has ${lines} lines`);
-  const stale = Object.keys(longFiles).filter((name) => (lengths.find((one) => one.name === name)?.lines ?? 0) <= 300);
-  expect(found).toEqual([]);
-  expect(stale, 'listed as long, but not long').toEqual([]);
-});
-
-type FunctionWithBody = ts.FunctionLikeDeclaration & { readonly body: ts.ConciseBody };
-
-const isFunction = (node: ts.Node): node is FunctionWithBody =>
-  ts.isFunctionLike(node) && 'body' in node && node.body !== undefined;
-
-function nameOf(node: FunctionWithBody, tree: ts.SourceFile): string {
-  if (ts.isConstructorDeclaration(node)) return 'constructor';
-  if (node.name) return node.name.getText(tree);
-  const { parent } = node;
-  if ((ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent)) && parent.name)
-    return parent.name.getText(tree);
-  return `function at line ${lineOf(tree, node)}`;
-}
-
-/** Lines of a function, without those of the functions written inside it, which count for themselves. */
-function ownLines(node: FunctionWithBody, tree: ts.SourceFile): number {
-  const lines = new Set<number>();
-  const line = (position: number): number => tree.getLineAndCharacterOfPosition(position).line;
-  for (let at = line(node.getStart(tree)); at <= line(node.end); at++) lines.add(at);
-  everyNode(node.body, (inner) => {
-    if (!isFunction(inner)) return;
-    for (let at = line(inner.getStart(tree)) + 1; at <= line(inner.end); at++) lines.delete(at);
-  });
-  return lines.size;
-}
-
-test('a function has at most 40 lines of its own, or a reason', () => {
-  const long: string[] = [];
-  for (const { name, tree } of sources) {
-    everyNode(tree, (node) => {
-      if (!isFunction(node)) return;
-      const lines = ownLines(node, tree);
-      if (lines > 40) long.push(`src/${name}.ts:${nameOf(node, tree)} (${lines} lines)`);
-    });
-  }
-  const reasonOf = (entry: string): string | undefined => longFunctions[entry.replace(/ \(\d+ lines\)$/, '')];
-  expect(long.filter((entry) => reasonOf(entry) === undefined)).toEqual([]);
-  const stale = Object.keys(longFunctions).filter((key) => !long.some((entry) => entry.startsWith(`${key} (`)));
-  expect(stale, 'listed as long, but not long').toEqual([]);
 });
 
 test('nothing is exported by star or as default', () => {
@@ -281,7 +161,7 @@ test('nothing is exported by star or as default', () => {
           (ts.canHaveModifiers(node) &&
             ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)),
       )
-      .map((node) => place(file, node)),
+      .map((node) => placeOf(file, node)),
   );
   expect(found).toEqual([]);
 });
@@ -292,7 +172,7 @@ test('no module awaits while it loads, so that require() of the package works', 
     const visit = (node: ts.Node): void => {
       if (ts.isFunctionLike(node)) return;
       if (ts.isAwaitExpression(node) || (ts.isForOfStatement(node) && node.awaitModifier))
-        found.push(place(file, node));
+        found.push(placeOf(file, node));
       ts.forEachChild(node, visit);
     };
     visit(file.tree);
@@ -308,7 +188,7 @@ test('an entry point is a list of re-exports, without code', () => {
     if (!file) return [`${entry} is missing`];
     return file.tree.statements
       .filter((node) => !(ts.isExportDeclaration(node) && node.moduleSpecifier))
-      .map((node) => place(file, node));
+      .map((node) => placeOf(file, node));
   });
   expect(found).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import { cannot } from '../errors.ts';
 import { apiOrigin } from '../oci/reference.ts';
+import { rootOf } from '../oci/registry.ts';
 import { pathText } from '../text/problems.ts';
-import { rootOf } from './document/parts.ts';
+
 import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
 import { allCapabilities } from './model.ts';

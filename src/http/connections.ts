@@ -95,7 +95,7 @@ export function createConnections(most = 100): Connections {
 }
 
 function createPool(modules: NetworkModules, settings: ConnectionSettings, host: string): Pool {
-  const [problem] = tlsProblems(settings.tls ?? {});
+  const [problem] = settings.tls ? tlsProblems(settings.tls) : [];
   if (problem) {
     const { setting, found, cause } = problem;
     throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });

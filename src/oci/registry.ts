@@ -62,3 +62,21 @@ function addressOf(host: string): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * The API root of a host, without a slash at its end: its URL and `/v2`, or the URL as it is. A path that ends in `/v2` is
+ * taken for a root that is written out.
+ */
+export function rootOf({
+  url,
+  overridePath = false,
+}: {
+  readonly url: string;
+  readonly overridePath?: boolean | undefined;
+}): string {
+  const { origin, pathname } = new URL(url);
+  let end = pathname.length;
+  while (pathname[end - 1] === '/') end -= 1;
+  const path = pathname.slice(0, end);
+  return origin + (overridePath || path.endsWith('/v2') ? path : `${path}/v2`);
+}

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { rootOf } from '../config/document/parts.ts';
 import { sameHeaders, urlProblem } from '../config/registry-keys.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { asRegistryError, configError } from '../errors.ts';
 import { formatReference, nameProblem, type Repository } from '../oci/reference.ts';
+import { rootOf } from '../oci/registry.ts';
 import { schemaProblems } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { Hosts, Resolver } from './plan.ts';

@@ -1,11 +1,11 @@
 import { longestTimer } from '../abort.ts';
 import type { Codecs } from '../codec/codec.ts';
-import { rootOf } from '../config/document/parts.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
 import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
 import type { NetworkOptions } from '../http/undici.ts';
+import { rootOf } from '../oci/registry.ts';
 import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/problems.ts';
 import type { ExternalUrls } from './external.ts';
 import type { Resolver } from './plan.ts';

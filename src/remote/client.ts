@@ -61,6 +61,11 @@ export interface Client extends AsyncDisposable {
 
 const mebibyte = 1_048_576;
 
+const timesOf = ({ timeouts, retries }: ClientOptions) => ({
+  operation: timeouts?.operation,
+  backoff: retries?.backoff,
+});
+
 const boundsOf = ({
   limits = {},
 }: ClientOptions): Pick<RequestContext, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
@@ -92,8 +97,7 @@ export function createClient(options: ClientOptions = {}): Client {
     documents: createDocumentsAtHand(),
     ...boundsOf(options),
   };
-  const times = { operation: timeouts?.operation, backoff: options.retries?.backoff };
-  const shared = { ...context, ...times, liars: createLiars(), closing: closing.signal };
+  const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };
   const fetcherOf = (repository: Repository): Fetcher =>
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
   const using = { ...shared, fetcherOf };

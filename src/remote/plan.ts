@@ -1,15 +1,15 @@
 import { credentialsFor } from '../config/credentials.ts';
 import { declaredPlace } from '../config/document/document.ts';
-import { rootOf } from '../config/document/parts.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { pemName, readPem } from '../config/pem.ts';
 import { matchKey } from '../config/registry-keys.ts';
 import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
 import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
-import { type ConfigProblem, configError, problemText, RegistryError } from '../errors.ts';
+import { type ConfigProblem, configError, messageOf, problemText, RegistryError } from '../errors.ts';
 import { tlsProblems } from '../http/tls.ts';
 import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
+import { rootOf } from '../oci/registry.ts';
 import { pullScope } from '../oci/scope.ts';
 import { noProxyWarnings, proxyFor } from '../proxy.ts';
 import { quote } from '../text/quote.ts';
@@ -116,7 +116,7 @@ function endpointOf(
     if (rule) checkRewritten(repository, rule, name);
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    return { url: root, reason: error.message, code: error.code, ...declaredAtOf(config) };
+    return { url: root, reason: messageOf(error), code: error.code, ...declaredAtOf(config) };
   }
   const { host } = new URL(root);
   const source = credentialsFor(credentials, host, repository);

@@ -145,7 +145,7 @@ function wrongSizes({ index, path, reached, sizes }: LayoutSizes, { pathOf }: Bl
 export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missing' | 'notCopied'> {
   const byDigest = new Map<string, Reached>(reached.map((one) => [one.descriptor.digest, one]));
   const known = new Map<string, boolean>();
-  const isComplete = (digest: string): boolean => {
+  const completeness = (digest: string): boolean => {
     const answer = known.get(digest);
     if (answer !== undefined) return answer;
     // Documents that were tampered with may name each other.
@@ -159,15 +159,17 @@ export function absences(reached: readonly Reached[]): Pick<LayoutReport, 'missi
     if (!one?.isHere) return false;
     const parts = one.children.filter(({ as }) => as !== 'subject');
     if (!one.isIndex)
-      return parts.every(({ descriptor }) => isComplete(descriptor.digest) || isNonDistributable(descriptor.mediaType));
-    return parts.length === 0 || parts.some(({ descriptor }) => isComplete(descriptor.digest));
+      return parts.every(
+        ({ descriptor }) => completeness(descriptor.digest) || isNonDistributable(descriptor.mediaType),
+      );
+    return parts.length === 0 || parts.some(({ descriptor }) => completeness(descriptor.digest));
   };
   const missing: MissingContent[] = [];
   const notCopied: MissingContent[] = [];
   for (const { descriptor, neededBy, as, isHere } of reached) {
     if (isHere || as === 'subject') continue;
     const { digest, size } = descriptor;
-    const isSparse = as === 'entry' && neededBy !== undefined && isComplete(neededBy);
+    const isSparse = as === 'entry' && neededBy !== undefined && completeness(neededBy);
     const list = isSparse || isNonDistributable(descriptor.mediaType) ? notCopied : missing;
     list.push({ digest, size, neededBy: neededBy ?? 'index.json' });
   }

@@ -1,5 +1,6 @@
 import type { Capability } from '../../endpoint.ts';
 import { apiOrigin } from '../../oci/reference.ts';
+import { rootOf } from '../../oci/registry.ts';
 import { nearest, quote } from '../../text/quote.ts';
 import {
   type Decoded,
@@ -15,7 +16,7 @@ import {
 } from '../document/decoders.ts';
 import type { DocumentNode, TableNode } from '../document/document.ts';
 import { createFileReport, type FileReport, type KeyPlace, type ParsedFile } from '../document/file-report.ts';
-import { apiHost, below, readRules, rootOf, shownUrl } from '../document/parts.ts';
+import { apiHost, below, readRules, shownUrl } from '../document/parts.ts';
 import { parseToml } from '../document/toml.ts';
 import type { HostConfig, OriginConfig, TlsConfig } from '../model.ts';
 import { allCapabilities } from '../model.ts';

@@ -1,6 +1,5 @@
 import { normalizeRegistry } from '../../oci/reference.ts';
 import { quote } from '../../text/quote.ts';
-import type { HostConfig } from '../model.ts';
 import { patternProblem, type RewriteRule } from '../rewrite.ts';
 import type { Named } from './decoders.ts';
 import type { FileReport } from './file-report.ts';
@@ -33,16 +32,4 @@ export function apiHost(url: URL): URL {
   const found = new URL(url);
   if (normalizeRegistry(url.host) === 'docker.io') found.host = 'registry-1.docker.io';
   return found;
-}
-
-/**
- * The API root of a host, without a slash at its end: its URL and `/v2`, or the URL as it is. A path that ends in `/v2` is
- * taken for a root that is written out.
- */
-export function rootOf({ url, overridePath = false }: HostConfig): string {
-  const { origin, pathname } = new URL(url);
-  let end = pathname.length;
-  while (pathname[end - 1] === '/') end -= 1;
-  const path = pathname.slice(0, end);
-  return origin + (overridePath || path.endsWith('/v2') ? path : `${path}/v2`);
 }

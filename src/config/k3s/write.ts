@@ -1,6 +1,7 @@
 import type { Login } from '../../login.ts';
 import { apiOrigin } from '../../oci/reference.ts';
-import { rootOf } from '../document/parts.ts';
+import { rootOf } from '../../oci/registry.ts';
+
 import { writeYaml, type Yaml } from '../document/yaml.ts';
 import {
   fileTls,

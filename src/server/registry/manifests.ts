@@ -1,5 +1,5 @@
 import { readAll } from '../../body.ts';
-import { RegistryError } from '../../errors.ts';
+import { messageOf, RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts';
 import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../../oci/manifest.ts';
@@ -60,7 +60,7 @@ function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | 
     const document = parseDocument(bytes, mediaType);
     return 'layers' in document ? [document.config, ...document.layers.filter((layer) => !isForeign(layer))] : [];
   } catch (error) {
-    if (error instanceof RegistryError) return problem(400, 'MANIFEST_INVALID', error.message);
+    if (error instanceof RegistryError) return problem(400, 'MANIFEST_INVALID', messageOf(error));
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, RegistryError } from '../../errors.ts';
+import { type ErrorCode, messageOf, RegistryError } from '../../errors.ts';
 
 /** Codes of the distribution specification, and three that it leaves to servers: `UNAVAILABLE`, `UNKNOWN`, `RANGE_INVALID`. */
 export type ProblemCode =
@@ -75,7 +75,7 @@ export const notOffered = ({ method, url }: Request): Response =>
  */
 export function problemOf(error: unknown, { unknown, writes }: { unknown: ProblemCode; writes: boolean }): Response {
   if (!(error instanceof RegistryError)) return problem(500, 'UNKNOWN', 'The server failed');
-  if (error.code === 'NOT_FOUND') return problem(404, unknown, error.message);
+  if (error.code === 'NOT_FOUND') return problem(404, unknown, messageOf(error));
   const [status, code] = problems[error.code];
-  return problem((writes && clientErrors[error.code]) || status, code, error.message);
+  return problem((writes && clientErrors[error.code]) || status, code, messageOf(error));
 }
