@@ -25,6 +25,10 @@ export interface CallOptions {
   readonly canLeave?: boolean | undefined;
   /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */
   readonly content?: boolean | undefined;
+  /** False: what a layout has through a link, symbolic or hard, counts as not there. Set by `serve`. */
+  readonly links?: boolean | undefined;
+  /** `resolve` of a digest only: bytes that are wrong count as not there. A store reads them unless it knows. Set by `copy`. */
+  readonly verify?: boolean | undefined;
   /** Called for each warning of a host to its users (`Warning` headers). */
   readonly onWarning?: ((text: string, host: string) => void) | undefined;
 }

@@ -90,7 +90,8 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
       return descriptor;
     } catch (error) {
       if (!(error instanceof RegistryError) || !unreachable.has(error.code)) throw error;
-      const known = await fromStore(options.signal, () => store.resolve(reference, { signal: options.signal }));
+      const { signal, links } = options;
+      const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
       if (!known) throw error;
       options.onWarning?.(`"${reference}" is as it was when it was kept: ${messageOf(error)}`, store.name ?? 'store');
       return known;
@@ -100,7 +101,8 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
   return {
     resolve: async (reference, options = {}) => {
       if (!isDigest(reference)) return resolveTag(reference, options);
-      const known = await fromStore(options.signal, () => store.resolve(reference, { signal: options.signal }));
+      const { signal, links } = options;
+      const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
       const coming = [...downloads.values()].find(({ target }) => target.digest === reference);
       return known ?? coming?.target ?? origin.resolve(reference, options);
     },

@@ -84,8 +84,12 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
       release = onAbort(options.signal, leave);
       const opened = await origin.fetch(target, { ...options, range: undefined, signal: limit.signal });
       void pump(opened);
-      const rest = async (start: number): Promise<Fetched> =>
-        ((await done.promise) ? store : origin).fetch(target, { ...options, range: { start } });
+      const rest = async (start: number): Promise<Fetched> => {
+        const how = { ...options, range: { start } };
+        if (!(await done.promise)) return origin.fetch(target, how);
+        // The store may have it in a way that its reader does not want: through a link.
+        return store.fetch(target, how).catch(() => origin.fetch(target, how));
+      };
       return { ...opened, body: createBody(reader.feed(rest, leave), { signal: options.signal }).body };
     } catch (error) {
       done.reject(error);

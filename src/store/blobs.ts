@@ -10,8 +10,8 @@ import type { LockFolder } from './lock.ts';
 export interface Blobs {
   /** Where content is, or would be. `INVALID_DIGEST` for what is not a digest. */
   pathOf(digest: string): string;
-  /** The file of a content; undefined if it is not here. */
-  factsOf(digest: string): Promise<FileFacts | undefined>;
+  /** The file of a content; undefined if it is not here, or only through a link and `links` is false. */
+  factsOf(digest: string, links?: boolean): Promise<FileFacts | undefined>;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
   document(digest: string): Promise<Uint8Array | undefined>;
   /** The media type that the bytes themselves give. */
@@ -32,7 +32,15 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     const algorithm = algorithmOf(valid);
     return join(root, algorithm, valid.slice(algorithm.length + 1));
   };
-  const factsOf = (digest: string): Promise<FileFacts | undefined> => files.facts(pathOf(digest));
+  const factsOf: Blobs['factsOf'] = async (digest, links = true) => {
+    const path = pathOf(digest);
+    if (links) return files.facts(path);
+    for (const place of [root, join(path, '..'), path]) {
+      const facts = await files.examine(place);
+      if (facts?.isLink || (facts?.type === 'file' && facts.isShared)) return undefined;
+    }
+    return files.facts(path);
+  };
   const document = async (digest: string): Promise<Uint8Array | undefined> => {
     const facts = await factsOf(digest);
     if (!facts || facts.size > defaultManifestBytes) return undefined;
@@ -53,7 +61,7 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
       const digests: Digest[] = [];
       const strangers: string[] = [];
       for (const algorithm of (await files.list(root)) ?? []) {
-        if (await files.facts(join(root, algorithm))) {
+        if ((await files.examine(join(root, algorithm)))?.type !== 'directory') {
           strangers.push(join(root, algorithm));
           continue;
         }
@@ -68,7 +76,7 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     sync: async () => {
       const algorithms: string[] = [];
       for (const name of (await files.list(root)) ?? []) {
-        if (!(await files.facts(join(root, name)))) algorithms.push(name);
+        if ((await files.examine(join(root, name)))?.type === 'directory') algorithms.push(name);
       }
       await Promise.all([root, ...algorithms.map((algorithm) => join(root, algorithm))].map(files.syncDirectory));
     },

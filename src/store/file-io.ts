@@ -6,7 +6,7 @@ import { createHasher } from '../oci/digest.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import type { Body } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import type { Files, OpenFile } from './files.ts';
+import type { Files, OpenFile, OpenMode } from './files.ts';
 import { storeError } from './store-error.ts';
 
 /** Bytes that are read at a time if the size is not known. */
@@ -66,8 +66,15 @@ export async function writeFile(files: Files, path: string, bytes: Uint8Array): 
 /** Files that bodies keep open now. */
 let open = 0;
 
+/** How a body reads its file. */
+export interface FileBodyOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly mode?: Extract<OpenMode, `read${string}`> | undefined;
+}
+
 /** The bytes of a range of a file, which is opened when the first chunk is read, and closed after the last one. */
-export function fileBody(files: Files, path: string, range: ClosedRange, signal: AbortSignal | undefined): Body {
+export function fileBody(files: Files, path: string, range: ClosedRange, how: FileBodyOptions): Body {
+  const { signal, mode = 'read' } = how;
   let position = range.start;
   let kept: OpenFile | undefined;
   let isOver = false;
@@ -93,7 +100,7 @@ export function fileBody(files: Files, path: string, range: ClosedRange, signal:
   const read = async (): Promise<Uint8Array | undefined> => {
     isReading = true;
     try {
-      const file = kept ?? (await files.open(path, 'read'));
+      const file = kept ?? (await files.open(path, mode));
       if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it no longer exists', { value: path });
       try {
         const buffer = new Uint8Array(Math.min(chunkBytes, range.end - position));

@@ -10,8 +10,16 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
-/** What is known of a file. */
+/** What is at a path. If that is a symbolic link: what the link leads to. */
 export interface FileFacts {
+  /** `nothing` if it is a symbolic link that leads nowhere. */
+  readonly type: 'file' | 'directory' | 'FIFO' | 'socket' | 'device' | 'nothing';
+  /** Whether it is a symbolic link. */
+  readonly isLink: boolean;
+  /** Whether its bytes are, or may be, those of a file elsewhere: it is a symbolic link, or a file with more than one name. */
+  readonly isShared: boolean;
+  /** Number of the user that owns it. */
+  readonly user: number;
   readonly size: number;
   /** Milliseconds since 1970, of the last write. */
   readonly modified: number;
@@ -20,13 +28,21 @@ export interface FileFacts {
 }
 
 /**
+ * How a file is opened. Only `read` follows a symbolic link at the path. What is opened to be written has no other name. A
+ * path with anything but a regular file is an error, at once.
+ */
+export type OpenMode = 'read' | 'read-unlinked' | 'write' | 'create';
+
+/**
  * The file system, as a layout needs it: the boundary at which tests break it. Every failure is a `STORE_ERROR` that
  * names the path; what may be missing is a result, not a failure. If too many files are open, a call waits.
  */
 export interface Files {
-  /** Undefined: for `create` if the file exists or its directory does not, for `read` and `write` if the file does not exist. */
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile | undefined>;
-  /** Undefined if there is no such file. */
+  /** Undefined: for `create` if the file exists or its directory does not, otherwise if the file does not exist. */
+  open(path: string, mode: OpenMode): Promise<OpenFile | undefined>;
+  /** Undefined if there is nothing. */
+  examine(path: string): Promise<FileFacts | undefined>;
+  /** As `examine`, for what must be a file: undefined for a symbolic link that leads nowhere, an error for anything else. */
   facts(path: string): Promise<FileFacts | undefined>;
   /** Names in a directory; undefined if there is no such directory. */
   list(path: string): Promise<readonly string[] | undefined>;
@@ -34,6 +50,7 @@ export interface Files {
   rename(from: string, to: string): Promise<boolean>;
   /** False if there is no such file. */
   remove(path: string): Promise<boolean>;
+  /** Copies a file to a path where there is nothing. */
   copy(from: string, to: string): Promise<void>;
   /** With its parents. */
   makeDirectory(path: string): Promise<void>;
@@ -41,6 +58,6 @@ export interface Files {
   removeDirectory(path: string): Promise<void>;
   /** Sets the time of the last write to now. False if there is no such file. */
   touch(path: string): Promise<boolean>;
-  /** Returns when the disk has the names in a directory; at once if the system cannot say. */
+  /** Returns when the disk has the names in a directory; at once if the system or the file system cannot say. */
   syncDirectory(path: string): Promise<void>;
 }

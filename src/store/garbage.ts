@@ -1,9 +1,9 @@
-import { abortError } from '../abort.ts';
+import { abortError, sleep } from '../abort.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { checkWhole, type LayoutParts } from './index-file.ts';
-import { acquire, type LockFolder, stateOf } from './lock.ts';
+import { acquire, type LockFolder, lockFacts, stateOf } from './lock.ts';
 import { isOwner, nobody } from './owner.ts';
 import { garbageKey } from './session.ts';
 import { storeError } from './store-error.ts';
@@ -32,20 +32,47 @@ interface Leftover {
   readonly key: string;
   readonly size: number;
   readonly isLive: boolean;
+  /** Changes with each sign of life of an owner whose process cannot be examined; undefined if it can, or is gone. */
+  readonly sign: string | undefined;
 }
+
+/** Files that do not show that content is written. */
+const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
+
+/** Milliseconds between two looks at files whose owners only show by them that they are alive. */
+const lookEvery = 250;
 
 export async function collectGarbage(layout: LayoutParts, options: GarbageOptions): Promise<LayoutGarbage> {
   const { locks, index } = layout;
   const { signal, dryRun = false } = options;
   const directory = await checkWhole(layout, 'collect garbage in');
   // A dry run needs no permission to write, and what it reports may be outdated at once.
-  if (dryRun) return collect(layout, await index.read(), { directory, ...options });
+  if (dryRun) {
+    await watch(layout, signal);
+    return collect(layout, await index.read(), { directory, ...options });
+  }
   const isDone = async (): Promise<boolean> => false;
   const lock = await acquire(locks, { key: garbageKey, isResumed: false, isDone, signal });
   try {
+    await watch(layout, signal);
     return await index.whileLocked(async (entries) => collect(layout, entries, { directory, ...options }), signal);
   } finally {
     await lock?.drop();
+  }
+}
+
+/** Waits until each owner whose process cannot be examined has shown a sign of life, or none for a minute. */
+async function watch({ locks }: LayoutParts, signal: AbortSignal | undefined): Promise<void> {
+  const first = new Map<string, string>();
+  for (;;) {
+    const live = (await leftoversOf(locks)).filter((one) => one.isLive && !isTidying(one));
+    const isProven = live.some(({ path, sign }) => {
+      const before = first.get(path) ?? sign;
+      if (sign !== undefined) first.set(path, sign);
+      return sign === undefined || before !== sign;
+    });
+    if (isProven || live.length === 0) return;
+    await sleep(lookEvery, signal);
   }
 }
 
@@ -55,7 +82,6 @@ async function collect(
   { directory, signal, dryRun = false }: GarbageOptions & { readonly directory: string },
 ): Promise<LayoutGarbage> {
   const { files } = locks;
-  const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
   const leftovers = (await leftoversOf(locks)).filter((one) => !isTidying(one));
   if (leftovers.some(({ isLive }) => isLive)) {
     throw storeError('collect garbage in', directory, 'somebody is writing into it', 'layout-in-use');
@@ -69,11 +95,13 @@ async function collect(
   let bytes = 0;
   const remove = async (path: string): Promise<boolean> => {
     if (signal?.aborted) throw abortError(signal.reason);
+    const facts = await files.examine(path);
     // A directory of such a name is not content.
-    const facts = await files.facts(path);
-    bytes += facts?.size ?? 0;
-    if (facts && !dryRun) await files.remove(path);
-    return facts !== undefined;
+    if (!facts || (facts.type === 'directory' && !facts.isLink)) return false;
+    // Of a link only the name goes.
+    if (!facts.isShared) bytes += facts.size;
+    if (!dryRun) await files.remove(path);
+    return true;
   };
   for (const { path } of leftovers) await remove(path);
   for (const digest of garbage) if (await remove(blobs.pathOf(digest))) removed.push(digest);
@@ -121,11 +149,14 @@ async function leftoversOf(locks: LockFolder): Promise<readonly Leftover[]> {
     const dot = name.indexOf('.');
     const [key, owner] = [name.slice(0, dot), name.slice(dot + 1)];
     const path = join(folder, name);
-    const facts = await files.facts(path);
-    if (dot === -1 || !facts || !(owner === nobody || isOwner(owner))) continue;
+    if (dot === -1 || !(owner === nobody || isOwner(owner))) continue;
+    const facts = await lockFacts(files, path);
+    if (!facts) continue;
+    const isRunning = owner !== nobody && locks.owners.isRunning(owner);
     // A process of this machine that was silent for a while may still be at work.
-    const isLive = stateOf(locks, owner, facts) === 'live' || locks.owners.isRunning(owner) === true;
-    leftovers.push({ path, key, size: facts.size, isLive });
+    const isLive = stateOf(locks, owner, path, facts) === 'live' || isRunning === true;
+    const sign = isLive && isRunning === undefined ? facts.version : undefined;
+    leftovers.push({ path, key, size: facts.isLink ? 0 : facts.size, isLive, sign });
   }
   return leftovers;
 }

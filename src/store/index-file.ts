@@ -10,8 +10,11 @@ import { foundBy, storeError } from './store-error.ts';
 
 /** `index.json` and `oci-layout` of one directory. */
 export interface IndexFile {
-  /** What `index.json` says; nothing for a directory that is empty or does not exist. */
-  read(): Promise<LayoutIndex>;
+  /**
+   * What `index.json` says; nothing for a directory that is empty or does not exist. `NOT_FOUND` if `links` is false and it
+   * is a link.
+   */
+  read(links?: boolean): Promise<LayoutIndex>;
   /** What there is of a layout: all; none; or no `index.json`, which is damage, or the first moment of its creation. */
   state(): Promise<'whole' | 'none' | 'lost'>;
   /** Writes what `change` makes of the index, while nobody else does; nothing if it returns undefined. */
@@ -46,10 +49,15 @@ const notBegun = 'nothing has been pulled into it yet, as it has no "index.json"
 export function createIndexFile(directory: string, locks: LockFolder): IndexFile {
   const { files, join } = locks;
   const path = join(directory, 'index.json');
+  const layout = join(directory, 'oci-layout');
   let known: { readonly version: string; readonly index: LayoutIndex } | undefined;
 
-  const read = async (): Promise<LayoutIndex> => {
+  const read = async (links = true): Promise<LayoutIndex> => {
     const facts = await files.facts(path);
+    const format = links ? undefined : await files.facts(layout);
+    // Also an error would quote what it leads to.
+    if (!links && (facts?.isShared || format?.isShared))
+      throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is a link, and is not followed', { value: path });
     if (facts && known?.version === facts.version) return known.index;
     await checkLayout(locks, directory, facts !== undefined);
     const bytes = facts && (await readFile(files, path, mostBytes));
@@ -89,7 +97,6 @@ export function createIndexFile(directory: string, locks: LockFolder): IndexFile
       await files.syncDirectory(directory);
     });
 
-  const layout = join(directory, 'oci-layout');
   const exists = async (): Promise<boolean> => (await files.facts(layout)) !== undefined;
   const createOnce = async (signal: AbortSignal | undefined): Promise<void> => {
     if (await exists()) return;
@@ -162,7 +169,7 @@ export async function refuseLost(
   const root = join(directory, 'blobs');
   for (const algorithm of (await files.list(root)) ?? []) {
     const folder = join(root, algorithm);
-    if (await files.facts(folder)) continue;
+    if ((await files.examine(folder))?.type !== 'directory') continue;
     const contents = ((await files.list(folder)) ?? []).filter((name) => !name.startsWith('.'));
     if (contents.length === 0) continue;
     // Another process may have created both meanwhile, the index first.

@@ -22,6 +22,7 @@ import {
 import { fileBody } from './file-io.ts';
 import type { Files } from './files.ts';
 import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garbage.ts';
+import { guardedFiles } from './guarded-files.ts';
 import { createIndexFile, type IndexFile, refuseLost } from './index-file.ts';
 import type { LockFolder } from './lock.ts';
 import { nodeFiles, refuseLink } from './node-files.ts';
@@ -54,7 +55,7 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
 }
 
 /** What a layout is called, and in tests what it stands on. */
-export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits'>> {
+export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits' | 'goneAfter'>> {
   readonly name?: string | undefined;
 }
 
@@ -81,11 +82,13 @@ type Entering = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefine
 
 /** `layoutStore` over any file system. */
 export function createLayout(given: string, options: LayoutOptions = {}): LayoutStore {
-  const { files = nodeFiles(), owners = processOwners(), waits } = options;
-  const { resolve, join } = nodePaths();
+  const { owners = processOwners(), waits, goneAfter } = options;
+  const paths = nodePaths();
+  const { resolve, join } = paths;
   const directory = resolve(given);
+  const files = guardedFiles(options.files ?? nodeFiles(), directory, paths);
   const name = options.name ?? `oci:${directory}`;
-  const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, waits, active: 0 };
+  const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, waits, goneAfter, active: 0 };
   const blobs = createBlobs(directory, locks);
   const index = createIndexFile(directory, locks);
   const session = createSession(locks);
@@ -113,19 +116,20 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
   return {
     name,
     directory,
-    async resolve(reference, { signal } = {}) {
+    async resolve(reference, { signal, links } = {}) {
       refuseAborted(signal);
       if (isDigest(reference)) await session.markIfLayout(signal);
-      return isDigest(reference) ? described(reference, 'resolve') : named(reference);
+      return isDigest(reference) ? described(reference, 'resolve', links) : named(reference, links);
     },
-    async fetch(target, { range, signal } = {}) {
+    async fetch(target, { range, signal, links = true } = {}) {
       refuseAborted(signal);
       const path = blobs.pathOf(target.digest);
-      const facts = await files.facts(path);
+      const facts = await blobs.factsOf(target.digest, links);
       if (!facts) throw missing('fetch', target.digest);
       checkSize(target, path, facts.size);
       const closed = checkRange(range ?? { start: 0 }, facts.size);
-      return { descriptor: { ...target, size: facts.size }, body: fileBody(files, path, closed, signal), from: name };
+      const body = fileBody(files, path, closed, { signal, mode: links ? 'read' : 'read-unlinked' });
+      return { descriptor: { ...target, size: facts.size }, body, from: name };
     },
     async push(target, body, options = {}) {
       let isOpened = false;
@@ -156,14 +160,14 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
     },
     keep,
     begin: session.begin,
-    async tags({ signal } = {}) {
+    async tags({ signal, links } = {}) {
       refuseAborted(signal);
-      const names = (await index.read()).entries.map(nameOf).filter((each) => each !== undefined);
+      const names = (await index.read(links)).entries.map(nameOf).filter((each) => each !== undefined);
       return [...new Set(names)].sort();
     },
     async referrers(digest, options = {}) {
       refuseAborted(options.signal);
-      return referrersIn(await index.read(), blobs, digest, options);
+      return referrersIn(await index.read(options.links), blobs, digest, options);
     },
     verify: (options = {}) => verifyLayout({ locks, blobs, index }, options),
     gc: (options = {}) => collectGarbage({ locks, blobs, index }, options),
@@ -181,14 +185,16 @@ export async function openLayout(given: string): Promise<LayoutStore> {
   const paths = nodePaths();
   const { join } = paths;
   const files = nodeFiles();
-  if (await files.facts(directory)) throw storeError('use directory', directory, 'it is a file');
+  const found = await files.examine(directory);
+  if (found && found.type !== 'directory' && found.type !== 'nothing')
+    throw storeError('use directory', directory, `it is a ${found.type}`);
   await store.tags();
   if (await files.facts(join(directory, 'oci-layout'))) await refuseLost({ files, join }, directory);
   else await tryToCreate(files, directory, paths);
   return store;
 }
 
-type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve'>;
+type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve' | 'sep'>;
 
 function nodePaths(): NodePaths {
   const paths = builtin('node:path');
@@ -222,9 +228,9 @@ async function tryToCreate(files: Files, directory: string, { join, dirname }: N
 /** What a layout knows of its contents. */
 interface Catalogue {
   /** What is known of content by its digest. `NOT_FOUND`. */
-  described(digest: Digest, attempted: string): Promise<Descriptor>;
+  described(digest: Digest, attempted: string, links?: boolean): Promise<Descriptor>;
   /** What a name stands for. `NOT_FOUND`, also if its content is not here; `BAD_RESPONSE` for an invalid entry. */
-  named(name: string): Promise<Descriptor>;
+  named(name: string, links?: boolean): Promise<Descriptor>;
   /** The target as the layout enters it: with the size of its file and, if it is a manifest, a media type that says so. */
   entered(target: Descriptor, attempted: string): Promise<Descriptor>;
   /** The error for what is not here. */
@@ -234,25 +240,25 @@ interface Catalogue {
 function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogue {
   const missing: Catalogue['missing'] = (attempted, reference) =>
     cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference });
-  const described: Catalogue['described'] = async (digest, attempted) => {
-    const facts = await blobs.factsOf(digest);
+  const described: Catalogue['described'] = async (digest, attempted, links) => {
+    const facts = await blobs.factsOf(digest, links);
     if (!facts) throw missing(attempted, digest);
-    const known = findDigest(await index.read(), digest)?.descriptor;
+    const known = findDigest(await index.read(links), digest)?.descriptor;
     if (known) return { ...plainDescriptor(known), size: facts.size };
     return { mediaType: await blobs.typeOf(digest, facts.size), digest, size: facts.size };
   };
   return {
     missing,
     described,
-    named: async (reference) => {
-      const entry = findName(await index.read(), reference);
+    named: async (reference, links) => {
+      const entry = findName(await index.read(links), reference);
       if (!entry) throw missing('resolve', reference);
       if (!entry.descriptor) {
         const found = entry.problem ?? 'its entry is invalid';
         throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, found, { value: reference });
       }
       const { digest } = entry.descriptor;
-      const facts = await blobs.factsOf(digest);
+      const facts = await blobs.factsOf(digest, links);
       if (!facts) {
         const found = `its content "${digest}" is not in ${name}`;
         throw cannot('NOT_FOUND', `resolve "${reference}"`, found, { value: reference });
@@ -273,11 +279,11 @@ async function referrersIn(
   index: LayoutIndex,
   blobs: Blobs,
   digest: Digest,
-  { artifactType, signal }: ReferrersOptions,
+  { artifactType, signal, links }: ReferrersOptions,
 ): Promise<readonly Descriptor[]> {
   const found: Descriptor[] = [];
   // An invalid document refers to nothing.
-  for await (const { as, bytes, descriptor } of walk(index, blobs, { signal, onInvalid: () => {} })) {
+  for await (const { as, bytes, descriptor } of walk(index, blobs, { signal, links, onInvalid: () => {} })) {
     if (as === 'part') break;
     const referrer = bytes && referrerOf(bytes, plainDescriptor(descriptor));
     if (referrer?.subject !== digest) continue;

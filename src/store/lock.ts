@@ -19,6 +19,8 @@ export interface LockFolder {
   readonly join: (...parts: readonly string[]) => string;
   /** Least and most milliseconds between two tries to get a lock. Default: 20, 200. */
   readonly waits?: readonly [least: number, most: number] | undefined;
+  /** Milliseconds without a sign of life after which an owner counts as gone. Default: a minute. */
+  readonly goneAfter?: number | undefined;
   /** Locks that are held through this object now. */
   active: number;
 }
@@ -60,8 +62,10 @@ export interface LockFile {
 
 /** Milliseconds between two signs of life. */
 const touchEvery = 10_000;
-/** Milliseconds without a sign of life after which an owner counts as gone, even if its process cannot be examined. */
-const goneAfter = 60_000;
+/** `LockFolder.goneAfter`, also of owners whose process cannot be examined. */
+const defaultGoneAfter = 60_000;
+/** Most files whose signs of life are remembered. */
+const mostSightings = 10_000;
 /** Times to create a folder that others remove. */
 const mostTries = 10;
 
@@ -144,39 +148,81 @@ export async function lockFilesOf(locks: LockFolder, key: string, own?: string):
     const path = join(folder, name);
     if (!name.startsWith(`${key}.`) || path === own) continue;
     const owner = name.slice(key.length + 1);
-    const facts = await files.facts(path);
-    if (facts && (owner === nobody || isOwner(owner))) found.push({ path, facts, state: stateOf(locks, owner, facts) });
+    if (owner !== nobody && !isOwner(owner)) continue;
+    const facts = await lockFacts(files, path);
+    if (facts) found.push({ path, facts, state: stateOf(locks, owner, path, facts) });
   }
   return found;
 }
 
-/** Of an owner on another machine only the time of its last sign of life is known; clocks may differ by less than a minute. */
-export function stateOf(
-  { owners }: Pick<LockFolder, 'owners'>,
-  owner: string,
-  { modified }: FileFacts,
-): LockFile['state'] {
-  if (owner === nobody || owners.isRunning(owner) === false) return 'gone';
-  return Date.now() - modified > goneAfter ? 'silent' : 'live';
+/** What is at the path of a lock file: a file, or a link, which nobody here makes. Anything else is an error. */
+export async function lockFacts(files: Files, path: string): Promise<FileFacts | undefined> {
+  const facts = await files.examine(path);
+  return facts?.isLink ? facts : files.facts(path);
 }
 
-/** Takes over the longest of the files whose owners are gone, and removes the others. Returns the path of the own file. */
+/** What was seen last of a lock file, and for how many milliseconds nothing changed while it was watched. */
+interface Sighting {
+  readonly sign: string;
+  at: number;
+  unchanged: number;
+}
+
+/** By path, those that were seen last at the end. */
+const sightings = new Map<string, Sighting>();
+
+/**
+ * Whether an owner is alive. Of one on another machine only changes of its file are known. They are watched by the clock of
+ * this process: the clocks of two machines may differ by any time.
+ */
+export function stateOf(
+  { owners, goneAfter = defaultGoneAfter }: Pick<LockFolder, 'owners' | 'goneAfter'>,
+  owner: string,
+  path: string,
+  { modified, size, isLink }: FileFacts,
+): LockFile['state'] {
+  if (owner === nobody || isLink || owners.isRunning(owner) === false) return 'gone';
+  const now = performance.now();
+  const sign = `${modified}:${size}`;
+  const before = sightings.get(path);
+  const seen = before?.sign === sign ? before : { sign, at: now, unchanged: 0 };
+  // Not longer than between two signs of life: this machine may have been suspended, and the other one with it.
+  seen.unchanged += Math.min(now - seen.at, touchEvery);
+  seen.at = now;
+  sightings.delete(path);
+  sightings.set(path, seen);
+  const [oldest] = sightings.keys();
+  if (sightings.size > mostSightings && oldest !== undefined) sightings.delete(oldest);
+  return seen.unchanged > goneAfter ? 'silent' : 'live';
+}
+
+/**
+ * Takes over the longest of the files whose owners are gone, and removes the others. Returns the path of the own file. What
+ * somebody else could still write is not taken over: a link, a file with another name elsewhere, one of another user.
+ */
 async function takeOver(
-  { files, owners, folder, join }: LockFolder,
+  locks: LockFolder,
   { key, isResumed }: LockOptions,
   path: string,
   others: readonly LockFile[],
 ): Promise<string> {
-  const [longest, ...rest] = [...others].sort((a, b) => b.facts.size - a.facts.size);
-  for (const other of isResumed ? rest : others) await files.remove(other.path);
-  if (!isResumed || !longest) return path;
-  const own = (await files.facts(path))?.size ?? 0;
-  if (own >= longest.facts.size) {
-    await files.remove(longest.path);
-    return path;
-  }
+  const { files, owners, folder, join } = locks;
+  const own = await files.facts(path);
+  // A network file system may give all files to another user than this process has.
+  const isOurs = (facts: FileFacts | undefined): boolean => facts?.isShared === false && facts.user === own?.user;
+  const [longest] = others
+    .filter(({ facts }) => isResumed && isOurs(facts) && facts.size > (own?.size ?? 0))
+    .sort((a, b) => b.facts.size - a.facts.size);
+  for (const other of others) if (other !== longest) await files.remove(other.path);
   // False if another owner was faster: the next look shows it.
-  if (!(await files.rename(longest.path, path)) || longest.state === 'gone') return path;
+  if (!longest || !(await files.rename(longest.path, path))) return path;
+  const taken = await lockFacts(files, path);
+  if (taken && !isOurs(taken)) {
+    // It was replaced since it was examined.
+    await files.remove(path);
+    return createLockFile(locks, key);
+  }
+  if (longest.state === 'gone') return path;
   // Its owner may only be suspended, and continue to write: then into a file that nobody looks at.
   const copied = join(folder, `${key}.${owners.next()}`);
   try {

@@ -2,16 +2,17 @@ import { sleep } from '../abort.ts';
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { quote } from '../text/quote.ts';
-import type { Files, OpenFile } from './files.ts';
-import { fileSystemError, systemCode } from './store-error.ts';
+import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
+import { fileSystemError, storeError, systemCode } from './store-error.ts';
 
 /**
  * The file system of Node. `patience`: milliseconds to wait in total for other files to be closed if too many are open.
  * `UNSUPPORTED` if the runtime has none.
  */
 export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } = {}): Files {
-  const fs = builtin('node:fs')?.promises;
-  if (!fs) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
+  const { promises: fs, constants } = builtin('node:fs') ?? {};
+  if (!fs || !constants) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
+  const modes = openModes(constants);
 
   /** Does the work, again while too many files are open; a failure with one of the codes `expected` is undefined. */
   const attempt = async <T>(
@@ -37,25 +38,56 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
     return true;
   };
   const absent = ['ENOENT'];
+  const nowhere = [...absent, 'ENOTDIR'];
+
+  const examine = async (path: string): Promise<ReturnType<typeof factsOf> | undefined> => {
+    const named = await attempt('examine', path, nowhere, () => fs.lstat(path, { bigint: true }));
+    if (!named?.isSymbolicLink()) return named && factsOf(named, false);
+    return factsOf(await attempt('examine', path, nowhere, () => fs.stat(path, { bigint: true })), true);
+  };
+  /** The file behind a handle, if it may be used as its mode says. */
+  const checked = async (handle: FileHandle, path: string, mode: OpenMode): Promise<OpenFile | undefined> => {
+    const { attempted } = modes[mode];
+    const facts = factsOf(await handle.stat({ bigint: true }), false);
+    refuseOther(attempted, path, facts);
+    if (mode !== 'write') return openFile(handle, path);
+    // Somebody may have taken it over since, or put it there.
+    const named = await examine(path);
+    if (!named) return undefined;
+    if (named.isLink || named.identity !== facts.identity)
+      throw storeError(attempted, path, 'it was replaced just now');
+    if (facts.isShared) throw storeError(attempted, path, 'the file has another name elsewhere (a hard link)');
+    return openFile(handle, path);
+  };
 
   return {
     open: async (path, mode) => {
       const { flags, attempted, expected } = modes[mode];
-      const handle = await attempt(attempted, path, expected, () => fs.open(path, flags));
-      return handle && openFile(handle, path);
+      const handle = await attempt(attempted, path, expected, () => fs.open(path, flags).catch(nameLink(mode)));
+      if (!handle) return undefined;
+      let file: OpenFile | undefined;
+      try {
+        file = await checked(handle, path, mode);
+      } finally {
+        if (!file) await handle.close();
+      }
+      return file;
     },
+    examine,
     facts: async (path) => {
-      const found = await attempt('examine', path, [...absent, 'ENOTDIR'], () => fs.stat(path, { bigint: true }));
-      if (!found?.isFile()) return undefined;
-      const { size, mtimeMs, mtimeNs, ino } = found;
-      return { size: Number(size), modified: Number(mtimeMs), version: `${ino}:${size}:${mtimeNs}` };
+      const facts = await examine(path);
+      if (!facts || facts.type === 'nothing') return undefined;
+      refuseOther('use', path, facts);
+      return facts;
     },
     list: (path) => attempt('list', path, absent, () => fs.readdir(path)),
     rename: async (from, to) =>
       (await attempt('rename a file to', to, absent, () => done(fs.rename(from, to)))) ?? false,
     remove: async (path) => (await attempt('remove', path, absent, () => done(fs.unlink(path)))) ?? false,
     copy: async (from, to) => {
-      await attempt('copy to', to, [], () => fs.copyFile(from, to));
+      const { isLink } = (await examine(from)) ?? {};
+      if (isLink) throw storeError('copy', from, 'it is a symbolic link');
+      await attempt('copy to', to, [], () => fs.copyFile(from, to, constants.COPYFILE_EXCL));
     },
     makeDirectory: async (path) => {
       await attempt('make directory', path, [], () => makeDirectory(fs, path));
@@ -65,21 +97,92 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
     },
     touch: async (path) => {
       const now = new Date();
-      return (await attempt('touch', path, absent, () => done(fs.utimes(path, now, now)))) ?? false;
+      return (await attempt('touch', path, absent, () => done(fs.lutimes(path, now, now)))) ?? false;
     },
     syncDirectory: async (path) => {
-      const handle = await attempt('sync', path, [], () => fs.open(path, 'r')).catch(() => undefined);
-      await handle?.sync().catch(() => {});
-      await handle?.close();
+      const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK;
+      const handle = await attempt('sync', path, unsyncable, () => fs.open(path, flags));
+      if (!handle) return;
+      try {
+        await attempt('sync', path, unsyncable, () => handle.sync());
+      } finally {
+        await handle.close();
+      }
     },
   };
 }
 
-const modes = {
-  read: { flags: 'r', attempted: 'read', expected: ['ENOENT'] },
-  write: { flags: 'r+', attempted: 'write', expected: ['ENOENT'] },
-  create: { flags: 'wx+', attempted: 'create', expected: ['EEXIST', 'ENOENT'] },
-} as const;
+/**
+ * What a system or a file system says that cannot sync a directory: Windows when it is opened (EISDIR, EPERM), others by
+ * `fsync`; or that there is nothing to sync, or no permission to read the names.
+ */
+const unsyncable = [
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EPERM',
+  'EISDIR',
+  'EBADF',
+  'EACCES',
+  'ENOENT',
+  'ENOTDIR',
+];
+
+type FileHandle = import('node:fs/promises').FileHandle;
+
+/** How the system opens a file. `O_NONBLOCK`: opening a FIFO waits for nobody. What a system does not have is 0 here. */
+function openModes(constants: typeof import('node:fs').constants) {
+  const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const unlinked = O_NOFOLLOW | O_NONBLOCK;
+  const mode = (flags: number, attempted: string, expected: readonly string[]) => ({ flags, attempted, expected });
+  return {
+    read: mode(O_RDONLY | O_NONBLOCK, 'read', ['ENOENT']),
+    'read-unlinked': mode(O_RDONLY | unlinked, 'read', ['ENOENT']),
+    write: mode(O_RDWR | unlinked, 'write', ['ENOENT']),
+    create: mode(O_RDWR | O_CREAT | O_EXCL | unlinked, 'create', ['EEXIST', 'ENOENT']),
+  };
+}
+
+/** What `O_NOFOLLOW` refuses is no loop of links. */
+const nameLink =
+  (mode: OpenMode) =>
+  (error: unknown): never => {
+    throw mode !== 'read' && systemCode(error) === 'ELOOP' ? new Error('it is a symbolic link') : error;
+  };
+
+/** Refuses what is not a regular file. */
+function refuseOther(attempted: string, path: string, { type }: FileFacts): void {
+  if (type !== 'file') throw storeError(attempted, path, `it is a ${type}, not a file`);
+}
+
+/** `found`: undefined for a link that leads nowhere. `identity` is what distinguishes one file from all others. */
+function factsOf(found: BigIntStats | undefined, isLink: boolean): FileFacts & { readonly identity: string } {
+  if (!found) {
+    return { type: 'nothing', isLink, isShared: isLink, user: -1, size: 0, modified: 0, version: '', identity: '' };
+  }
+  const { size, mtimeMs, mtimeNs, ctimeNs, dev, ino, nlink, uid } = found;
+  const identity = `${dev}:${ino}`;
+  return {
+    type: typeOf(found),
+    isLink,
+    isShared: isLink || nlink > 1n,
+    user: Number(uid),
+    size: Number(size),
+    modified: Number(mtimeMs),
+    version: `${identity}:${size}:${mtimeNs}:${ctimeNs}`,
+    identity,
+  };
+}
+
+function typeOf(found: BigIntStats): FileFacts['type'] {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'directory';
+  if (found.isFIFO()) return 'FIFO';
+  return found.isSocket() ? 'socket' : 'device';
+}
+
+type BigIntStats = import('node:fs').BigIntStats;
 
 /**
  * Creates a directory with its parents. Not by the option of `mkdir`, which never ends if a file system says that a
@@ -116,7 +219,7 @@ export async function refuseLink(path: string): Promise<void> {
   if (target !== undefined) throw new Error(`it is a symbolic link to ${quote(target)}, which is not a directory`);
 }
 
-function openFile(handle: import('node:fs/promises').FileHandle, path: string): OpenFile {
+function openFile(handle: FileHandle, path: string): OpenFile {
   const reported = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -137,11 +240,7 @@ function openFile(handle: import('node:fs/promises').FileHandle, path: string): 
 }
 
 /** The system may take fewer bytes than it is given. */
-async function writeAll(
-  handle: import('node:fs/promises').FileHandle,
-  chunks: readonly Uint8Array[],
-  position: number,
-): Promise<void> {
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
   let at = position;
   let left = [...chunks];
   while (left.length > 0) {

@@ -17,6 +17,7 @@ const meanings: Readonly<Record<string, string>> = {
   EEXIST: 'something else is already there',
   ELOOP: 'its symbolic links form a loop',
   ENAMETOOLONG: 'the path is too long',
+  ENXIO: 'it is a socket or a device, not a file',
   EIO: 'the disk failed to read or write',
   ESTALE: 'the network file system no longer has it',
 };

@@ -75,11 +75,21 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
   /** Bytes of each content whose digest is right. */
   const sizes = new Map<string, number>();
   const { digests, strangers } = await blobs.list();
+  /** What is wrong if one file cannot be read, although the file system as a whole works. */
+  const unreadable = (path: string) => async (error: unknown) => {
+    if (systemCode(error instanceof Error ? error.cause : undefined) === 'EIO')
+      return { digest: 'the disk failed to read it (EIO)', size: 0 };
+    const facts = await locks.files.examine(path);
+    if (!facts || facts.type === 'file' || facts.type === 'nothing') throw error;
+    return { digest: `a ${facts.type}, where a file is expected`, size: 0 };
+  };
   let [checked, bytes] = [0, 0];
   for (const digest of digests) {
     if (signal?.aborted) throw abortError(signal.reason);
     const path = blobs.pathOf(digest);
-    const hashed = await hashFile(locks.files, path, { algorithm: algorithmOf(digest), signal }).catch(unreadable);
+    const hashed = await hashFile(locks.files, path, { algorithm: algorithmOf(digest), signal }).catch(
+      unreadable(path),
+    );
     // Removed by somebody since it was listed.
     if (!hashed) continue;
     if (hashed.digest === digest) sizes.set(digest, hashed.size);
@@ -98,14 +108,6 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
   wrong.push(...wrongSizes({ index: entries, path: locks.join(directory, 'index.json'), reached, sizes }, blobs));
   const partials = (await locks.files.list(locks.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
   return { checked, bytes, wrong, ...absences(reached), strangers, partials };
-}
-
-/** What is wrong if one file cannot be read, although the file system as a whole works. */
-function unreadable(error: unknown): { readonly digest: string; readonly size: number } {
-  const code = systemCode(error instanceof Error ? error.cause : undefined);
-  if (code === 'EISDIR') return { digest: 'a directory, where a file is expected', size: 0 };
-  if (code === 'EIO') return { digest: 'the disk failed to read it (EIO)', size: 0 };
-  throw error;
 }
 
 /** What was read of a layout. */

@@ -28,6 +28,7 @@ export interface Reached extends NamedContent {
 /** How to walk. */
 export interface LayoutWalkOptions {
   readonly signal?: AbortSignal | undefined;
+  readonly links?: boolean | undefined;
   /** Called for an invalid document; without it the walk fails. */
   readonly onInvalid?: ((digest: Digest, error: RegistryError) => void) | undefined;
 }
@@ -47,7 +48,7 @@ const leaf: DocumentFacts = { children: [], isIndex: false };
 export async function* walk(
   { entries }: LayoutIndex,
   blobs: Blobs,
-  { signal, onInvalid }: LayoutWalkOptions,
+  { signal, links, onInvalid }: LayoutWalkOptions,
 ): AsyncGenerator<Reached, void, undefined> {
   const seen = new Set<string>();
   type Next = NamedContent & Pick<Reached, 'neededBy'>;
@@ -64,7 +65,12 @@ export async function* walk(
     const { digest } = next.descriptor;
     if (seen.has(digest)) continue;
     seen.add(digest);
-    const facts = await blobs.factsOf(digest);
+    const facts = await blobs.factsOf(digest, links).catch((error: RegistryError) => {
+      if (onInvalid) onInvalid(digest, error);
+      // A part is not read here.
+      else if (next.as !== 'part') throw error;
+      return undefined;
+    });
     const document =
       facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, onInvalid) : leaf;
     yield { ...next, ...document, isHere: facts !== undefined };

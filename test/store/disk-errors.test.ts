@@ -1,7 +1,7 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import fs, { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RegistryError } from '../../src/errors.ts';
 import type { Files } from '../../src/store/files.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
@@ -155,4 +155,34 @@ test('if the disk fails to sync the bytes, they get no final name', async () => 
   repair();
   await store.push(large.descriptor, pieces(large.bytes));
   expect((await store.verify()).checked).toBe(1);
+});
+
+describe('a directory whose names cannot be synced', () => {
+  const realOpen = fs.open;
+  /** Each `fsync` of a directory fails with the code. */
+  const failing = (code: string): void => {
+    vi.spyOn(fs, 'open').mockImplementation(async (path, ...rest) => {
+      const handle = await realOpen(path, ...rest);
+      if ((await handle.stat()).isDirectory()) handle.sync = () => Promise.reject(failure(code));
+      return handle;
+    });
+  };
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test('because the disk failed is an error', async () => {
+    failing('EIO');
+    await expect(fill(layoutStore(directory), [manifest])).rejects.toMatchObject({
+      code: 'STORE_ERROR',
+      attempted: expect.stringContaining('sync'),
+      found: expect.stringContaining('EIO'),
+    });
+  });
+
+  test.each(['EINVAL', 'ENOTSUP', 'EPERM'])('because the file system has no such thing (%s) is fine', async (code) => {
+    failing(code);
+    await fill(layoutStore(directory), [manifest]);
+    expect(await layoutStore(directory).tags()).toEqual(['latest']);
+  });
 });

@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLayout, type LayoutStore, layoutStore } from '../../src/store/layout.ts';
 import { sampleOf, samples } from '../contract/source.ts';
 import { pieces } from '../contract/store.ts';
@@ -108,7 +108,7 @@ test('a lock whose owner was silent for a minute may be taken over, and the owne
   // Each is on another machine, as far as the other knows: only time can tell whether it is alive.
   const apart = (owners: typeof a.owners) => ({ next: owners.next, isRunning: () => undefined });
   const sleeper = createLayout(directory, { ...a, owners: apart(a.owners) });
-  const other = createLayout(join(root, 'link'), { ...b, owners: apart(b.owners) });
+  const other = createLayout(join(root, 'link'), { ...b, owners: apart(b.owners), goneAfter: 200 });
   let wake = (): void => {};
   const awake = new Promise<void>((resolve) => {
     wake = resolve;
@@ -128,11 +128,9 @@ test('a lock whose owner was silent for a minute may be taken over, and the owne
   await expect.poll(() => isAsleep).toBe(true);
   const folder = join(directory, '.ocifetch');
   await expect.poll(async () => (await readdir(folder)).length).toBe(1);
-  const old = new Date(Date.now() - 120_000);
   await expect
     .poll(async () => {
       const [name = ''] = await readdir(folder);
-      await utimes(join(folder, name), old, old);
       return (await readFile(join(folder, name))).length;
     })
     .toBe(20_000);
@@ -151,4 +149,58 @@ test('a lock whose owner was silent for a minute may be taken over, and the owne
   const path = join(directory, 'blobs', descriptor.digest.replace(':', '/'));
   expect(Buffer.compare(await readFile(path), bytes)).toBe(0);
   expect(await readdir(directory)).not.toContain('.ocifetch');
+});
+
+describe('the lock of another machine', () => {
+  const [blob = manifest] = blobs;
+  const key = blob.descriptor.digest.replace(':', '-');
+  const push = (store: LayoutStore) => store.push(blob.descriptor, pieces(blob.bytes));
+  const foreign = async (name: string, seconds: number): Promise<string> => {
+    const path = join(root, '.ocifetch', `${name}.${'f'.repeat(12)}-1-1-${'0'.repeat(12)}`);
+    await mkdir(join(root, '.ocifetch'), { recursive: true });
+    await writeFile(path, 'x');
+    const time = new Date(Date.now() + seconds * 1000);
+    await utimes(path, time, time);
+    return path;
+  };
+
+  test.each([
+    ['ahead', 86_400],
+    ['behind', -86_400],
+  ])(
+    'whose clock is a day %s counts as alive while it changes, and as gone when nothing changed',
+    async (_, seconds) => {
+      const path = await foreign(key, seconds);
+      let changes = 0;
+      const life = setInterval(() => {
+        changes += 1;
+        const time = new Date(Date.now() + seconds * 1000);
+        utimes(path, time, time).catch(() => {});
+      }, 40);
+      const pushed = push(createLayout(root, { goneAfter: 400, waits: [2, 20] }));
+      let isOver = false;
+      void pushed.finally(() => {
+        isOver = true;
+      });
+      await expect.poll(() => changes, { timeout: 5_000 }).toBeGreaterThan(20);
+      expect(isOver).toBe(false);
+      clearInterval(life);
+      await pushed;
+      expect(await readdir(root)).not.toContain('.ocifetch');
+    },
+  );
+
+  test('gc refuses to run while its file changes, and runs when nothing changed', async () => {
+    const store = createLayout(root, { goneAfter: 400 });
+    await push(store);
+    const path = await foreign('session', 3_600);
+    const life = setInterval(() => {
+      const time = new Date();
+      utimes(path, time, time).catch(() => {});
+    }, 20);
+    await expect(store.gc()).rejects.toMatchObject({ code: 'STORE_ERROR', reason: 'layout-in-use' });
+    clearInterval(life);
+    expect((await store.gc()).removed).toEqual([blob.descriptor.digest]);
+    expect(await readdir(root)).not.toContain('.ocifetch');
+  });
 });

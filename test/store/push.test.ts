@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { layoutStore } from '../../src/store/layout.ts';
+import { processOwners } from '../../src/store/owner.ts';
 import { failsWith, samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
 
@@ -146,11 +148,10 @@ test('a push that waits and is aborted ends at once', async () => {
 
 test('what processes that are gone have left is removed by the next push', async () => {
   await mkdir(folder());
-  const gone = `${'0'.repeat(12)}-1-1-${'0'.repeat(12)}`;
-  const old = new Date(Date.now() - 120_000);
+  const [host] = processOwners().next().split('-');
+  const gone = `${host}-${spawnSync(process.execPath, ['--version']).pid}-1-${'0'.repeat(12)}`;
   for (const name of [`index.${gone}`, `layout.${gone}`, `sha256-${'a'.repeat(64)}.${gone}`]) {
     await writeFile(join(folder(), name), name.startsWith('sha') ? '' : '{"half');
-    await utimes(join(folder(), name), old, old);
   }
   await fill(layoutStore(directory));
   expect(await isThere(folder())).toBe(false);

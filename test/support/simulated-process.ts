@@ -60,6 +60,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
         const file = await real.open(path, mode);
         return file && opened(file);
       }),
+    examine: (path) => call(() => real.examine(path)),
     facts: (path) => call(() => real.facts(path)),
     list: (path) => call(() => real.list(path)),
     rename: (from, to) => call(() => real.rename(from, to)),

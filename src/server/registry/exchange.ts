@@ -12,6 +12,8 @@ export interface Exchange {
   readonly query: URLSearchParams;
   readonly repository: Repository;
   readonly source: Source;
+  /** Whether what a layout has through a link is sent: `ServeOptions`. */
+  readonly links: boolean;
   /** Another repository of the same registry. */
   sibling(name: string): Source;
 }
