@@ -46,13 +46,13 @@ export function reportState(
   emit({ type: 'copy', digest, mediaType, size, state, offset });
 }
 
-/** What the store knows of a content, if it has all of it; content of another size is another one. */
+/** What the store knows of a content, if it has all of it; content of another size or with wrong bytes is another one. */
 export async function findStored(
   { to, signal }: CopyState,
   { digest, size }: Descriptor,
 ): Promise<Descriptor | undefined> {
   try {
-    const found = await to.resolve(digest, { signal });
+    const found = await to.resolve(digest, { signal, verify: true });
     return found.size === size ? found : undefined;
   } catch (thrown) {
     const error = asRegistryError(thrown, 'STORE_ERROR', `look for "${digest}"`);

@@ -2,16 +2,18 @@ import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
+import type { CallOptions } from '../source.ts';
 import { readFile, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
 import type { LockFolder } from './lock.ts';
+import { hasDigest } from './verified.ts';
 
 /** The contents of a layout: `blobs/<algorithm>/<hex>`. */
 export interface Blobs {
   /** Where content is, or would be. `INVALID_DIGEST` for what is not a digest. */
   pathOf(digest: string): string;
-  /** The file of a content; undefined if it is not here, or only through a link and `links` is false. */
-  factsOf(digest: string, links?: boolean): Promise<FileFacts | undefined>;
+  /** The file of a content; undefined if it is not here, or not as the options want it. */
+  factsOf(digest: string, how?: Pick<CallOptions, 'links' | 'verify' | 'signal'>): Promise<FileFacts | undefined>;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
   document(digest: string): Promise<Uint8Array | undefined>;
   /** The media type that the bytes themselves give. */
@@ -32,14 +34,19 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     const algorithm = algorithmOf(valid);
     return join(root, algorithm, valid.slice(algorithm.length + 1));
   };
-  const factsOf: Blobs['factsOf'] = async (digest, links = true) => {
-    const path = pathOf(digest);
-    if (links) return files.facts(path);
+  const isThroughLink = async (path: string): Promise<boolean> => {
     for (const place of [root, join(path, '..'), path]) {
       const facts = await files.examine(place);
-      if (facts?.isLink || (facts?.type === 'file' && facts.isShared)) return undefined;
+      if (facts?.isLink || (facts?.type === 'file' && facts.isShared)) return true;
     }
-    return files.facts(path);
+    return false;
+  };
+  const factsOf: Blobs['factsOf'] = async (digest, { links = true, verify = false, signal } = {}) => {
+    const path = pathOf(digest);
+    if (!links && (await isThroughLink(path))) return undefined;
+    const facts = await files.facts(path);
+    if (!facts || !verify) return facts;
+    return (await hasDigest(files, path, facts, { digest: parseDigest(digest), signal })) ? facts : undefined;
   };
   const document = async (digest: string): Promise<Uint8Array | undefined> => {
     const facts = await factsOf(digest);

@@ -116,15 +116,16 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
   return {
     name,
     directory,
-    async resolve(reference, { signal, links } = {}) {
-      refuseAborted(signal);
-      if (isDigest(reference)) await session.markIfLayout(signal);
-      return isDigest(reference) ? described(reference, 'resolve', links) : named(reference, links);
+    async resolve(reference, options = {}) {
+      refuseAborted(options.signal);
+      if (!isDigest(reference)) return named(reference, options.links);
+      await session.markIfLayout(options.signal);
+      return described(reference, 'resolve', options);
     },
     async fetch(target, { range, signal, links = true } = {}) {
       refuseAborted(signal);
       const path = blobs.pathOf(target.digest);
-      const facts = await blobs.factsOf(target.digest, links);
+      const facts = await blobs.factsOf(target.digest, { links });
       if (!facts) throw missing('fetch', target.digest);
       checkSize(target, path, facts.size);
       const closed = checkRange(range ?? { start: 0 }, facts.size);
@@ -228,7 +229,7 @@ async function tryToCreate(files: Files, directory: string, { join, dirname }: N
 /** What a layout knows of its contents. */
 interface Catalogue {
   /** What is known of content by its digest. `NOT_FOUND`. */
-  described(digest: Digest, attempted: string, links?: boolean): Promise<Descriptor>;
+  described(digest: Digest, attempted: string, options?: CallOptions): Promise<Descriptor>;
   /** What a name stands for. `NOT_FOUND`, also if its content is not here; `BAD_RESPONSE` for an invalid entry. */
   named(name: string, links?: boolean): Promise<Descriptor>;
   /** The target as the layout enters it: with the size of its file and, if it is a manifest, a media type that says so. */
@@ -240,10 +241,10 @@ interface Catalogue {
 function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogue {
   const missing: Catalogue['missing'] = (attempted, reference) =>
     cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference });
-  const described: Catalogue['described'] = async (digest, attempted, links) => {
-    const facts = await blobs.factsOf(digest, links);
+  const described: Catalogue['described'] = async (digest, attempted, options = {}) => {
+    const facts = await blobs.factsOf(digest, options);
     if (!facts) throw missing(attempted, digest);
-    const known = findDigest(await index.read(links), digest)?.descriptor;
+    const known = findDigest(await index.read(options.links), digest)?.descriptor;
     if (known) return { ...plainDescriptor(known), size: facts.size };
     return { mediaType: await blobs.typeOf(digest, facts.size), digest, size: facts.size };
   };
@@ -258,7 +259,7 @@ function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogu
         throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, found, { value: reference });
       }
       const { digest } = entry.descriptor;
-      const facts = await blobs.factsOf(digest, links);
+      const facts = await blobs.factsOf(digest, { links });
       if (!facts) {
         const found = `its content "${digest}" is not in ${name}`;
         throw cannot('NOT_FOUND', `resolve "${reference}"`, found, { value: reference });

@@ -1,6 +1,6 @@
 import { abortError, sleep, unlessAborted } from '../abort.ts';
 import type { FileFacts, Files } from './files.ts';
-import { isOwner, nobody, type Owners } from './owner.ts';
+import { isOwner, nobody, type OwnerState, type Owners, stateOf, touchEvery } from './owner.ts';
 import { storeError } from './store-error.ts';
 
 /*
@@ -53,19 +53,13 @@ export interface Lock {
   drop(): Promise<void>;
 }
 
-/** Somebody's lock file. `gone`: its owner has ended; `silent`: nothing was heard of its owner for a minute. */
+/** Somebody's lock file. */
 export interface LockFile {
   readonly path: string;
   readonly facts: FileFacts;
-  readonly state: 'live' | 'silent' | 'gone';
+  readonly state: OwnerState;
 }
 
-/** Milliseconds between two signs of life. */
-const touchEvery = 10_000;
-/** `LockFolder.goneAfter`, also of owners whose process cannot be examined. */
-const defaultGoneAfter = 60_000;
-/** Most files whose signs of life are remembered. */
-const mostSightings = 10_000;
 /** Times to create a folder that others remove. */
 const mostTries = 10;
 
@@ -159,41 +153,6 @@ export async function lockFilesOf(locks: LockFolder, key: string, own?: string):
 export async function lockFacts(files: Files, path: string): Promise<FileFacts | undefined> {
   const facts = await files.examine(path);
   return facts?.isLink ? facts : files.facts(path);
-}
-
-/** What was seen last of a lock file, and for how many milliseconds nothing changed while it was watched. */
-interface Sighting {
-  readonly sign: string;
-  at: number;
-  unchanged: number;
-}
-
-/** By path, those that were seen last at the end. */
-const sightings = new Map<string, Sighting>();
-
-/**
- * Whether an owner is alive. Of one on another machine only changes of its file are known. They are watched by the clock of
- * this process: the clocks of two machines may differ by any time.
- */
-export function stateOf(
-  { owners, goneAfter = defaultGoneAfter }: Pick<LockFolder, 'owners' | 'goneAfter'>,
-  owner: string,
-  path: string,
-  { modified, size, isLink }: FileFacts,
-): LockFile['state'] {
-  if (owner === nobody || isLink || owners.isRunning(owner) === false) return 'gone';
-  const now = performance.now();
-  const sign = `${modified}:${size}`;
-  const before = sightings.get(path);
-  const seen = before?.sign === sign ? before : { sign, at: now, unchanged: 0 };
-  // Not longer than between two signs of life: this machine may have been suspended, and the other one with it.
-  seen.unchanged += Math.min(now - seen.at, touchEvery);
-  seen.at = now;
-  sightings.delete(path);
-  sightings.set(path, seen);
-  const [oldest] = sightings.keys();
-  if (sightings.size > mostSightings && oldest !== undefined) sightings.delete(oldest);
-  return seen.unchanged > goneAfter ? 'silent' : 'live';
 }
 
 /**

@@ -1,4 +1,5 @@
 import { builtin } from '../runtime.ts';
+import type { FileFacts } from './files.ts';
 import { systemCode } from './store-error.ts';
 
 /** Who owns a lock file, as its name says: `host-process-start-random`. */
@@ -12,10 +13,55 @@ export interface Owners {
 /** The owner of what broke off: nobody, so the next one resumes it. */
 export const nobody = 'partial';
 
+/** Milliseconds between two signs of life that an owner gives its files. */
+export const touchEvery = 10_000;
+/** Milliseconds without a sign of life after which an owner counts as gone, also one whose process cannot be examined. */
+const defaultGoneAfter = 60_000;
+/** Most files whose signs of life are remembered. */
+const mostSightings = 10_000;
+
+/** `gone`: it has ended; `silent`: it gave no sign of life for a minute. */
+export type OwnerState = 'live' | 'silent' | 'gone';
+
 const grammar = /^([0-9a-f]{12})-([0-9]+)-([0-9]+)-([0-9a-f]{12})$/;
 
 /** Whether a name is one that `Owners` give. */
 export const isOwner = (text: string): boolean => grammar.test(text);
+
+/** What was seen last of a lock file, and for how many milliseconds nothing changed while it was watched. */
+interface Sighting {
+  readonly sign: string;
+  at: number;
+  unchanged: number;
+}
+
+/** By path, those that were seen last at the end. */
+const sightings = new Map<string, Sighting>();
+
+/**
+ * Whether an owner is alive. Of one on another machine only changes of its file are known. They are watched by the clock of
+ * this process: the clocks of two machines may differ by any time.
+ */
+export function stateOf(
+  { owners, goneAfter = defaultGoneAfter }: { readonly owners: Owners; readonly goneAfter?: number | undefined },
+  owner: string,
+  path: string,
+  { modified, size, isLink }: FileFacts,
+): OwnerState {
+  if (owner === nobody || isLink || owners.isRunning(owner) === false) return 'gone';
+  const now = performance.now();
+  const sign = `${modified}:${size}`;
+  const before = sightings.get(path);
+  const seen = before?.sign === sign ? before : { sign, at: now, unchanged: 0 };
+  // Not longer than between two signs of life: this machine may have been suspended, and the other one with it.
+  seen.unchanged += Math.min(now - seen.at, touchEvery);
+  seen.at = now;
+  sightings.delete(path);
+  sightings.set(path, seen);
+  const [oldest] = sightings.keys();
+  if (sightings.size > mostSightings && oldest !== undefined) sightings.delete(oldest);
+  return seen.unchanged > goneAfter ? 'silent' : 'live';
+}
 
 let ours: Owners | undefined;
 

@@ -13,6 +13,7 @@ import type { LayoutParts } from './index-file.ts';
 import { acquire, inTurn, type Lock, type LockFolder } from './lock.ts';
 import type { LayoutSession } from './session.ts';
 import { storeError } from './store-error.ts';
+import { rememberWritten } from './verified.ts';
 
 /** The bytes of a content from an offset on. */
 export type OpenAt = (offset: number) => Chunks;
@@ -82,7 +83,11 @@ async function pushBlob(
 ): Promise<void> {
   const { target, isResumed } = content;
   const path = blobs.pathOf(target.digest);
-  const isDone = async (): Promise<boolean> => (await blobs.factsOf(target.digest))?.size === target.size;
+  const { digest, size } = target;
+  const isDone = async (): Promise<boolean> => {
+    const isOfSize = (await blobs.factsOf(digest))?.size === size;
+    return isOfSize && (await blobs.factsOf(digest, { verify: true, signal })) !== undefined;
+  };
   let isReported = false;
   const reportOnce = (): void => {
     if (!isReported) onWait?.();
@@ -114,7 +119,9 @@ async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
     throw error;
   }
   try {
-    return await lock.commit(task.path);
+    const isCommitted = await lock.commit(task.path);
+    if (isCommitted) await rememberWritten(task.locks.files, task.path, task.target.digest);
+    return isCommitted;
   } catch (error) {
     await lock.keep().catch(() => {});
     throw error;

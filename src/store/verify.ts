@@ -11,8 +11,8 @@ import { type Reached, walk } from './walk.ts';
 /** A content that is not as it should be. */
 export interface WrongContent {
   /**
-   * - `bytes`: the bytes have another digest, or cannot be read. No command replaces a file that is there, so remove it,
-   *   and the next pull brings it again.
+   * - `bytes`: the bytes have another digest, or cannot be read. The next pull brings a file again; remove a directory, FIFO
+   *   or the like first.
    * - `document`: the digest is right, but the document cannot be used. Every pull brings it again as it is: remove its name.
    * - `size`: a document, or `index.json`, gives a size that its content does not have. In `index.json` the next pull or
    *   `tag` of that content fixes it; a document stays as it is.

@@ -65,7 +65,7 @@ export async function* walk(
     const { digest } = next.descriptor;
     if (seen.has(digest)) continue;
     seen.add(digest);
-    const facts = await blobs.factsOf(digest, links).catch((error: RegistryError) => {
+    const facts = await blobs.factsOf(digest, { links }).catch((error: RegistryError) => {
       if (onInvalid) onInvalid(digest, error);
       // A part is not read here.
       else if (next.as !== 'part') throw error;

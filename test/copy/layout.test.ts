@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -12,9 +12,10 @@ import { createClient } from '../../src/remote/client.ts';
 import { listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import type { Source } from '../../src/source.ts';
-import { layoutStore } from '../../src/store/layout.ts';
+import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { bytesOf, sampleOf } from '../contract/source.ts';
+import { nodeFiles } from '../../src/store/node-files.ts';
+import { bytesOf, sampleOf, samples } from '../contract/source.ts';
 import { fill, reused } from '../contract/store.ts';
 import { errorOf } from '../support/hosts.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, record, statesOf, watched } from './support.ts';
@@ -197,4 +198,42 @@ test('what a layout has written is given back to the source, but for what others
   expect(await bytesOf(await through.fetch(large.descriptor))).toEqual(Buffer.from(large.bytes));
   await copy(source, memoryStore(), 'latest');
   expect(given.back).toBe(back);
+});
+
+test('what another process left with the right size and wrong bytes is copied again; what is right is not', async () => {
+  const from = await filled(app);
+  await copy(from, layoutStore(directory), 'latest', { platform: 'all' });
+  const wrong = [amd64.root, ...app.parts].map(({ descriptor }) => descriptor.digest);
+  for (const digest of wrong) {
+    const path = join(directory, 'blobs', digest.replace(':', '/'));
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.fill(0x20));
+  }
+  expect((await layoutStore(directory).verify()).wrong.length).toBe(app.parts.length);
+  await copy(from, layoutStore(directory), 'latest', { platform: 'all' });
+  expect(await layoutStore(directory).verify()).toMatchObject({ wrong: [], missing: [] });
+  expect(await copy(from, layoutStore(directory), 'latest', { platform: 'all' })).toMatchObject({ copied: 0 });
+});
+
+test('a content that this process wrote is not read again to know that it is there, until its file changes', async () => {
+  const { large } = samples;
+  const real = nodeFiles();
+  let read = 0;
+  const open: typeof real.open = async (path, mode) => {
+    if (mode === 'read' && path.includes('blobs')) read += 1;
+    return real.open(path, mode);
+  };
+  const store = createLayout(directory, { files: { ...real, open } });
+  const { digest } = large.descriptor;
+  await fill(store, [large]);
+  // Its head is read for its media type.
+  await store.resolve(digest);
+  const [once] = [read];
+  await store.resolve(digest, { verify: true });
+  expect(read).toBe(2 * once);
+  await writeFile(join(directory, 'blobs', digest.replace(':', '/')), large.bytes.slice().fill(1));
+  expect((await store.resolve(digest)).size).toBe(large.descriptor.size);
+  await expect(store.resolve(digest, { verify: true })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await fill(store, [large]);
+  expect(await store.resolve(digest, { verify: true })).toMatchObject(large.descriptor);
 });

@@ -142,7 +142,7 @@ describe.each(Object.keys(kinds))('in a layout, a %s', (kind) => {
     async (place) => {
       for (const [name, work] of Object.entries(works)) {
         await rm(directory, { recursive: true, force: true });
-        await fill(layoutStore(directory), contents);
+        await cp(sound, directory, { recursive: true });
         const path = join(directory, place);
         await rm(path, { recursive: true, force: true });
         await mkdir(dirname(path), { recursive: true });

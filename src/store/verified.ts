@@ -1,0 +1,47 @@
+import { algorithmOf, type Digest } from '../oci/digest.ts';
+import { hashFile } from './file-io.ts';
+import type { FileFacts, Files } from './files.ts';
+
+/** The digest of a file as it was when its bytes were hashed. */
+interface HashedFile {
+  readonly version: string;
+  readonly digest: Digest;
+}
+
+/** Most files that are remembered. */
+const mostFiles = 10_000;
+
+/**
+ * Files whose bytes this process hashed when it wrote or read them, by path. Only in memory: a record on the disk could be
+ * prepared by whoever prepared a wrong file.
+ */
+const hashedFiles = new Map<string, HashedFile>();
+
+function remember(path: string, file: HashedFile): void {
+  hashedFiles.delete(path);
+  hashedFiles.set(path, file);
+  const [oldest] = hashedFiles.keys();
+  if (hashedFiles.size > mostFiles && oldest !== undefined) hashedFiles.delete(oldest);
+}
+
+/** Remembers a file that was just written, and its bytes hashed on the way. */
+export async function rememberWritten(files: Files, path: string, digest: Digest): Promise<void> {
+  const facts = await files.facts(path);
+  if (facts) remember(path, { version: facts.version, digest });
+}
+
+/** Whether a file has a digest. Its bytes are read, unless it is as it was when this process hashed it. */
+export async function hasDigest(
+  files: Files,
+  path: string,
+  { version }: FileFacts,
+  { digest, signal }: { readonly digest: Digest; readonly signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  const known = hashedFiles.get(path);
+  if (known?.version === version) return known.digest === digest;
+  const hashed = await hashFile(files, path, { algorithm: algorithmOf(digest), signal });
+  if (!hashed) return false;
+  // Only if nobody wrote it meanwhile.
+  if ((await files.facts(path))?.version === version) remember(path, { version, digest: hashed.digest });
+  return hashed.digest === digest;
+}
