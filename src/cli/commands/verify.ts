@@ -51,7 +51,7 @@ async function withProgress<T>(given: Given, io: Io, work: (onProgress?: Progres
   }
 }
 
-/** How to fix the layout. No command overwrites a file that is there. */
+/** How to fix the layout. A pull replaces wrong files, but not a directory or the like in the place of one. */
 function adviceOf({ wrong, missing }: LayoutReport): string[] {
   const files = wrong.filter(({ kind }) => kind === 'bytes').length;
   // The next pull corrects a size in `index.json`.
