@@ -153,7 +153,7 @@ test('over three hosts that break in any way, read in any way: the bytes are rig
       expect(requests.filter((line) => / (\d+)-\1$/.test(line))).toEqual([]);
       await content.close();
     }),
-    { numRuns: 4_000 },
+    { numRuns: 2_000 },
   );
 });
 
@@ -180,7 +180,7 @@ test('hosts that behave otherwise at each request: the bytes are right or the er
         await content.close();
       },
     ),
-    { numRuns: 1_500 },
+    { numRuns: 750 },
   );
 });
 

@@ -181,7 +181,7 @@ test('whatever links, whiteouts and duplicates there are, verify finds the same 
         if (before === 'BAD_RESPONSE') seen.refused += 1;
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
   expect(seen.files).toBeGreaterThan(10);
   expect(seen.refused).toBeGreaterThan(5);

@@ -10,13 +10,13 @@ import { problem } from './problem.ts';
 
 /** GET and HEAD of a manifest, by tag or digest. `Accept` is ignored, because content has one form. */
 export const readManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
-  const { request, source } = exchange;
+  const { request, source, links } = exchange;
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
   if (!reference.includes(':') && !isTag(reference)) {
     return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": not a tag`);
   }
   const content = request.method === 'GET';
-  const descriptor = await source.resolve(reference, { signal: request.signal, content });
+  const descriptor = await source.resolve(reference, { signal: request.signal, content, links });
   if (isDigest(reference) && kindOf(descriptor.mediaType) !== 'manifests') {
     return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": it is a blob`);
   }
@@ -26,7 +26,8 @@ export const readManifest: RouteHandler<'manifest'> = async (exchange, { referen
 /** GET and HEAD of a blob. Also of manifests: some clients request everything that they know by digest in this way. */
 export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (!isDigest(digest)) return invalidDigest(digest);
-  const descriptor = await exchange.source.resolve(digest, { signal: exchange.request.signal });
+  const { request, source, links } = exchange;
+  const descriptor = await source.resolve(digest, { signal: request.signal, links });
   return contentOf(exchange, descriptor, octets);
 };
 
@@ -38,7 +39,7 @@ export const invalidDigest = (text: string | null): Response =>
  * to GET has a body or a range. https://www.rfc-editor.org/rfc/rfc9110#section-14
  */
 async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: string): Promise<Response> {
-  const { request, source } = exchange;
+  const { request, source, links } = exchange;
   const tag = `"${descriptor.digest}"`;
   const headers = new Headers({ 'content-type': mediaType, 'docker-content-digest': descriptor.digest, etag: tag });
   headers.set('accept-ranges', 'bytes');
@@ -56,7 +57,7 @@ async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: 
   headers.set('content-length', String(size));
   if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
   if (request.method === 'HEAD') return new Response(null, { headers });
-  const { body } = await source.fetch(descriptor, { signal: request.signal, range });
+  const { body } = await source.fetch(descriptor, { signal: request.signal, range, links });
   return new Response(streamOf(body, size, descriptor.digest), { status: range ? 206 : 200, headers });
 }
 

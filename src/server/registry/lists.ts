@@ -13,13 +13,13 @@ import { notOffered, problem } from './problem.ts';
  * and no `Link` for an `n` of 0. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export const listTags: RouteHandler<'tags'> = async ({ request, query, source }, { name }) => {
+export const listTags: RouteHandler<'tags'> = async ({ request, query, source, links }, { name }) => {
   if (!isLister(source)) return notOffered(request);
   const [count, last, namespace] = [query.get('n'), query.get('last'), query.get('ns')];
   if (count !== null && !/^\d+$/.test(count)) {
     return problem(400, 'UNSUPPORTED', `Cannot list ${JSON.stringify(count)} tags: "n" is not a whole number`);
   }
-  const all = await source.tags({ signal: request.signal });
+  const all = await source.tags({ signal: request.signal, links });
   const from = last === null ? all : all.filter((tag) => tag > last);
   const tags = count === null ? from : from.slice(0, Number(count));
   const body = new TextEncoder().encode(JSON.stringify({ name, tags }));
@@ -37,13 +37,13 @@ export const listTags: RouteHandler<'tags'> = async ({ request, query, source },
  * one. Several values of `artifactType` are alternatives. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
-export const listReferrers: RouteHandler<'referrers'> = async ({ request, query, source }, { digest }) => {
+export const listReferrers: RouteHandler<'referrers'> = async ({ request, query, source, links }, { digest }) => {
   if (!isReferrers(source)) return notOffered(request);
   if (!isDigest(digest)) return invalidDigest(digest);
   const types = query.getAll('artifactType').filter((type) => type !== '');
   const [artifactType] = types.length === 1 ? types : [];
   const all = await source
-    .referrers(digest, { signal: request.signal, ...(artifactType !== undefined && { artifactType }) })
+    .referrers(digest, { signal: request.signal, links, ...(artifactType !== undefined && { artifactType }) })
     .catch(noneIfMissing);
   const manifests = types.length > 1 ? all.filter(({ artifactType = '' }) => types.includes(artifactType)) : all;
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };

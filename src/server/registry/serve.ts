@@ -18,6 +18,11 @@ export interface ServeOptions {
    * direct a registry that sends requests of its own to any host.
    */
   readonly namespaces?: readonly string[] | ((registry: string) => boolean);
+  /**
+   * Also sends content that a layout has through a link, symbolic or hard, wherever it leads. Default: that content does
+   * not exist.
+   */
+  readonly links?: boolean;
   /** Most bytes of a pushed manifest. Default 4 MiB. */
   readonly manifestBytes?: number;
   /** Most bytes of one upload in memory; a single request with a `Content-Length` is not held. Default 256 MiB. */
@@ -109,7 +114,8 @@ async function respond(
     const source = sibling(route.name);
     unknownCode = unknown[route.kind];
     const repository = { registry: host, name: route.name };
-    return await handle({ request, query, repository, source, sibling }, route);
+    const { links = false } = options;
+    return await handle({ request, query, repository, source, sibling, links }, route);
   } catch (error) {
     const response = problemOf(error, { unknown: unknownCode, writes: !/^(?:GET|HEAD)$/.test(request.method) });
     if (response.status === 500) options.onError?.(error, request);

@@ -138,14 +138,15 @@ async function collect(
 
 /** Mounts a blob from the named repository, if it does not exist here. False after any failure: the client uploads it. */
 async function mount(exchange: Exchange, store: Store, digest: Digest): Promise<boolean> {
-  const { signal } = exchange.request;
+  const { request, links } = exchange;
+  const { signal } = request;
   const from = exchange.query.get('from');
   if (await has(store, digest, signal)) return true;
   if (from === null || !isRepositoryName(from)) return false;
   const source = exchange.sibling(from);
   try {
-    const descriptor = await source.resolve(digest, { signal });
-    const { body } = await source.fetch(descriptor, { signal });
+    const descriptor = await source.resolve(digest, { signal, links });
+    const { body } = await source.fetch(descriptor, { signal, links });
     await store.push({ ...descriptor, mediaType: octets }, body, { signal });
     return true;
   } catch (error) {

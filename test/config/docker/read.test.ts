@@ -204,6 +204,6 @@ test('any file is a configuration or INVALID_CONFIG', () => {
         expectCleanPrototype();
       },
     ),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
 });

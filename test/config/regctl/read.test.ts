@@ -216,6 +216,6 @@ test('any file is a configuration or INVALID_CONFIG', () => {
       problem(JSON.stringify(value));
       expectCleanPrototype();
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
 });
