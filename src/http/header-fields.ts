@@ -12,13 +12,14 @@ const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const linkPatterns = {
   separators: /[\s,;]*/y,
   // Servers leave the brackets out; then the target goes up to the next separator.
-  target: /<([^>]*)>|([^\s,;<>"]+)/y,
+  target: /<([^<>]*)>|([^\s,;<>"]+)/y,
   parameter: new RegExp(
     `\\s*;[\\s;]*(${token})\\s*(?:=\\s*(?:"((?:[^"\\\\]|\\\\.)*)(?:"|$)|'([^',;"]*)'|([^\\s,;"]*)))?`,
     'y',
   ),
-  // To the comma before the next link that is not inside brackets or quotes. One that is never closed is an ordinary character.
-  rest: /(?:[^,<"]|<[^>]*>|"(?:[^"\\]|\\.)*"|[<"])*/y,
+  // To the comma before the next link that is not inside brackets or quotes. Each part ends where the next begins, or at the
+  // end of the field, so that the time is linear whatever is never closed.
+  rest: /(?:[^,<"]|<[^<>]*>|"(?:[^"\\]|\\.?)*(?:"|$)|<)*/y,
 };
 
 /** The links of a `Link` field; several lines are one, joined by commas. Malformed parts are skipped. */

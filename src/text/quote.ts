@@ -11,8 +11,12 @@ export function quote(value: unknown): string {
 }
 
 /** A text without the user information of a URL in it, or of a text like one: `name:tag@digest` stays. */
-export const legible = (text: string): string =>
-  text.replace(/:\/\/.*@/s, '://***@').replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
+export function legible(text: string): string {
+  // Not by a pattern: its time would grow with the square of a text of many "://".
+  const [start, end] = [text.indexOf('://'), text.lastIndexOf('@')];
+  const shown = start !== -1 && end > start + 2 ? `${text.slice(0, start)}://***${text.slice(end)}` : text;
+  return shown.replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
+}
 
 function shape(value: unknown): string {
   if (Array.isArray(value)) return 'a list';

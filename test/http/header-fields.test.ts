@@ -305,3 +305,18 @@ test('Retry-After is milliseconds from now, or nothing', () => {
   expect(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT', now + 120_000)).toBe(0);
   expect(parseRetryAfter('3, 3')).toBeUndefined();
 });
+
+test('a Link field of 256 KiB takes no longer than it should', () => {
+  for (const unit of ['<', '>', '"', '\\"', ',', ';', '<a>;', '<a>;b="', '<a,', '=', ' ', 'a;b=\\', '<"']) {
+    for (const [start, end] of [
+      ['', ''],
+      ['<a>; b="', '\\'],
+      ['x"', '\\'],
+    ] as const) {
+      const field = start + unit.repeat(262_144 / unit.length) + end;
+      const started = performance.now();
+      parseLinks(field);
+      expect(performance.now() - started, JSON.stringify([start, unit, end])).toBeLessThan(500);
+    }
+  }
+});

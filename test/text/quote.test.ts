@@ -35,3 +35,20 @@ test.each([
 ])('%s is near %s', (word, candidate) => {
   expect(nearest(word, words)).toBe(candidate);
 });
+
+test.each([
+  ['https://joe:hunter2@host/a@b', '"https://***@b"'],
+  ['see a://x and b://joe:secret@host', '"see a://***@host"'],
+  ['://@', '"://***@"'],
+  ['a@b://c', '"a@b://c"'],
+])('everything between the first "://" and the last "@" of %s is removed', (text, shown) => {
+  expect(quote(text)).toBe(shown);
+});
+
+test('the time to quote a text grows with its length, not with its square', () => {
+  for (const unit of ['://', '@', ':', 'a:', '\u0000', 'a:b/', '://a:']) {
+    const started = performance.now();
+    quote(unit.repeat(1_048_576 / unit.length));
+    expect(performance.now() - started, JSON.stringify(unit)).toBeLessThan(250);
+  }
+});
