@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createClient, type LoadConfigOptions, loadConfig, type Plan } from 'ocifetch';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -50,3 +52,16 @@ test.each(examples.map(([, path = '', reference = '', text = '', plan = '']) => 
     expect(found).toEqual(plan.trimEnd().split('\n'));
   },
 );
+
+test('every file that the architecture names exists, and so does every function it places in one', async () => {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const text = await readFile(join(root, 'docs/architecture.md'), 'utf8');
+  const named = [...text.matchAll(/`([a-z0-9-]+(?:\/[a-z0-9-]+)*\.(?:ts|mjs))`/g)].map(([, path = '']) => path);
+  const places = ['', 'src', 'scripts'];
+  const missing = named.filter((path) => !places.some((place) => existsSync(join(root, place, path))));
+  expect(missing.filter((path) => path.includes('/'))).toEqual([]);
+  const placed = [...text.matchAll(/`([A-Za-z]+)` in `([a-z0-9/-]+\.ts)`/g)];
+  for (const [, name = '', path = ''] of placed) {
+    expect(await readFile(join(root, 'src', path), 'utf8'), path).toContain(name);
+  }
+});

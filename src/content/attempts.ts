@@ -123,7 +123,7 @@ export interface ReadingHosts {
   /** The host gave bytes, up to the offset `end`. */
   serves(host: string, end: number): void;
   /** The host broke off after `bytes`. If it gave none, or broke off before, it is contacted last, and this is false. */
-  breaks(host: string, bytes: number): boolean;
+  recordBreak(host: string, bytes: number): boolean;
   /** The host sent too much: it is not contacted again. */
   exclude(host: string): void;
 }
@@ -159,7 +159,7 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
       served.add(host);
       endNow = end;
     },
-    breaks: (host, bytes) => {
+    recordBreak: (host, bytes) => {
       const count = (breaks.get(host) ?? 0) + 1;
       breaks.set(host, count);
       const isTrusted = bytes > 0 && count < trust;

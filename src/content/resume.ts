@@ -19,7 +19,7 @@ import {
 export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'onWarning'> {
   readonly range: ClosedRange;
   readonly signal: AbortSignal;
-  /** Says in which order to contact them, and learns how they behave. */
+  /** The hosts of this reading: in which order to contact them, and how they have behaved. */
   readonly hosts: ReadingHosts;
   /** Called with each chunk in order, before it is handed on. */
   readonly onChunk?: ((chunk: Uint8Array, from: string) => void) | undefined;
@@ -48,7 +48,7 @@ interface Course {
   from?: string;
   sent?: SentRequest;
   readonly failures: Failures;
-  /** Openings in a row that brought too little. */
+  /** 1 after an opening that brought enough; each further one in a row that brought too little adds 1. */
   fruitless: number;
   /** All reopenings. */
   reopenings: number;
@@ -115,7 +115,7 @@ export async function* resume(
     }
   }
   reportProgress(job, course, 0);
-  verify(job, course);
+  verifyAtEnd(job, course);
 }
 
 /** Fetches what is missing; again, while there is patience, if the refusal may be temporary. */
@@ -160,14 +160,14 @@ function recordRefusal({ descriptor, range, signal, hosts }: Job, course: Course
   course.fruitless += 1;
   course.reopenings += 1;
   for (const { outcome, url } of thrown.attempts) if (outcome === 'TOO_LARGE') hosts.exclude(url);
-  if (!isTemporary(thrown) || isOutOfPatience(course, range)) throw combined(descriptor, failures);
+  if (!isWrongResponse(thrown) || isOutOfPatience(course, range)) throw combined(descriptor, failures);
 }
 
 const isOutOfPatience = ({ fruitless, reopenings }: Course, range: ClosedRange): boolean =>
   fruitless > patience || reopenings > mostReopenings(range);
 
-/** Whether a host responded, but not with what was requested: 416, a wrong or encoded range, a short body. */
-function isTemporary({ code, status, attempts }: RegistryError): boolean {
+/** Whether a host responded, but not with what was requested, so that another request may get it: 416, a wrong or encoded range, a short body. */
+function isWrongResponse({ code, status, attempts }: RegistryError): boolean {
   const outcomes = attempts.length > 0 ? attempts : [{ outcome: code, status }];
   return outcomes.some(
     ({ outcome, status }) =>
@@ -200,18 +200,18 @@ function prepareReopening(
   course.reopenings += 1;
   if (isTooLarge) hosts.exclude(from);
   // A first break of a host that sent bytes is not counted: the next host may be healthy.
-  // A slow host is left at once, and only for one that has not failed: that happens to each once.
+  // A slow host goes last at once. It is broken off only while another one has not failed, so at most once.
   const isSlow = error.reason === 'too-slow';
-  const isTrusted = hosts.breaks(from, isSlow ? 0 : bytes);
+  const isTrusted = hosts.recordBreak(from, isSlow ? 0 : bytes);
   if (bytes >= leastProgress) course.fruitless = 1;
   else course.fruitless = Math.max(1, course.fruitless + (isTrusted || isSlow ? 0 : 1));
-  // What a host handed on that then sent too much cannot be taken back: it was all there is, or nobody verifies it.
+  // Too much, after bytes of this host were handed on: final if the range is complete, or if no digest would show wrong ones.
   const isFinal = isTooLarge && ((offset === range.end && range.end > 0) || (bytes > 0 && !isVerified));
   if (isFinal || isOutOfPatience(course, range)) throw combined(descriptor, failures);
 }
 
 /** Lets the caller refuse what was read; the error lists the breaks on the way, too. */
-function verify({ descriptor, range, verify }: Job, { sent, offset, failures }: Course): void {
+function verifyAtEnd({ descriptor, range, verify }: Job, { sent, offset, failures }: Course): void {
   try {
     verify?.();
   } catch (error) {

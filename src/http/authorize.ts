@@ -32,7 +32,7 @@ type Prove = (requirement: Requirement, stale?: Token) => Promise<Proof | undefi
 /**
  * Authorizes requests: with configured headers, and with what a host's challenge requires. The first request is
  * anonymous; later ones carry what the host is known to require. A 401 to a token forces one renewal; a password is sent
- * once. Of the first requests to an endpoint one goes ahead. Credentials and headers go to the origin of the request's
+ * once. If several requests to an endpoint are the first, one goes ahead and the others wait for it. Credentials and headers go to the origin of the request's
  * endpoint only; another origin that challenges gets an anonymous token.
  */
 export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
@@ -114,7 +114,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Called when the first response has come, and in the end with `false`, which counts only if none has. */
+/** Called without argument when the first response has come: the other requests may go. Called with `false` at the end of the request: without an earlier call it has failed, and another one goes ahead. */
 type Responded = (isResponse?: boolean) => void;
 
 /**
@@ -166,7 +166,7 @@ function createRequirements() {
   };
 }
 
-/** What the first request carries from memory; `error` if no token was given, which the host may not even require. */
+/** What the first request carries from memory; `error` if the token could not be fetched: the request is sent without it, as the host may not require one. */
 interface Prepared {
   readonly requirement?: Requirement | undefined;
   readonly proof?: Proof | undefined;
@@ -190,7 +190,7 @@ function isRefused({ requirement, error }: Prepared, required: Requirement): boo
   return requirement.realm.href === required.realm.href && (error.code === 'UNAUTHORIZED' || isSameScope);
 }
 
-/** What a 401's challenge requires, Bearer before Basic; undefined if it cannot be met. If it fails the response is discarded. */
+/** What a 401's challenge requires, Bearer before Basic; undefined if it cannot be met. If this throws, the response's body is discarded. */
 async function readChallenge(
   request: HttpRequest,
   response: HttpResponse,
@@ -244,7 +244,7 @@ export async function loginOf(
   throw cannot('INVALID_CONFIG', `use the login for "${host}"`, found, { host });
 }
 
-/** A helper's failure is named by the repository, too: one helper is asked for many. What a provider says itself stands. */
+/** A helper's failure is named by the repository, too: one helper is asked for many. Other errors of a provider that are RegistryErrors are passed on unchanged. */
 function failureOf(cause: unknown, host: string, repository: string): RegistryError {
   if (!(cause instanceof RegistryError)) {
     const found = 'the provider of credentials failed';

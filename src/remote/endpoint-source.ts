@@ -21,6 +21,7 @@ import {
 import { tagsAt } from './lists.ts';
 import { referrersAt } from './referrers.ts';
 import {
+  checkDigest,
   contentLengthOf,
   decode,
   describeBlob,
@@ -184,10 +185,7 @@ async function openUnsized(
   const decoded = await decode(response.body, headers['content-encoding'], encodings, most);
   const what = `${quote(digest)}, whose size ${length === undefined ? 'is not known' : `should be ${length}`}`;
   const bytes = await readAll(decoded, most, what, unsizedWithin);
-  const found = digestOf(bytes, algorithmOf(digest));
-  if (found !== digest) {
-    throw cannot('DIGEST_MISMATCH', `use ${quote(digest)}`, `the response has digest ${found}`, { value: digest });
-  }
+  checkDigest(digestOf(bytes, algorithmOf(digest)), digest);
   return { descriptor: { mediaType, digest, size: bytes.length }, body: bytesBody(bytes) };
 }
 

@@ -14,7 +14,7 @@ import { pullScope } from '../oci/scope.ts';
 import { noProxyWarnings, proxyFor } from '../proxy.ts';
 import { quote } from '../text/quote.ts';
 
-/** The endpoints for a repository, in order. No I/O. */
+/** The endpoints for a repository, in order. A call does no I/O; certificate files are read when the resolver is made. */
 export type Resolver = (repository: Repository) => readonly Endpoint[];
 
 /** The endpoints of a repository, and the configured hosts that are left out, with the reason. */
@@ -29,7 +29,7 @@ export interface HostPlanner {
   readonly warnings: readonly string[];
 }
 
-/** For `origin: never`, the switch of k3s, and other settings by which mirrors replace a registry. */
+/** The reason shown for `origin: never`, the switch of k3s, and other settings by which mirrors replace a registry. */
 const neverReason = 'the registry itself is never contacted: the configuration allows only its mirrors';
 
 const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
@@ -57,7 +57,7 @@ export function planHosts({ registries = {}, credentials, proxy = {} }: Config):
   const keys = new Set(compiled.keys());
   /** Leaves out a host that is itself a blocked registry. `*` blocks registries without an entry, not mirrors. */
   const unlessBlocked = (endpoint: Endpoint): Endpoint | Skipped => {
-    const key = matchKey(keys, physical(endpoint));
+    const key = matchKey(keys, ownRepository(endpoint));
     if (key === undefined || key === '*' || !registries[key]?.blocked) return endpoint;
     return { url: endpoint.url, reason: `the registry ${quote(key)} is blocked`, ...declaredAtOf(registries[key]) };
   };
@@ -101,8 +101,11 @@ function hostlessWarnings(registries: NonNullable<Config['registries']>): string
 const declaredAtOf = ({ declaredAt }: { readonly declaredAt?: string | undefined } = {}) =>
   declaredAt === undefined ? {} : { declaredAt };
 
-/** The repository that an endpoint has under its own name. */
-const physical = ({ url, repository }: Endpoint): Repository => ({ registry: new URL(url).host, name: repository });
+/** An endpoint's host and rewritten repository, as if a reference named the mirror itself. */
+const ownRepository = ({ url, repository }: Endpoint): Repository => ({
+  registry: new URL(url).host,
+  name: repository,
+});
 
 function endpointOf(
   { root, config, rewriter, tls }: Host & { readonly root: string },

@@ -217,7 +217,8 @@ export function mediaTypeOf(headers: Headers): string {
 export const contentLengthOf = (headers: Headers): number | undefined =>
   parseEncodings(headers['content-encoding']).length > 0 ? undefined : lengthOf(headers);
 
-function checkDigest(found: Digest, expected: Digest): void {
+/** Refuses content with another digest than requested: `DIGEST_MISMATCH`. */
+export function checkDigest(found: Digest, expected: Digest): void {
   if (found !== expected) {
     throw cannot('DIGEST_MISMATCH', `use ${quote(expected)}`, `the response has digest ${found}`, { value: expected });
   }

@@ -52,7 +52,7 @@ export async function collectGarbage(layout: LayoutParts, options: GarbageOption
     return collect(layout, await index.read(), { directory, ...options });
   }
   const isDone = async (): Promise<boolean> => false;
-  const lock = await acquire(locks, { key: garbageKey, isResumed: false, isDone, signal });
+  const lock = await acquire(locks, { key: garbageKey, takesOver: false, isDone, signal });
   try {
     await watch(layout, signal);
     return await index.whileLocked(async (entries) => collect(layout, entries, { directory, ...options }), signal);

@@ -67,7 +67,7 @@ export function createIndexFile(directory: string, locks: LockFolder): IndexFile
   };
 
   const lockIndex = (signal: AbortSignal | undefined): Promise<Lock | undefined> =>
-    acquire(locks, { key: 'index', isResumed: false, isDone: async () => false, signal });
+    acquire(locks, { key: 'index', takesOver: false, isDone: async () => false, signal });
 
   /** The index to write; undefined if there is none, and the lock is released then. */
   const changed = async (
@@ -101,7 +101,7 @@ export function createIndexFile(directory: string, locks: LockFolder): IndexFile
   const createOnce = async (signal: AbortSignal | undefined): Promise<void> => {
     if (await exists()) return;
     await checkLayout(locks, directory, (await files.facts(path)) !== undefined);
-    const lock = await acquire(locks, { key: 'layout', isResumed: false, isDone: exists, signal });
+    const lock = await acquire(locks, { key: 'layout', takesOver: false, isDone: exists, signal });
     if (lock) await commitText(files, lock, layout, { imageLayoutVersion: version });
   };
 

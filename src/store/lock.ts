@@ -4,8 +4,9 @@ import { isOwner, nobody, type OwnerState, type Owners, stateOf, touchEvery } fr
 import { storeError } from './store-error.ts';
 
 /*
- * The lock protocol. There is no lock file that a crash could leave behind: an owner creates a file `<key>.<owner>`, and
- * has the lock if it then sees no file of another living owner. Two who see each other both withdraw, and try again after
+ * The lock protocol. A file that a crash leaves behind locks nothing: each owner creates its own file `<key>.<owner>`, only
+ * files of living owners count, and an owner has the lock if it then sees no other. Keys are `index` (index.json), `layout`
+ * (a layout that is being created) and `<algorithm>-<hex>` (a blob); `session` and `gc` are files that exclude each other. Two who see each other both withdraw, and try again after
  * a random time. The file is also where the owner writes: the last step is to rename it to its final name, which fails if
  * another owner took the file over. So an owner that was suspended for longer than `goneAfter` cannot do any harm.
  */
@@ -21,7 +22,7 @@ export interface LockFolder {
   readonly waits?: readonly [least: number, most: number] | undefined;
   /** Milliseconds without a sign of life after which an owner counts as gone. Default: a minute. */
   readonly goneAfter?: number | undefined;
-  /** Locks that are held through this object now. */
+  /** Locks that are held or tried through this object now. */
   active: number;
 }
 
@@ -29,7 +30,7 @@ export interface LockOptions {
   /** What to lock: the letters of a file name, without a full stop. */
   readonly key: string;
   /** Takes over the bytes of owners that are gone; otherwise they are removed. */
-  readonly isResumed: boolean;
+  readonly takesOver: boolean;
   /** Whether another owner has done the work meanwhile. */
   readonly isDone: () => Promise<boolean>;
   readonly signal?: AbortSignal | undefined;
@@ -85,7 +86,7 @@ export async function acquire(locks: LockFolder, options: LockOptions): Promise<
   }
 }
 
-/** Creates an own file and then looks for others: undefined if there is a living one, and the own file is removed again. */
+/** The lock; `'done'` if the work is done; undefined if another owner lives: then the own file is removed again, or kept as a partial if it has taken-over bytes. */
 async function tryAcquire(locks: LockFolder, options: LockOptions): Promise<Lock | 'done' | undefined> {
   const { key, isDone } = options;
   let path = await createLockFile(locks, key);
@@ -161,7 +162,7 @@ export async function lockFacts(files: Files, path: string): Promise<FileFacts |
  */
 async function takeOver(
   locks: LockFolder,
-  { key, isResumed }: LockOptions,
+  { key, takesOver }: LockOptions,
   path: string,
   others: readonly LockFile[],
 ): Promise<string> {
@@ -170,7 +171,7 @@ async function takeOver(
   // A network file system may give all files to another user than this process has.
   const isOurs = (facts: FileFacts | undefined): boolean => facts?.isShared === false && facts.user === own?.user;
   const [longest] = others
-    .filter(({ facts }) => isResumed && isOurs(facts) && facts.size > (own?.size ?? 0))
+    .filter(({ facts }) => takesOver && isOurs(facts) && facts.size > (own?.size ?? 0))
     .sort((a, b) => b.facts.size - a.facts.size);
   for (const other of others) if (other !== longest) await files.remove(other.path);
   // False if another owner was faster: the next look shows it.

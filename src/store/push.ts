@@ -96,7 +96,7 @@ async function pushBlob(
   const key = target.digest.replace(':', '-');
   await inTurn(path, { signal, onWait: reportOnce }, async () => {
     for (;;) {
-      const lock = await acquire(locks, { key, isResumed: true, isDone, signal, onWait: reportOnce });
+      const lock = await acquire(locks, { key, takesOver: true, isDone, signal, onWait: reportOnce });
       if (!lock || (await fillAndCommit({ ...content, locks, path, signal }, lock))) return;
       // The lock was lost to a process that took this one for dead.
       if (!isResumed) {

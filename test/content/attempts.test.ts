@@ -29,11 +29,11 @@ test('one between that got furthest is remembered, too, so that the error has it
 test('a host that gives nothing, or breaks off twice, is contacted last; one that sends too much is not contacted', () => {
   const hosts = createHosts({ last: ['liar'], except: ['excluded'] });
   hosts.serves('a', 10);
-  hosts.breaks('a', 10);
+  hosts.recordBreak('a', 10);
   expect([hosts.last, hosts.except]).toEqual([['liar'], ['excluded']]);
-  hosts.breaks('b', 0);
+  hosts.recordBreak('b', 0);
   hosts.serves('a', 20);
-  hosts.breaks('a', 10);
+  hosts.recordBreak('a', 10);
   expect(hosts.last).toEqual(['liar', 'b', 'a']);
   hosts.exclude('b');
   expect([hosts.except, hosts.end]).toEqual([['excluded', 'b'], 20]);
