@@ -134,11 +134,11 @@ export function combineErrors(
   if (!main) return cannot('NO_HOSTS', attempted, 'no host is left', { value });
   if (errors.length === 1) return main;
   const attempts: Attempt[] = errors.flatMap((error) => error.attempts);
-  const messages = errors.map((error) => (error.attempted === attempted ? (error.found ?? '') : messageOf(error)));
+  const messages = errors.map((error) => (error.attempted === attempted ? error.found : undefined) ?? messageOf(error));
   const all = [...new Set(messages)].join('; ');
   const most = longestMessage - `Cannot ${attempted}: `.length - leftOut.length;
   const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
-  return restate(main, { attempted, found: bounded + leftOut, value, attempts, cause: main });
+  return restate(main, { attempted, found: bounded + leftOut, value: value ?? main.value, attempts, cause: main });
 }
 
 /** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */

@@ -199,15 +199,17 @@ export function configError(
 
 /**
  * The same error with some of its facts replaced. The message stays, unless `attempted` or `found` is replaced: then it is
- * made anew of both.
+ * made anew of both, or is only `found` if nobody knows what was attempted.
  */
 export function restate(error: RegistryError, changes: ErrorDetails): RegistryError {
   const { code, attempted, found, reason, value, limit, platforms, suggestion, helper, problems } = error;
   const { status, registryErrors, host, attempts, cause } = error;
-  const words = { attempted, found, reason, value, limit, platforms, suggestion, helper, problems };
-  const details = { ...words, status, registryErrors, host, attempts, cause, ...changes };
+  const facts = { attempted, found, reason, value, limit, platforms, suggestion, helper, problems };
+  const details = { ...facts, status, registryErrors, host, attempts, cause, ...changes };
   const isReworded = changes.attempted !== undefined || changes.found !== undefined;
-  return new RegistryError(code, isReworded ? `Cannot ${details.attempted}: ${details.found}` : error.message, details);
+  const words = details.found ?? error.message;
+  const message = details.attempted === undefined ? words : `Cannot ${details.attempted}: ${words}`;
+  return new RegistryError(code, isReworded ? message : error.message, details);
 }
 
 /** The error that ends an operation (an abort, a time limit), with every attempt until then and the host of the last one. */

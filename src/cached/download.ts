@@ -88,7 +88,10 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
         const how = { ...options, range: { start } };
         if (!(await done.promise)) return origin.fetch(target, how);
         // The store may have it in a way that its reader does not want: through a link.
-        return store.fetch(target, how).catch(() => origin.fetch(target, how));
+        return store.fetch(target, how).catch((error: unknown) => {
+          if (options.signal?.aborted) throw error;
+          return origin.fetch(target, how);
+        });
       };
       return { ...opened, body: createBody(reader.feed(rest, leave), { signal: options.signal }).body };
     } catch (error) {

@@ -43,13 +43,11 @@ export function withAttempt(thrown: unknown, sent: SentRequest, bytes: number): 
   if (error.attempts.length > 0) return error;
   const record = recordOf(sent, bytes, error);
   const { host } = record;
-  const found = error.host === undefined && error.found !== undefined ? `${error.found} (${host})` : undefined;
-  return restate(error, {
-    ...(found !== undefined && { found }),
-    host,
-    attempts: [record],
-    cause: error.cause ?? thrown,
-  });
+  const changes = { host, attempts: [record], cause: error.cause ?? thrown };
+  // The message names the host that it is about: this one, one that it led to, or none.
+  if (error.host === host) return restate(error, changes);
+  const found = error.attempted === undefined ? messageOf(error) : (error.found ?? '');
+  return restate(error, { ...changes, found: `${found} (${host})` });
 }
 
 /** What failed during a reading, however often: the first and the last errors, and the number of those between. */

@@ -111,7 +111,7 @@ function failureOf(thrown: unknown, label: string, part: Part | undefined): Regi
   if (cause.attempted === attempted || cause.reason === 'platform' || cause.code === 'ABORTED') return cause;
   const which = part ? `${part.role} "${part.descriptor.digest}": ` : '';
   const isOfPart = part !== undefined && cause.value === part.descriptor.digest;
-  const found = isOfPart ? (cause.found ?? '') : messageOf(cause);
+  const found = (isOfPart ? cause.found : undefined) ?? messageOf(cause);
   return restate(cause, { attempted, found: which + found, cause });
 }
 

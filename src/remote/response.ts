@@ -98,7 +98,8 @@ export interface Encodings {
 }
 
 /** The user's own encodings, then the standard ones, which are loaded when the first encoded body comes. */
-export function createEncodings(own: Codecs = {}): Encodings {
+export function createEncodings(given: Codecs = {}): Encodings {
+  const own = Object.fromEntries(Object.entries(given).filter(([, decoder]) => decoder !== undefined));
   const names = new Set([...Object.keys(own), ...standardEncodings]);
   return {
     accepted: [...names].join(', '),

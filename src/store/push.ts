@@ -118,14 +118,13 @@ async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
     await (isWrong ? lock.drop() : lock.keep()).catch(() => {});
     throw error;
   }
-  try {
-    const isCommitted = await lock.commit(task.path);
-    if (isCommitted) await rememberWritten(task.locks.files, task.path, task.target.digest);
-    return isCommitted;
-  } catch (error) {
+  const isCommitted = await lock.commit(task.path).catch(async (error: unknown) => {
     await lock.keep().catch(() => {});
     throw error;
-  }
+  });
+  // Content that is not remembered is hashed once more.
+  if (isCommitted) await rememberWritten(task.locks.files, task.path, task.target.digest).catch(() => {});
+  return isCommitted;
 }
 
 /** Fills the file from `at` on. If what was there turns out to be wrong, once more from the beginning. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createFailures, createHosts } from '../../src/content/attempts.ts';
-import { type ErrorCode, RegistryError } from '../../src/errors.ts';
+import { createFailures, createHosts, withAttempt } from '../../src/content/attempts.ts';
+import { cannot, type ErrorCode, RegistryError } from '../../src/errors.ts';
 
 const failuresOf = (codes: readonly ErrorCode[]) => {
   const failures = createFailures();
@@ -45,4 +45,17 @@ test('the hosts that served are in the order of their latest bytes, after those 
   for (const host of ['a', 'b', 'a']) hosts.serves(host, 1);
   expect([...hosts.served]).toEqual(['earlier', 'b', 'a']);
   expect(hosts.served).toBe(served);
+});
+
+test('an error names the host that was contacted, besides another one that it led to', () => {
+  const endpoint = { url: 'https://registry.example/v2', repository: 'app', scopes: [], capabilities: [] };
+  const sent = { endpoint, method: 'GET', url: 'https://registry.example/v2/app/blobs/x', started: 0 };
+  const message = (error: RegistryError): string => withAttempt(error, sent, 0).message;
+  const elsewhere = cannot('UNAVAILABLE', 'reach "https://cdn.example/x"', 'ECONNREFUSED', { host: 'cdn.example' });
+  expect(message(elsewhere)).toBe('Cannot reach "https://cdn.example/x": ECONNREFUSED (registry.example)');
+  const here = cannot('DENIED', 'get "https://registry.example/x"', 'status 403', { host: 'registry.example' });
+  expect(message(here)).toBe('Cannot get "https://registry.example/x": status 403');
+  expect(message(new RegistryError('UNAVAILABLE', 'my transport failed'))).toBe(
+    'my transport failed (registry.example)',
+  );
 });
