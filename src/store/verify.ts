@@ -1,5 +1,5 @@
 import { abortError } from '../abort.ts';
-import { algorithmOf, type Digest } from '../oci/digest.ts';
+import { algorithmOf, type Digest, isDigest } from '../oci/digest.ts';
 import { isNonDistributable } from '../oci/manifest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
@@ -11,13 +11,13 @@ import { type Reached, walk } from './walk.ts';
 /** A content that is not as it should be. */
 export interface WrongContent {
   /**
-   * - `bytes`: the bytes have another digest, or cannot be read. The next pull brings a file again; remove a directory, FIFO
-   *   or the like first.
+   * - `bytes`: the bytes have another digest. The next pull replaces the file.
+   * - `file`: it is not a file, or the disk cannot read it. Remove it; then the next pull brings it again.
    * - `document`: the digest is right, but the document cannot be used. Every pull brings it again as it is: remove its name.
    * - `size`: a document, or `index.json`, gives a size that its content does not have. In `index.json` the next pull or
    *   `tag` of that content fixes it; a document stays as it is.
    */
-  readonly kind: 'bytes' | 'document' | 'size';
+  readonly kind: 'bytes' | 'file' | 'document' | 'size';
   /** Undefined if it is `index.json`. */
   readonly digest: Digest | undefined;
   /** Absolute path of its file. */
@@ -93,7 +93,7 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
     // Removed by somebody since it was listed.
     if (!hashed) continue;
     if (hashed.digest === digest) sizes.set(digest, hashed.size);
-    else wrong.push({ kind: 'bytes', digest, path, found: hashed.digest });
+    else wrong.push({ kind: isDigest(hashed.digest) ? 'bytes' : 'file', digest, path, found: hashed.digest });
     checked += 1;
     bytes += hashed.size;
     onProgress?.({ digest, checked, contents: digests.length, bytes });

@@ -53,10 +53,12 @@ async function withProgress<T>(given: Given, io: Io, work: (onProgress?: Progres
 
 /** How to fix the layout. A pull replaces wrong files, but not a directory or the like in the place of one. */
 function adviceOf({ wrong, missing }: LayoutReport): string[] {
-  const files = wrong.filter(({ kind }) => kind === 'bytes').length;
   // The next pull corrects a size in `index.json`.
-  const documents = wrong.filter(({ digest, kind }) => digest !== undefined && kind !== 'bytes').length;
-  const what = files === 0 ? 'Pull' : `Remove ${files === 1 ? 'the wrong file' : 'the wrong files'}, and pull`;
+  const documents = wrong.filter(
+    ({ digest, kind }) => digest !== undefined && (kind === 'document' || kind === 'size'),
+  ).length;
+  const files = wrong.filter(({ kind }) => kind === 'file').length;
+  const what = files === 0 ? 'Pull' : 'Remove what is not a readable file, then pull';
   return [
     ...(wrong.length + missing.length > documents
       ? [`${what} into the layout again: content that is right is not downloaded again.`]
