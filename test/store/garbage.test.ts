@@ -2,12 +2,12 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { mediaTypes } from '../../src/oci/manifest.ts';
 import { createLayout, type LayoutStore, layoutStore } from '../../src/store/layout.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
-import { documentOf, referring } from '../contract/lists.ts';
-import { failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
+import { referring } from '../contract/lists.ts';
+import { failsWith, type Sample, samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
+import { a, b, blob, both, digests, first, index, named, second, shared } from '../support/two-images.ts';
 
 let directory = '';
 let store: LayoutStore;
@@ -18,18 +18,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const { config, manifest } = samples;
-const blob = (text: string, type?: string): Sample => sampleOf(new TextEncoder().encode(text), type);
-const image = (...layers: Sample[]): Sample =>
-  documentOf(mediaTypes.ociManifest, { config: config.descriptor, layers: layers.map(({ descriptor }) => descriptor) });
-const index = (...manifests: Sample[]): Sample =>
-  documentOf(mediaTypes.ociIndex, { manifests: manifests.map(({ descriptor }) => descriptor) });
-const named = (sample: Sample, tag: string): Sample => ({ ...sample, tag });
-const digests = (...all: Sample[]): string[] => all.map(({ descriptor }) => descriptor.digest).sort();
 const pathOf = ({ descriptor }: Sample): string => join(directory, 'blobs', descriptor.digest.replace(':', '/'));
-
-const [a, b, shared] = [blob('a'), blob('b'), blob('shared')];
-const [first, second] = [image(a, shared), image(b, shared)];
-const both = index(first, second);
 
 const kept = async (): Promise<string[]> =>
   (await readdir(join(directory, 'blobs', 'sha256'))).map((hex) => `sha256:${hex}`).sort();

@@ -8,6 +8,7 @@ import { type LayoutStore, layoutStore } from '../../src/store/layout.ts';
 import { documentOf, referring } from '../contract/lists.ts';
 import { failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
+import { a, b, blob, both, digests, first, image, index, named, second, shared } from '../support/two-images.ts';
 
 let directory = '';
 let store: LayoutStore;
@@ -18,18 +19,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const { config } = samples;
-const blob = (text: string, type?: string): Sample => sampleOf(new TextEncoder().encode(text), type);
-const image = (...layers: Sample[]): Sample =>
-  documentOf(mediaTypes.ociManifest, { config: config.descriptor, layers: layers.map(({ descriptor }) => descriptor) });
-const index = (...manifests: Sample[]): Sample =>
-  documentOf(mediaTypes.ociIndex, { manifests: manifests.map(({ descriptor }) => descriptor) });
-const named = (sample: Sample, tag: string): Sample => ({ ...sample, tag });
-const digests = (...all: Sample[]): string[] => all.map(({ descriptor }) => descriptor.digest).sort();
 const pathOf = ({ descriptor }: Sample): string => join(directory, 'blobs', descriptor.digest.replace(':', '/'));
-
-const [a, b, shared] = [blob('a'), blob('b'), blob('shared')];
-const [first, second] = [image(a, shared), image(b, shared)];
-const both = index(first, second);
 
 test('a sound layout is read completely, with progress', async () => {
   await fill(store, [config, a, b, shared, first, second, named(both, 'v1')]);
