@@ -1,11 +1,12 @@
 import { credentialsFor } from '../config/credentials.ts';
 import { declaredPlace } from '../config/document/document.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../config/model.ts';
+import { allCapabilities } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { pemName, readPem } from '../config/pem.ts';
 import { matchKey } from '../config/registry-keys.ts';
 import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrite.ts';
-import { type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
+import { type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
 import { type ConfigProblem, configError, messageOf, problemText, RegistryError } from '../errors.ts';
 import { tlsProblems } from '../http/tls.ts';
 import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
@@ -31,8 +32,6 @@ export interface HostPlanner {
 
 /** The reason shown for `origin: never`, the switch of k3s, and other settings by which mirrors replace a registry. */
 const neverReason = 'the registry itself is never contacted: the configuration allows only its mirrors';
-
-const everything: readonly Capability[] = ['pull', 'resolve', 'referrers'];
 
 /**
  * The resolver of a configuration: mirrors in their order, then the origin. A wrong configuration is `INVALID_CONFIG` at
@@ -112,7 +111,7 @@ function endpointOf(
   { registry, name }: Repository,
   { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
-  const { capabilities = everything, headers, connectTimeout, requestsPerSecond, concurrency } = config;
+  const { capabilities = allCapabilities, headers, connectTimeout, requestsPerSecond, concurrency } = config;
   const proxyUrl = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {

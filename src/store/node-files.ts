@@ -50,15 +50,17 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
     const { attempted } = modes[mode];
     const facts = factsOf(await handle.stat({ bigint: true }), false);
     refuseOther(attempted, path, facts);
-    const hasOtherName = storeError(attempted, path, 'the file has another name elsewhere (a hard link)');
-    if (mode === 'read-unlinked' && facts.isShared) throw hasOtherName;
+    const refuseShared = (): void => {
+      if (facts.isShared) throw storeError(attempted, path, 'the file has another name elsewhere (a hard link)');
+    };
+    if (mode === 'read-unlinked') refuseShared();
     if (mode !== 'write') return openFile(handle, path);
     // Somebody may have taken it over since, or put it there.
     const named = await examine(path);
     if (!named) return undefined;
     if (named.isLink || named.identity !== facts.identity)
       throw storeError(attempted, path, 'it was replaced just now');
-    if (facts.isShared) throw hasOtherName;
+    refuseShared();
     return openFile(handle, path);
   };
 
