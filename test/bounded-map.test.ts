@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { remember } from '../../src/http/bounded-map.ts';
+import { remember } from '../src/bounded-map.ts';
 
 test('of more than a thousand entries the one set longest ago is removed and returned', () => {
   const map = new Map<string, number>();

@@ -1,3 +1,4 @@
+import { remember } from '../bounded-map.ts';
 import { asRegistryError, type ErrorCode, messageOf, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -183,10 +184,7 @@ function createTags(store: Store, waiting: Map<string, Descriptor>) {
   return {
     /** Gives the name at once if the store has the content; otherwise remembers it. */
     note: async (target: Descriptor, name: string): Promise<void> => {
-      waiting.delete(name);
-      waiting.set(name, target);
-      const [oldest] = waiting.keys();
-      if (waiting.size > mostTags && oldest !== undefined) waiting.delete(oldest);
+      remember(waiting, name, target, mostTags);
       await give(target, name);
       waiting.delete(name);
     },

@@ -1,11 +1,11 @@
 import { abortError, unlessAborted } from '../abort.ts';
 import { discard } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import { cannot, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
 import { quote } from '../text/quote.ts';
-import { remember } from './bounded-map.ts';
 import { parseChallenges } from './header-fields.ts';
 import { basic, createTokens, headersOf, realmOf, type Token, type TokenScope, type TokensOptions } from './tokens.ts';
 import type { HttpRequest, HttpResponse, Wrapper } from './transport.ts';

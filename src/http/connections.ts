@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import type { buildConnector, Client, Dispatcher } from 'undici';
 import { longestTimer } from '../abort.ts';
+import { remember } from '../bounded-map.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
-import { remember } from './bounded-map.ts';
 import type { Undici } from './load-undici.ts';
 import { onread, receive } from './socket-memory.ts';
 import { tlsConnectOptions, tlsProblems } from './tls.ts';

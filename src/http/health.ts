@@ -1,6 +1,6 @@
+import { remember } from '../bounded-map.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { remember } from './bounded-map.ts';
 import { causeCode } from './connection-error.ts';
 import { type HttpRequest, type Wrapper, whenEnded } from './transport.ts';
 

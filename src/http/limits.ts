@@ -1,8 +1,8 @@
 import { abortError, longestTimer, onAbort, sleep } from '../abort.ts';
+import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { remember } from './bounded-map.ts';
 import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 export interface LimitsOptions {

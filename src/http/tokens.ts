@@ -1,10 +1,10 @@
 import { singleFlight } from '../abort.ts';
 import { discard, readAll } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
-import { remember } from './bounded-map.ts';
 import { readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';

@@ -1,11 +1,11 @@
 import type { Dispatcher } from 'undici';
 import { abortError, deadline } from '../abort.ts';
 import { createBody, type Feed, offerRecycling } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
-import { remember } from './bounded-map.ts';
 import { connectionError } from './connection-error.ts';
 import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
 import { loadUndici } from './load-undici.ts';

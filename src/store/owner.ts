@@ -1,3 +1,4 @@
+import { remember } from '../bounded-map.ts';
 import { builtin } from '../runtime.ts';
 import type { FileFacts } from './files.ts';
 import { systemCode } from './store-error.ts';
@@ -56,10 +57,7 @@ export function stateOf(
   // Not longer than between two signs of life: this machine may have been suspended, and the other one with it.
   seen.unchanged += Math.min(now - seen.at, touchEvery);
   seen.at = now;
-  sightings.delete(path);
-  sightings.set(path, seen);
-  const [oldest] = sightings.keys();
-  if (sightings.size > mostSightings && oldest !== undefined) sightings.delete(oldest);
+  remember(sightings, path, seen, mostSightings);
   return seen.unchanged > goneAfter ? 'silent' : 'live';
 }
 

@@ -1,3 +1,4 @@
+import { remember } from '../bounded-map.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { hashFile } from './file-io.ts';
 import type { FileFacts, Files } from './files.ts';
@@ -17,17 +18,10 @@ const mostFiles = 10_000;
  */
 const hashedFiles = new Map<string, HashedFile>();
 
-function remember(path: string, file: HashedFile): void {
-  hashedFiles.delete(path);
-  hashedFiles.set(path, file);
-  const [oldest] = hashedFiles.keys();
-  if (hashedFiles.size > mostFiles && oldest !== undefined) hashedFiles.delete(oldest);
-}
-
 /** Remembers a file that was just written, and its bytes hashed on the way. */
 export async function rememberWritten(files: Files, path: string, digest: Digest): Promise<void> {
   const facts = await files.facts(path);
-  if (facts) remember(path, { version: facts.version, digest });
+  if (facts) remember(hashedFiles, path, { version: facts.version, digest }, mostFiles);
 }
 
 /** Whether a file has a digest. Its bytes are read, unless it is as it was when this process hashed it. */
@@ -42,6 +36,7 @@ export async function hasDigest(
   const hashed = await hashFile(files, path, { algorithm: algorithmOf(digest), signal });
   if (!hashed) return false;
   // Only if nobody wrote it meanwhile.
-  if ((await files.facts(path))?.version === version) remember(path, { version, digest: hashed.digest });
+  if ((await files.facts(path))?.version === version)
+    remember(hashedFiles, path, { version, digest: hashed.digest }, mostFiles);
   return hashed.digest === digest;
 }
