@@ -31,16 +31,28 @@ export function proxyProblem(written: string): string | undefined {
   const url = proxyUrl(written);
   const shown = JSON.stringify(
     url
-      .replace(/\/\/.*@/s, '//***@')
-      .replace(/\?.*$/s, '?***')
+      .replace(/^([a-z0-9+.-]*:\/\/).*@/is, '$1***@')
+      .replace(/\?.*/s, '?***')
       .slice(0, 300),
   );
   if (/^socks/i.test(url)) return `found ${shown}, SOCKS proxies are not supported, expected an http or https one`;
   try {
-    const { protocol, hostname } = new URL(url);
-    if (/^https?:$/.test(protocol) && hostname !== '' && !/[\s\\?#]/.test(url)) return undefined;
+    const { protocol, hostname, username, password } = new URL(url);
+    if (/^https?:$/.test(protocol) && hostname !== '' && !/[\s\\?#]/.test(url)) {
+      return isEscaped(username + password) ? undefined : `found ${shown}, expected "%25" for each "%" of its login`;
+    }
   } catch {}
   return `found ${shown}, expected an http or https URL, or host:port`;
+}
+
+/** Whether each `%` of a login begins the escape of a character, as it must where the login is used. */
+function isEscaped(login: string): boolean {
+  try {
+    decodeURIComponent(login);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Warnings about entries of `no` that cannot be hosts and exempt nothing. */

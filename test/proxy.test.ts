@@ -78,6 +78,9 @@ test.each([
   ['ftp://p', 'found "ftp://p", expected an http or https URL, or host:port'],
   ['http://p?token=hunter2', 'found "http://p?***", expected'],
   ['a b', 'found "http://a b", expected'],
+  ['http://joe:100%hunter2@p:1', 'found "http://***@p:1", expected "%25" for each "%" of its login'],
+  ['http://100%@p:1', 'found "http://***@p:1", expected "%25"'],
+  ['joe:hunter2%f@p:1', 'found "http://***@p:1", expected "%25"'],
 ])('%j is no proxy, and its login is not told', (written, fault) => {
   expect(proxyProblem(written)).toContain(fault);
   expect(proxyProblem(written)).not.toContain('hunter2');

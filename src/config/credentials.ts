@@ -75,7 +75,7 @@ const portless = (host: string): string => normalizeRegistry(host.replace(/:(?:4
  * `INVALID_REFERENCE` if several are searched, as the choice would be a guess.
  */
 export function expandShortName(reference: string, { aliases = {}, search }: ShortNames = {}): string {
-  const [, name = '', suffix = ''] = /^([^:@]*)(.*)$/s.exec(reference) ?? [];
+  const [, name = '', suffix = ''] = /^([^:@]*)(.*)/s.exec(reference) ?? [];
   const [first = ''] = name.split('/');
   // `localhost` and whatever has a dot or a port is a registry, as in references.
   if (name === '' || first.includes('.') || /^localhost$/i.test(first) || hasPort(reference)) return reference;

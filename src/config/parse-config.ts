@@ -76,7 +76,7 @@ function shown(value: unknown, path: KeyPath, isKind: boolean): string {
     return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
   // A URL that is wrong may still have a login before its host, or a token in its query.
   const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
-  const bare = typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*$/s, '?***') : value;
+  const bare = typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*/s, '?***') : value;
   return `found ${typeof bare === 'string' && !isKind ? quote(bare) : describeValue(bare)}`;
 }
 

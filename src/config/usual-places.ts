@@ -83,8 +83,8 @@ export function configKindOf(file: string, text: string): ConfigKind | undefined
 const signs: readonly [ConfigKind, RegExp][] = [
   ['docker', /^\s*\{[\s\S]*?"(?:auths|credHelpers|credsStore|HttpHeaders)"\s*:/],
   ['regctl', /^\s*\{[\s\S]*?"(?:hosts|hostDefault)"\s*:/],
-  ['registries.conf', /^\s*(?:\[\[registry|unqualified-search-registries\s*=)/m],
-  ['hosts.toml', /^\s*(?:\[host\.|server\s*=)/m],
-  ['registries.yaml', /^['"]?(?:mirrors|configs)['"]?\s*:/m],
-  ['ocifetch', /^\s*['"[{]*\s*['"]?(?:registries|credentials|proxy|shortNames|\$schema)\b/m],
+  ['registries.conf', /^[ \t]*(?:\[\[registry|unqualified-search-registries[ \t]*=)/m],
+  ['hosts.toml', /^[ \t]*(?:\[host\.|server[ \t]*=)/m],
+  ['registries.yaml', /^['"]?(?:mirrors|configs)['"]?[ \t]*:/m],
+  ['ocifetch', /^[ \t'"[{]*(?:registries|credentials|proxy|shortNames|\$schema)\b/m],
 ];

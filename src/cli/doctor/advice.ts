@@ -48,7 +48,7 @@ const settingsByFile: readonly (readonly [RegExp, Settings])[] = [
     },
   ],
   [
-    /\.regctl.*\.json$/,
+    /^(?=.*\.regctl).*\.json$/s,
     {
       ca: 'regcert',
       skip: 'tls: insecure',
@@ -85,7 +85,7 @@ function settingsOf({ endpoint: { declaredAt, url } }: Examined, names: FileName
     };
     return { settings, where: "in ocifetch's own file" };
   }
-  const file = declaredAt.replace(/(?::\d+)+$/, '');
+  const file = declaredAt.replace(/(?::\d{1,9}){1,2}$/, '');
   const found = settingsByFile.find(([name]) => name.test(names.get(file) ?? file))?.[1] ?? ownSettings;
   const where = `at ${declaredAt}`;
   const named = (setting: string): string => setting.replace('HOST', host);

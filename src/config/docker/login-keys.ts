@@ -10,7 +10,7 @@ export const hubServer = 'https://index.docker.io/v1/';
  */
 export function parseLoginKey(key: string): { readonly key: string } | { readonly problem: string } {
   const rest = key.replace(/^https?:\/\//i, '').replace(/(?<!\/)\/+$/, '');
-  const plain = /^https?:\/\//i.test(key) ? rest.replace(/\/.*$/s, '') : rest;
+  const plain = /^https?:\/\//i.test(key) ? rest.replace(/\/.*/s, '') : rest;
   const problem = credentialKeyProblem(plain);
   return problem === undefined ? { key: normalizeKey(plain) } : { problem };
 }

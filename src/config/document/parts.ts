@@ -24,8 +24,7 @@ export const directoryOf = (file: string): string =>
   file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
 
 /** A URL as messages show it, whether or not its scheme is written: without user, password and query. */
-export const shownUrl = (url: string): string =>
-  url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***');
+export const shownUrl = (url: string): string => url.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@').replace(/\?.*/s, '?***');
 
 /** Docker Hub's API answers at one host, whichever of its names is written. */
 export function apiHost(url: URL): URL {

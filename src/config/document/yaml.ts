@@ -101,7 +101,7 @@ function syntaxProblems(errors: readonly YamlError[], position: (offset: number)
 /** Without what a message quotes of the file, which may be secret. */
 function syntaxProblem({ code, message }: Omit<YamlError, 'pos'>): string {
   if (code === badAlias) return 'not valid YAML, found an alias, expected quotes around what begins with "*"';
-  return `not valid YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*$/s, '')}`;
+  return `not valid YAML, ${message.replace(/(?:: |(?<=escape sequence) ).*/s, '')}`;
 }
 
 function composed(text: string, lines: LineCounter, fail: YamlReading['fail']) {

@@ -101,7 +101,7 @@ function problemOf(host: HostConfig, rules: string): string | undefined {
  * contacted last and without rewrites, gets an explicit port, as in k3s' documentation.
  */
 function endpointOf(host: HostConfig, key: string): string {
-  const { origin, pathname } = new URL(rootOf({ ...host, url: host.url.replace(/\/+$/, '') }));
+  const { origin, pathname } = new URL(rootOf({ ...host, url: host.url.replace(/(?<!\/)\/+$/, '') }));
   const isItself = pathname === '/v2' && key !== '*' && origin === apiOrigin(key);
   const base = isItself && new URL(origin).port === '' ? `${origin}:${origin.startsWith('http:') ? 80 : 443}` : origin;
   return pathname === '/v2' ? base : base + pathname;
