@@ -81,7 +81,7 @@ export function createBody(
     try {
       if (!over) {
         const coming = feed.next();
-        const chunk = coming instanceof Promise ? await waited(coming) : coming;
+        const chunk = isPromise(coming) ? await waited(coming) : coming;
         speed.add(watch.end(), chunk?.length);
         if (chunk !== undefined && !over) {
           bytes += chunk.length;
@@ -103,6 +103,10 @@ export function createBody(
   const lastRead = (): number => (isRead ? performance.now() : last);
   return { body: { cancel, [Symbol.asyncIterator]: () => ({ next, return: leave }) }, ended, lastRead };
 }
+
+/** Also one of another realm, or of a library. */
+const isPromise = <T>(value: T | Promise<T>): value is Promise<T> =>
+  typeof value === 'object' && value !== null && 'then' in value;
 
 interface Watchdog {
   /** A wait begins. */

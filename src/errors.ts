@@ -156,10 +156,13 @@ export class RegistryError extends Error {
     Object.defineProperty(this, brand, { value: true });
   }
 
-  /** Also true for an error of another copy of this package. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return typeof value === 'object' && value !== null && brand in value;
-  }
+  /** Also true for an error of another copy of this package. A subclass has only those that it made itself. */
+  static override readonly [Symbol.hasInstance]: (value: unknown) => boolean = hasInstance;
+}
+
+function hasInstance(this: { readonly prototype: object }, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !(brand in value)) return false;
+  return this.prototype === RegistryError.prototype || Object.prototype.isPrototypeOf.call(this.prototype, value);
 }
 
 /**
@@ -262,9 +265,16 @@ export function codeOfStatus(status: number): ErrorCode {
   return 'BAD_RESPONSE';
 }
 
+/** Whether something thrown is an error, of any realm: in a VM context, as Jest makes one, Node's errors have another `Error`. */
+export const isError = (thrown: unknown): thrown is Error =>
+  typeof thrown === 'object' && thrown !== null && 'message' in thrown && typeof thrown.message === 'string';
+
+/** Anything thrown as an error. */
+export const asError = (thrown: unknown): Error => (isError(thrown) ? thrown : new Error(String(thrown)));
+
 /** The text of anything thrown, to be part of another message; programs read fields instead. */
 export const messageOf = (thrown: unknown): string =>
-  thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
+  isError(thrown) ? thrown.message || thrown.name : String(thrown);
 
 /** Any thrown value as a RegistryError: one is returned as it is, the rest becomes the cause of one with `code`. */
 export const asRegistryError = (thrown: unknown, code: ErrorCode, attempted: string): RegistryError =>

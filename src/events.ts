@@ -1,4 +1,5 @@
 import type { Attempt, Skipped } from './endpoint.ts';
+import { isError, messageOf } from './errors.ts';
 import { builtin } from './runtime.ts';
 
 /**
@@ -58,7 +59,7 @@ export type Emit = (event: ClientEvent) => void;
 
 /**
  * Hands each event to `onEvent` and to the diagnostics channel `ocifetch:<type>`.
- * An error of a listener does not disturb the transfer: it becomes a warning of the process.
+ * An error of a listener, thrown or rejected, does not disturb the transfer: it becomes a warning of the process.
  */
 export function createEmit(onEvent?: (event: ClientEvent) => void): Emit {
   const channels = builtin('node:diagnostics_channel');
@@ -67,9 +68,19 @@ export function createEmit(onEvent?: (event: ClientEvent) => void): Emit {
     if (channel?.hasSubscribers) channel.publish(event);
     if (!onEvent) return;
     try {
-      onEvent(event);
+      // An `async` one is a function without a result, too.
+      const result = onEvent(event) as unknown;
+      if (result && typeof (result as Promise<unknown>).then === 'function') {
+        void Promise.resolve(result).catch(warn);
+      }
     } catch (error) {
-      globalThis.process?.emitWarning?.(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
+}
+
+/** Not with the error itself: `emitWarning` refuses one of another realm. */
+function warn(error: unknown): void {
+  const { name = 'Warning', stack } = isError(error) ? error : {};
+  globalThis.process?.emitWarning?.(messageOf(error), { type: name, ...(stack !== undefined && { detail: stack }) });
 }

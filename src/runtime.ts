@@ -16,3 +16,7 @@ type Builtins = {
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] | undefined {
   return globalThis.process?.getBuiltinModule?.(name) as Builtins[Name] | undefined;
 }
+
+/** `Symbol.asyncDispose`, or a symbol in its place: Node 20 has it, but not in VM contexts, such as Jest's. */
+export const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose);

@@ -123,6 +123,42 @@ test('undici is imported in http/load-undici.ts alone, and only when first used;
   expect(found).toEqual([]);
 });
 
+/**
+ * Classes of the runtime: a VM context, as Jest and vitest's VM pools make one, has its own, and Node's objects there are
+ * of others. Libraries of the DOM replace some. What a value is, is seen by what it has: `isError`, `systemCode`, a `then`.
+ */
+const runtimeClasses = [
+  /^(?:[A-Z][a-z]+)?Error$|^DOMException$/,
+  /^(?:Shared)?ArrayBuffer$|^DataView$|^Buffer$|Array$/,
+  /^(?:Promise|Date|RegExp|Object|Function|Map|Set|WeakMap|WeakSet)$/,
+  /^(?:URL|URLSearchParams|Blob|FormData|Headers|Request|Response|Event|EventTarget|Abort(?:Signal|Controller))$/,
+  /Stream$|^Readable$|^EventEmitter$/,
+];
+/** The classes of this package that are named like one of the runtime. */
+const ownErrors = ['RegistryError', 'OutputError', 'UsageError', 'TomlError'];
+/** Where a class of the runtime may be recognized by its constructor, and why. */
+const oneRealm: Readonly<Record<string, string>> = {
+  'cli/': 'a program of its own: everything in it is of one realm',
+  'server/registry/manifests': 'a response that the function before has made itself',
+};
+
+test('no value from outside is recognized by a class of the runtime, of which each realm has its own', () => {
+  const found: string[] = [];
+  for (const file of sources) {
+    if (
+      Object.keys(oneRealm).some((place) => (place.endsWith('/') ? file.name.startsWith(place) : file.name === place))
+    )
+      continue;
+    everyNode(file.tree, (node) => {
+      if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.InstanceOfKeyword) return;
+      const name = node.right.getText(file.tree).replace(/^.*\./, '');
+      if (ownErrors.includes(name) || !runtimeClasses.some((pattern) => pattern.test(name))) return;
+      found.push(`${placeOf(file, node)} has ${node.getText(file.tree)}`);
+    });
+  }
+  expect(found).toEqual([]);
+});
+
 /** What a loop does that asks one place after the other; one that only collects does none of it. */
 const asking = new Set([
   ts.SyntaxKind.AwaitExpression,

@@ -1,6 +1,16 @@
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { asRegistryError, codeOfStatus, type ErrorCode, furthestOf, RegistryError } from '../src/errors.ts';
+import {
+  asError,
+  asRegistryError,
+  codeOfStatus,
+  type ErrorCode,
+  furthestOf,
+  isError,
+  messageOf,
+  RegistryError,
+} from '../src/errors.ts';
 
 /** As the documentation has them, furthest first. */
 const order: readonly ErrorCode[] = [
@@ -78,4 +88,23 @@ test('what was thrown becomes a RegistryError that keeps it as cause; one that i
   expect(error).toMatchObject({ code: 'UNAVAILABLE', message: 'Cannot reach "x": fetch failed', cause: thrown });
   expect(asRegistryError('text', 'TIMEOUT', 'do it').message).toBe('Cannot do it: text');
   expect(asRegistryError(error, 'TIMEOUT', 'again')).toBe(error);
+});
+
+test('an error of another realm, of which Node makes them in VM contexts, is an error', () => {
+  const foreign: unknown = runInNewContext('Object.assign(new RangeError("too far"), { code: "FAR" })');
+  expect(foreign instanceof Error).toBe(false);
+  expect([isError(foreign), messageOf(foreign), asError(foreign) === foreign]).toEqual([true, 'too far', true]);
+  expect(messageOf(runInNewContext('new TypeError("")'))).toBe('TypeError');
+  for (const other of ['text', 5, null, undefined, {}, { message: 5 }]) expect(isError(other)).toBe(false);
+  expect(asError('text').message).toBe('text');
+});
+
+test('a subclass of RegistryError has only its own errors; RegistryError has those of other copies, too', () => {
+  class Special extends RegistryError {}
+  const special = new Special('DENIED', 'no');
+  expect([special instanceof Special, special instanceof RegistryError]).toEqual([true, true]);
+  expect(of('DENIED') instanceof Special).toBe(false);
+  const ofAnotherCopy = Object.assign(new Error('no'), { [Symbol.for('ocifetch.RegistryError')]: true });
+  expect([ofAnotherCopy instanceof RegistryError, ofAnotherCopy instanceof Special]).toEqual([true, false]);
+  for (const other of [new Error('no'), undefined, null, 'text']) expect(other instanceof RegistryError).toBe(false);
 });

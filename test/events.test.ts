@@ -1,5 +1,6 @@
 import diagnosticsChannel from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { type ClientEvent, createEmit } from '../src/events.ts';
 import { createClient } from '../src/remote/client.ts';
@@ -54,4 +55,27 @@ test('a transfer whose listener throws ends well', async () => {
   const content = await client.fetcher('origin.test/app').fetch(samples.large.descriptor);
   expect(Buffer.compare(await content.bytes(), samples.large.bytes)).toBe(0);
   expect((await warned)[0]).toMatchObject({ message: 'always' });
+});
+
+test('an async listener that rejects is a warning of the process, which continues', async () => {
+  const warned = once(process, 'warning');
+  createEmit(async () => {
+    await Promise.resolve();
+    throw new RangeError('too late');
+  })(warning);
+  expect((await warned)[0]).toMatchObject({ name: 'RangeError', message: 'too late' });
+});
+
+test('what a listener throws is a warning whatever it is: an error of another realm, a text', async () => {
+  for (const [thrown, message] of [
+    [runInNewContext('new TypeError("elsewhere")'), 'elsewhere'],
+    ['only text', 'only text'],
+    [undefined, 'undefined'],
+  ]) {
+    const warned = once(process, 'warning');
+    createEmit(() => {
+      throw thrown;
+    })(warning);
+    expect((await warned)[0]).toMatchObject({ message });
+  }
 });

@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { builtin } from '../runtime.ts';
+import { asyncDispose, builtin } from '../runtime.ts';
 import { Cursor } from './cursor.ts';
 import { type ContentReading, Readings, type ReadingsOptions } from './readings.ts';
 import { readWhole } from './wrong-bytes.ts';
@@ -123,7 +123,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return this.#readings.close();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  [asyncDispose](): Promise<void> {
     return this.close();
   }
 }

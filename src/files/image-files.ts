@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { parseManifest } from '../oci/manifest.ts';
 import { machinePlatform, type Platform } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
+import { asyncDispose } from '../runtime.ts';
 import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
 import { findInTree, findPath, resolvePath } from './find-path.ts';
@@ -148,7 +149,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       throw error;
     }
   };
-  return { descriptor, list, open, close, [Symbol.asyncDispose]: close };
+  return { descriptor, list, open, close, [asyncDispose]: close };
 }
 
 /** Why a path is not there: a symbolic link is, but not what it leads to. */

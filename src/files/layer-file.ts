@@ -1,6 +1,7 @@
 import { abortError, type Deadline } from '../abort.ts';
 import { readAll } from '../body.ts';
 import { cannot, type RegistryError } from '../errors.ts';
+import { asyncDispose } from '../runtime.ts';
 import { quote } from '../text/quote.ts';
 import type { FileEntry } from './entry.ts';
 
@@ -93,6 +94,6 @@ export function createLayerFile({ entry, chunks, release, limit, isVerified }: L
     bytes,
     text: async (options) => new TextDecoder().decode(await bytes(options)),
     close,
-    [Symbol.asyncDispose]: close,
+    [asyncDispose]: close,
   };
 }

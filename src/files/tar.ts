@@ -265,7 +265,7 @@ class TarParser {
     if (refused) throw refused;
     while (this.#left > 0) {
       const chunk = this.#entry?.stream.read();
-      if (chunk instanceof Uint8Array) {
+      if (chunk) {
         this.#left -= chunk.length;
         this.#feed.resetMetadata();
         yield chunk;

@@ -1,5 +1,5 @@
 import { redactUrl } from '../endpoint.ts';
-import { cannot, type ErrorCode, RegistryError } from '../errors.ts';
+import { cannot, type ErrorCode, isError, RegistryError } from '../errors.ts';
 
 /** The runtime's code for what a connection failed with, `ECONNREFUSED`; empty if there is none. */
 export function causeCode(error: unknown): string {
@@ -13,8 +13,8 @@ export function causeCode(error: unknown): string {
  */
 export function connectionError(error: unknown, code: ErrorCode, verb: string, url: string | URL): RegistryError {
   if (error instanceof RegistryError) return error;
-  const isEmpty = error instanceof AggregateError && error.message === '';
-  const found = (isEmpty ? error.errors : [error]).map(wordsOf);
+  const several = isError(error) && error.message === '' && 'errors' in error ? error.errors : undefined;
+  const found = (Array.isArray(several) ? several : [error]).map(wordsOf);
   const { host } = new URL(url);
   return cannot(code, `${verb} "${redactUrl(url)}"`, [...new Set(found)].join('; '), { host, cause: error });
 }
@@ -29,7 +29,7 @@ const untrusted = new Set([
 ]);
 
 function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return oneLine(String(error));
+  if (!isError(error)) return oneLine(String(error));
   const { code, reason } = error as { code?: unknown; reason?: unknown };
   const message = oneLine(error.message || error.name);
   if (untrusted.has(String(code))) {

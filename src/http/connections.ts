@@ -3,7 +3,7 @@ import type { buildConnector, Client, Dispatcher } from 'undici';
 import { longestTimer } from '../abort.ts';
 import { remember } from '../bounded-map.ts';
 import type { TlsOptions } from '../endpoint.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { asError, cannot, type RegistryError } from '../errors.ts';
 import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
 import type { Undici } from './load-undici.ts';
 import { onread, receive } from './socket-memory.ts';
@@ -200,7 +200,7 @@ function connector(
       // It returns the socket, though its type does not say so.
       socket = open(options, settle) as unknown as Socket;
     } catch (error) {
-      settle(error instanceof Error ? error : new Error(String(error)), null);
+      settle(asError(error), null);
     }
   };
 }

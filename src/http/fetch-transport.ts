@@ -1,7 +1,7 @@
 import { abortError, deadline, onAbort } from '../abort.ts';
 import { createBody, type Feed } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
-import { cannot } from '../errors.ts';
+import { cannot, isError } from '../errors.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
@@ -65,7 +65,7 @@ export function fetchTransport(
 
 /** A fetch fails with `fetch failed`; the reason is its cause. */
 function causeOf(error: unknown): unknown {
-  return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
+  return isError(error) && error.name === 'TypeError' && isError(error.cause) ? error.cause : error;
 }
 
 function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal): Request {

@@ -1,4 +1,5 @@
 import type { OnReadOpts, Socket } from 'node:net';
+import { asError } from '../errors.ts';
 
 /** Most bytes that a socket reads at a time. */
 const slabBytes = 262_144;
@@ -35,7 +36,7 @@ export const onread: OnReadOpts = {
     try {
       this.emit('readable');
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.destroy(asError(error));
       return false;
     }
     if (!isLent) putBack(slab);

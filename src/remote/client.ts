@@ -17,6 +17,7 @@ import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
+import { asyncDispose } from '../runtime.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
@@ -123,7 +124,7 @@ export function createClient(options: ClientOptions = {}): Client {
     files: async (text, choice) => openImage(parse(text), choice, { ...using, resolve }),
     fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
-    [Symbol.asyncDispose]: close,
+    [asyncDispose]: close,
   };
 }
 

@@ -1,5 +1,5 @@
 import { abortError } from '../abort.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, isError, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
@@ -222,7 +222,7 @@ async function tryToCreate(files: Files, directory: string, { join, dirname }: N
     await files.makeDirectory(trial);
     await files.removeDirectory(trial);
   } catch (error) {
-    throw fileSystemError(attempted, directory, error instanceof Error ? (error.cause ?? error) : error);
+    throw fileSystemError(attempted, directory, isError(error) ? (error.cause ?? error) : error);
   }
 }
 

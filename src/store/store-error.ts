@@ -1,4 +1,4 @@
-import { cannot, type ErrorReason, messageOf, RegistryError } from '../errors.ts';
+import { cannot, type ErrorReason, isError, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 
 /** What the codes of the system mean, and what can be done. https://nodejs.org/api/errors.html#common-system-errors */
@@ -24,7 +24,7 @@ const meanings: Readonly<Record<string, string>> = {
 
 /** The code that the system gave an error, `ENOSPC`; undefined if it gave none. */
 export const systemCode = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** A failure of the file system as `STORE_ERROR`: what was done to which path, and what the system found. */
 export function fileSystemError(attempted: string, path: string, error: unknown): RegistryError {

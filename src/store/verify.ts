@@ -1,4 +1,5 @@
 import { abortError } from '../abort.ts';
+import { isError } from '../errors.ts';
 import { algorithmOf, type Digest, isDigest } from '../oci/digest.ts';
 import { isNonDistributable } from '../oci/manifest.ts';
 import type { Blobs } from './blobs.ts';
@@ -77,7 +78,7 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
   const { digests, strangers } = await blobs.list();
   /** What is wrong if one file cannot be read, although the file system as a whole works. */
   const unreadable = (path: string) => async (error: unknown) => {
-    if (systemCode(error instanceof Error ? error.cause : undefined) === 'EIO')
+    if (systemCode(isError(error) ? error.cause : undefined) === 'EIO')
       return { digest: 'the disk failed to read it (EIO)', size: 0 };
     const facts = await locks.files.examine(path);
     if (!facts || facts.type === 'file' || facts.type === 'nothing') throw error;

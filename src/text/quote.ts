@@ -30,7 +30,7 @@ export function describeValue(value: unknown): string {
   if (typeof value === 'string') return `the text ${quote(value)}`;
   if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;
   if (value === null || value === undefined) return 'nothing';
-  if (value instanceof Date) return 'a date';
+  if (Object.prototype.toString.call(value) === '[object Date]') return 'a date';
   // Quotes are for texts.
   return quote(value).slice(1, -1);
 }

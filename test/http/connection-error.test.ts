@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import { causeCode, connectionError } from '../../src/http/connection-error.ts';
@@ -13,6 +14,13 @@ test('the errors of all addresses of a name are reported once each, as the runti
     failsWith('UNAVAILABLE', { message: `Cannot reach "http://a.test/x": ${errors.slice(0, 2).join('; ')}`, cause }),
   );
   expect(causeCode(error)).toBe('ECONNREFUSED');
+});
+
+test('an error of another realm is read as one of this', () => {
+  const cause: unknown = runInNewContext('new AggregateError([new Error("connect ECONNREFUSED ::1:80"), "text"])');
+  expect(connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x')).toEqual(
+    failsWith('UNAVAILABLE', { message: 'Cannot reach "http://a.test/x": connect ECONNREFUSED ::1:80; text' }),
+  );
 });
 
 test('any other error is reported as it is, and one of this package is kept', () => {

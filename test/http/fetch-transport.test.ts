@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import nock from 'nock';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
@@ -116,6 +117,9 @@ test('a function that throws is UNAVAILABLE; a body that breaks is UNEXPECTED_EN
   });
   const error = await failureOf(broken({ method: 'GET', url: origin }));
   expect(error).toEqual(failsWith('UNAVAILABLE', { message: `Cannot reach "${origin}/": the wire is cut` }));
+  const foreign: unknown = runInNewContext('new TypeError("fetch failed", { cause: new Error("the wire is cut") })');
+  const elsewhere = fetchTransport(() => Promise.reject(foreign));
+  expect(await failureOf(elsewhere({ method: 'GET', url: origin }))).toEqual(error);
   let pulled = 0;
   const stream = () =>
     new ReadableStream<Uint8Array>({

@@ -1,6 +1,7 @@
 import fs, { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RegistryError } from '../../src/errors.ts';
 import type { Files } from '../../src/store/files.ts';
@@ -185,4 +186,37 @@ describe('a directory whose names cannot be synced', () => {
     await fill(layoutStore(directory), [manifest]);
     expect(await layoutStore(directory).tags()).toEqual(['latest']);
   });
+});
+
+test('a layout works where the errors of the system are of another realm, as in a VM context', async () => {
+  const foreign = runInNewContext('(code, message) => Object.assign(new Error(message), { code })');
+  for (const name of [
+    'open',
+    'lstat',
+    'stat',
+    'readdir',
+    'mkdir',
+    'rename',
+    'unlink',
+    'readlink',
+    'lutimes',
+  ] as const) {
+    const real = fs[name] as (...args: unknown[]) => Promise<unknown>;
+    vi.spyOn(fs, name as 'open').mockImplementation((...args) =>
+      (real(...args) as ReturnType<typeof fs.open>).catch((error) => {
+        throw foreign(error.code, error.message);
+      }),
+    );
+  }
+  try {
+    const store = layoutStore(join(directory, 'deep', 'layout'));
+    await fill(store);
+    expect((await store.resolve(manifest.descriptor.digest)).digest).toBe(manifest.descriptor.digest);
+    const error = await layoutStore(join(directory, 'deep', 'layout', 'index.json'))
+      .push(large.descriptor, pieces(large.bytes))
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'STORE_ERROR' });
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
