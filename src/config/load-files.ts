@@ -13,7 +13,14 @@ import {
 } from './load-options.ts';
 import { type FileRead, mergeReads } from './merge.ts';
 import { type ConfigKind, type ConfigText, configKinds, readText } from './read-texts.ts';
-import { type ConfigPlace, configKindOf, type Environment, type FileKind, usualPlaces } from './usual-places.ts';
+import {
+  type ConfigPlace,
+  configKindOf,
+  type Environment,
+  type FileKind,
+  homeOf,
+  usualPlaces,
+} from './usual-places.ts';
 
 /** The files of `options`, and of the usual places if wanted. The problems of all files are reported at once. */
 export async function loadFiles(
@@ -35,7 +42,9 @@ export async function loadFiles(
   const reads = found.flatMap((one) => one.reads);
   const proxies = options.discover === false ? [] : [proxiesOf(environment)];
   const config = mergeReads([...reads, ...proxies]);
-  return { config, warnings: config.warnings ?? [], files: found.flatMap((one) => one.files) };
+  const files = found.flatMap((one) => one.files);
+  const homeless = discover ? homeOf(environment).problem : undefined;
+  return { config, warnings: config.warnings ?? [], files, ...(homeless !== undefined && { homeless }) };
 }
 
 /** The environment's proxies, also if files are named: every program is expected to heed them. */

@@ -34,6 +34,8 @@ export interface ConfigFiles {
   readonly warnings: readonly string[];
   /** The files that were read, those that win first. */
   readonly files: readonly string[];
+  /** Why the user has no usual places: without a home directory that is known, only those of the system are looked at. */
+  readonly homeless?: string | undefined;
 }
 
 /** What is known about a file besides its path. */

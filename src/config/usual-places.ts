@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { quote } from '../text/quote.ts';
 import type { LoadConfigOptions } from './load-options.ts';
-
 import type { ConfigKind } from './read-texts.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,24 +19,51 @@ export interface ConfigPlace {
   readonly certificates?: readonly string[];
 }
 
-/** Where the files are when nobody says otherwise; the first of each kind that is there is read. */
+/** The user's home directory, or why there is none. */
+interface Home {
+  readonly path?: string;
+  readonly problem?: string;
+}
+
+/**
+ * Only an absolute path is a home: by another one, files of the current directory would be the user's, with logins and
+ * helpers. A uid without an entry in the system's list of users has none, as in OpenShift.
+ */
+export function homeOf({ HOME }: Environment): Home {
+  if (HOME !== undefined) {
+    return isAbsolute(HOME) ? { path: HOME } : { problem: `HOME is ${quote(HOME)}, which is not an absolute path` };
+  }
+  try {
+    const path = homedir();
+    if (isAbsolute(path)) return { path };
+  } catch {
+    // The system's error is raw: `uv_os_homedir returned ENOENT`.
+  }
+  return { problem: 'HOME is not set, and the system does not know this user' };
+}
+
+/**
+ * Where the files are when nobody says otherwise; the first of each kind that is there is read. A variable that names a
+ * file, and Docker's DOCKER_CONFIG, may be relative to the current directory, as in their own tools.
+ */
 export function usualPlaces(environment: Environment): Readonly<Record<FileKind, readonly ConfigPlace[]>> {
   // An empty or relative path is ignored: the latter would depend on the current directory.
   const folder = (name: string): string | undefined => {
     const value = environment[name];
     return value && isAbsolute(value) ? value : undefined;
   };
-  const home = folder('HOME') ?? homedir();
-  const config = folder('XDG_CONFIG_HOME') ?? join(home, '.config');
+  const { path: home } = homeOf(environment);
+  const config = folder('XDG_CONFIG_HOME') ?? below(home, '.config');
   const own = ['json', 'yaml', 'toml'];
-  const places = (variable: string | undefined, ...paths: string[]): ConfigPlace[] =>
-    variable ? [{ path: resolve(variable), named: true }] : paths.map((path) => ({ path, named: false }));
-  const runtime = folder('XDG_RUNTIME_DIR');
-  const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : undefined;
+  const places = (variable: string | undefined, ...paths: (string | undefined)[]): ConfigPlace[] =>
+    variable
+      ? [{ path: resolve(variable), named: true }]
+      : paths.filter((path) => path !== undefined).map((path) => ({ path, named: false }));
+  const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : below(home, '.docker');
   return {
     file: places(
       environment.OCIFETCH_CONFIG,
-      ...own.map((type) => join(config, 'ocifetch', `config.${type}`)),
+      ...own.map((type) => below(config, 'ocifetch', `config.${type}`)),
       ...own.map((type) => `/etc/ocifetch/config.${type}`),
     ),
     hostsDirectory: places(undefined, '/etc/containerd/certs.d', '/etc/docker/certs.d'),
@@ -44,28 +71,33 @@ export function usualPlaces(environment: Environment): Readonly<Record<FileKind,
     registriesConf: containersPlaces(config, environment.CONTAINERS_REGISTRIES_CONF),
     regctlConfig: places(
       environment.REGCTL_CONFIG,
-      join(config, 'regctl/config.json'),
-      join(home, '.regctl/config.json'),
+      below(config, 'regctl/config.json'),
+      below(home, '.regctl/config.json'),
     ),
     authFile: places(
       environment.REGISTRY_AUTH_FILE,
-      ...(runtime ? [join(runtime, 'containers/auth.json')] : []),
-      join(config, 'containers/auth.json'),
+      below(folder('XDG_RUNTIME_DIR'), 'containers/auth.json'),
+      below(config, 'containers/auth.json'),
     ),
     // DOCKER_CONFIG names a directory, which need not have a file in it.
-    dockerConfig: places(undefined, join(docker ?? join(home, '.docker'), 'config.json')),
+    dockerConfig: places(undefined, below(docker, 'config.json')),
   };
 }
 
+const below = (folder: string | undefined, ...parts: string[]): string | undefined =>
+  folder === undefined ? undefined : join(folder, ...parts);
+
 /** As containers' tools have it: the user's file with the user's drop-ins; without one, the system's with both. */
-function containersPlaces(config: string, named: string | undefined): ConfigPlace[] {
+function containersPlaces(config: string | undefined, named: string | undefined): ConfigPlace[] {
   const system = '/etc/containers/registries.conf';
-  const user = join(config, 'containers/registries.conf');
-  const certificates = [join(config, 'containers/certs.d'), '/etc/containers/certs.d', '/etc/docker/certs.d'];
+  const own = below(config, 'containers');
+  const user = below(own, 'registries.conf');
+  const certificates = [...(own ? [join(own, 'certs.d')] : []), '/etc/containers/certs.d', '/etc/docker/certs.d'];
   if (named) return [{ path: resolve(named), named: true, certificates }];
+  const dropIns = [`${system}.d`, ...(user ? [`${user}.d`] : [])];
   return [
-    { path: user, named: false, needsFile: true, certificates },
-    { path: system, named: false, directories: [`${system}.d`, `${user}.d`], certificates },
+    ...(user ? [{ path: user, named: false, needsFile: true, certificates }] : []),
+    { path: system, named: false, directories: dropIns, certificates },
   ];
 }
 

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { syncBuiltinESMExports } from 'node:module';
+import os, { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { credentialsFor, loginFrom } from '../../src/config/credentials.ts';
 import { loadConfig, readConfigFiles } from '../../src/config/load.ts';
 import { loadFiles } from '../../src/config/load-files.ts';
@@ -155,6 +156,76 @@ test('variables that are empty or relative name no place', async () => {
   await write('.docker/config.json', JSON.stringify({ auths: { 'ghcr.io': { auth: base64('joe:pass') } } }));
   const { files } = await loadFiles({ discover: true }, environment);
   expect(files.filter((file) => !file.startsWith('/etc/'))).toEqual([join(home, '.docker/config.json')]);
+});
+
+test('without an absolute home there are no places of the user, least of all in the current directory', async () => {
+  const nobody = { HOME: undefined, XDG_CONFIG_HOME: undefined };
+  await write('.docker/config.json', JSON.stringify({ auths: { 'ghcr.io': { auth: base64('joe:pass') } } }));
+  await write('work/.docker/config.json', JSON.stringify({ credsStore: 'evil' }));
+  const before = process.cwd();
+  process.chdir(home);
+  try {
+    for (const HOME of ['', '.', 'work', './work', '~']) {
+      const environment = { ...nobody, HOME, XDG_CONFIG_HOME: 'work', XDG_RUNTIME_DIR: '.' };
+      const places = Object.values(usualPlaces(environment)).flat();
+      const paths = places.flatMap(({ path, directories = [], certificates = [] }) => [
+        path,
+        ...directories,
+        ...certificates,
+      ]);
+      expect(paths.filter((path) => !path.startsWith('/etc/'))).toEqual([]);
+      const { config, files, homeless } = await loadFiles({ discover: true }, environment);
+      expect([config.credentials ?? {}, files.filter((file) => file.startsWith(home))]).toEqual([{}, []]);
+      expect(homeless).toContain(`HOME is "${HOME}"`);
+    }
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test('a user that the system does not know has files by XDG_CONFIG_HOME and by the variables that name one', async () => {
+  const unknown = vi.spyOn(os, 'homedir').mockImplementation(() => {
+    throw Object.assign(new Error('A system error occurred: uv_os_homedir returned ENOENT'), {
+      code: 'ERR_SYSTEM_ERROR',
+    });
+  });
+  syncBuiltinESMExports();
+  try {
+    const { homeless, files } = await loadFiles({ discover: true }, {});
+    expect(homeless).toBe('HOME is not set, and the system does not know this user');
+    expect(files.filter((file) => !file.startsWith('/etc/'))).toEqual([]);
+    await write('auth.json', '{}');
+    await write('ocifetch/config.json', '{}');
+    const found = await loadFiles(
+      { discover: true },
+      { XDG_CONFIG_HOME: home, REGISTRY_AUTH_FILE: join(home, 'auth.json') },
+    );
+    expect(found.files.filter((file) => file.startsWith(home))).toEqual([
+      join(home, 'ocifetch/config.json'),
+      join(home, 'auth.json'),
+    ]);
+    expect((await loadFiles({ discover: false }, {})).homeless).toBeUndefined();
+  } finally {
+    unknown.mockRestore();
+    syncBuiltinESMExports();
+  }
+});
+
+test('a variable that names a file, or DOCKER_CONFIG, may be relative to the current directory, as in their tools', async () => {
+  await write('docker/config.json', '{}');
+  await write('auth.json', '{}');
+  const before = process.cwd();
+  process.chdir(home);
+  try {
+    const environment = { HOME: join(home, 'other'), DOCKER_CONFIG: 'docker', REGISTRY_AUTH_FILE: './auth.json' };
+    const { files } = await loadFiles({ discover: true }, environment);
+    expect(files.filter((file) => !file.startsWith('/etc/'))).toEqual([
+      resolve('auth.json'),
+      resolve('docker/config.json'),
+    ]);
+  } finally {
+    process.chdir(before);
+  }
 });
 
 test('drop-ins of the user add to those of the system', () => {

@@ -54,16 +54,21 @@ function checkNamed(given: Given): Promise<Finding[]> {
 
 async function checkFound(given: Given): Promise<Finding> {
   let files: readonly string[] = [];
+  let homeless: string | undefined;
   const found = await checked(async () => {
     const read = await readConfiguration(given);
     files = read.files;
+    homeless = read.homeless;
     return read.config;
   });
+  if (homeless !== undefined) {
+    found.warnings.push(`this user has no home directory, so only files of the system were looked for: ${homeless}`);
+  }
   return { file: files.length === 0 ? 'configuration' : files.join(', '), ...found };
 }
 
 /** Makes a client with it, which compiles its patterns and reads its certificates. */
-async function checked(read: () => Promise<Config>): Promise<Omit<Finding, 'file'>> {
+async function checked(read: () => Promise<Config>): Promise<{ problems: readonly string[]; warnings: string[] }> {
   const warnings = new Set<string>();
   try {
     const config = await read();

@@ -353,6 +353,24 @@ test('each proxy is printed with its file or variable; a file without proxies do
   vi.unstubAllEnvs();
 });
 
+test('config check says that a user without a home directory has no files of its own, and config check of a file does not', async () => {
+  const { path } = await folder({ 'config.yaml': 'registries: {}\n' });
+  vi.stubEnv('HOME', 'work');
+  try {
+    const { out } = await run(['config', 'check']);
+    expect(out).toContain(
+      'warning: this user has no home directory, so only files of the system were looked for: HOME is "work", which is not an absolute path',
+    );
+    const { files } = JSON.parse((await run(['config', 'check', '--json'])).out.join('\n'));
+    expect(files[0].warnings).toContainEqual(expect.stringContaining('no home directory'));
+    for (const args of [[path('config.yaml')], ['--config', path('config.yaml')], ['--no-discover']]) {
+      expect((await run(['config', 'check', ...args])).out.join('\n')).not.toContain('home');
+    }
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
 test('config schema prints a schema that knows every key of the model', async () => {
   const { code, out } = await run(['config', 'schema']);
   expect(code).toBe(0);
