@@ -1,12 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { httpServer } from '../support/http.ts';
 import { bundledProgram } from '../support/program.ts';
 import { folder } from './support.ts';
@@ -108,12 +109,15 @@ async function slowRegistry() {
   return { reference: `${url.replace('http://', '')}/team/app:v1`, state };
 }
 
-const until = async (test: () => boolean): Promise<void> => {
-  for (let waited = 0; !test(); waited += 20) {
-    if (waited > 10_000) throw new Error('it never came to it');
-    await wait(20);
-  }
-};
+const until = (test: () => boolean | Promise<boolean>): Promise<void> =>
+  vi.waitUntil(test, { timeout: 10_000, interval: 10 }).then(() => {});
+
+/** Whether a process has opened this pipe to read it. */
+const isRead = (pipe: string): Promise<boolean> =>
+  open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).then(
+    (handle) => handle.close().then(() => true),
+    () => false,
+  );
 
 test.each([
   ['SIGINT', 130],
@@ -124,6 +128,7 @@ test.each([
   const line = ['pull', reference, path('layout'), '--no-discover'];
   const first = start(...line);
   await until(() => state.halves === 2);
+  // Progress is reported from time to time.
   await wait(200);
   const before = performance.now();
   first.child.kill(signal);
@@ -151,7 +156,7 @@ test.each([
   await promisify(execFile)('mkfifo', [path('pipe.yaml')]);
   const { child, ended } = start(...line, path('pipe.yaml'));
   const exited = once(child, 'exit');
-  await wait(700);
+  await until(() => isRead(path('pipe.yaml')));
   const before = performance.now();
   child.kill('SIGTERM');
   const [code, signal] = await exited;

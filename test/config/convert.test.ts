@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { type Config, type ConfigFormat, convertConfig, createResolver, parseConfig, readConfigTexts } from 'ocifetch';
 import { expect, test } from 'vitest';
+import { runs } from '../support/runs.ts';
 
 /** Letters that formats have a meaning for. */
 const odd = fc.string({
@@ -102,6 +103,7 @@ test('a configuration written as hosts.toml and read again has the same hosts fo
       expect(unexpressed.filter((text) => !text.endsWith('the host is contacted over http'))).toEqual([]);
       expect(asked(back)).toEqual(asked(config));
     }),
+    runs(30),
   );
 });
 
@@ -125,6 +127,7 @@ test('a configuration written as registries.yaml and read again has the same hos
       expect(unexpressed).toEqual([]);
       expect(asked(back)).toEqual(asked(config));
     }),
+    runs(30),
   );
 });
 
@@ -173,7 +176,7 @@ test.each(['hosts.toml', 'registries.yaml'] as const)(
         const { back, unexpressed } = await there(config, to);
         if (unexpressed.length === 0) expect(asked(back)).toEqual(asked(config));
       }),
-      { numRuns: 1000 },
+      runs(250),
     );
   },
 );
@@ -205,6 +208,7 @@ test('a configuration written as ocifetch reads it is the same model', async () 
       expect(unexpressed).toEqual([]);
       expect(bare({ registries: {}, ...back })).toEqual(bare({ registries: {}, ...parseConfig(config) }));
     }),
+    runs(40),
   );
 });
 

@@ -10,7 +10,7 @@ import { readRegctlConfig } from '../../src/config/regctl/read.ts';
 import { RegistryError } from '../../src/errors.ts';
 
 /** Seconds for each parser; `FUZZ_SECONDS=60 npm run fuzz` is what CI does. */
-const seconds = Number(process.env.FUZZ_SECONDS ?? 0.5);
+const seconds = Number(process.env.FUZZ_SECONDS ?? 0.2);
 const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
 const file = 'fuzzed';
 

@@ -4,27 +4,27 @@ import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 
 /** What a helper does, by the host it is asked for; any other has the login `user`, `secret of <host>`. */
-const program = `#!${process.execPath}
-const { appendFileSync } = require('node:fs');
-const server = require('node:fs').readFileSync(0, 'utf8');
-appendFileSync(__dirname + '/asked', process.argv.slice(2).join(' ') + ' ' + server + ' ' + process.pid + '\\n');
-const answer = (Username, Secret) => console.log(JSON.stringify({ ServerURL: server, Username, Secret }));
-const fail = (text, stream = process.stdout) => { stream.write(text); process.exitCode = 1; };
-const [host] = server.split('.');
-if (host === 'token') answer('<token>', 'refresh');
-else if (host === 'empty') answer('', '');
-else if (host === 'unknown') fail('credentials not found in native keychain\\n');
-else if (host === 'locked') fail('the keychain is locked\\n');
-else if (host === 'complaining') fail('no display found\\n', process.stderr);
-else if (host === 'leaking') fail(JSON.stringify({ Username: 'user', Secret: 'hunter2' }));
-else if (host === 'long') fail('cannot use eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9hunter2');
-else if (host === 'silent') process.exitCode = 3;
-else if (host === 'junk') console.log('hunter2');
-else if (host === 'half') console.log(JSON.stringify({ Username: 'user' }));
-else if (host === 'flood') { const more = () => process.stdout.write('x'.repeat(65536), more); more(); }
-else if (host === 'hanging') { process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); }
-else if (host === 'slow') setTimeout(() => answer('user', 'slow secret'), 300);
-else answer('user', 'secret of ' + server);
+const program = `#!/bin/sh
+server=$(cat)
+echo "$* $server $$" >> "\${0%/*}/asked"
+answer() { printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}\n' "$server" "$1" "$2"; }
+fail() { echo "$1"; exit 1; }
+case $server in
+token.*) answer '<token>' refresh ;;
+empty.*) answer '' '' ;;
+unknown.*) fail 'credentials not found in native keychain' ;;
+locked.*) fail 'the keychain is locked' ;;
+complaining.*) fail 'no display found' >&2 ;;
+leaking.*) fail '{"Username":"user","Secret":"hunter2"}' ;;
+long.*) fail 'cannot use eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9hunter2' ;;
+silent.*) exit 3 ;;
+junk.*) echo hunter2 ;;
+half.*) echo '{"Username":"user"}' ;;
+flood.*) exec cat /dev/zero ;;
+hanging.*) trap '' TERM; exec sleep 1000 ;;
+slow.*) sleep 0.3; answer user 'slow secret' ;;
+*) answer user "secret of $server" ;;
+esac
 `;
 
 export interface HelperPrograms {

@@ -18,6 +18,7 @@ import {
   type Reply,
   replyOf,
 } from '../support/broken-host.ts';
+import { runs } from '../support/runs.ts';
 
 /** What became of reading: bytes, or the error, which must be a RegistryError. */
 type Outcome = { readonly bytes: Uint8Array } | { readonly error: RegistryError };
@@ -153,7 +154,7 @@ test('over three hosts that break in any way, read in any way: the bytes are rig
       expect(requests.filter((line) => / (\d+)-\1$/.test(line))).toEqual([]);
       await content.close();
     }),
-    { numRuns: 2_000 },
+    runs(500),
   );
 });
 
@@ -180,7 +181,7 @@ test('hosts that behave otherwise at each request: the bytes are right or the er
         await content.close();
       },
     ),
-    { numRuns: 750 },
+    runs(200),
   );
 });
 
@@ -221,17 +222,17 @@ test.each(breaks)(
     };
     const ends = fc.tuple(offset, offset).map((pair) => pair.sort((a, b) => a - b));
     const property = fc.asyncProperty(offset, way(wholeWays), way(partWays), ends, run);
-    await fc.assert(property, { numRuns: kind === 'stall' ? 4 : 8 });
+    await fc.assert(property, runs(kind === 'stall' ? 1 : 3));
   },
 );
 
 test('over sockets, three hosts drawn, read in any way: the bytes are right or the error is', async () => {
   const behaviours = fc.tuple(...[0, 1, 2].map(() => arbitraryBehaviour(large.bytes.length)));
   await fc.assert(fc.asyncProperty(behaviours, arbitraryPlan(large.bytes.length), checkOverSockets), {
-    numRuns: 40,
+    ...runs(15),
     endOnFailure: true,
   });
-}, 60_000);
+});
 
 test('nothing is left open when all of it is over', async () => {
   await expect.poll(() => sockets.connections()).toBe(0);

@@ -15,7 +15,7 @@ const json = sampleOf(new TextEncoder().encode('{"größe":1}'), 'application/js
 
 async function contentOver(answer: Answer, { descriptor } = large, options: ClientOptions = {}, signal?: AbortSignal) {
   const hosts = createHosts({ 'origin.test': answer });
-  const client = createClient({ transport: hosts.transport, retries: { tries: 1 }, ...options });
+  const client = createClient({ transport: hosts.transport, retries: { tries: 1, backoff: 1 }, ...options });
   return { ...hosts, client, content: await client.fetcher('origin.test/app').fetch(descriptor, { signal }) };
 }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Decoder } from '../../src/codec/codec.ts';
 import { cutAt, expectDecoded, expectNeverWrong, expectRefused, inPieces, verdict } from '../support/decoding.ts';
+import { runs } from '../support/runs.ts';
 import { text } from '../support/zstd-fixtures.ts';
 
 const packed = gzipSync(text);
@@ -27,7 +28,7 @@ function membersContract(gzip: Decoder): void {
       fc.asyncProperty(fc.array(fc.nat({ max: members.length }), { maxLength: 4 }), async (places) => {
         expect((await verdict(gzip(cutAt(members, places)))).bytes.equals(content)).toBe(true);
       }),
-      { numRuns: 60 },
+      runs(20),
     );
   });
 
@@ -75,7 +76,7 @@ function gzipHeaderContract(gzip: Decoder): void {
       fc.asyncProperty(place, fc.integer({ min: 1, max: 255 }), async (index, value) => {
         await expectNeverWrong(gzip(inPieces(at(index, value))), text);
       }),
-      { numRuns: 200 },
+      runs(70),
     );
   });
 }

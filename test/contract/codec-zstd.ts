@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Decoder } from '../../src/codec/codec.ts';
-import { cutAt, expectDecoded, expectNeverWrong, expectRefused, inPieces, verdict } from '../support/decoding.ts';
+import {
+  cutAt,
+  expectDecoded,
+  expectNeverWrong,
+  expectRefused,
+  inPieces,
+  shorter,
+  verdict,
+} from '../support/decoding.ts';
+import { runs } from '../support/runs.ts';
 import { text, zstdFixtures } from '../support/zstd-fixtures.ts';
 import { raw, rle, skippable, zstdFrame } from '../support/zstd-frames.ts';
 
@@ -34,7 +43,7 @@ function framesContract(zstd: Decoder): void {
           true,
         );
       }),
-      { numRuns: 60 },
+      runs(20),
     );
   });
 
@@ -103,7 +112,7 @@ function refusalsContract(zstd: Decoder): void {
 
   test('refuses a real frame that ends anywhere before its end', async () => {
     for (const { packed, content } of Object.values(zstdFixtures)) {
-      for (let length = 0; length < packed.length; length++) {
+      for (const length of shorter(packed.length)) {
         const { error } = await verdict(zstd(inPieces(packed.subarray(0, length)), { limit: content.length }));
         expect(error, `after ${length} bytes`).toMatchObject({ code: 'DECODE_ERROR' });
       }
@@ -123,7 +132,7 @@ function damageContract(zstd: Decoder): void {
         damaged[index] = (damaged[index] ?? 0) ^ (1 << bit);
         await expectNeverWrong(zstd(inPieces(damaged), { limit: 2 ** 20 }), frame.content);
       }),
-      { numRuns: 300 },
+      runs(80),
     );
   });
 }

@@ -2,7 +2,8 @@ import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Codecs, Decoder } from '../../src/codec/codec.ts';
-import { cutAt, expectDecoded, expectRefused, inPieces, verdict } from '../support/decoding.ts';
+import { cutAt, expectDecoded, expectRefused, inPieces, shorter, verdict } from '../support/decoding.ts';
+import { runs } from '../support/runs.ts';
 import { distant, text } from '../support/zstd-fixtures.ts';
 import { raw, zstdFrame } from '../support/zstd-frames.ts';
 import { inflateContract } from './codec-inflate.ts';
@@ -39,7 +40,7 @@ function decoderContract(coding: string, decoder: Decoder, pack: (content: Buffe
         fc.asyncProperty(fc.array(place, { maxLength: 6 }), async (places) => {
           expect((await verdict(decoder(cutAt(packed, places)))).bytes.equals(text)).toBe(true);
         }),
-        { numRuns: 60 },
+        runs(30),
       );
     });
 
@@ -52,7 +53,7 @@ function decoderContract(coding: string, decoder: Decoder, pack: (content: Buffe
     });
 
     test('refuses a body that is cut anywhere before its end', async () => {
-      for (let length = 0; length < packed.length; length++) {
+      for (const length of shorter(packed.length)) {
         const { error } = await verdict(decoder(inPieces(packed.subarray(0, length))));
         expect(error, `after ${length} bytes`).toMatchObject({
           code: 'DECODE_ERROR',

@@ -4,6 +4,7 @@ import type { RegistryError } from '../../src/errors.ts';
 import type { ImageFiles } from '../../src/files/image-files.ts';
 import { errorOf } from '../support/hosts.ts';
 import { image, imageOf, listed, read, tarLayer } from '../support/images.ts';
+import { runs } from '../support/runs.ts';
 
 test('layers are read from the top down, and no further than the file', async () => {
   const { files, fetches } = await image(['a=1'], ['b=1', '.wh.c'], ['c=1', 'd=1']);
@@ -141,9 +142,9 @@ test('list and open agree with unpacking one layer after the other', async () =>
       expect(found).toEqual(expected.sort(([a], [b]) => (byNames(a) < byNames(b) ? -1 : 1)).map((one) => [...one]));
       await opened();
     }),
-    { numRuns: 60 },
+    runs(15),
   );
-}, 60_000);
+});
 
 const somePart = fc
   .record({
@@ -161,14 +162,15 @@ test('whatever links, whiteouts and duplicates there are, verify finds the same 
   const layers = fc.array(fc.array(somePart, { maxLength: 6 }), { minLength: 1, maxLength: 3 });
   const seen = { files: 0, refused: 0 };
   await fc.assert(
-    fc.asyncProperty(layers, async (raw) => {
+    fc.asyncProperty(layers, fc.subarray(universe, { maxLength: 5 }), async (raw, paths) => {
       // A link into an upper layer stops the reading of its own, which is then not verified.
       const lines = raw.map((layer, number) =>
         layer.map((line) => (number === raw.length - 1 ? line : line.replace('->', '='))),
       );
       const { files: known } = await image(...lines);
       if ((await listed(known).catch(() => undefined)) === undefined) return;
-      for (const path of universe) {
+      const named = universe.filter((path) => raw.flat().some((line) => line.startsWith(path)));
+      for (const path of new Set([...paths, ...named])) {
         const { files: fresh } = await image(...lines);
         const found = async (files: ImageFiles) => (await files.open(path, { verify: true })).text();
         const outcome = (files: ImageFiles) => found(files).catch((error: RegistryError) => error.code);
@@ -181,8 +183,7 @@ test('whatever links, whiteouts and duplicates there are, verify finds the same 
         if (before === 'BAD_RESPONSE') seen.refused += 1;
       }
     }),
-    { numRuns: 100 },
+    runs(40),
   );
-  expect(seen.files).toBeGreaterThan(10);
-  expect(seen.refused).toBeGreaterThan(5);
-}, 60_000);
+  expect([seen.files > 5, seen.refused > 0]).toEqual([true, true]);
+});

@@ -265,7 +265,7 @@ test('requests equal the plan: root, rewritten repository, namespace, headers fo
 
 test('bytes at hand under a wrong size are not trusted over the hosts', async () => {
   const hosts = createHosts({ 'origin.test': await sampleHost() });
-  const client = createClient({ transport: hosts.transport });
+  const client = createClient({ transport: hosts.transport, retries: { backoff: 1 } });
   const fetcher = client.fetcher('origin.test/app');
   await fetcher.resolve('latest', { content: true });
   for (const size of [manifest.descriptor.size - 1, manifest.descriptor.size + 7]) {

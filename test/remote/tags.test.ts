@@ -258,8 +258,8 @@ test.each([
   expect([log().length, warnings]).toEqual([2, []]);
 });
 
-test('100,000 tags come in one page or many, encoded or not', async () => {
-  const all = Array.from({ length: 100_000 }, (_, index) => `sha-${String(index).padStart(60, '0')}`);
+test('70,000 tags come in one page or many, encoded or not', async () => {
+  const all = Array.from({ length: 70_000 }, (_, index) => `sha-${String(index).padStart(60, '0')}`);
   const body = JSON.stringify({ name: 'team/app', tags: all });
   expect(body.length).toBeGreaterThan(4_194_304);
   for (const answer of [
@@ -273,7 +273,7 @@ test('100,000 tags come in one page or many, encoded or not', async () => {
     ),
     paged(all, 1_000, true),
   ]) {
-    expect(await fetcherOver({ 'origin.test': answer }).fetcher.tags()).toHaveLength(100_000);
+    expect(await fetcherOver({ 'origin.test': answer }).fetcher.tags()).toHaveLength(70_000);
   }
 });
 

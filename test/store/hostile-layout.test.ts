@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chown, cp, link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chown, link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,7 +22,7 @@ import { unsyncedFiles } from '../support/unsynced-files.ts';
 const layoutStore = (path: string): LayoutStore => createLayout(path, { files: unsyncedFiles() });
 
 const config = sampleOf(Buffer.from('{}'));
-const layer = sampleOf(Uint8Array.from({ length: 200_000 }, (_, index) => (index * 7 + (index >> 8)) & 255));
+const layer = sampleOf(Uint8Array.from({ length: 60_000 }, (_, index) => (index * 7 + (index >> 8)) & 255));
 const type = 'application/vnd.oci.image.manifest.v1+json';
 const document = { schemaVersion: 2, mediaType: type, config: config.descriptor, layers: [layer.descriptor] };
 const image = { ...sampleOf(Buffer.from(JSON.stringify(document)), type), tag: 'latest' };
@@ -46,33 +46,42 @@ const places = [
   '.ocifetch',
 ];
 
-/** A layout with all contents, which is copied. */
-let sound = '';
-beforeAll(async () => {
-  sound = await mkdtemp(join(tmpdir(), 'ocifetch-sound-'));
-  await fill(layoutStore(sound), contents);
-});
-afterAll(() => rm(sound, { recursive: true, force: true }));
-
 let root = '';
 let directory = '';
+/** The files of a layout with all contents. */
+let sound: readonly (readonly [name: string, bytes: Buffer])[] = [];
 let outside = '';
+/** FIFOs and devices, which only programs make: a process for all of them. */
+let special = '';
 let servers: Server[] = [];
 
-beforeEach(async () => {
+beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'ocifetch-hostile-'));
-  [directory, outside] = [join(root, 'layout'), join(root, 'outside')];
-  await mkdir(outside);
-  await writeFile(join(outside, 'file'), `SECRET:${'x'.repeat(150_000)}`);
+  [directory, outside, special] = [join(root, 'layout'), join(root, 'outside'), join(root, 'special')];
+  await fill(layoutStore(directory), contents);
+  const names = ['oci-layout', 'index.json', ...contents.map(({ descriptor }) => nameOf(descriptor.digest))];
+  sound = await Promise.all(names.map(async (name) => [name, await readFile(join(directory, name))] as const));
+  await rm(directory, { recursive: true });
+  for (const folder of [outside, special]) await mkdir(folder);
+  const make = 'for n in $(seq 50); do mkfifo FIFO.$n; [ $(id -u) = 0 ] && mknod device.$n c 1 5; done; true';
+  expect(spawnSync('sh', ['-c', make], { cwd: special }).status).toBe(0);
+  await writeFile(join(outside, 'file'), `SECRET:${'x'.repeat(40_000)}`);
   await mkdir(join(outside, 'folder', 'sha256'), { recursive: true });
   await writeFile(join(outside, 'folder', 'sha256', layer.descriptor.digest.slice(7)), 'SECRET of the folder');
   await writeFile(join(outside, 'folder', layer.descriptor.digest.slice(7)), 'SECRET of the folder');
 });
+afterAll(() => rm(root, { recursive: true, force: true }));
+beforeEach(() => mkdir(directory));
 afterEach(async () => {
   for (const server of servers) server.close();
   servers = [];
-  await rm(root, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true });
 });
+
+async function placeSpecial(kind: 'FIFO' | 'device', path: string): Promise<void> {
+  const [name] = (await readdir(special)).filter((one) => one.startsWith(kind));
+  if (name) await rename(join(special, name), path);
+}
 
 const kinds: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   'symbolic link to a file': (path) => symlink(join(outside, 'file'), path),
@@ -80,7 +89,7 @@ const kinds: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   'symbolic link to nothing': (path) => symlink(join(outside, 'new'), path),
   'symbolic link to itself': (path) => symlink(path, path),
   'hard link': (path) => link(join(outside, 'file'), path),
-  FIFO: async (path) => expect(spawnSync('mkfifo', [path]).status).toBe(0),
+  FIFO: (path) => placeSpecial('FIFO', path),
   directory: (path) => mkdir(path),
   socket: async (path) => {
     // A path of a socket is short, so it is made elsewhere and renamed.
@@ -88,11 +97,10 @@ const kinds: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(short, resolve));
     servers.push(server);
-    spawnSync('mv', [short, path]);
+    await rename(short, path);
   },
-  device: async (path) => {
-    if (process.getuid?.() === 0) spawnSync('mknod', [path, 'c', '1', '5']);
-  },
+  // Only root makes one.
+  device: (path) => placeSpecial('device', path),
 };
 
 /** All there is outside, with what would show a change. */
@@ -112,15 +120,10 @@ const get = async (store: LayoutStore, path: string, init?: RequestInit): Promis
   return `${response.status} ${headers} ${await response.text().catch((error) => `${error}`)}`;
 };
 
+/** What is done with a layout: first what only reads it, one after the other, then what changes it. */
 const works: Readonly<Record<string, (store: LayoutStore) => Promise<unknown>>> = {
-  'a pull into it': async (store) => {
-    const from = memoryStore();
-    await fill(from, contents);
-    await copy(from, store, 'latest');
-  },
   verify: (store) => store.verify(),
   'a dry run of gc': (store) => store.gc({ dryRun: true }),
-  gc: (store) => store.gc(),
   'a copy from it': (store) => copy(store, memoryStore(), 'latest'),
   serve: async (store) => {
     const digests = contents.map(({ descriptor }) => descriptor.digest);
@@ -132,22 +135,39 @@ const works: Readonly<Record<string, (store: LayoutStore) => Promise<unknown>>> 
     for (const path of paths) expect(await get(store, path)).not.toContain('SECRET');
     // Not even whether a file is there, and its size.
     for (const digest of digests)
-      expect(await get(store, `blobs/${digest}`, { method: 'HEAD' })).not.toContain('150007');
+      expect(await get(store, `blobs/${digest}`, { method: 'HEAD' })).not.toContain('40007');
+  },
+  gc: (store) => store.gc(),
+  'a pull into it': async (store) => {
+    const from = memoryStore();
+    await fill(from, contents);
+    await copy(from, store, 'latest');
   },
 };
+const changing = ['gc', 'a pull into it'];
+
+/** The sound layout again, with one thing in place of what is at a place. */
+async function prepare(kind: string, place: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
+  await Promise.all(sound.map(([name, bytes]) => writeFile(join(directory, name), bytes)));
+  const path = join(directory, place);
+  await rm(path, { recursive: true, force: true });
+  await mkdir(dirname(path), { recursive: true });
+  await kinds[kind]?.(path);
+}
+
+const listing = async (): Promise<string[]> => (await readdir(directory, { recursive: true })).sort();
 
 describe.each(Object.keys(kinds))('in a layout, a %s', (kind) => {
   test.each(places)(
     'at %s',
     async (place) => {
+      await prepare(kind, place);
+      const before = await snapshot();
+      const prepared = await listing();
       for (const [name, work] of Object.entries(works)) {
-        await rm(directory, { recursive: true, force: true });
-        await cp(sound, directory, { recursive: true });
-        const path = join(directory, place);
-        await rm(path, { recursive: true, force: true });
-        await mkdir(dirname(path), { recursive: true });
-        await kinds[kind]?.(path);
-        const before = await snapshot();
+        if (name === 'a pull into it') await prepare(kind, place);
         const begun = performance.now();
         // Whether it fails depends on what is needed of it.
         const failed = await work(layoutStore(directory)).catch((error: { code?: string }) => error);
@@ -155,6 +175,7 @@ describe.each(Object.keys(kinds))('in a layout, a %s', (kind) => {
           expect([name, failed]).toEqual([name, expect.objectContaining({ name: 'RegistryError' })]);
         expect([name, performance.now() - begun < 5_000]).toEqual([name, true]);
         expect([name, await snapshot()]).toEqual([name, before]);
+        if (!changing.includes(name)) expect([name, await listing()]).toEqual([name, prepared]);
       }
     },
     30_000,
@@ -182,7 +203,7 @@ describe('a pull that finds a partial', () => {
   );
 
   test.skipIf(process.getuid?.() !== 0)('of another user begins a new file', async () => {
-    await writeFile(path(), layer.bytes.subarray(0, 100_000));
+    await writeFile(path(), layer.bytes.subarray(0, 30_000));
     await chown(path(), 12_345, 12_345);
     const { ino } = await stat(path());
     await pushed();

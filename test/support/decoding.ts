@@ -22,6 +22,10 @@ export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(collected);
 }
 
+/** Lengths at which a body of `length` bytes is cut short: all of a short one, of a longer one those near its ends, and every 7th. */
+export const shorter = (length: number): readonly number[] =>
+  Array.from({ length }, (_, cut) => cut).filter((cut) => cut < 100 || cut > length - 50 || cut % 7 === 0);
+
 /** The bytes that were decoded before the body ended or failed, and the error. */
 export async function verdict(
   chunks: AsyncIterable<Uint8Array>,

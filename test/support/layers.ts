@@ -68,13 +68,14 @@ type Packer = (pieces: readonly Buffer[]) => Buffer;
 
 /** An archive in compressed units, so that each chunk of a file begins one. */
 function lazyArchive(files: readonly LazyFile[], pack: Packer, { chunk = 4_194_304, before = 0 }: LazyShape) {
-  let out = Buffer.alloc(0);
+  const out: Buffer[] = [];
+  let length = before;
   let unit: Buffer[] = [];
   const entries: Record<string, unknown>[] = [];
   const cut = (): number => {
-    if (unit.length > 0) out = Buffer.concat([out, pack(unit)]);
+    if (unit.length > 0) length += out[out.push(pack(unit)) - 1]?.length ?? 0;
     unit = [];
-    return out.length + before;
+    return length;
   };
   for (const { path, content } of files) {
     unit.push(part({ name: path, size: content.length }));
@@ -93,7 +94,7 @@ function lazyArchive(files: readonly LazyFile[], pack: Packer, { chunk = 4_194_3
     }
     unit.push(Buffer.alloc((block - (content.length % block)) % block));
   }
-  return { entries, cut: () => ({ end: cut(), out }), unit: (piece: Buffer) => unit.push(piece) };
+  return { entries, cut: () => ({ end: cut(), out: Buffer.concat(out) }), unit: (piece: Buffer) => unit.push(piece) };
 }
 
 const gzipped: Packer = (pieces) => gzipSync(Buffer.concat(pieces));

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { helperCredentials } from '../../../src/config/docker/helper-credentials.ts';
 import { helperPrograms, isRunning, until } from '../helper-programs.ts';
 
@@ -39,6 +39,8 @@ test('the fallback is called with the same arguments if no helper has a login', 
 });
 
 test('a helper runs once for all who want the same, and its login is kept for its lifetime', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   const provider = helperCredentials({ credsStore: 'test', lifetime: 2000 });
   await commands();
   const logins = await Promise.all(['slow.a', 'slow.a', 'slow.b'].map((host) => provider(host, {})));
@@ -46,7 +48,7 @@ test('a helper runs once for all who want the same, and its login is kept for it
   expect((await commands()).sort()).toEqual(['get slow.a', 'get slow.b']);
   await helperCredentials({ credsStore: 'test' })('slow.a', {});
   expect(await commands()).toEqual([]);
-  await new Promise((resolve) => setTimeout(resolve, 2050));
+  vi.setSystemTime(Date.now() + 2000);
   await provider('slow.a', {});
   expect(await commands()).toEqual(['get slow.a']);
 });

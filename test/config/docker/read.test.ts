@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readDockerConfig } from '../../../src/config/docker/read.ts';
+import { expectLinear } from '../../support/linear.ts';
+import { runs } from '../../support/runs.ts';
 import { expectCleanPrototype, problemOf } from '../problem.ts';
 
 const place = { file: '/home/me/.docker/config.json' };
@@ -161,10 +163,13 @@ test('a host may have the name of a method of objects', () => {
 });
 
 test('a long file takes no more than its length', () => {
+  const all = Array.from({ length: 2_000 }, (_, index) => [`host${index}.example`, { auth: basic('u:p') }]);
+  expectLinear(2_000, (length) => {
+    const hosts = Object.fromEntries(all.slice(0, length));
+    expect(Object.keys(loginsOf({ auths: hosts }))).toHaveLength(length);
+    expect(problem(JSON.stringify(hosts))).toContain(`and ${length - 100} more`);
+  });
   const started = performance.now();
-  const hosts = Array.from({ length: 10_000 }, (_, index) => [`host${index}.example`, { auth: basic('u:p') }]);
-  expect(Object.keys(loginsOf({ auths: Object.fromEntries(hosts) }))).toHaveLength(10_000);
-  expect(problem(JSON.stringify(Object.fromEntries(hosts)))).toContain('and 9900 more');
   for (const key of ['/'.repeat(1_000_000), `a${'/'.repeat(1_000_000)}b`, 'a-'.repeat(500_000)]) {
     expect(problem(JSON.stringify({ auths: { [key]: {} } }))).toBeDefined();
   }
@@ -204,6 +209,6 @@ test('any file is a configuration or INVALID_CONFIG', () => {
         expectCleanPrototype();
       },
     ),
-    { numRuns: 500 },
+    runs(150),
   );
 });

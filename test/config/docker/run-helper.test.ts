@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { runHelper } from '../../../src/config/docker/run-helper.ts';
-import { compileSource } from '../../support/compiled.ts';
+import { bundleSource } from '../../support/bundled.ts';
 import { helperPrograms, isRunning, until } from '../helper-programs.ts';
 
 const programs = helperPrograms();
@@ -93,12 +93,12 @@ test('a helper that takes too long is killed', async () => {
 });
 
 test('without a terminal, the processes of a helper are killed with it', async () => {
-  const { folder, remove } = await compileSource();
+  const { urlOf, remove } = await bundleSource('src/config/docker/run-helper');
   try {
     const started = join(programs.folder, 'started');
     const script = `#!/bin/sh\nsleep 100 &\necho $! > '${started}'\nwait\n`;
     await writeFile(join(programs.folder, 'docker-credential-parent'), script, { mode: 0o755 });
-    const module = JSON.stringify(join(folder, 'config/docker/run-helper.js'));
+    const module = JSON.stringify(urlOf('src/config/docker/run-helper'));
     const code = `import { runHelper } from ${module};
       await runHelper('parent', 'a.example', { timeout: 1000 }).catch(({ code }) => console.log(code));`;
     // A session of its own has no terminal.

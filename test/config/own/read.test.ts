@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type OwnConfigPlace, readOwnConfig } from '../../../src/config/own/read.ts';
+import { runs } from '../../support/runs.ts';
 import { expectCleanPrototype, problemOf, withoutSpots } from '../problem.ts';
 
 type Format = OwnConfigPlace['format'];
@@ -174,7 +175,7 @@ test('any file is a configuration or INVALID_CONFIG', () => {
       problem(format, typeof value === 'string' ? value : JSON.stringify(value));
       expectCleanPrototype();
     }),
-    { numRuns: 1000 },
+    runs(250),
   );
 });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readRegctlConfig } from '../../../src/config/regctl/read.ts';
+import { runs } from '../../support/runs.ts';
 import { expectCleanPrototype, problemOf, withoutSpots } from '../problem.ts';
 
 const place = { file: '/home/me/.regctl/config.json' };
@@ -216,6 +217,6 @@ test('any file is a configuration or INVALID_CONFIG', () => {
       problem(JSON.stringify(value));
       expectCleanPrototype();
     }),
-    { numRuns: 500 },
+    runs(150),
   );
 });
