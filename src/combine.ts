@@ -1,6 +1,15 @@
 import { abortError } from './abort.ts';
 import type { Attempt } from './endpoint.ts';
-import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
+import {
+  asRegistryError,
+  cannot,
+  furthestOf,
+  messageOf,
+  type Owed,
+  RegistryError,
+  restate,
+  withAttemptsOf,
+} from './errors.ts';
 import type { Repository } from './oci/reference.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 
@@ -48,8 +57,9 @@ export interface SourceQuery<From, Result> {
 }
 
 /**
- * Tries one source after the other until one succeeds: the loop under `firstOf`, for calls of any kind. Returns its result
- * and the sources that failed before it; errors as those of `firstOf`.
+ * Tries one source after the other until one succeeds: the loop under `firstOf`, for calls of any kind. What was cut short
+ * because another source was left is done in full when none is: those that may still respond are tried again, the one
+ * that is expected soonest first. Returns its result and the sources that failed before it; errors as those of `firstOf`.
  */
 export async function askInTurn<From extends Pick<Source, 'name'>, Result>(
   { attempted, value, sources, ask, movesOn = () => true, ignoresRest = false }: SourceQuery<From, Result>,
@@ -57,17 +67,32 @@ export async function askInTurn<From extends Pick<Source, 'name'>, Result>(
 ): Promise<{ readonly result: Result; readonly failed: readonly FailedSource[] }> {
   if (options.signal?.aborted) throw failureOf(undefined, attempted, options.signal);
   const failed: FailedSource[] = [];
-  for (const [index, source] of sources.entries()) {
+  const owed: { readonly source: From; readonly owed: Owed }[] = [];
+  const run = async (source: From, call: CallOptions): Promise<{ readonly result: Result } | undefined> => {
     try {
-      const more = options.more || (!ignoresRest && index + 1 < sources.length);
-      return { result: await ask(source, { ...options, more }), failed };
+      return { result: await ask(source, call) };
     } catch (thrown) {
       const error = failureOf(thrown, attempted, options.signal);
       const errors = [...failed.map((each) => each.error), error];
       if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
       if (!movesOn(error)) throw combineErrors(attempted, errors, { value });
       failed.push({ from: source.name ?? error.attempts[0]?.url, error });
+      if (call.more && !options.more && error.owed) owed.push({ source, owed: error.owed });
+      return undefined;
     }
+  };
+  for (const [index, source] of sources.entries()) {
+    const isLast = index + 1 === sources.length && owed.length === 0;
+    const more = options.more || (!ignoresRest && !isLast);
+    const answered = await run(source, { ...options, more });
+    if (answered) return { ...answered, failed };
+  }
+  for (const {
+    source,
+    owed: { tried },
+  } of owed.sort((a, b) => a.owed.expected - b.owed.expected)) {
+    const answered = await run(source, { ...options, more: false, tried });
+    if (answered) return { ...answered, failed };
   }
   const errors = failed.map(({ error }) => error);
   throw combineErrors(attempted, errors, { value });
@@ -138,7 +163,9 @@ export function combineErrors(
   const all = [...new Set(messages)].join('; ');
   const most = longestMessage - `Cannot ${attempted}: `.length - leftOut.length;
   const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
-  return restate(main, { attempted, found: bounded + leftOut, value: value ?? main.value, attempts, cause: main });
+  const owed = errors.find((error) => error.owed)?.owed;
+  const facts = { value: value ?? main.value, owed, attempts, cause: main };
+  return restate(main, { attempted, found: bounded + leftOut, ...facts });
 }
 
 /** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */

@@ -43,6 +43,7 @@ export type ErrorCode =
  * - `path`: there is no such path in an image
  * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
  * - `unread`: a request waited for others whose bodies nobody read
+ * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
  * - `layout-in-use`: another process is writing into the layout
  */
 export type ErrorReason =
@@ -59,6 +60,7 @@ export type ErrorReason =
   | 'path'
   | 'too-slow'
   | 'unread'
+  | 'skipped'
   | 'layout-in-use';
 
 /** One problem of a configuration, and its place. */
@@ -72,6 +74,14 @@ export interface ConfigProblem {
   readonly key?: string | undefined;
   /** What was found, and what was expected. */
   readonly found: string;
+}
+
+/** What a host may still be sent when no other one is left: its tries were cut short because another one was. */
+export interface Owed {
+  /** Tries that it had in full. */
+  readonly tried: number;
+  /** Milliseconds until it may respond, roughly: those that it asked to wait, or what it may take until it is given up. */
+  readonly expected: number;
 }
 
 /** A credential helper that failed. */
@@ -109,6 +119,10 @@ export interface ErrorDetails {
   readonly registryErrors?: readonly string[] | undefined;
   /** `host[:port]` that was contacted. */
   readonly host?: string | undefined;
+  /** Milliseconds that the host asked to wait (`Retry-After`). */
+  readonly retryAfter?: number | undefined;
+  /** What the host is owed when no other one is left. Read by `firstOf`. */
+  readonly owed?: Owed | undefined;
   /** Every failed attempt, in the order they were made. */
   readonly attempts?: readonly Attempt[] | undefined;
   readonly cause?: unknown;
@@ -135,6 +149,8 @@ export class RegistryError extends Error {
   readonly status: number | undefined;
   readonly registryErrors: readonly string[];
   readonly host: string | undefined;
+  readonly retryAfter: number | undefined;
+  readonly owed: Owed | undefined;
   readonly attempts: readonly Attempt[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -152,6 +168,8 @@ export class RegistryError extends Error {
     this.status = details.status;
     this.registryErrors = details.registryErrors ?? [];
     this.host = details.host;
+    this.retryAfter = details.retryAfter;
+    this.owed = details.owed;
     this.attempts = details.attempts ?? [];
     Object.defineProperty(this, brand, { value: true });
   }
@@ -206,9 +224,9 @@ export function configError(
  */
 export function restate(error: RegistryError, changes: ErrorDetails): RegistryError {
   const { code, attempted, found, reason, value, limit, platforms, suggestion, helper, problems } = error;
-  const { status, registryErrors, host, attempts, cause } = error;
+  const { status, registryErrors, host, retryAfter, owed, attempts, cause } = error;
   const facts = { attempted, found, reason, value, limit, platforms, suggestion, helper, problems };
-  const details = { ...facts, status, registryErrors, host, attempts, cause, ...changes };
+  const details = { ...facts, status, registryErrors, host, retryAfter, owed, attempts, cause, ...changes };
   const isReworded = changes.attempted !== undefined || changes.found !== undefined;
   const words = details.found ?? error.message;
   const message = details.attempted === undefined ? words : `Cannot ${details.attempted}: ${words}`;

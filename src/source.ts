@@ -21,6 +21,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Another source is left after this one: do not wait here, and do not try again. Set by `firstOf`. */
   readonly more?: boolean | undefined;
+  /** What this source is owed by an earlier call that `more` cut short: how many tries it had. Set by `firstOf`. */
+  readonly tried?: number | undefined;
   /** Another source is left that has not failed: a body that comes too slowly is broken off. Set by `firstOf`, for `fetch`. */
   readonly canLeave?: boolean | undefined;
   /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */

@@ -1,11 +1,32 @@
 import { redactUrl } from '../endpoint.ts';
 import { cannot, type ErrorCode, isError, RegistryError } from '../errors.ts';
 
+/** The code of our own time limit for a connection. */
+export const connectTimeout = 'CONNECT_TIMEOUT';
+
 /** The runtime's code for what a connection failed with, `ECONNREFUSED`; empty if there is none. */
 export function causeCode(error: unknown): string {
   const { cause } = error as { cause?: { code?: unknown } };
   return String(cause?.code ?? '');
 }
+
+const refused = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  connectTimeout,
+]);
+
+/** Whether there was no connection at all: it was refused, or not made in time. */
+export const isUnreachable = (error: unknown): boolean =>
+  error instanceof RegistryError &&
+  (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT') &&
+  refused.has(causeCode(error));
 
 /**
  * Why a connection failed, in words, on one line; the runtime's own error is the cause. A name with several addresses

@@ -5,6 +5,7 @@ import { remember } from '../bounded-map.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { asError, cannot, type RegistryError } from '../errors.ts';
 import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
+import { connectTimeout } from './connection-error.ts';
 import type { Undici } from './load-undici.ts';
 import { onread, receive } from './socket-memory.ts';
 import { tlsConnectOptions, tlsProblems } from './tls.ts';
@@ -30,19 +31,28 @@ export interface ConnectionSettings extends AddressRules {
 /** Connections with the same settings, to any number of origins. */
 export interface Pool {
   readonly agent: Dispatcher;
+  /** As `agent`, with a new connection for each request. */
+  readonly fresh: () => Dispatcher;
   /** Milliseconds to connect, by origin, of the latest request. */
   readonly limits: Map<string, number>;
 }
 
 /** The connection that serves a request; given as its `opaque`, the pool sets it. */
 export interface Served {
-  /** Read it when the response is there: until then the connection may be made anew, at another address. */
-  connection?: { readonly address: string | undefined };
+  /** Read it when the response or error is there: until then the connection may be made anew, at another address. */
+  connection?: Connection;
+}
+
+interface Connection {
+  /** Unknown behind a proxy. */
+  address: string | undefined;
+  /** Responses that it brought before; whoever gets one counts it. */
+  responses: number;
 }
 
 /** A pool in use. */
 export interface Lease {
-  readonly pool: Omit<Pool, 'agent'> & { readonly agent: Pick<Pool['agent'], 'request'> };
+  readonly pool: Pick<Pool, 'limits'> & { readonly agent: Pick<Dispatcher, 'request'>; readonly fresh?: Pool['fresh'] };
   /** The exchange is over. Must be called once. */
   readonly release: () => void;
 }
@@ -56,6 +66,7 @@ export interface Connections {
 
 interface CountedPool extends Pool {
   users: number;
+  destroy(reason?: RegistryError): Promise<unknown>;
 }
 
 /**
@@ -67,12 +78,12 @@ export function createConnections(most = 100): Connections {
   const dropped = new Set<CountedPool>();
   const endUnused = (pool: CountedPool): void => {
     if (pool.users > 0 || !dropped.delete(pool)) return;
-    pool.agent.destroy().catch(() => {});
+    pool.destroy().catch(() => {});
   };
   return {
     use: (modules, settings, host) => {
       const key = JSON.stringify(settings);
-      const pool = pools.get(key) ?? { ...createPool(modules, settings, host), users: 0 };
+      const pool = pools.get(key) ?? createPool(modules, settings, host);
       pool.users += 1;
       const oldest = remember(pools, key, pool, most);
       if (oldest) {
@@ -89,42 +100,56 @@ export function createConnections(most = 100): Connections {
       const all = [...pools.values(), ...dropped];
       pools.clear();
       dropped.clear();
-      await Promise.all(all.map(({ agent }) => agent.destroy(reason)));
+      await Promise.all(all.map((pool) => pool.destroy(reason)));
     },
   };
 }
 
-function createPool(modules: NetworkModules, settings: ConnectionSettings, host: string): Pool {
+function createPool(modules: NetworkModules, settings: ConnectionSettings, host: string): CountedPool {
   const [problem] = settings.tls ? tlsProblems(settings.tls) : [];
   if (problem) {
     const { setting, found, cause } = problem;
     throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
   }
-  const pool = { limits: new Map<string, number>() };
-  return { ...pool, agent: createAgent(modules, pool, settings) };
+  const limits = new Map<string, number>();
+  const agent = createAgent(modules, { limits }, settings);
+  let unused: Dispatcher | undefined;
+  const fresh = (): Dispatcher => {
+    unused ??= createAgent(modules, { limits }, settings, oneRequestEach);
+    return unused;
+  };
+  const destroy = (reason?: RegistryError): Promise<unknown> =>
+    Promise.all([agent, unused].map((each) => each?.destroy(reason ?? null)));
+  return { agent, fresh, limits, users: 0, destroy };
 }
+
+/** Asks the server to close the connection after the response. */
+const oneRequestEach = { pipelining: 0 };
 
 /** The dispatcher of a pool: it connects by the pool's settings, to each origin within its limit. */
 export function createAgent(
   modules: NetworkModules,
-  pool: Omit<Pool, 'agent'>,
+  pool: Pick<Pool, 'limits'>,
   settings: ConnectionSettings,
+  options: Pick<Client.Options, 'pipelining'> = {},
 ): Dispatcher {
   const { Agent, Pool, ProxyAgent } = modules.undici;
-  const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false };
+  const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false, ...options };
   const { proxy, tls, family } = settings;
   if (proxy === undefined) {
-    const factory = watchedClients(modules.undici, connector(modules, pool, settings));
-    return new Agent({ ...common, factory: (origin, options) => new Pool(origin, { ...options, factory }) });
+    const factory = watchedClients(modules.undici, { connect: connector(modules, pool, settings) });
+    return new Agent({ ...common, factory: (origin, each) => new Pool(origin, { ...each, factory }) });
   }
   const problem = addressProblem(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
   if (problem) throw problem;
   const lookup = ruledLookup(modules.dns.lookup, { policy: 'any', family });
+  const factory = watchedClients(modules.undici, {});
   return new ProxyAgent({
     ...common,
     uri: proxy,
     // A plain http request is sent to the proxy itself, as proxies expect; only https goes through a tunnel.
     proxyTunnel: false,
+    factory: (origin, each) => new Pool(origin, { ...common, ...each, factory }),
     requestTls: tlsConnectOptions(tls),
     ...(lookup && { proxyTls: { lookup } }),
   });
@@ -132,14 +157,17 @@ export function createAgent(
 
 /**
  * Clients of undici, each one connection at a time, which report it to `Served`. The address that an origin was connected
- * to last may be that of another connection: a name can lead to a public address first, and to a private one then.
+ * to last may be that of another connection: a name can lead to a public address first, and to a private one then. Without
+ * a connector of our own they connect as they are told to, through a proxy, whose address is not the host's.
  */
-function watchedClients({ Client }: Undici, connect: Connect) {
-  return (origin: URL, options: object): Dispatcher => {
-    const connection: { address: string | undefined } = { address: undefined };
+function watchedClients({ Client }: Undici, { connect: own }: { readonly connect?: Connect }) {
+  return (origin: URL, options: { connect?: Connect }): Dispatcher => {
+    const connection: Connection = { address: undefined, responses: 0 };
+    const connect = own ?? options.connect;
     const watched: Connect = (target, callback) =>
-      connect(target, (...result) => {
-        connection.address = result[1]?.remoteAddress;
+      connect?.(target, (...result) => {
+        connection.address = own && result[1]?.remoteAddress;
+        connection.responses = 0;
         callback(...result);
       });
     const client: Client = new Client(origin, { ...options, connect: watched });
@@ -155,7 +183,7 @@ function watchedClients({ Client }: Undici, connect: Connect) {
 
 function connector(
   { undici, dns }: NetworkModules,
-  { limits }: Omit<Pool, 'agent'>,
+  { limits }: Pick<Pool, 'limits'>,
   { policy, family, tls }: ConnectionSettings,
 ): Connect {
   const rules = { policy, family };
@@ -182,7 +210,7 @@ function connector(
     let socket: Socket | undefined;
     const timer = setTimeout(() => {
       isLate = true;
-      const cause = { code: 'CONNECT_TIMEOUT' };
+      const cause = { code: connectTimeout };
       callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, { cause }), null);
       socket?.destroy();
     }, timeout);

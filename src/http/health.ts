@@ -1,12 +1,17 @@
+import { sleep } from '../abort.ts';
 import { remember } from '../bounded-map.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { redactUrl } from '../endpoint.ts';
+import { cannot, codeOfStatus, type ErrorCode, RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { causeCode } from './connection-error.ts';
-import { type HttpRequest, type Wrapper, whenEnded } from './transport.ts';
+import { isUnreachable } from './connection-error.ts';
+import { parseRetryAfter } from './header-fields.ts';
+import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 export interface HealthOptions {
   /** Milliseconds that a dead host is skipped. */
   readonly pause?: number | undefined;
+  /** Milliseconds: the longest `Retry-After` that is waited for if no other host is left. */
+  readonly retryAfter?: number | undefined;
   readonly emit?: Emit | undefined;
   /** Milliseconds, from any start; for tests of time. */
   readonly now?: (() => number) | undefined;
@@ -20,21 +25,13 @@ interface Dead {
   readonly isStalling: boolean;
 }
 
-const refused = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EHOSTDOWN',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
+/** A host that asked to wait. */
+interface Busy {
+  readonly until: number;
+  readonly code: ErrorCode;
+}
 
 const isLate = (error: unknown): boolean => error instanceof RegistryError && error.code === 'TIMEOUT';
-
-const isDead = (error: unknown): boolean =>
-  isLate(error) || (error instanceof RegistryError && error.code === 'UNAVAILABLE' && refused.has(causeCode(error)));
 
 /** Whether the caller ended it, or kept it from being sent: the time limit of an operation is a `TIMEOUT`, too. */
 const isCancelled = ({ signal }: HttpRequest, error: unknown): boolean =>
@@ -44,34 +41,68 @@ const isCancelled = ({ signal }: HttpRequest, error: unknown): boolean =>
 /**
  * Remembers hosts that refuse connections, do not respond in time or stop in the middle of a body, and skips them
  * (`UNAVAILABLE`, no request) while another host is left. After the pause one request is sent as a probe, and others keep
- * skipping until its response has come. So a dead mirror costs one time limit, not one for each blob.
+ * skipping until its response has come. So a dead mirror costs one time limit, not one for each blob. A host that has
+ * responded before may be late once.
+ *
+ * A host that asked to wait (429 or 503 with `Retry-After`) is skipped until then, too; if no other host is left, the
+ * request waits.
  */
 export const health = ({
   pause = 30_000,
+  retryAfter = 60_000,
   emit = () => {},
   now = () => performance.now(),
 }: HealthOptions = {}): Wrapper => {
   const dead = new Map<string, Dead>();
+  const busy = new Map<string, Busy>();
+  /** Hosts that have responded, and whether the next request was late. */
+  const wasLate = new Map<string, boolean>();
   const skip = (origin: string, isStalling: boolean): void => {
     remember(dead, origin, { until: now() + pause, isStalling });
   };
+  const refuse = (origin: string, code: ErrorCode, reason: string, wait?: number): RegistryError => {
+    const { host } = new URL(origin);
+    emit({ type: 'skip', url: origin, reason });
+    return cannot(code, `use "${host}"`, reason, { host, reason: 'skipped', retryAfter: wait });
+  };
+  const waitUntilFree = async (request: HttpRequest, origin: string): Promise<void> => {
+    const { until = 0, code = 'UNAVAILABLE' } = busy.get(origin) ?? {};
+    const wait = until - now();
+    // Timers are that exact.
+    if (wait < 2) return;
+    if (request.more) throw refuse(origin, code, `it asked to wait ${Math.ceil(wait / 1000)} s more`, wait);
+    if (wait > retryAfter) return;
+    emit({ type: 'wait', url: redactUrl(request.url), milliseconds: Math.round(wait), reason: 'it asked to wait' });
+    await sleep(wait, request.signal);
+  };
+  const note = (origin: string, { status, headers }: HttpResponse): void => {
+    remember(wasLate, origin, false);
+    const wait = status === 429 || status === 503 ? parseRetryAfter(headers['retry-after']) : undefined;
+    if (wait !== undefined) remember(busy, origin, { until: now() + wait, code: codeOfStatus(status) });
+  };
+  /** Whether a host that responded before has not been late since. */
+  const mayBeLate = (origin: string, error: unknown): boolean => {
+    if (!isLate(error) || isUnreachable(error) || wasLate.get(origin) !== false) return false;
+    remember(wasLate, origin, true);
+    return true;
+  };
   return (next) => async (request) => {
-    const { origin, host } = new URL(request.url);
+    const { origin } = new URL(request.url);
     const known = dead.get(origin);
     if (known && request.more) {
       if (now() < known.until) {
-        const reason = 'it refused a connection or did not respond in time a moment ago';
-        emit({ type: 'skip', url: origin, reason });
-        throw cannot('UNAVAILABLE', `use "${host}"`, reason, { host });
+        throw refuse(origin, 'UNAVAILABLE', 'it refused a connection or did not respond in time a moment ago');
       }
       skip(origin, known.isStalling);
     }
+    await waitUntilFree(request, origin);
     // A cancelled probe shows nothing: the next request is a probe again.
     const restore = (): void => {
       if (known && dead.has(origin)) remember(dead, origin, known);
     };
     try {
       const response = await next(request);
+      note(origin, response);
       if (!dead.get(origin)?.isStalling) dead.delete(origin);
       return whenEnded(response, ({ bytes, error }) => {
         if (isCancelled(request, error) || (error === undefined && bytes === 0)) {
@@ -81,8 +112,9 @@ export const health = ({
       });
     } catch (error) {
       if (isCancelled(request, error)) restore();
-      else if (isDead(error)) skip(origin, known?.isStalling ?? false);
-      else dead.delete(origin);
+      else if (isLate(error) || isUnreachable(error)) {
+        if (!mayBeLate(origin, error)) skip(origin, known?.isStalling ?? false);
+      } else dead.delete(origin);
       throw error;
     }
   };

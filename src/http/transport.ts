@@ -1,5 +1,6 @@
 import { type BodyEnd, createBody } from '../body.ts';
 import type { Endpoint, TlsOptions } from '../endpoint.ts';
+import type { Owed } from '../errors.ts';
 import type { Body } from '../source.ts';
 
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */
@@ -18,6 +19,8 @@ export interface HttpRequest {
   readonly endpoint?: Endpoint | undefined;
   /** Another host is left: shorter time limits, no waiting, no second try. */
   readonly more?: boolean | undefined;
+  /** Tries that it had before, while another host was left. */
+  readonly tried?: number | undefined;
   /** Another host is left that has not failed: the body is broken off below the minimum speed. */
   readonly canLeave?: boolean | undefined;
   readonly addresses?: AddressPolicy | undefined;
@@ -39,6 +42,8 @@ export interface HttpResponse {
   readonly lastRead?: (() => number) | undefined;
   /** IP address that was connected to, if the transport knows it. */
   readonly address?: string | undefined;
+  /** For a status that may pass, if another host is left: what this one is owed. Set by the client's retries. */
+  readonly owed?: Owed | undefined;
 }
 
 /**

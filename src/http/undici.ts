@@ -118,14 +118,20 @@ async function exchange(
   };
   const served: Served = {};
   let response: Dispatcher.ResponseData<Served>;
+  const sent = { ...requestOptions(request, url), signal: limit.signal, opaque: served };
   try {
-    response = await pool.agent.request({ ...requestOptions(request, url), signal: limit.signal, opaque: served });
+    response = await pool.agent.request(sent).catch((error: unknown) => {
+      if (limit.signal.aborted || !pool.fresh || !isStale(served, error)) throw error;
+      return pool.fresh().request(sent);
+    });
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
     throw connectionError(error, 'UNAVAILABLE', 'reach', url);
   }
-  const address = served.connection?.address;
+  const { connection } = served;
+  const address = connection?.address;
+  if (connection) connection.responses += 1;
   limit.unlimit();
   const feed = feedOf(response.body, request.url);
   const { body, ended, lastRead } = createBody(feed, { ...pace, signal: limit.signal });
@@ -140,6 +146,12 @@ async function exchange(
     ...(address !== undefined && { address }),
   };
 }
+
+const closedCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/** Whether a connection was closed that had brought responses before, so that the server may just have ended it. RFC 9112 section 9.3.1 */
+const isStale = ({ connection }: Served, error: unknown): boolean =>
+  connection !== undefined && connection.responses > 0 && closedCodes.has((error as { code?: string }).code ?? '');
 
 const requestOptions = ({ method, headers, body }: HttpRequest, { origin, pathname, search }: URL) => ({
   origin,

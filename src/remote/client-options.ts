@@ -39,7 +39,10 @@ export interface ClientOptions {
     | undefined;
   readonly retries?:
     | {
-        /** Most requests to one host for the same content if no other host is left. Default 3. */
+        /**
+         * Most requests to one host for the same content if no other host is left. Default: 3, and further ones for ten
+         * seconds to a host that has served before.
+         */
         readonly tries?: number | undefined;
         /**
          * Milliseconds before the second request; doubles each time. Also before a body that broke without bringing much

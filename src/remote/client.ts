@@ -146,7 +146,7 @@ function compose(
     redirects({ limit: limits.redirects, allowPrivate }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
-    health({ pause: timeouts.pause, emit }),
+    health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),
     guard(),

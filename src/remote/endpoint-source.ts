@@ -59,7 +59,11 @@ async function fetchAt(
 ): Promise<Fetched> {
   const { endpoint, context } = bound;
   const { range, ...call } = options;
-  const opening = { ...context, discardBytes: discardLimit(options, context.discardBytes) };
+  const opening = {
+    ...context,
+    discardBytes: discardLimit(options, context.discardBytes),
+    finalDiscardBytes: discardLimit({ ...options, more: false }, context.discardBytes),
+  };
   const { digest, mediaType, size } = target;
   const name = endpoint.repository;
   const route: Route =

@@ -72,7 +72,7 @@ export interface GoodResponse {
 export async function exchange<T>(
   request: EndpointRequest,
   { send, emit, userAgent }: RequestContext,
-  { signal, more, canLeave, onWarning }: CallOptions,
+  { signal, more, tried, canLeave, onWarning }: CallOptions,
   use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
   const { endpoint, stranger, method, url, headers } = request;
@@ -86,6 +86,7 @@ export async function exchange<T>(
       headers: { 'user-agent': userAgent, ...headers },
       signal,
       more,
+      tried,
       canLeave,
       ...connection,
     });
@@ -110,11 +111,11 @@ async function statusError(
   { endpoint, method, url, reference }: EndpointRequest,
 ): Promise<RegistryError> {
   const { found: reported, ...facts } = await readErrorBody(response);
-  const wait = parseRetryAfter(response.headers['retry-after']);
-  const found = wait === undefined ? reported : `${reported}, asks to wait ${Math.ceil(wait / 1000)} s`;
+  const retryAfter = parseRetryAfter(response.headers['retry-after']);
+  const found = retryAfter === undefined ? reported : `${reported}, asks to wait ${Math.ceil(retryAfter / 1000)} s`;
   const code = codeOfStatus(response.status);
   const { host } = new URL(endpoint.url);
-  const details = { ...facts, host, value: reference };
+  const details = { ...facts, host, retryAfter, owed: response.owed, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
     ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);

@@ -14,10 +14,15 @@ import { quote } from '../text/quote.ts';
 export const discardLimit = ({ discard, more }: FetchOptions, discardBytes: number): number =>
   more ? discardBytes : (discard ?? discardBytes);
 
+/** Milliseconds: hosts that support ranges are tried before. */
+const discardExpected = 60_000;
+
 interface OpenOptions {
   readonly encodings: Encodings;
   /** Most bytes that are dropped before the range, if the host sends the whole content. */
   readonly discardBytes: number;
+  /** The same if no other host is left. */
+  readonly finalDiscardBytes?: number | undefined;
 }
 
 const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'use the response', found);
@@ -67,7 +72,9 @@ async function openWhole({ headers, body }: HttpResponse, size: number, { encodi
 async function openCut(response: HttpResponse, size: number, range: ClosedRange, options: OpenOptions): Promise<Body> {
   if (range.start > options.discardBytes) {
     const found = `the whole content for a range from ${range.start}, but at most ${options.discardBytes} bytes are discarded`;
-    throw cannot('BAD_RESPONSE', 'use the response', found, { limit: 'limits.discardBytes' });
+    const { finalDiscardBytes = 0 } = options;
+    const owed = range.start > finalDiscardBytes ? undefined : { tried: 0, expected: discardExpected };
+    throw cannot('BAD_RESPONSE', 'use the response', found, { limit: 'limits.discardBytes', owed });
   }
   const whole = await openWhole(response, size, options);
   return derivedBody(whole, (body) => cut(body, range));

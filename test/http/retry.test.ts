@@ -45,15 +45,18 @@ async function outcomeOf<T>(call: Promise<T>): Promise<T> {
 const failure = (code: string): RegistryError =>
   new RegistryError('UNAVAILABLE', `Cannot reach it: ${code}`, { cause: Object.assign(new Error(code), { code }) });
 
-test.each([408, 425, 429, 500, 502, 503, 504])('%i is sent again, up to three times in all', async (status) => {
-  const { send, log, open } = steps([{ status, body: 'later' }, { status }, { body: 'content' }]);
-  expect(await textOf(await outcomeOf(send(request)))).toBe('content');
-  expect([log.length, open()]).toEqual([3, 0]);
-  const lasting = steps([{ status, body: 'later' }]);
-  const response = await outcomeOf(lasting.send(request));
-  expect([response.status, await textOf(response), lasting.log.length]).toEqual([status, 'later', 3]);
-  expect(lasting.open()).toBe(0);
-});
+test.each([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527])(
+  '%i is sent again, up to three times in all',
+  async (status) => {
+    const { send, log, open } = steps([{ status, body: 'later' }, { status }, { body: 'content' }]);
+    expect(await textOf(await outcomeOf(send(request)))).toBe('content');
+    expect([log.length, open()]).toEqual([3, 0]);
+    const lasting = steps([{ status, body: 'later' }]);
+    const response = await outcomeOf(lasting.send(request));
+    expect([response.status, await textOf(response), lasting.log.length]).toEqual([status, 'later', 3]);
+    expect(lasting.open()).toBe(0);
+  },
+);
 
 test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is returned', async (status) => {
   const { send, log } = steps([{ status }]);
@@ -61,14 +64,19 @@ test.each([200, 206, 301, 400, 401, 403, 404, 405, 416, 501, 505])('%i is return
   expect(log.length).toBe(1);
 });
 
-test.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'EAI_AGAIN', 'EHOSTUNREACH'])(
-  '%s is request again',
-  async (code) => {
-    const { send, log } = steps([failure(code), failure(code), {}]);
-    expect((await outcomeOf(send(request))).status).toBe(200);
-    expect(log.length).toBe(3);
-  },
-);
+test.each([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'HPE_INVALID_EOF_STATE',
+])('after %s it is requested again', async (code) => {
+  const { send, log } = steps([failure(code), failure(code), {}]);
+  expect((await outcomeOf(send(request))).status).toBe(200);
+  expect(log.length).toBe(3);
+});
 
 test.each([
   failure('ENOTFOUND'),
@@ -77,7 +85,8 @@ test.each([
   failure('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
   failure('ERR_TLS_CERT_ALTNAME_INVALID'),
   failure('UND_ERR_INVALID_ARG'),
-  new RegistryError('TIMEOUT', 'too late'),
+  failure('HPE_INVALID_CONSTANT'),
+  new RegistryError('TIMEOUT', 'nobody reads', { reason: 'unread' }),
   new RegistryError('ABORTED', 'enough'),
   new RegistryError('UNSAFE_URL', 'no'),
   new RegistryError('UNAUTHORIZED', 'no', { status: 401 }),
@@ -96,6 +105,68 @@ test('a realm that responds "later" is contacted again, too', async () => {
   ]);
   expect((await outcomeOf(send(request))).status).toBe(200);
   expect(log.length).toBe(3);
+});
+
+test('a host that does not respond in time is contacted again, up to three times in all', async () => {
+  const late = new RegistryError('TIMEOUT', 'too late');
+  const { send, log } = steps([late]);
+  await expect(outcomeOf(send(request))).rejects.toBe(late);
+  expect(log.length).toBe(3);
+  const controller = new AbortController();
+  const ended = steps([late]);
+  controller.abort(late);
+  await expect(outcomeOf(ended.send({ ...request, signal: controller.signal }))).rejects.toBe(late);
+  expect([ended.log.length, ended.waits()]).toEqual([1, []]);
+});
+
+test.each<[string, Step, owed: object | undefined]>([
+  ['a status that may pass', { status: 503 }, { tried: 1, expected: 0 }],
+  ['a Retry-After', { status: 429, headers: { 'retry-after': '7' } }, { tried: 1, expected: 7_000 }],
+  ['a longer one than is obeyed', { status: 429, headers: { 'retry-after': '70' } }, undefined],
+  ['a connection that is refused', failure('ECONNREFUSED'), { tried: 1, expected: 30_000 }],
+  ['a reset', failure('ECONNRESET'), { tried: 1, expected: 0 }],
+  [
+    'a time limit, shorter than the last host has',
+    new RegistryError('TIMEOUT', 'late'),
+    { tried: 0, expected: 10_000 },
+  ],
+  [
+    'no request at all',
+    new RegistryError('UNAVAILABLE', 'dead', { reason: 'skipped' }),
+    { tried: 0, expected: 10_000 },
+  ],
+  ['a wrong certificate', failure('CERT_HAS_EXPIRED'), undefined],
+  ['a refusal', { status: 403 }, undefined],
+])('with another host left, the outcome says what the host is owed: after %s', async (_, step, owed) => {
+  const { send } = steps([step]);
+  const outcome = await outcomeOf(send({ ...request, more: true })).catch((error: RegistryError) => error);
+  expect(outcome.owed).toEqual(owed);
+  expect((await outcomeOf(steps([step]).send(request)).catch((error: RegistryError) => error)).owed).toBe(undefined);
+});
+
+test('tries that a host had while another was left are counted, and waited after', async () => {
+  const { send, log, waits } = steps([{ status: 503 }], { backoff: 100 });
+  await outcomeOf(send({ ...request, tried: 1 }));
+  expect([log.length, waits().length]).toEqual([2, 2]);
+  expect(waits()[0]).toBeLessThanOrEqual(150);
+  expect(waits()[1]).toBeGreaterThanOrEqual(100);
+});
+
+test('a host that has served before is tried for ten seconds, unless the number of tries is given', async () => {
+  const known = steps([{}, { status: 503 }]);
+  await outcomeOf(known.send(request));
+  const started = Date.now();
+  await outcomeOf(known.send(request));
+  expect(Date.now() - started).toBeGreaterThanOrEqual(5_000);
+  expect(Date.now() - started).toBeLessThanOrEqual(20_000);
+  expect(known.log.length).toBeGreaterThanOrEqual(6);
+  const other = steps([{}, { status: 503 }]);
+  await outcomeOf(other.send({ ...request, url: 'https://other.test/' }));
+  await outcomeOf(other.send(request));
+  expect(other.log.length, 'another host').toBe(1 + 3);
+  const given = steps([{}, { status: 503 }], { tries: 4 });
+  for (let count = 0; count < 2; count += 1) await outcomeOf(given.send(request));
+  expect(given.log.length).toBe(1 + 4);
 });
 
 test('an error of another kind is not tried again', async () => {
