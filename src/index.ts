@@ -33,6 +33,7 @@ export { listFiles, openFile } from './files/layer.ts';
 export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
 export type { FilesOptions, OpenFileOptions } from './files/locate.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
+export { tlsConnectOptions } from './http/tls.ts';
 export {
   type AddressPolicy,
   type HttpRequest,

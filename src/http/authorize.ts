@@ -9,6 +9,7 @@ import { quote } from '../text/quote.ts';
 import { parseChallenges } from './header-fields.ts';
 import { basic, createTokens, headersOf, realmOf, type Token, type TokenScope, type TokensOptions } from './tokens.ts';
 import type { HttpRequest, HttpResponse, Wrapper } from './transport.ts';
+import { authoritiesOf } from './trust.ts';
 
 export interface AuthorizeOptions extends TokensOptions {
   readonly loginFor?: CredentialProvider | undefined;
@@ -89,11 +90,12 @@ export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
   };
 };
 
-/** The request with its endpoint's headers; without endpoint and TLS settings if its URL is at another origin. */
+/** The request with its endpoint's headers; without endpoint, and with its authorities only, if its URL is at another origin. */
 function withEndpointHeaders(request: HttpRequest): HttpRequest {
   const { url, endpoint } = request;
   if (!endpoint) return request;
-  if (new URL(endpoint.url).origin !== new URL(url).origin) return { ...request, endpoint: undefined, tls: undefined };
+  if (new URL(endpoint.url).origin !== new URL(url).origin)
+    return { ...request, endpoint: undefined, tls: authoritiesOf(request.tls) };
   return { ...request, headers: { ...request.headers, ...headersOf(endpoint) } };
 }
 

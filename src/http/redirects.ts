@@ -3,6 +3,7 @@ import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
 import type { AddressPolicy, HttpRequest, Wrapper } from './transport.ts';
+import { authoritiesOf } from './trust.ts';
 
 export interface RedirectOptions {
   /** Most redirects followed for one request. */
@@ -16,7 +17,8 @@ const redirecting = new Set([301, 302, 303, 307, 308]);
 const personal = new Set(['authorization', 'proxy-authorization', 'cookie']);
 
 /**
- * Follows redirects. A hop to another origin carries no headers, credentials or TLS settings of the endpoint.
+ * Follows redirects. A hop to another origin carries no headers, credentials, client certificate or
+ * leniency of the endpoint; it trusts the same authorities.
  * `TOO_MANY_REDIRECTS` over the limit, `UNSAFE_URL` if the target is not allowed. A response without Location is returned.
  */
 export const redirects =
@@ -64,7 +66,7 @@ function toOtherOrigin(sent: HttpRequest, target: URL, addresses: AddressPolicy)
     url: target.href,
     headers: Object.fromEntries(headers),
     endpoint: undefined,
-    tls: undefined,
+    tls: authoritiesOf(sent.tls),
     addresses,
   };
 }

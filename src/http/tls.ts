@@ -1,4 +1,4 @@
-import type { SecureContext } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 import type { TlsOptions } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
@@ -65,7 +65,11 @@ function authorityProblem(text: string): Pick<TlsProblem, 'found' | 'cause'> | u
   return blocks.length < begun.length ? { found: 'a certificate in it has no end' } : undefined;
 }
 
-/** Options for connecting by TLS. Made once for a pool: reading a hundred authorities costs more than a connection. */
+/**
+ * Options of `node:tls` for connecting to a host as a client does: with the authorities that are configured, Node's own,
+ * those of NODE_EXTRA_CA_CERTS and, if Node can read them, the system's. `UNSUPPORTED` in a runtime without `node:tls`.
+ * Make them once for many connections: reading a hundred authorities costs more than a connection.
+ */
 export function tlsConnectOptions({ ca = [], cert, key, insecureSkipVerify }: TlsOptions = {}): {
   secureContext: SecureContext;
   rejectUnauthorized: boolean;
@@ -74,12 +78,28 @@ export function tlsConnectOptions({ ca = [], cert, key, insecureSkipVerify }: Tl
   const tls = builtin('node:tls');
   if (!tls) throw cannot('UNSUPPORTED', 'connect by TLS', 'this runtime has no node:tls');
   const own = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
-  // Configured authorities are trusted in addition to the default ones. If Node's own are all, it has read them already.
-  const all = ca.length > 0 || 'getCACertificates' in tls ? { ca: [...trustedAuthorities(), ...ca] } : {};
-  return {
-    secureContext: tls.createSecureContext({ ...all, ...own }),
-    rejectUnauthorized: !insecureSkipVerify,
-  };
+  const isUsual = ca.length === 0 && Object.keys(own).length === 0;
+  const secureContext = (isUsual ? usual : undefined) ?? createContext(tls, ca, own);
+  if (isUsual) usual = secureContext;
+  return { secureContext, rejectUnauthorized: !insecureSkipVerify };
+}
+
+/** The context without settings, which most pools have. */
+let usual: SecureContext | undefined;
+
+function createContext(
+  tls: typeof import('node:tls'),
+  ca: readonly string[],
+  own: SecureContextOptions,
+): SecureContext {
+  // Configured authorities are trusted in addition to the usual ones. If Node's own are all, it has read them already.
+  if (ca.length === 0 && !('getCACertificates' in tls) && !process.env.NODE_EXTRA_CA_CERTS) {
+    return tls.createSecureContext(own);
+  }
+  // Each is trusted as it is, as in Go and curl: it may be an intermediate, or the server's own certificate. On Windows the
+  // system also lists intermediates that nobody chose to trust. Without `ca`, Node 20 would trust none.
+  const allowPartialTrustChain = ca.length > 0 || process.platform !== 'win32';
+  return tls.createSecureContext({ ...own, ca: [...trustedAuthorities(), ...ca], allowPartialTrustChain });
 }
 
 let trusted: readonly string[] | undefined;

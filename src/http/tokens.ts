@@ -8,6 +8,7 @@ import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from 
 import { readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
 import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
+import { authoritiesOf } from './trust.ts';
 
 /** What a token is requested for, and from where. */
 export interface TokenScope {
@@ -54,7 +55,7 @@ export function createTokens(next: Transport, options: TokensOptions): Tokens {
       const isOwn = realm.origin === new URL(request.url).origin;
       const headers = isOwn ? headersOf(request.endpoint) : undefined;
       // Another origin is trusted by the endpoint's authorities, but gets no client certificate and is verified.
-      const tls = isOwn ? request.tls : request.tls?.ca && { ca: request.tls.ca };
+      const tls = isOwn ? request.tls : authoritiesOf(request.tls);
       const common = { realm, service, scopes, login, addresses, tls, signal, headers, more: request.more, userAgent };
       const fresh = await requestToken(send, { ...common, limit: tokenBytes });
       remember(kept, key, fresh);

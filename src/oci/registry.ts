@@ -40,11 +40,12 @@ function portless(registry: string): { host: string; port: string } {
 
 /**
  * Where a registry answers when nothing else is configured: http for loopback hosts, https for all others;
- * `docker.io` at `https://registry-1.docker.io`.
+ * `docker.io` at `https://registry-1.docker.io`. With certificates configured, it is https for all.
  */
-export function apiOrigin(registry: string): string {
+export function apiOrigin(registry: string, hasCertificates = false): string {
   if (normalizeRegistry(registry.replace(/:443$/, '')) === hub) return 'https://registry-1.docker.io';
-  return new URL(`${isLoopbackHost(registry) ? 'http' : 'https'}://${registry}`).origin;
+  const isPlain = isLoopbackHost(registry) && !hasCertificates;
+  return new URL(`${isPlain ? 'http' : 'https'}://${registry}`).origin;
 }
 
 /** Whether a host, with or without a port, is this machine by name or address: localhost, *.localhost, 127.0.0.0/8, [::1]. */

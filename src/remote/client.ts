@@ -7,13 +7,14 @@ import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
 import { type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
 import { guard } from '../http/address.ts';
-import { authorize } from '../http/authorize.ts';
+import { type AuthorizeOptions, authorize } from '../http/authorize.ts';
 import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { log } from '../http/log.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
+import { type TrustOptions, trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
@@ -91,7 +92,10 @@ export function createClient(options: ClientOptions = {}): Client {
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
   const context: RequestContext = {
-    send: wrap(compose(transport, options, loginFrom(config.credentials), emit), endedBy(closing.signal)),
+    send: wrap(
+      compose(transport, options, { loginFor: loginFrom(config.credentials), tlsFor: planner.tlsFor, emit }),
+      endedBy(closing.signal),
+    ),
     encodings: createEncodings(options.codecs),
     emit,
     userAgent: options.userAgent ?? 'ocifetch',
@@ -135,8 +139,7 @@ const isRepository = (value: unknown): value is Repository =>
 function compose(
   transport: Transport,
   { timeouts = {}, retries = {}, limits = {}, externalUrls = 'allow', userAgent }: ClientOptions,
-  loginFor: ReturnType<typeof loginFrom>,
-  emit: Emit,
+  { loginFor, tlsFor, emit }: Pick<AuthorizeOptions, 'loginFor'> & TrustOptions & { readonly emit: Emit },
 ): Transport {
   const allowPrivate = allowedHosts(externalUrls);
   return wrap(
@@ -146,6 +149,7 @@ function compose(
     redirects({ limit: limits.redirects, allowPrivate }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
+    trust({ tlsFor }),
     health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),

@@ -26,6 +26,8 @@ export interface Hosts {
 
 export interface HostPlanner {
   hosts(repository: Repository): Hosts;
+  /** The TLS settings of the host that is configured at the origin of a URL, or below whose domain it is. */
+  tlsFor(url: URL): TlsOptions | undefined;
   /** What in the configuration looks like a mistake. */
   readonly warnings: readonly string[];
 }
@@ -85,7 +87,28 @@ export function planHosts({ registries = {}, credentials, proxy = {} }: Config):
     }
     return { endpoints, skipped };
   };
-  return { hosts, warnings: [...hostWarnings(compiled), ...hostlessWarnings(registries), ...noProxyWarnings(proxy)] };
+  const tlsFor = tlsByOrigin(compiled);
+  return {
+    hosts,
+    tlsFor,
+    warnings: [...hostWarnings(compiled), ...hostlessWarnings(registries), ...noProxyWarnings(proxy)],
+  };
+}
+
+/** A host's own entry comes before its entries as a mirror of others. That of `*` is for registries, not for whatever they refer to. */
+function tlsByOrigin(registries: ReadonlyMap<string, readonly Host[]>): HostPlanner['tlsFor'] {
+  const keys = new Set(registries.keys());
+  const byOrigin = new Map<string, TlsOptions>();
+  for (const { root, tls } of [...registries.values()].flat().reverse()) {
+    if (root !== undefined && tls) byOrigin.set(new URL(root).origin, tls);
+  }
+  return (url) => {
+    // Storage below a domain has any port.
+    const names = [url.host, url.hostname].map((registry) => matchKey(keys, { registry, name: '' }));
+    const own = names.flatMap((key) => (key === undefined || key === '*' ? [] : (registries.get(key) ?? [])));
+    const found = own.find(({ root, tls }) => tls && (root === undefined || new URL(root).origin === url.origin));
+    return found?.tls ?? byOrigin.get(url.origin);
+  };
 }
 
 /** Registries without any host that are not `blocked`. */
@@ -150,8 +173,9 @@ interface Host {
   readonly tls: TlsOptions | undefined;
 }
 
-/** The API root of the registry itself. */
-const ownRoot = (registry: string): string => rootOf({ url: apiOrigin(registry) });
+/** The API root of the registry itself. Whoever configures certificates for a host of this machine means https. */
+const ownRoot = (registry: string, { ca, cert }: Pick<TlsConfig, 'ca' | 'cert'> = {}): string =>
+  rootOf({ url: apiOrigin(registry, (ca ?? cert) !== undefined) });
 
 /** The registry itself, with nothing configured. */
 const defaultOrigin = (registry: string): Host => ({
@@ -165,10 +189,10 @@ const defaultOrigin = (registry: string): Host => ({
 function compileRegistry(key: string, { mirrors = [], origin }: RegistryConfig, problems: ConfigProblem[]): Host[] {
   const path = `registries[${JSON.stringify(key)}]`;
   const [registry = ''] = key.split('/');
-  const root = key.startsWith('*') ? undefined : ownRoot(registry);
   const compile = (config: OriginConfig, hostPath: string): Host => {
     const { url, overridePath } = config;
-    const hostRoot = url === undefined ? root : rootOf({ url, overridePath });
+    const own = key.startsWith('*') ? undefined : ownRoot(registry, config.tls);
+    const hostRoot = url === undefined ? own : rootOf({ url, overridePath });
     return {
       root: hostRoot,
       config,

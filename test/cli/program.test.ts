@@ -8,9 +8,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
+import { certificate } from '../server/certificate.ts';
 import { httpServer } from '../support/http.ts';
 import { bundledProgram } from '../support/program.ts';
-import { folder } from './support.ts';
+import { folder, registry } from './support.ts';
 
 const program = bundledProgram();
 
@@ -59,6 +60,19 @@ test('help and version load neither the library nor any command', async () => {
   expect(files).toContain(program.path);
   const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(50_000);
+});
+
+test('doctor knows the authorities that a pull knows, also those of NODE_EXTRA_CA_CERTS', async () => {
+  const { port } = await registry({ tls: certificate });
+  const mirrors = [{ url: `https://localhost:${port}` }];
+  const { path } = await folder({
+    'ca.pem': certificate.cert,
+    'config.json': JSON.stringify({ registries: { 'registry.test': { mirrors, origin: 'never' } } }),
+  });
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: path('ca.pem') };
+  const args = ['doctor', '--no-discover', '--config', path('config.json'), 'registry.test/a'];
+  const { stdout } = await promisify(execFile)(process.execPath, [program.path, ...args], { env });
+  expect(stdout).toMatch(/^ok .*TLS \d+ ms .*, blob \d+ ms \(from localhost:\d+\)\./);
 });
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';

@@ -324,3 +324,34 @@ test('a registry that no host is left for is a warning, unless it is blocked', (
   expect(warnings({ origin: 'never', blocked: true })).toEqual([]);
   expect(warnings({ origin: 'never', mirrors: [mirror()] })).toEqual([]);
 });
+
+test('a registry of this machine is requested over https if certificates are configured for it', () => {
+  const ca = [certificate.cert];
+  const urlOf = (key: string, reference: string, tls: object) =>
+    plan({ registries: { [key]: { origin: { tls } } } }, reference).endpoints[0]?.url;
+  expect(urlOf('localhost:5000', 'localhost:5000/a', { ca })).toBe('https://localhost:5000/v2');
+  expect(urlOf('localhost:80', 'localhost:80/a', { ca })).toBe('https://localhost:80/v2');
+  expect(urlOf('localhost:5000', 'localhost:5000/a', { ...certificate })).toBe('https://localhost:5000/v2');
+  expect(urlOf('localhost:5000', 'localhost:5000/a', { insecureSkipVerify: true })).toBe('http://localhost:5000/v2');
+  expect(urlOf('*', 'localhost:5000/a', { ca })).toBe('http://localhost:5000/v2');
+});
+
+test('the TLS settings for an origin are those of its own entry, of its domain, or of a mirror there', () => {
+  const named = (cert: string) => ({ ca: [`# ${cert}\n${certificate.cert}`] });
+  const of = (name: string) => ({ origin: { tls: named(name) } });
+  const mirrors = [{ url: 'https://m.test:9000/prefix', tls: named('mirror') }];
+  const { tlsFor } = planHosts({
+    registries: {
+      'a.test': { mirrors: [...mirrors, { url: 'https://s3.test', tls: named('s3 as a mirror') }] },
+      's3.test': of('s3 itself'),
+      '*.corp.test': of('domain'),
+      '*': of('all'),
+    },
+  });
+  const found = (url: string) => tlsFor(new URL(url))?.ca?.[0]?.split('\n')[0];
+  expect(found('https://m.test:9000/x')).toBe('# mirror');
+  expect(found('https://m.test/x')).toBeUndefined();
+  expect(found('https://s3.test/x')).toBe('# s3 itself');
+  expect(found('https://s3.corp.test:9000/x')).toBe('# domain');
+  expect(found('https://elsewhere.test/x')).toBeUndefined();
+});

@@ -72,7 +72,7 @@ export function usualNames({ texts }: Given): FileNames {
 }
 
 /** The settings to change and where; for a host that no file declares, the settings to write. */
-function settingsOf({ endpoint: { declaredAt, url } }: Examined, names: FileNames) {
+function settingsOf({ declaredAt, url }: Pick<Examined['endpoint'], 'declaredAt' | 'url'>, names: FileNames) {
   const host = new URL(url).host.replace(/^registry-1\.docker\.io$/, 'docker.io');
   if (declaredAt === undefined) {
     const tls = `registries["${host}"].origin.tls`;
@@ -107,7 +107,10 @@ export function adviceOf(examined: Examined, names: FileNames = new Map()): stri
   const { steps } = examined;
   const step = decisive(steps);
   if (!step) return undefined;
-  const { settings, where } = settingsOf(examined, names);
+  const { settings, where } = settingsOf(
+    step.host === undefined ? examined.endpoint : { url: `https://${step.host}` },
+    names,
+  );
   return (
     helperAdvice(steps) ??
     certificateAdvice(step, settings, where) ??
@@ -116,11 +119,12 @@ export function adviceOf(examined: Examined, names: FileNames = new Map()): stri
   );
 }
 
-/** The step that decides the verdict: the manifest, if it was requested. */
+/** The step that decides the verdict: the blob or the manifest, if they were requested. */
 function decisive(steps: readonly Step[]): Step | undefined {
   const last = steps.at(-1);
-  if (last?.name !== 'manifest') return steps.find(({ ok }) => !ok);
+  if (last?.name !== 'manifest' && last?.name !== 'blob') return steps.find(({ ok }) => !ok);
   if (last.ok) return undefined;
+  if (last.name === 'blob') return last;
   const token = steps.find(({ name, ok }) => name === 'token' && !ok);
   const page = steps.find(({ code }) => code === 'WEB_PAGE');
   return token ?? page ?? last;

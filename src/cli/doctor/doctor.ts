@@ -24,7 +24,8 @@ const mostSkew = 60;
 
 export const doctorCommand: Command = {
   about:
-    'Examines each host of the plan: name, connection, certificate, GET /v2/, token, and HEAD of the manifest.\n' +
+    'Examines each host of the plan: name, connection, certificate, GET /v2/, token, the manifest, and its smallest blob,\n' +
+    'wherever that is redirected to.\n' +
     'One line for each host: what works, how long it took, and how to fix what does not. The exit code is 0 if any host\n' +
     'can serve the reference, 1 otherwise.',
   words: [1, 1],
@@ -82,7 +83,7 @@ async function diagnose(
 function diagnosisOf(examined: Examined, named: string | undefined, names: FileNames): Diagnosis {
   const { endpoint, steps, digest, skew = 0, emptyHelpers = [] } = examined;
   const { url, declaredAt, capabilities, proxy } = endpoint;
-  const isServed = steps.at(-1)?.name === 'manifest' && steps.at(-1)?.ok === true;
+  const isServed = steps.at(-1)?.ok === true && steps.some(({ name, ok }) => name === 'manifest' && ok);
   const isUsed = capabilities.includes('pull');
   const isReached = steps.every(({ ok }) => ok);
   const verdict = isServed && isUsed ? 'ok' : isReached ? 'not used' : 'failed';
@@ -108,6 +109,7 @@ const stepNames: Readonly<Record<Step['name'], string>> = {
   api: '/v2/',
   token: 'token',
   manifest: 'manifest',
+  blob: 'blob',
 };
 
 function line({ url, verdict, steps, notes, advice }: Diagnosis, paint: Paint): string {

@@ -2,8 +2,14 @@ import {
   type ClientEvent,
   type Config,
   createClient,
+  type Descriptor,
   type Endpoint,
   type Fetcher,
+  isIndexType,
+  machinePlatform,
+  matchesPlatform,
+  parseIndex,
+  parseManifest,
   type Reference,
   RegistryError,
   undiciTransport,
@@ -32,8 +38,8 @@ export interface Examination {
 }
 
 /**
- * Examines one host step by step: name, connection, certificate, then the API, token and manifest as a run requests them,
- * by a client that knows only this host. `name` is a tag or digest; undefined if the host is not to be sent it.
+ * Examines one host step by step: name, connection, certificate, then the API, token, manifest and a blob as a run requests
+ * them, by a client that knows only this host. `name` is a tag or digest; undefined if the host is not to be sent it.
  */
 export async function examine(
   endpoint: Endpoint,
@@ -108,7 +114,8 @@ async function requestManifest(
   const { credentials, found: login } = watchCredentials(config.credentials, new URL(endpoint.url).host);
   const events: ClientEvent[] = [];
   const client = createClient({
-    config: { credentials, proxy: config.proxy },
+    // What is configured of other hosts counts for those that this one leads to.
+    config: { ...config, credentials },
     resolver: () => [{ ...endpoint, capabilities: ['pull', 'resolve'] }],
     timeouts: { connect: timeout, headers: timeout, idle: timeout },
     retries: { tries: 1 },
@@ -122,9 +129,14 @@ async function requestManifest(
     return { token: token ? [token] : [], duration };
   };
   try {
-    const { digest } = (await fetcher.resolve(name)).descriptor;
+    const { descriptor } = await fetcher.resolve(name);
+    const { digest } = descriptor;
     const { token, duration } = before();
-    return { steps: [...token, { name: 'manifest', ok: true, duration, found: digest }], digest, login: login() };
+    const blob = endpoint.capabilities.includes('pull')
+      ? await requestBlob(descriptor, fetcher, { events, endpoint })
+      : [];
+    const manifest: Step = { name: 'manifest', ok: true, duration, found: digest };
+    return { steps: [...token, manifest, ...blob], digest, login: login() };
   } catch (error) {
     const { token, duration } = before();
     const reason = token.every(({ ok }) => ok) ? await explained(error, fetcher, name) : error;
@@ -132,6 +144,46 @@ async function requestManifest(
   } finally {
     await client.close();
   }
+}
+
+/** Most bytes of a blob that is read. */
+const smallBlob = 65_536;
+
+/** Reads the smallest blob of the image for this machine, or of the first one, wherever the host redirects to. */
+async function requestBlob(
+  root: Descriptor,
+  fetcher: Pick<Fetcher, 'fetch'>,
+  { events, endpoint }: { readonly events: readonly ClientEvent[]; readonly endpoint: Endpoint },
+): Promise<Step[]> {
+  const started = performance.now();
+  const lastUrl = (): URL => new URL(events.findLast((event) => event.type === 'request')?.url ?? endpoint.url);
+  try {
+    const blob = await smallestBlob(root, fetcher);
+    if (!blob) return [];
+    await using content = await fetcher.fetch(blob);
+    await content.read(Math.min(blob.size, smallBlob));
+    return [{ name: 'blob', ok: true, duration: performance.now() - started, found: `from ${lastUrl().host}` }];
+  } catch (error) {
+    const { host } = lastUrl();
+    const elsewhere = host === new URL(endpoint.url).host ? {} : { host };
+    return [{ ...failedStep('blob', error, performance.now() - started), ...elsewhere }];
+  }
+}
+
+async function smallestBlob(root: Descriptor, fetcher: Pick<Fetcher, 'fetch'>): Promise<Descriptor | undefined> {
+  let at: Descriptor | undefined = root;
+  for (let depth = 0; at && depth < 4; depth += 1) {
+    await using content = await fetcher.fetch(at);
+    const bytes = await content.bytes();
+    if (!isIndexType(at.mediaType)) {
+      const { config, layers = [] } = parseManifest(bytes, at.mediaType);
+      const blobs = [...(config ? [config] : []), ...layers].filter(({ data, size }) => data === undefined && size > 0);
+      return blobs.sort((a, b) => a.size - b.size)[0];
+    }
+    const { manifests } = parseIndex(bytes, at.mediaType);
+    at = manifests.find(({ platform }) => platform && matchesPlatform(machinePlatform(), platform)) ?? manifests[0];
+  }
+  return undefined;
 }
 
 /** Sends GET after HEAD was refused without a reason, which only the body of a response has. */

@@ -1,11 +1,11 @@
 import { lookup } from 'node:dns/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type PeerCertificate, rootCertificates, type TLSSocket } from 'node:tls';
-import type { HelperFailure, TlsOptions } from '../../index.ts';
+import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls';
+import { type HelperFailure, type TlsOptions, tlsConnectOptions } from '../../index.ts';
 
 /** One step of examining a host, and its result. */
 export interface Step {
-  readonly name: 'name' | 'tcp' | 'tls' | 'api' | 'token' | 'manifest';
+  readonly name: 'name' | 'tcp' | 'tls' | 'api' | 'token' | 'manifest' | 'blob';
   readonly ok: boolean;
   /** Milliseconds. */
   readonly duration: number;
@@ -14,6 +14,8 @@ export interface Step {
   /** The system's, Node's or this package's code of the failure: `ECONNREFUSED`, `DENIED`. */
   readonly code?: string | undefined;
   readonly status?: number | undefined;
+  /** Where the host led to, if that is where it failed. */
+  readonly host?: string | undefined;
   /** The response's Retry-After. */
   readonly retryAfter?: string | undefined;
   /** The credential helper that failed. */
@@ -88,18 +90,12 @@ async function connectTo({ host, port, timeout }: Target): Promise<string> {
 }
 
 /** Always finishes the handshake, so that a certificate that is not trusted can be shown. */
-async function handshake(
-  { host, port, timeout }: Target,
-  { ca, cert, key, insecureSkipVerify }: TlsOptions,
-): Promise<string> {
+async function handshake({ host, port, timeout }: Target, tls: TlsOptions): Promise<string> {
   const socket = connectTls({
     host,
     port,
     ...(!/^[\d.]+$|:/.test(host) && { servername: host }),
-    // As in a run: trusted besides the usual ones.
-    ...(ca && { ca: [...rootCertificates, ...ca] }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
+    ...tlsConnectOptions(tls),
     rejectUnauthorized: false,
   });
   try {
@@ -108,7 +104,7 @@ async function handshake(
     // Node's type calls it an Error; it is the code.
     const code: unknown = socket.authorizationError;
     if (socket.authorized) return facts;
-    if (insecureSkipVerify) return `${facts}, not verified as configured`;
+    if (tls.insecureSkipVerify) return `${facts}, not verified as configured`;
     throw new UntrustedCertificate(String((code as { code?: unknown } | null)?.code ?? code), facts);
   } finally {
     socket.destroy();

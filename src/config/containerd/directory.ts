@@ -152,6 +152,6 @@ export function readCertificateFiles(
     ...(cert !== undefined && key !== undefined && { cert: below(directory, cert), key: below(directory, key) }),
   };
   if (Object.keys(tls).length === 0) return { config: {}, warnings };
-  const origin = { ...(!registry.includes('*') && { url: apiOrigin(registry) }), tls, declaredAt: directory };
+  const origin = { ...(!registry.includes('*') && { url: apiOrigin(registry, true) }), tls, declaredAt: directory };
   return { config: { registries: { [registry]: { origin, declaredAt: directory } } }, warnings };
 }

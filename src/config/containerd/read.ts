@@ -103,7 +103,8 @@ function readDefaultOrigin(
   const { tls, headers, connectTimeout } = readSettings(table, directory, report);
   const settings = { ...(tls && { tls }), ...(headers && { headers }), ...(connectTimeout && { connectTimeout }) };
   if (Object.keys(settings).length === 0) return undefined;
-  return { ...(!registry.includes('*') && { url: apiOrigin(registry) }), ...settings, declaredAt: `${file}:1` };
+  const url = apiOrigin(registry, (tls?.ca ?? tls?.cert) !== undefined);
+  return { ...(!registry.includes('*') && { url }), ...settings, declaredAt: `${file}:1` };
 }
 
 /** A server that is also a host keeps only the capabilities that it has not as a host; `never` if none are left. */

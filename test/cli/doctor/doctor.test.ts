@@ -14,6 +14,12 @@ const errors = (code: string): string => JSON.stringify({ errors: [{ code, messa
 const mirrored = (mirrors: readonly object[], more: object = {}): string =>
   JSON.stringify({ registries: { 'registry.test': { mirrors, origin: 'never' } }, ...more });
 
+/** How a blob is read once the manifest is known. */
+const read = [
+  `GET /v2/a/manifests/${samples.manifest.descriptor.digest}?ns=registry.test`,
+  `GET /v2/a/blobs/${samples.config.descriptor.digest}?ns=registry.test`,
+];
+
 /** The line about the registry itself then. */
 const itself =
   'left out   https://registry.test/v2  the registry itself is never contacted: the configuration allows only its mirrors (/dir/config.json:1).';
@@ -23,12 +29,12 @@ test('a host that serves is printed with every step, and the exit code is 0', as
   const { path, plain } = await folder({ 'config.json': mirrored([{ url }]) });
   const { code, out, err } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
   expect(plain(out)).toEqual([
-    'ok         http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200), manifest N ms (DIGEST).',
+    'ok         http://127.0.0.1:PORT/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200), manifest N ms (DIGEST), blob N ms (from 127.0.0.1:PORT).',
     itself,
     'registry.test/a:latest would be served by http://127.0.0.1:PORT/v2.',
   ]);
   expect({ code, err }).toEqual({ code: 0, err: [] });
-  expect(requests).toEqual(['GET /v2/', 'HEAD /v2/a/manifests/latest?ns=registry.test']);
+  expect(requests).toEqual(['GET /v2/', 'HEAD /v2/a/manifests/latest?ns=registry.test', ...read]);
 });
 
 /** What a host answers with, and what is said of it behind the steps that work. */
@@ -129,7 +135,7 @@ test('a certificate that is not trusted is reported with the setting of the file
     return { code, line: plain(out)[0]?.replace(/name N ms .*?, TLS/, 'TLS') };
   };
   const facts = 'TLSv1.3, for localhost, 127.0.0.1, by localhost, until DATE';
-  const rest = '/v2/ N ms (200), manifest N ms (DIGEST).';
+  const rest = '/v2/ N ms (200), manifest N ms (DIGEST), blob N ms (from localhost:PORT).';
   expect(await told('certs.d')).toEqual({
     code: 1,
     line:
@@ -172,7 +178,7 @@ test('a token is a step of its own, and a refused login is reported with where i
   const { path, plain } = await folder({ 'right.json': file('right'), 'wrong.json': file('hidden') });
   const right = await run(['doctor', '--config', path('right.json'), 'registry.test/a']);
   expect(plain(right.out)[0]).toContain(
-    '/v2/ N ms (401), token N ms (200 from 127.0.0.1:PORT), manifest N ms (DIGEST).',
+    '/v2/ N ms (401), token N ms (200 from 127.0.0.1:PORT), manifest N ms (DIGEST), blob N ms (from 127.0.0.1:PORT).',
   );
   const wrong = await run(['doctor', '--config', path('wrong.json'), 'registry.test/a']);
   expect(plain(wrong.out)[0]).toContain('token failed after N ms (401 from 127.0.0.1:PORT)');
@@ -190,7 +196,7 @@ test('a login by Basic works without a token', async () => {
     }),
   });
   const { code, out } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
-  expect(plain(out)[0]).toContain('/v2/ N ms (401), manifest N ms (DIGEST).');
+  expect(plain(out)[0]).toContain('/v2/ N ms (401), manifest N ms (DIGEST), blob N ms (from 127.0.0.1:PORT).');
   expect(code).toBe(0);
 });
 
@@ -206,6 +212,7 @@ test('a mirror only for digests is examined with the digest that another host re
   expect(mirror.requests).toEqual([
     'GET /v2/',
     `HEAD /v2/a/manifests/${samples.manifest.descriptor.digest}?ns=registry.test`,
+    ...read,
   ]);
   const alone = await run(['doctor', '--config', path('alone.json'), 'registry.test/a']);
   expect(alone.code).toBe(1);
@@ -233,11 +240,12 @@ test('a host behind a proxy is examined through it, and a dead proxy is reported
   });
   const alive = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
   expect(plain(alive.out)[0]).toBe(
-    'ok         http://mirror.test/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200), manifest N ms (DIGEST); through the proxy http://127.0.0.1:PORT/.',
+    'ok         http://mirror.test/v2  name N ms (127.0.0.1), TCP N ms (127.0.0.1:PORT), /v2/ N ms (200), manifest N ms (DIGEST), blob N ms (from mirror.test); through the proxy http://127.0.0.1:PORT/.',
   );
   expect(requests.map((line) => line.replace('http://mirror.test', ''))).toEqual([
     'GET /v2/',
     'HEAD /v2/a/manifests/latest?ns=registry.test',
+    ...read,
   ]);
   const without = await run(['doctor', '--config', path('dead.json'), 'registry.test/a']);
   expect(plain(without.out)[0]).toBe(
@@ -322,6 +330,7 @@ test('--json prints the steps', async () => {
           { name: 'tcp', ok: true },
           { name: 'api', ok: true, status: 200 },
           { name: 'manifest', ok: true, found: samples.manifest.descriptor.digest },
+          { name: 'blob', ok: true, found: `from ${new URL(url).host}` },
         ],
       },
     ],
@@ -388,3 +397,40 @@ test.runIf(process.platform !== 'win32').each(emptyHelpers)(
     expect(code).toBe(1);
   },
 );
+
+/** A registry that redirects blobs to another place, and keeps the rest. */
+const redirecting = (place: string) =>
+  registry({
+    gate: (next) => async (request) =>
+      request.url.includes('/blobs/')
+        ? new Response(null, { status: 307, headers: { location: place + new URL(request.url).pathname } })
+        : next(request),
+  });
+
+test('a redirect of a blob is followed, and where it fails is reported with the setting of that host', async () => {
+  const storage = await registry({ tls: certificate });
+  const { url } = await redirecting(`https://localhost:${storage.port}`);
+  const here = mirrored([{ url }]);
+  const entry = { origin: { tls: { insecureSkipVerify: true }, url: `https://localhost:${storage.port}` } };
+  const { path, plain } = await folder({
+    'config.json': here,
+    'storage.json': JSON.stringify({
+      registries: { ...JSON.parse(here).registries, [`localhost:${storage.port}`]: entry },
+    }),
+  });
+  const found = async (file: string) => {
+    const { code, out } = await run(['doctor', '--config', path(file), 'registry.test/a']);
+    return { code, line: plain(out)[0] };
+  };
+  const advice =
+    "This machine does not trust who signed the certificate: name the CA's file as " +
+    `registries["localhost:PORT"].origin.tls.ca in ocifetch's own file, or in NODE_EXTRA_CA_CERTS; ` +
+    'registries["localhost:PORT"].origin.tls.insecureSkipVerify: true would trust any certificate.';
+  const refused = await found('config.json');
+  expect(refused.line).toMatch(/^failed .* manifest N ms \(DIGEST\), blob failed after N ms \(its certificate is not/);
+  expect(refused.line?.slice(-advice.length)).toBe(advice);
+  expect(refused.code).toBe(1);
+  const trusted = await found('storage.json');
+  expect(trusted.line).toMatch(/^ok .*, blob N ms \(from localhost:PORT\)\.$/);
+  expect(trusted.code).toBe(0);
+});
