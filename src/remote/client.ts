@@ -1,5 +1,6 @@
 import { abortError, deadline } from '../abort.ts';
 import { expandShortName, loginFrom } from '../config/credentials.ts';
+import type { Config } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { createLiars } from '../content/attempts.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
@@ -7,14 +8,14 @@ import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
 import { type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
 import { guard } from '../http/address.ts';
-import { type AuthorizeOptions, authorize } from '../http/authorize.ts';
+import { authorize } from '../http/authorize.ts';
 import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { log } from '../http/log.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
-import { type TrustOptions, trust } from '../http/trust.ts';
+import { trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
@@ -25,7 +26,7 @@ import { type ClientOptions, checkClientOptions, usableConfig } from './client-o
 import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
-import { planHosts } from './plan.ts';
+import { type HostPlanner, planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
@@ -92,10 +93,7 @@ export function createClient(options: ClientOptions = {}): Client {
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
   const context: RequestContext = {
-    send: wrap(
-      compose(transport, options, { loginFor: loginFrom(config.credentials), tlsFor: planner.tlsFor, emit }),
-      endedBy(closing.signal),
-    ),
+    send: compose(transport, options, { config, planner, emit, closing: closing.signal }),
     encodings: createEncodings(options.codecs),
     emit,
     userAgent: options.userAgent ?? 'ocifetch',
@@ -135,21 +133,30 @@ export function createClient(options: ClientOptions = {}): Client {
 const isRepository = (value: unknown): value is Repository =>
   typeof value === 'object' && value !== null && 'registry' in value && 'name' in value;
 
+interface Composed {
+  readonly config: Config;
+  readonly planner: HostPlanner;
+  readonly emit: Emit;
+  readonly closing: AbortSignal;
+}
+
 /** The wrappers around an exchange, outermost first. */
 function compose(
   transport: Transport,
   { timeouts = {}, retries = {}, limits = {}, externalUrls = 'allow', userAgent }: ClientOptions,
-  { loginFor, tlsFor, emit }: Pick<AuthorizeOptions, 'loginFor'> & TrustOptions & { readonly emit: Emit },
+  { config, planner, emit, closing }: Composed,
 ): Transport {
   const allowPrivate = allowedHosts(externalUrls);
+  const loginFor = loginFrom(config.credentials);
   return wrap(
     transport,
+    endedBy(closing),
     // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
     redirects({ limit: limits.redirects, allowPrivate }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
-    trust({ tlsFor }),
+    trust({ tlsFor: planner.tlsFor }),
     health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),
