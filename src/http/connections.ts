@@ -151,7 +151,7 @@ export function createAgent(
     proxyTunnel: false,
     factory: (origin, each) => new Pool(origin, { ...common, ...each, factory }),
     requestTls: tlsConnectOptions(tls),
-    ...(lookup && { proxyTls: { lookup } }),
+    proxyTls: { ...(lookup && { lookup }), ...(proxy.startsWith('https:') && tlsConnectOptions()) },
   });
 }
 

@@ -1,50 +1,12 @@
-import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { undiciTransport } from '../../src/http/undici.ts';
 import type { ProxyConfig } from '../../src/proxy.ts';
 import { atEnd, httpsServer, textOf } from '../support/http.ts';
+import { startProxy } from '../support/proxy.ts';
 
-interface Proxy {
-  readonly url: string;
-  readonly log: string[];
-}
-
-/** Answers plain requests itself; opens tunnels to `behind`, or refuses them. */
-async function proxy(behind: number | undefined): Promise<Proxy> {
-  const log: string[] = [];
-  const record = ({ method, url, headers }: IncomingMessage): void => {
-    log.push(`${method} ${url} ${headers['proxy-authorization'] ?? 'anonymous'}`);
-  };
-  const server = createServer((request, response) => {
-    record(request);
-    response.end('from the proxy');
-  });
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => sockets.add(socket));
-  server.on('connect', (request, socket: Socket) => {
-    record(request);
-    if (behind === undefined) {
-      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
-      return;
-    }
-    const target = connect(behind, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      target.pipe(socket).pipe(target);
-    });
-    sockets.add(target);
-    target.on('error', () => socket.destroy());
-    socket.on('error', () => target.destroy());
-  });
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  atEnd(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, log };
-}
+const proxy = (behind: number | undefined) => startProxy({ behind });
 
 function through(config: ProxyConfig) {
   const transport = undiciTransport({ proxy: config, timeouts: { headers: 5_000 } });
