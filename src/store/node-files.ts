@@ -108,7 +108,7 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
       const handle = await attempt('sync', path, unsyncable, () => fs.open(path, flags));
       if (!handle) return;
       try {
-        await attempt('sync', path, unsyncable, () => handle.sync());
+        await attempt('sync', path, unsyncable, () => ifOffered(() => handle.sync()));
       } finally {
         await handle.close();
       }
@@ -238,9 +238,25 @@ function openFile(handle: FileHandle, path: string): OpenFile {
     },
     write: (chunks, position) => reported('write', writeAll(handle, chunks, position)),
     truncate: (size) => reported('write', handle.truncate(size)),
-    sync: () => reported('write', handle.datasync()),
+    sync: () =>
+      reported(
+        'write',
+        ifOffered(() => handle.datasync()),
+      ),
     close: () => reported('close', handle.close()),
   };
+}
+
+/**
+ * Does what a runtime may not offer, and goes without it then: Node's permission model forbids `fsync`, and the file handles of
+ * Yarn's Plug'n'Play throw. What the system itself refuses is an error.
+ */
+async function ifOffered(sync: () => Promise<void>): Promise<void> {
+  try {
+    await sync();
+  } catch (error) {
+    if (/^E[A-Z0-9]+$/.test(systemCode(error) ?? '')) throw error;
+  }
 }
 
 /** The system may take fewer bytes than it is given. */

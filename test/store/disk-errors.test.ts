@@ -188,6 +188,47 @@ describe('a directory whose names cannot be synced', () => {
   });
 });
 
+describe('a runtime that does not offer to sync', () => {
+  const realOpen = fs.open;
+  /** Neither files nor directories can be synced; `refuse` throws. */
+  const without = (refuse: () => never, isAsync: boolean): void => {
+    vi.spyOn(fs, 'open').mockImplementation(async (path, ...rest) => {
+      const handle = await realOpen(path, ...rest);
+      const sync = isAsync ? async () => refuse() : refuse;
+      return Object.assign(handle, { sync, datasync: sync });
+    });
+  };
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test.each([
+    ["Yarn's Plug'n'Play, at the call", false, new Error('Method not implemented.')],
+    [
+      "Node's permission model",
+      true,
+      Object.assign(new Error('fdatasync API is disabled'), { code: 'ERR_ACCESS_DENIED' }),
+    ],
+  ])('is gone without: %s', async (_, isAsync, error) => {
+    without(() => {
+      throw error;
+    }, isAsync);
+    await fill(layoutStore(directory), [large, manifest]);
+    vi.restoreAllMocks();
+    expect((await layoutStore(directory).verify()).checked).toBe(2);
+  });
+
+  test.each(['EIO', 'ENOSPC', 'EDQUOT'])('is not one in which the system fails to: %s is an error', async (code) => {
+    without(() => {
+      throw failure(code);
+    }, true);
+    await expect(fill(layoutStore(directory), [large])).rejects.toMatchObject({
+      code: 'STORE_ERROR',
+      found: expect.stringContaining(code),
+    });
+  });
+});
+
 test('a layout works where the errors of the system are of another realm, as in a VM context', async () => {
   const foreign = runInNewContext('(code, message) => Object.assign(new Error(message), { code })');
   for (const name of [
