@@ -3,11 +3,14 @@ import { builtin } from '../runtime.ts';
 import type { FileFacts } from './files.ts';
 import { systemCode } from './store-error.ts';
 
-/** Who owns a lock file, as its name says: `host-process-start-random`. */
+/**
+ * Who owns a lock file, as its name says: `host-thread-start-random`. On Linux, threads are numbered as processes are, so that
+ * everybody sees when a worker was terminated whose process continues; elsewhere, the number is that of the process.
+ */
 export interface Owners {
-  /** A name that nobody else has: the process, and a random number. */
+  /** A name that nobody else has: the thread, and a random number. */
   next(): string;
-  /** Whether that owner's process is running; undefined if only time can tell: another machine's, or one that the system hides. */
+  /** Whether that owner's thread is running; undefined if only time can tell: another machine's, or one that the system hides. */
   isRunning(owner: string): boolean | undefined;
 }
 
@@ -63,7 +66,7 @@ export function stateOf(
 
 let ours: Owners | undefined;
 
-/** The owners of this process. */
+/** The owners of this thread. */
 export function processOwners(): Owners {
   ours ??= createOwners();
   return ours;
@@ -71,23 +74,36 @@ export function processOwners(): Owners {
 
 function createOwners(): Owners {
   const host = hostOf();
-  const pid = globalThis.process?.pid ?? 0;
-  const start = startOf('self')?.ticks ?? '0';
-  // What all names of this process have in common, even if its start time is unknown.
+  const { number, ticks } = thisThread();
+  // What all names of this thread have in common, even if its start time is unknown.
   const own = random();
   return {
-    next: () => `${host}-${pid}-${start}-${own}${random()}`,
+    next: () => `${host}-${number}-${ticks}-${own}${random()}`,
     isRunning: (owner) => {
-      const [, itsHost, itsPid, itsStart, itsRandom] = grammar.exec(owner) ?? [];
-      if (itsHost !== host || itsPid === undefined) return undefined;
-      if (itsPid === `${pid}` && itsRandom?.startsWith(own)) return true;
-      if (isProcess(Number(itsPid)) === false) return false;
-      // There is a process of that number. Which one may be hidden (hidepid), or unreadable at the moment.
-      const found = startOf(itsPid);
+      const [, itsHost, itsNumber, itsStart, itsRandom] = grammar.exec(owner) ?? [];
+      if (itsHost !== host || itsNumber === undefined) return undefined;
+      if (itsNumber === number && itsRandom?.startsWith(own)) return true;
+      if (isProcess(Number(itsNumber)) === false) return false;
+      // There is a thread of that number. Which one may be hidden (hidepid), or unreadable at the moment.
+      const found = startOf(itsNumber);
       if (found?.isOver) return false;
       return found === undefined || itsStart === '0' ? undefined : found.ticks === itsStart;
     },
   };
+}
+
+/**
+ * This thread, if the system shows it to others by its own number as it shows processes; otherwise its process. A terminated
+ * worker's thread ends only when its last read or write has.
+ */
+function thisThread(): { readonly number: string; readonly ticks: string } {
+  const pid = `${globalThis.process?.pid ?? 0}`;
+  const self = startOf('self');
+  // Another number: /proc is that of another set of processes.
+  const thread = self?.number === pid ? startOf('thread-self') : undefined;
+  const shown = thread && isProcess(Number(thread.number)) ? startOf(thread.number) : undefined;
+  if (shown && thread?.number === shown.number && thread.ticks === shown.ticks) return shown;
+  return { number: pid, ticks: self?.ticks ?? '0' };
 }
 
 const random = (): string =>
@@ -118,22 +134,25 @@ function hostOf(): string {
 }
 
 /**
- * When a process began, in ticks since the machine did, which distinguishes it from a later one of the same number; and
- * whether it has ended, as a zombie has. Undefined if that cannot be read. Linux only.
+ * When a process or a thread began, in ticks since the machine did, which distinguishes it from a later one of the same
+ * number; and whether it has ended, as a zombie has. Undefined if that cannot be read. Linux only.
  */
-function startOf(pid: string): { readonly ticks: string; readonly isOver: boolean } | undefined {
+function startOf(
+  name: string,
+): { readonly number: string; readonly ticks: string; readonly isOver: boolean } | undefined {
   try {
-    const text = builtin('node:fs')?.readFileSync(`/proc/${pid}/stat`, 'utf8') ?? '';
+    const text = builtin('node:fs')?.readFileSync(`/proc/${name}/stat`, 'utf8') ?? '';
     // The second field is the program's name in parentheses, which may hold anything. proc(5): starttime is the 22nd.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     const [state, ticks] = [fields[0], fields[19]];
-    return ticks === undefined ? undefined : { ticks, isOver: state === 'Z' || state === 'X' };
+    const number = text.slice(0, text.indexOf(' '));
+    return ticks === undefined ? undefined : { number, ticks, isOver: state === 'Z' || state === 'X' };
   } catch {
     return undefined;
   }
 }
 
-/** Whether there is a process of that number; undefined if the system does not say. */
+/** Whether there is a process, or on Linux a thread, of that number; undefined if the system does not say. */
 function isProcess(pid: number): boolean | undefined {
   try {
     return globalThis.process?.kill(pid, 0);

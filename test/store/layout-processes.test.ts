@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { digestOf } from '../../src/oci/digest.ts';
 import { layoutStore } from '../../src/store/layout.ts';
@@ -200,3 +201,28 @@ test('a directory below a file is refused with a clear message', async () => {
   await writeFile(join(directory, 'layout'), 'a file');
   expect((await run(push(0)).ended).at(-1)).toMatch(/^STORE_ERROR Cannot .*layout.*: .*\(E[A-Z]+\)$/);
 });
+
+test.runIf(process.platform === 'linux')(
+  'what a worker was writing when it was terminated is taken over at once in the same process',
+  async () => {
+    const body = script(`
+      const { parentPort } = await import('node:worker_threads');
+      await store.pushFrom(target, async function* (offset) {
+        yield bytes.slice(offset, 10_000);
+        parentPort.postMessage('wrote');
+        await wait(60_000);
+      });`);
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(body)}`));
+    await once(worker, 'message');
+    await worker.terminate();
+    const began = performance.now();
+    const from: number[] = [];
+    await layoutStore(join(directory, 'layout')).pushFrom(large.descriptor, (offset) => {
+      from.push(offset);
+      return pieces(large.bytes.slice(offset));
+    });
+    // A lock that nobody gives a sign of life is waited for a minute.
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(from).toEqual([10_000]);
+  },
+);

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { Worker } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
 import { isOwner, processOwners } from '../../src/store/owner.ts';
 
@@ -56,5 +57,27 @@ test.each(['ENOENT', 'EMFILE', 'EACCES'])(
     } finally {
       child.kill('SIGKILL');
     }
+  },
+);
+
+/** Runs in a worker: an owner of its own, as the same code there makes it. */
+const nameInWorker = `
+  const { parentPort } = require('node:worker_threads');
+  const fs = require('node:fs');
+  const text = fs.readFileSync('/proc/thread-self/stat', 'utf8');
+  const ticks = text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  parentPort.postMessage(text.slice(0, text.indexOf(' ')) + '-' + ticks);
+  setInterval(() => {}, 1000);`;
+
+test.runIf(process.platform === 'linux')(
+  'a worker that was terminated is not running, though its process is; one that was not is',
+  async () => {
+    const worker = new Worker(nameInWorker, { eval: true });
+    const [thread] = await once(worker, 'message');
+    const owner = `${host}-${thread}-${'0'.repeat(12)}`;
+    expect(isOwner(owner)).toBe(true);
+    expect(owners.isRunning(owner)).toBe(true);
+    await worker.terminate();
+    expect(owners.isRunning(owner)).toBe(false);
   },
 );
