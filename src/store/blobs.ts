@@ -3,7 +3,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
 import type { CallOptions } from '../source.ts';
-import { readFile, readPart } from './file-io.ts';
+import { readFile, readMode, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
 import type { LockFolder } from './lock.ts';
 import { hasDigest } from './verified.ts';
@@ -15,9 +15,9 @@ export interface Blobs {
   /** The file of a content; undefined if it is not here, or not as the options want it. */
   factsOf(digest: string, how?: Pick<CallOptions, 'links' | 'verify' | 'signal'>): Promise<FileFacts | undefined>;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
-  document(digest: string): Promise<Uint8Array | undefined>;
+  document(digest: string, links?: boolean): Promise<Uint8Array | undefined>;
   /** The media type that the bytes themselves give. */
-  typeOf(digest: string, size: number): Promise<string>;
+  typeOf(digest: string, size: number, links?: boolean): Promise<string>;
   /** Files under `blobs`: those of contents, and all others. */
   list(): Promise<{ readonly digests: readonly Digest[]; readonly strangers: readonly string[] }>;
   /** Returns when the disk has the names of all contents. */
@@ -34,34 +34,31 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     const algorithm = algorithmOf(valid);
     return join(root, algorithm, valid.slice(algorithm.length + 1));
   };
-  const isThroughLink = async (path: string): Promise<boolean> => {
-    for (const place of [root, join(path, '..'), path]) {
-      const facts = await files.examine(place);
-      if (facts?.isLink || (facts?.type === 'file' && facts.isShared)) return true;
-    }
+  const isBehindLink = async (path: string): Promise<boolean> => {
+    for (const folder of [root, join(path, '..')]) if ((await files.examine(folder))?.isLink) return true;
     return false;
   };
   const factsOf: Blobs['factsOf'] = async (digest, { links = true, verify = false, signal } = {}) => {
     const path = pathOf(digest);
-    if (!links && (await isThroughLink(path))) return undefined;
-    const facts = await files.facts(path);
+    if (!links && (await isBehindLink(path))) return undefined;
+    const facts = await files.facts(path, links);
     if (!facts || !verify) return facts;
     return (await hasDigest(files, path, facts, { digest: parseDigest(digest), signal })) ? facts : undefined;
   };
-  const document = async (digest: string): Promise<Uint8Array | undefined> => {
-    const facts = await factsOf(digest);
+  const document: Blobs['document'] = async (digest, links) => {
+    const facts = await factsOf(digest, { links });
     if (!facts || facts.size > defaultManifestBytes) return undefined;
-    return readFile(files, pathOf(digest), defaultManifestBytes);
+    return readFile(files, pathOf(digest), defaultManifestBytes, readMode(links));
   };
   return {
     pathOf,
     factsOf,
     document,
-    typeOf: async (digest, size) => {
+    typeOf: async (digest, size, links) => {
       if (size > defaultManifestBytes) return mediaTypes.octets;
-      const head = await readPart(files, pathOf(digest), Math.min(size, headBytes));
+      const head = await readPart(files, pathOf(digest), Math.min(size, headBytes), readMode(links));
       if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
-      const bytes = size > headBytes ? await document(digest) : head;
+      const bytes = size > headBytes ? await document(digest, links) : head;
       return bytes ? typeOfBytes(bytes) : mediaTypes.octets;
     },
     list: async () => {

@@ -6,7 +6,7 @@ import { createHasher } from '../oci/digest.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import type { Body } from '../source.ts';
 import { quote } from '../text/quote.ts';
-import type { Files, OpenFile, OpenMode } from './files.ts';
+import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
 import { storeError } from './store-error.ts';
 
 /** Bytes that are read at a time if the size is not known. */
@@ -18,9 +18,20 @@ const mostOpen = 32;
 /** Bytes that are gathered while others are written, before the writer's caller has to wait. */
 const mostGathered = 1_048_576;
 
+/** How a file is opened to be read. */
+export type ReadMode = Extract<OpenMode, `read${string}`>;
+
+/** The mode that reads through links, or refuses them on the open file. */
+export const readMode = (links = true): ReadMode => (links ? 'read' : 'read-unlinked');
+
 /** The whole of a file of at most `limit` bytes, else `TOO_LARGE`; undefined if it does not exist. */
-export async function readFile(files: Files, path: string, limit: number): Promise<Uint8Array | undefined> {
-  const bytes = await readPart(files, path, limit + 1);
+export async function readFile(
+  files: Files,
+  path: string,
+  limit: number,
+  mode?: ReadMode,
+): Promise<Uint8Array | undefined> {
+  const bytes = await readPart(files, path, limit + 1, mode);
   if (bytes && bytes.length > limit) {
     throw cannot('TOO_LARGE', `read ${quote(path)}`, `more than ${limit} bytes`, { reason: 'limit', value: path });
   }
@@ -31,8 +42,13 @@ export async function readFile(files: Files, path: string, limit: number): Promi
  * The first `length` bytes of a file, or all if it has fewer; undefined if it does not exist. Its size is not requested
  * first: by then another file may have its name.
  */
-export async function readPart(files: Files, path: string, length: number): Promise<Uint8Array | undefined> {
-  const file = await files.open(path, 'read');
+export async function readPart(
+  files: Files,
+  path: string,
+  length: number,
+  mode: ReadMode = 'read',
+): Promise<Uint8Array | undefined> {
+  const file = await files.open(path, mode);
   if (!file) return undefined;
   try {
     const chunks: Uint8Array[] = [];
@@ -63,13 +79,36 @@ export async function writeFile(files: Files, path: string, bytes: Uint8Array): 
   }
 }
 
+/** Copies a file without following a link, to a path where there is nothing. */
+export async function copyFile(files: Files, from: string, to: string): Promise<void> {
+  const source = await files.open(from, 'read-unlinked');
+  if (!source) throw storeError('copy', from, 'it no longer exists');
+  try {
+    const target = await files.open(to, 'create');
+    if (!target) throw storeError('copy to', to, 'there is a file, or its directory is gone');
+    try {
+      const buffer = new Uint8Array(mostGathered);
+      for (let position = 0; ; ) {
+        const count = await source.read(buffer, position);
+        if (count === 0) break;
+        await target.write([buffer.subarray(0, count)], position);
+        position += count;
+      }
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
 /** Files that bodies keep open now. */
 let open = 0;
 
 /** How a body reads its file. */
 export interface FileBodyOptions {
   readonly signal?: AbortSignal | undefined;
-  readonly mode?: Extract<OpenMode, `read${string}`> | undefined;
+  readonly mode?: ReadMode | undefined;
 }
 
 /** The bytes of a range of a file, which is opened when the first chunk is read, and closed after the last one. */
@@ -133,6 +172,8 @@ export interface Writer {
   write(chunk: Uint8Array, recycle?: (chunk: Uint8Array) => void): Promise<void> | undefined;
   /** The digest of the whole file, once the disk has it. Nothing is written after it. */
   finish(): Promise<Digest>;
+  /** What the file is now, whatever has its name. */
+  facts(): Promise<FileFacts>;
   /** Writes what was added, unless that failed, and closes the file. Safe to call again. */
   close(): Promise<void>;
 }
@@ -209,6 +250,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
       await file.sync();
       return hasher.digest();
     },
+    facts: () => file.facts(),
     close: async () => {
       if (isClosed) return;
       isClosed = true;

@@ -7,6 +7,8 @@ export interface OpenFile {
   truncate(size: number): Promise<void>;
   /** Returns when the disk has the bytes. */
   sync(): Promise<void>;
+  /** What the file is now, whatever has its name. */
+  facts(): Promise<FileFacts>;
   close(): Promise<void>;
 }
 
@@ -42,16 +44,17 @@ export interface Files {
   open(path: string, mode: OpenMode): Promise<OpenFile | undefined>;
   /** Undefined if there is nothing. */
   examine(path: string): Promise<FileFacts | undefined>;
-  /** As `examine`, for what must be a file: undefined for a symbolic link that leads nowhere, an error for anything else. */
-  facts(path: string): Promise<FileFacts | undefined>;
+  /**
+   * As `examine`, for what must be a file: undefined for a symbolic link that leads nowhere, and unless `links` for a file
+   * that `isShared`; an error for anything else.
+   */
+  facts(path: string, links?: boolean): Promise<FileFacts | undefined>;
   /** Names in a directory; undefined if there is no such directory. */
   list(path: string): Promise<readonly string[] | undefined>;
   /** Gives a file another name, replacing a file of that name. False if there is no such file or no such directory. */
   rename(from: string, to: string): Promise<boolean>;
   /** False if there is no such file. */
   remove(path: string): Promise<boolean>;
-  /** Copies a file to a path where there is nothing. */
-  copy(from: string, to: string): Promise<void>;
   /** With its parents. */
   makeDirectory(path: string): Promise<void>;
   /** Removes a directory if it is empty; never fails. */

@@ -46,11 +46,6 @@ export function guardedFiles(files: Files, directory: string, { dirname, sep }: 
       await refuseLinks(to);
       return files.rename(from, to);
     },
-    copy: async (from, to) => {
-      await refuseLinks(from);
-      await refuseLinks(to);
-      await files.copy(from, to);
-    },
     remove: guarded(files.remove),
     touch: guarded(files.touch),
     // Never fails, and never removes a link.

@@ -3,7 +3,7 @@ import { parseDocumentText } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 import type { Blobs } from './blobs.ts';
 import { emptyIndex, entryOf, type LayoutIndex, toDocument } from './entries.ts';
-import { readFile, writeFile } from './file-io.ts';
+import { readFile, readMode, writeFile } from './file-io.ts';
 import type { Files } from './files.ts';
 import { acquire, inTurn, type Lock, type LockFolder } from './lock.ts';
 import { foundBy, storeError } from './store-error.ts';
@@ -59,8 +59,8 @@ export function createIndexFile(directory: string, locks: LockFolder): IndexFile
     if (!links && (facts?.isShared || format?.isShared))
       throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is a link, and is not followed', { value: path });
     if (facts && known?.version === facts.version) return known.index;
-    await checkLayout(locks, directory, facts !== undefined);
-    const bytes = facts && (await readFile(files, path, mostBytes));
+    await checkLayout(locks, directory, facts !== undefined, links);
+    const bytes = facts && (await readFile(files, path, mostBytes, readMode(links)));
     const index = bytes ? parseIndex(bytes, path) : emptyIndex;
     known = facts && bytes ? { version: facts.version, index } : undefined;
     return index;
@@ -145,9 +145,14 @@ async function commitText(files: Files, lock: Lock, final: string, document: obj
  * Refuses a directory that is neither a layout of a known version, nor one that is being created, nor empty. Hidden files
  * do not count.
  */
-async function checkLayout({ files, join }: LockFolder, directory: string, hasIndex: boolean): Promise<void> {
+async function checkLayout(
+  { files, join }: LockFolder,
+  directory: string,
+  hasIndex: boolean,
+  links = true,
+): Promise<void> {
   const path = join(directory, 'oci-layout');
-  const bytes = await readFile(files, path, mostBytes);
+  const bytes = await readFile(files, path, mostBytes, readMode(links));
   if (bytes) {
     const { imageLayoutVersion: found } = parseObject(bytes, path);
     if (found === version) return;

@@ -19,7 +19,7 @@ import {
   withName,
   withoutName,
 } from './entries.ts';
-import { fileBody } from './file-io.ts';
+import { fileBody, readMode } from './file-io.ts';
 import type { Files } from './files.ts';
 import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garbage.ts';
 import { guardedFiles } from './guarded-files.ts';
@@ -129,7 +129,7 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
       if (!facts) throw missing('fetch', target.digest);
       checkSize(target, path, facts.size);
       const closed = checkRange(range ?? { start: 0 }, facts.size);
-      const body = fileBody(files, path, closed, { signal, mode: links ? 'read' : 'read-unlinked' });
+      const body = fileBody(files, path, closed, { signal, mode: readMode(links) });
       return { descriptor: { ...target, size: facts.size }, body, from: name };
     },
     async push(target, body, options = {}) {
@@ -246,7 +246,7 @@ function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogu
     if (!facts) throw missing(attempted, digest);
     const known = findDigest(await index.read(options.links), digest)?.descriptor;
     if (known) return { ...plainDescriptor(known), size: facts.size };
-    return { mediaType: await blobs.typeOf(digest, facts.size), digest, size: facts.size };
+    return { mediaType: await blobs.typeOf(digest, facts.size, options.links), digest, size: facts.size };
   };
   return {
     missing,

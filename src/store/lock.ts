@@ -1,4 +1,5 @@
 import { abortError, sleep, unlessAborted } from '../abort.ts';
+import { copyFile } from './file-io.ts';
 import type { FileFacts, Files } from './files.ts';
 import { isOwner, nobody, type OwnerState, type Owners, stateOf, touchEvery } from './owner.ts';
 import { storeError } from './store-error.ts';
@@ -186,7 +187,7 @@ async function takeOver(
   // Its owner may only be suspended, and continue to write: then into a file that nobody looks at.
   const copied = join(folder, `${key}.${owners.next()}`);
   try {
-    await files.copy(path, copied);
+    await copyFile(files, path, copied);
   } catch (error) {
     await files.remove(copied);
     throw error;

@@ -78,9 +78,10 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
       return file;
     },
     examine,
-    facts: async (path) => {
+    facts: async (path, links = true) => {
       const facts = await examine(path);
       if (!facts || facts.type === 'nothing') return undefined;
+      if (!links && (facts.isLink || (facts.type === 'file' && facts.isShared))) return undefined;
       refuseOther('use', path, facts);
       return facts;
     },
@@ -88,11 +89,6 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
     rename: async (from, to) =>
       (await attempt('rename a file to', to, absent, () => done(fs.rename(from, to)))) ?? false,
     remove: async (path) => (await attempt('remove', path, absent, () => done(fs.unlink(path)))) ?? false,
-    copy: async (from, to) => {
-      const { isLink } = (await examine(from)) ?? {};
-      if (isLink) throw storeError('copy', from, 'it is a symbolic link');
-      await attempt('copy to', to, [], () => fs.copyFile(from, to, constants.COPYFILE_EXCL));
-    },
     makeDirectory: async (path) => {
       await attempt('make directory', path, [], () => makeDirectory(fs, path));
     },
@@ -243,6 +239,7 @@ function openFile(handle: FileHandle, path: string): OpenFile {
         'write',
         ifOffered(() => handle.datasync()),
       ),
+    facts: async () => factsOf(await reported('examine', handle.stat({ bigint: true })), false),
     close: () => reported('close', handle.close()),
   };
 }

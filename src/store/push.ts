@@ -109,30 +109,39 @@ async function pushBlob(
 
 /** Fills a locked file and gives it its final name. False if the lock was lost. */
 async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
+  let writer: Writer;
   try {
     const at = task.isResumed && lock.size <= task.target.size ? lock.size : 0;
-    await fill(task, lock.path, { at, size: lock.size });
+    writer = await fill(task, lock.path, { at, size: lock.size });
   } catch (error) {
     // What was received is right as far as it goes, unless it was found to be wrong.
     const isWrong = error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
     await (isWrong ? lock.drop() : lock.keep()).catch(() => {});
     throw error;
   }
-  const isCommitted = await lock.commit(task.path).catch(async (error: unknown) => {
-    await lock.keep().catch(() => {});
-    throw error;
-  });
-  // Content that is not remembered is hashed once more.
-  if (isCommitted) await rememberWritten(task.locks.files, task.path, task.target.digest).catch(() => {});
-  return isCommitted;
+  try {
+    const isCommitted = await lock.commit(task.path).catch(async (error: unknown) => {
+      await lock.keep().catch(() => {});
+      throw error;
+    });
+    // After the renaming, which changes them. Content that is not remembered is hashed once more.
+    const facts = isCommitted && (await writer.facts().catch(() => undefined));
+    if (facts) rememberWritten(task.path, facts, task.target.digest);
+    return isCommitted;
+  } finally {
+    await writer.close();
+  }
 }
 
-/** Fills the file from `at` on. If what was there turns out to be wrong, once more from the beginning. */
+/**
+ * Fills the file from `at` on. If what was there turns out to be wrong, once more from the beginning. Returns its writer, which
+ * is to be closed.
+ */
 async function fill(
   task: PushTask,
   path: string,
   found: { readonly at: number; readonly size: number },
-): Promise<void> {
+): Promise<Writer> {
   const { target, signal } = task;
   const { digest, size } = target;
   const { at } = found;
@@ -140,12 +149,14 @@ async function fill(
   try {
     if (at < size || at === 0) await pour(task, writer, at);
     const hashed = await writer.finish();
-    if (hashed === digest) return;
+    if (hashed === digest) return writer;
     if (at === 0) throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${hashed}"`, { value: digest });
-  } finally {
+  } catch (error) {
     await writer.close();
+    throw error;
   }
-  await fill(task, path, { at: 0, size });
+  await writer.close();
+  return fill(task, path, { at: 0, size });
 }
 
 /** Writes what is missing after `at` from the source: exactly that, or it is an error. */

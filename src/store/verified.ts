@@ -18,10 +18,9 @@ const mostFiles = 10_000;
  */
 const hashedFiles = new Map<string, HashedFile>();
 
-/** Remembers a file that was just written, and its bytes hashed on the way. */
-export async function rememberWritten(files: Files, path: string, digest: Digest): Promise<void> {
-  const facts = await files.facts(path);
-  if (facts) remember(hashedFiles, path, { version: facts.version, digest }, mostFiles);
+/** Remembers a file that was just written, and its bytes hashed on the way, by what its writer's handle says of it. */
+export function rememberWritten(path: string, { version }: FileFacts, digest: Digest): void {
+  remember(hashedFiles, path, { version, digest }, mostFiles);
 }
 
 /** Whether a file has a digest. Its bytes are read, unless it is as it was when this process hashed it. */

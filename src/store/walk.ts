@@ -72,7 +72,7 @@ export async function* walk(
       return undefined;
     });
     const document =
-      facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, onInvalid) : leaf;
+      facts && next.as !== 'part' ? await readDocument(blobs, next.descriptor, facts.size, { links, onInvalid }) : leaf;
     yield { ...next, ...document, isHere: facts !== undefined };
     for (const child of document.children) {
       (child.as === 'part' ? parts : documents).push({ ...child, neededBy: digest });
@@ -87,10 +87,10 @@ async function readDocument(
   blobs: Blobs,
   { digest, mediaType }: Descriptor,
   size: number,
-  onInvalid: LayoutWalkOptions['onInvalid'],
+  { links, onInvalid }: LayoutWalkOptions,
 ): Promise<DocumentFacts> {
   const isManifest = kindOf(mediaType) === 'manifests';
-  const bytes = await blobs.document(digest);
+  const bytes = await blobs.document(digest, links);
   try {
     if (bytes) return isManifest ? documentOf(bytes, mediaType) : unknownDocument(bytes);
     if (!isManifest) return leaf;

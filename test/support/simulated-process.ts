@@ -47,6 +47,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
       write: (chunks, position) => call(() => file.write(chunks, position)),
       truncate: (size) => call(() => file.truncate(size)),
       sync: () => call(() => file.sync()),
+      facts: () => call(() => file.facts()),
       close: () =>
         call(() => {
           open.delete(file);
@@ -61,11 +62,10 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
         return file && opened(file);
       }),
     examine: (path) => call(() => real.examine(path)),
-    facts: (path) => call(() => real.facts(path)),
+    facts: (path, links) => call(() => real.facts(path, links)),
     list: (path) => call(() => real.list(path)),
     rename: (from, to) => call(() => real.rename(from, to)),
     remove: (path) => call(() => real.remove(path)),
-    copy: (from, to) => call(() => real.copy(from, to)),
     makeDirectory: (path) => call(() => real.makeDirectory(path)),
     removeDirectory: (path) => call(() => real.removeDirectory(path)),
     touch: (path) => call(() => real.touch(path)),
