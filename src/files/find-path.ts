@@ -3,15 +3,21 @@ import { cannot } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { FileEntry } from './entry.ts';
 import { brokenHardLink } from './layer.ts';
+import type { LayerEntries } from './layer-entries.ts';
 import { createLookup, mostLinks, nodeAt, type TreeNode } from './layer-tree.ts';
-import type { Layers, LayerView } from './layers.ts';
+import type { EntryPlace, Layers, LayerView } from './layers.ts';
 import { createSoughtPaths, type LocateContext, type Located, type ReadContext } from './locate.ts';
 
 /** An entry in its layer; with `located` if the layer was read up to it. */
 export interface EntryInLayer {
   readonly layer: Content;
-  readonly entry: FileEntry;
+  readonly place: EntryPlace;
   readonly located?: Located | undefined;
+}
+
+/** What was found, with what is known of its layer. */
+interface FoundEntry extends EntryInLayer {
+  readonly from: LayerEntries;
 }
 
 /**
@@ -37,13 +43,24 @@ export async function findPath(layers: Layers, path: string, context: ReadContex
       const target = await finding.catch((error: unknown) => {
         if (!sought.hasDuplicate) throw error;
       });
-      if (target && !sought.hasDuplicate) return target;
+      if (target && !sought.hasDuplicate) return await withContent(layers, target, search);
       if (target?.kind === 'entry') await target.found.located?.release();
       await release(paused);
     }
   } finally {
     await release(paused);
   }
+}
+
+/** Reads up to a file again that was passed, or is known from before. A later duplicate of a path on the way is noticed. */
+async function withContent(
+  layers: Layers,
+  target: PathTarget<FoundEntry>,
+  context: LocateContext,
+): Promise<PathTarget<EntryInLayer>> {
+  if (target.kind !== 'entry' || target.entry.type !== 'file' || target.found.located) return target;
+  const { layer, place } = target.found;
+  return { ...target, found: { ...target.found, located: await layers.locate(layer, place, context) } };
 }
 
 /** A layer that was read up to a symbolic link: the link's target often follows it. */
@@ -66,37 +83,37 @@ async function findInLayers(
   layers: Layers,
   names: readonly string[],
   context: SearchContext,
-): Promise<PathTarget<EntryInLayer>> {
+): Promise<PathTarget<FoundEntry>> {
   const target = await findUnlinked(layers, names, context);
   if (target.kind !== 'entry') return target;
-  let { found } = target;
-  for (let links = 0; found.entry.type === 'hardlink'; links++) {
+  let { entry, found } = target;
+  for (let links = 0; entry.type === 'hardlink'; links++) {
     await found.located?.release();
     const linked = links < mostLinks ? await findLinked(layers, found, context) : undefined;
-    if (!linked) throw brokenHardLink(found.layer, found.entry);
+    if (!linked && target.depth < names.length) return { kind: 'nothing' };
+    if (!linked) throw brokenHardLink(found.layer, entry);
     found = linked;
+    entry = found.from.at(found.place.index, found.place.path);
   }
-  return { ...target, entry: { ...found.entry, path: target.entry.path }, found };
+  return { ...target, entry: { ...entry, path: target.entry.path }, found };
 }
 
 /**
- * The entry that a hard link is another name of. It is in the same layer, since most runtimes unpack each layer for
- * itself. Some unpack a layer into those below: then it can be in any of them, even if the layer hides it later.
+ * The entry that a hard link is another name of: what was at its target in the same layer when the link was made, since
+ * most runtimes unpack each layer for itself. Some unpack a layer into those below: then it can be in any of them, even if
+ * the layer hides it. At last, it may come later in the same layer.
  */
 async function findLinked(
   layers: Layers,
-  { layer, entry }: EntryInLayer,
+  { layer, place, from }: FoundEntry,
   context: SearchContext,
-): Promise<EntryInLayer | undefined> {
-  const { linkPath = '' } = entry;
-  const { tree, located } = await layers.viewUpTo(layer, linkPath, context);
-  const own = nodeAt(tree, linkPath.split('/'))?.entry;
-  if (own) return { layer, entry: own, located };
-  await located?.release();
-  const index = layers.contents.indexOf(layer);
-  for (const count of [index + 1, index]) {
+): Promise<FoundEntry | undefined> {
+  const linked = from.linkedAt(place.index);
+  if (typeof linked === 'number') return { layer, from, place: { index: linked, path: from.linkPathAt(place.index) } };
+  const below = layers.contents.indexOf(layer);
+  for (const count of [below, below + 1]) {
     const look = (names: readonly string[]) => findUnlinked(layers, names, context, count);
-    const target = await resolvePath(linkPath, look, { keepsLast: true });
+    const target = await resolvePath(linked, look, { keepsLast: true });
     if (target.kind === 'entry') return target.found;
   }
   return undefined;
@@ -108,24 +125,33 @@ async function findUnlinked(
   names: readonly string[],
   { paused, ...context }: SearchContext,
   count: number = layers.contents.length,
-): Promise<PathTarget<EntryInLayer>> {
+): Promise<PathTarget<FoundEntry>> {
   const lookup = createLookup(names);
   const path = names.join('/');
   for (const layer of layers.contents.slice(0, count).reverse()) {
     const view = (await resumePaused(paused, layer, names)) ?? (await layers.viewUpTo(layer, path, context));
     const result = lookup.next(view.tree);
-    const isLink = result.kind === 'entry' && result.entry.type === 'symlink';
-    const isFile = result.kind === 'entry' && result.depth === names.length && !isLink;
+    const found = result.kind === 'entry' ? entryOf(result.node, names.slice(0, result.depth)) : undefined;
+    const isLink = found?.entry.type === 'symlink';
+    const isFile = found && result.kind === 'entry' && result.depth === names.length && !isLink;
     if (view.located && isLink) {
       await release(paused);
       paused.current = { layer, view };
     } else if (!isFile) await view.located?.release();
     if (result.kind === 'unknown' && !result.isHidden) continue;
-    if (result.kind === 'entry')
-      return { ...result, found: { layer, entry: result.entry, located: isFile ? view.located : undefined } };
-    return result.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
+    if (result.kind === 'directory') return { kind: 'directory', names };
+    if (result.kind === 'unknown' || !found) return { kind: 'nothing' };
+    const located = isFile ? view.located : undefined;
+    const { entry, from, place } = found;
+    return { kind: 'entry', depth: result.depth, entry, found: { layer, from, place, located } };
   }
   return { kind: 'nothing' };
+}
+
+/** The entry at a node that is not a directory. */
+function entryOf({ from, index = 0 }: TreeNode, names: readonly string[]) {
+  const path = names.join('/');
+  return { entry: from.at(index, path), from, place: { index, path } };
 }
 
 /** Reads the paused layer on up to the path; undefined if another layer is paused, or if the path lies before. */
@@ -137,10 +163,10 @@ async function resumePaused(
   const { current } = paused;
   if (current?.layer !== layer) return undefined;
   const { tree, viewNext } = current.view;
-  const known = nodeAt(tree, names);
+  const known = nodeAt(tree.root, names);
   // It is known to be a directory, and nothing else is needed of one.
   if (known?.children) return { tree };
-  if (known?.entry || !viewNext) {
+  if (known || !viewNext) {
     await release(paused);
     return undefined;
   }
@@ -149,9 +175,12 @@ async function resumePaused(
 }
 
 /** What is at a path without symbolic links in it, in the merged tree of all layers. */
-export function findInTree(merged: TreeNode, names: readonly string[]): PathTarget<undefined> {
-  const result = createLookup(names).next(merged);
-  if (result.kind === 'entry') return { ...result, found: undefined };
+export function findInTree(root: TreeNode, names: readonly string[]): PathTarget<undefined> {
+  const result = createLookup(names).next({ root, hidden: {} });
+  if (result.kind === 'entry') {
+    const { entry } = entryOf(result.node, names.slice(0, result.depth));
+    return { kind: 'entry', entry, depth: result.depth, found: undefined };
+  }
   return result.kind === 'directory' ? { kind: 'directory', names } : { kind: 'nothing' };
 }
 

@@ -12,8 +12,8 @@ import { cleanPath, type FileEntry } from './entry.ts';
 import { findInTree, findPath, resolvePath } from './find-path.ts';
 import { createNearestPath, notAFile, openLocated } from './layer.ts';
 import type { LayerFile } from './layer-file.ts';
-import { isPresent, nodeAt, type TreeNode } from './layer-tree.ts';
-import { Layers } from './layers.ts';
+import { nodeAt, type TreeNode } from './layer-tree.ts';
+import { Layers, type LayersLimits } from './layers.ts';
 import type { FilesOptions, ReadContext } from './locate.ts';
 
 /** How to open a file of an image. */
@@ -36,7 +36,9 @@ export interface ImageFiles extends AsyncDisposable {
    * What is at a path, and everything below it; without a path the whole image. Directories come before what is in them,
    * names in the order of their code units. Symbolic links of the path are followed, others are listed.
    *
-   * All layers are read. `NOT_FOUND` with the path that comes nearest; `TOO_LARGE` for more than a million entries.
+   * All layers are read. A layer that is not a readable archive is reported as a warning, and left out from where it cannot
+   * be read; its error is thrown if no layer can be read, or if the path is in none of the others. `NOT_FOUND` with the path
+   * that comes nearest; `TOO_LARGE` for more than `limits.imageEntries` entries, or `limits.imageTreeBytes` bytes of names.
    */
   list(path?: string, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<FileEntry>;
   /**
@@ -73,6 +75,7 @@ export interface ImageFilesContext {
   readonly fetcherOf: (repository: Repository) => ImageSource;
   readonly emit: Emit;
   readonly manifestBytes: number;
+  readonly imageLimits: LayersLimits;
 }
 
 /** Where the content of an image is read from. */
@@ -84,7 +87,7 @@ export interface ImageSource {
 export async function openImage(
   reference: Reference,
   { signal, platform = machinePlatform(), unindexed }: ImageFilesChoice = {},
-  { resolve, fetcherOf, emit, manifestBytes }: ImageFilesContext,
+  { resolve, fetcherOf, emit, manifestBytes, imageLimits }: ImageFilesContext,
 ): Promise<ImageFiles> {
   const { registry, name } = reference;
   const onWarning = (text: string): void => emit({ type: 'warning', text });
@@ -93,25 +96,28 @@ export async function openImage(
   await using manifest = await source.fetch(descriptor, { signal });
   const document = parseManifest(await manifest.bytes({ limit: manifestBytes }), descriptor.mediaType);
   const layers = await Promise.all(document.layers.map((layer) => source.fetch(layer, { signal })));
-  return createImageFiles({ descriptor, layers, signal, unindexed, onWarning });
+  return createImageFiles({ descriptor, layers, limits: imageLimits, signal, unindexed, onWarning });
 }
 
 export interface ImageFilesOptions extends FilesOptions {
   readonly descriptor: Descriptor;
   /** The lowest first. Closing the files closes them. */
   readonly layers: readonly Content[];
-  /** Most entries of all layers together. Default: 1,000,000. */
-  readonly mostEntries?: number | undefined;
+  readonly limits?: LayersLimits | undefined;
 }
 
+export const defaultImageLimits: LayersLimits = { entries: 1_000_000, memory: 160 * 1_048_576 };
+
 export function createImageFiles(options: ImageFilesOptions): ImageFiles {
-  const { descriptor, layers: contents, mostEntries = 1_000_000 } = options;
-  const layers = new Layers(contents, mostEntries);
+  const { descriptor, layers: contents, limits = defaultImageLimits, onWarning } = options;
+  const layers = new Layers(contents, limits, onWarning);
   const closing = new AbortController();
   const where = `image ${quote(descriptor.digest)}`;
   const missing = (path: string, link?: FileEntry): RegistryError => {
     const attempted = `find ${quote(path)} in ${where}`;
     const details = { value: path, reason: 'path' } as const;
+    // It may be in a layer that cannot be read.
+    if (layers.problem) return layers.problem;
     if (link) return cannot('NOT_FOUND', attempted, brokenLink(link, cleanPath(path)), details);
     const nearest = createNearestPath(cleanPath(path));
     for (const entry of listTree(layers.known, [])) nearest.add(entry.path);
@@ -126,6 +132,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
     try {
       limit.signal.throwIfAborted();
       const merged = await layers.merged({ ...options, signal: limit.signal });
+      if (!merged) return;
       const target = await resolvePath(path, async (names) => findInTree(merged, names));
       if (target.kind === 'nothing') throw missing(path, target.link);
       yield* listTree(merged, target.kind === 'directory' ? target.names : target.entry.path.split('/'));
@@ -141,9 +148,9 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       const target = await findPath(layers, path, context);
       if (target.kind === 'nothing') throw missing(path, target.link);
       if (target.kind === 'directory') throw notAFile({ path: target.names.join('/'), type: 'directory' }, where);
-      const { layer, entry, located } = target.found;
-      const found = located ?? (await layers.locate(layer, entry, context));
-      return await openLocated({ ...found, entry: { ...entry, path: target.entry.path } }, context, where);
+      const { entry, found } = target;
+      if (!found.located) throw notAFile(entry, where);
+      return await openLocated({ ...found.located, entry }, context, where);
     } catch (error) {
       limit.end();
       throw error;
@@ -159,20 +166,32 @@ function brokenLink({ path, linkPath }: FileEntry, wanted: string): string {
 }
 
 /** What is at names, and everything below it: directories before what is in them, names in the order of their code units. */
-function* listTree(root: TreeNode, names: readonly string[]): Generator<FileEntry, void, undefined> {
-  const node = nodeAt(root, names);
-  if (node) yield* listNode(node, names.join('/'));
-}
-
-function* listNode(node: TreeNode, path: string): Generator<FileEntry, void, undefined> {
+function* listTree(root: TreeNode | undefined, names: readonly string[]): Generator<FileEntry, void, undefined> {
+  const first = nodeAt(root, names);
+  if (!first) return;
+  const path = names.join('/');
   // The root itself is not listed.
-  if (path !== '' && isPresent(node)) yield node.entry ?? impliedDirectory(node, path);
-  const children = [...(node.children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [name, child] of children) yield* listNode(child, path === '' ? name : `${path}/${name}`);
+  if (path !== '') yield entryAt(first, path);
+  // Not by recursion: each entry would pass through as many generators as its path has names.
+  const open = [{ path, children: sorted(first) }];
+  for (let current = open.at(-1); current; current = open.at(-1)) {
+    const { value, done } = current.children.next();
+    if (done) {
+      open.pop();
+      continue;
+    }
+    const [name, child] = value;
+    const childPath = current.path === '' ? name : `${current.path}/${name}`;
+    yield entryAt(child, childPath);
+    if (child.children) open.push({ path: childPath, children: sorted(child) });
+  }
 }
 
-/** A directory that no layer describes: unpacking creates it for what is in it. */
-function impliedDirectory({ layer }: TreeNode, path: string): FileEntry {
-  if (!layer) throw new Error('a directory without a layer');
-  return { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, modified: new Date(0), layer };
-}
+const sorted = ({ children }: TreeNode): IterableIterator<[string, TreeNode]> =>
+  [...(children ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).values();
+
+/** A directory that no layer describes is what unpacking creates for what is in it. */
+const entryAt = ({ from, index }: TreeNode, path: string): FileEntry =>
+  index === undefined
+    ? { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, modified: new Date(0), layer: from.layer }
+    : from.at(index, path);

@@ -34,7 +34,7 @@ function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Con
 }
 
 /** Whether a media type is that of an archive; those of artifacts may be anything. */
-const isArchiveType = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
+export const isArchiveType = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
 
 /** The error of bytes that are not an archive: `UNSUPPORTED` unless the media type says that they are one. */
 export function notAnArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {

@@ -1,21 +1,33 @@
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { quote } from '../text/quote.ts';
-import type { FileEntry } from './entry.ts';
+import type { BareEntry } from './entry.ts';
+import { LayerEntries, type TakeMemory } from './layer-entries.ts';
 
-/**
- * A name in a layer. It has an `entry` and, for a directory, `children`; a directory that only the paths below it imply
- * has no entry of its own. A name that the layer only hides in lower layers has neither.
- */
+/** A name in one or more layers. */
 export interface TreeNode {
-  entry?: FileEntry;
-  children?: Map<string, TreeNode>;
-  /** Of a directory without an entry, the first layer that implies it. */
-  layer?: Digest;
-  /** Hides what lower layers have of that name. */
-  whiteout?: boolean;
-  /** Hides what lower layers have in this directory. */
-  opaque?: boolean;
+  /** The entries that have it; of a directory without an entry those of the first layer that implies it. */
+  readonly from: LayerEntries;
+  /** Its entry; undefined for a directory that only the paths below it imply. */
+  readonly index: number | undefined;
+  /** Of a directory. */
+  readonly children?: Map<string, TreeNode>;
+}
+
+/** What a layer hides of those below it. */
+export interface Hidden {
+  /** All of this name. */
+  whole?: boolean;
+  /** All that is in this directory. */
+  below?: boolean;
+  children?: Map<string, Hidden>;
+}
+
+/** What unpacking a layer alone makes, and what it hides. */
+export interface LayerTree {
+  readonly entries: LayerEntries;
+  readonly root: TreeNode;
+  readonly hidden: Hidden;
 }
 
 /** Most names of a path, with those of the symbolic links in it; Linux allows 4,096 bytes. */
@@ -23,12 +35,7 @@ export const mostNames = 2048;
 /** The limit of Linux. */
 export const mostLinks = 40;
 
-export const createTree = (): TreeNode => ({ children: new Map() });
-
-/** Whether a layer has something of that name, rather than only hiding it. */
-export const isPresent = ({ entry, children }: TreeNode): boolean => entry !== undefined || children !== undefined;
-
-export const nodeAt = (root: TreeNode, names: readonly string[]): TreeNode | undefined =>
+export const nodeAt = (root: TreeNode | undefined, names: readonly string[]): TreeNode | undefined =>
   names.reduce<TreeNode | undefined>((node, name) => node?.children?.get(name), root);
 
 const whiteoutPrefix = '.wh.';
@@ -36,100 +43,161 @@ const whiteoutPrefix = '.wh.';
 const reservedPrefix = '.wh..wh.';
 const opaqueName = '.wh..wh..opq';
 
-/**
- * Adds an entry as unpacking it would: it replaces what has its path, except that a directory keeps what is in it. A path
- * goes through symbolic links that the layer had before; anything else that is not a directory is replaced by one.
- * Whiteouts only affect lower layers, wherever they come in the layer. Returns the entry with the path at which it was
- * added. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
- */
-export function addEntry(root: TreeNode, original: FileEntry): FileEntry {
-  const names = original.path.split('/');
-  const name = names.pop() ?? '';
-  if (names.some((one) => one.startsWith(reservedPrefix))) return original;
-  const { parent, path } = parentOf(root, names, original);
-  const entry = path === original.path ? original : { ...original, path };
-  parent.children ??= new Map();
-  const { children } = parent;
-  if (name === opaqueName) parent.opaque = true;
-  else if (name.startsWith(reservedPrefix) || name === whiteoutPrefix) return entry;
-  else if (name.startsWith(whiteoutPrefix)) hide(children, name.slice(whiteoutPrefix.length));
-  else if (original.path === '') root.entry = entry;
-  else put(children, name, entry);
-  return entry;
+/** Estimated bytes of a name in a tree, and of a directory in addition, without the letters of the name. */
+const nodeBytes = 80;
+const directoryBytes = 240;
+
+/** A tree of a layer that entries are added to, in the order of the layer. */
+export interface LayerTreeBuilder extends LayerTree {
+  /**
+   * Adds an entry as unpacking it would: it replaces what has its path, except that a directory keeps what is in it. A path
+   * goes through symbolic links that the layer had before; anything else that is not a directory is replaced by one.
+   * Whiteouts affect only lower layers, wherever they come in the layer, and create nothing. Returns the path at which the
+   * entry was added. https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
+   */
+  add(entry: BareEntry): string;
 }
 
-/** The directory at these names, created if necessary, and the path of the entry in it. */
-function parentOf(root: TreeNode, names: readonly string[], { path, layer }: FileEntry) {
-  const nodes = [root];
+export function createLayerTree(layer: Digest, take: TakeMemory): LayerTreeBuilder {
+  const entries = new LayerEntries(layer, take);
+  const root: TreeNode = { from: entries, index: undefined, children: new Map() };
+  const hidden: Hidden = {};
+  const add = (entry: BareEntry): string => {
+    const index = entries.add(entry);
+    const names = entry.path.split('/');
+    if (names.length > mostNames) throw badPath(layer, entry.path, `${names.length} names, more than ${mostNames}`);
+    const name = names.pop() ?? '';
+    if (entry.path === '' || names.some((one) => one.startsWith(reservedPrefix))) return entry.path;
+    const parents = throughLinks(root, names, entry.path);
+    const path = [...parents, name].join('/');
+    if (name === opaqueName) hide(hidden, parents, take).below = true;
+    else if (name.startsWith(reservedPrefix) || name === whiteoutPrefix) return path;
+    else if (name.startsWith(whiteoutPrefix)) {
+      hide(hidden, [...parents, name.slice(whiteoutPrefix.length)], take).whole = true;
+    } else {
+      if (entry.type === 'hardlink') link(root, index, entry);
+      put(directoryAt(root, parents, take), name, { index, isDirectory: entry.type === 'directory' }, take);
+    }
+    return path;
+  };
+  return { entries, root, hidden, add };
+}
+
+/**
+ * The names that a path has once the symbolic links of the layer in it are followed; none of its names is kept as a link,
+ * and it does not lead out of the root.
+ */
+function throughLinks(root: TreeNode, names: readonly string[], path: string): readonly string[] {
+  const nodes: (TreeNode | undefined)[] = [root];
   const reached: string[] = [];
+  const { layer } = root.from;
   let pending = names;
   for (let at = 0, steps = 0, links = 0; at < pending.length; at++, steps++) {
     if (pending.length > mostNames || steps > mostNames) throw badPath(layer, path, `more than ${mostNames} names`);
-    const [name = '', parent = root] = [pending[at], nodes.at(-1)];
-    const { entry } = parent.children?.get(name) ?? {};
-    if (entry?.type === 'symlink') {
+    const name = pending[at] ?? '';
+    const child = nodes.at(-1)?.children?.get(name);
+    if (child?.index !== undefined && child.from.typeAt(child.index) === 'symlink') {
       links += 1;
-      const { linkPath = '' } = entry;
+      const linkPath = child.from.linkPathAt(child.index);
       if (links > mostLinks) throw badPath(layer, path, `more than ${mostLinks} symbolic links`);
       if (linkPath.length > 2 * mostNames) throw badPath(layer, path, `a symbolic link of ${linkPath.length} letters`);
-      if (linkPath.startsWith('/')) nodes.length = 1;
+      if (linkPath.startsWith('/')) reached.length = 0;
+      nodes.length = reached.length + 1;
       pending = [...linkPath.split('/'), ...pending.slice(at + 1)];
       at = -1;
-    } else if (name === '..') nodes.length = Math.max(1, nodes.length - 1);
-    else if (name !== '' && name !== '.') {
-      nodes.push(directoryIn(parent, name, layer));
-      reached.length = nodes.length - 2;
+    } else if (name === '..') {
+      reached.pop();
+      nodes.length = reached.length + 1;
+    } else if (name !== '' && name !== '.') {
       reached.push(name);
+      nodes.push(child);
     }
   }
-  reached.length = nodes.length - 1;
-  return { parent: nodes.at(-1) ?? root, path: [...reached, path.slice(path.lastIndexOf('/') + 1)].join('/') };
+  return reached;
 }
 
 const badPath = (layer: Digest, path: string, found: string): RegistryError =>
   cannot('DECODE_ERROR', `read layer ${quote(layer)}`, `${quote(path)} is a path of ${found}`, { value: layer });
 
-/** The directory of that name, created if necessary. */
-function directoryIn(parent: TreeNode, name: string, layer: Digest): TreeNode {
-  parent.children ??= new Map();
-  const known = parent.children.get(name);
-  if (known?.children) return known;
-  const created: TreeNode = { children: new Map(), layer, ...(known?.whiteout && { whiteout: true }) };
-  parent.children.set(name, created);
-  return created;
+/** Notes what a hard link is another name of: what is at its target when it is made. */
+function link(root: TreeNode, index: number, { path, linkPath = '' }: BareEntry): void {
+  const names = linkPath.split('/');
+  const name = names.pop() ?? '';
+  const target = [...throughLinks(root, names, path), name];
+  const node = nodeAt(root, target);
+  if (node?.index !== undefined && !node.children) root.from.setLinked(index, node.index);
+  else if (target.join('/') !== linkPath) root.from.setLinked(index, target.join('/'));
 }
 
-function put(children: Map<string, TreeNode>, name: string, entry: FileEntry): void {
-  const known = children.get(name);
-  const isDirectory = entry.type === 'directory';
-  children.set(name, {
-    entry,
-    ...(isDirectory && { children: known?.children ?? new Map() }),
-    ...(known?.whiteout && { whiteout: true }),
-    ...(isDirectory && known?.opaque && { opaque: true }),
-  });
+/** The directory at these names, created if necessary. */
+function directoryAt(root: TreeNode, names: readonly string[], take: TakeMemory): TreeNode {
+  let node = root;
+  for (const name of names) {
+    const known = node.children?.get(name);
+    node = known?.children ? known : put(node, name, { index: undefined, isDirectory: true }, take);
+  }
+  return node;
 }
 
-function hide(children: Map<string, TreeNode>, name: string): void {
-  const known = children.get(name) ?? {};
-  known.whiteout = true;
-  children.set(name, known);
+function put(
+  parent: TreeNode,
+  name: string,
+  { index, isDirectory }: { readonly index: number | undefined; readonly isDirectory: boolean },
+  take: TakeMemory,
+): TreeNode {
+  const { from, children } = parent;
+  const known = children?.get(name);
+  if (!known) take(nodeBytes + 2 * name.length);
+  if (isDirectory && !known?.children) take(directoryBytes);
+  const node = isDirectory ? { from, index, children: known?.children ?? new Map() } : { from, index };
+  children?.set(known ? name : ownText(name), node);
+  return node;
 }
 
-/** The merged tree of two layers; neither is changed. Undefined if nothing is left. */
-export function overlay(lower: TreeNode | undefined, upper: TreeNode): TreeNode | undefined {
-  if (!isPresent(upper)) return upper.whiteout ? undefined : lower;
-  if (!upper.children) return { ...(upper.entry && { entry: upper.entry }) };
-  const below = upper.whiteout || !lower?.children ? undefined : lower;
-  const children = new Map(upper.opaque ? [] : (below?.children ?? []));
-  for (const [name, child] of upper.children) {
-    const merged = overlay(children.get(name), child);
-    if (merged) children.set(name, merged);
+function hide(hidden: Hidden, names: readonly string[], take: TakeMemory): Hidden {
+  let node = hidden;
+  for (const name of names) {
+    node.children ??= new Map();
+    let child = node.children.get(name);
+    if (!child) {
+      take(nodeBytes + directoryBytes + 2 * name.length);
+      child = {};
+      node.children.set(ownText(name), child);
+    }
+    node = child;
+  }
+  return node;
+}
+
+/** A copy of a text that may be a part of a longer one, which would be kept in memory with it. */
+const ownText = (text: string): string => decoder.decode(encoder.encode(text));
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The merged tree of the layers below and a layer above them; neither is changed, and both are shared as far as they can. */
+export function overlay(lower: TreeNode | undefined, { root, hidden }: LayerTree): TreeNode {
+  return cover(lower && withoutHidden(lower, hidden), root);
+}
+
+function withoutHidden(node: TreeNode, { whole, below, children: parts }: Hidden): TreeNode | undefined {
+  if (whole) return undefined;
+  if (!node.children || !(below || parts)) return node;
+  const children = new Map(below ? [] : node.children);
+  for (const [name, part] of parts ?? []) {
+    const child = children.get(name);
+    const left = child && withoutHidden(child, part);
+    if (left) children.set(name, left);
     else children.delete(name);
   }
-  const entry = upper.entry ?? below?.entry;
-  const layer = below?.layer ?? upper.layer;
-  return { ...(entry && { entry }), ...(layer && { layer }), children };
+  return { ...node, children };
+}
+
+function cover(lower: TreeNode | undefined, upper: TreeNode): TreeNode {
+  if (!lower?.children || !upper.children) return upper;
+  const children = new Map(lower.children);
+  for (const [name, child] of upper.children) children.set(name, cover(children.get(name), child));
+  const { from, index } = upper.index === undefined ? lower : upper;
+  return { from, index, children };
 }
 
 /**
@@ -137,39 +205,42 @@ export function overlay(lower: TreeNode | undefined, upper: TreeNode): TreeNode 
  * `directory`: the path is one. `unknown`: it depends on lower layers, unless `isHidden`: then it does not exist.
  */
 export type LookupResult =
-  | { readonly kind: 'entry'; readonly entry: FileEntry; readonly depth: number }
+  | { readonly kind: 'entry'; readonly node: TreeNode; readonly depth: number }
   | { readonly kind: 'directory' }
   | { readonly kind: 'unknown'; readonly isHidden: boolean };
 
 /** The lookup of one path, from the top layer down. */
 export interface Lookup {
   /** The result of the next lower layer, together with those above it. */
-  next(layer: TreeNode): LookupResult;
+  next(layer: Pick<LayerTree, 'root' | 'hidden'>): LookupResult;
 }
 
 /** Looks for a path layer by layer, so that those below the one that has or hides it need not be read. */
 export function createLookup(names: readonly string[]): Lookup {
   /** How many of the first names are directories of an upper layer, which hides anything else that lower ones have there. */
   let directories = 0;
+  /** How many of the first names upper layers do not hide. */
+  let visible = names.length;
   return {
-    next: (layer) => {
-      let node: TreeNode = layer;
-      let isHidden = node.opaque ?? false;
-      for (const [index, name] of names.entries()) {
-        const child: TreeNode | undefined = node.children?.get(name);
-        if (!child) return { kind: 'unknown', isHidden };
-        isHidden ||= child.whiteout ?? false;
-        if (!isPresent(child)) return { kind: 'unknown', isHidden };
-        const depth = index + 1;
-        if (!child.children && child.entry) {
-          const { entry } = child;
-          return depth <= directories ? { kind: 'unknown', isHidden: true } : { kind: 'entry', entry, depth };
+    next: ({ root, hidden }) => {
+      let node = root;
+      for (let depth = 1; depth <= visible; depth++) {
+        const child = node.children?.get(names[depth - 1] ?? '');
+        if (!child) break;
+        if (!child.children) {
+          return depth <= directories ? { kind: 'unknown', isHidden: true } : { kind: 'entry', node: child, depth };
         }
         directories = Math.max(directories, depth);
-        isHidden ||= child.opaque ?? false;
         node = child;
       }
-      return { kind: 'directory' };
+      if (directories === names.length) return { kind: 'directory' };
+      let part: Hidden | undefined = hidden;
+      for (let depth = 0; part && depth <= names.length; depth++) {
+        if (part.whole) visible = Math.min(visible, depth - 1);
+        if (part.below) visible = Math.min(visible, depth);
+        part = part.children?.get(names[depth] ?? '');
+      }
+      return { kind: 'unknown', isHidden: visible <= directories };
     },
   };
 }

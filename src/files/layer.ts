@@ -35,7 +35,7 @@ export async function* listFiles(
   const limit = deadline(options.signal);
   try {
     const table = await tableOf(layer, options, limit.signal);
-    for (const entry of table?.entries ?? []) yield { ...entry, layer: digest };
+    for (const index of table?.paths.keys() ?? []) if (table) yield { ...table.entryAt(index), layer: digest };
     if (table) return;
     for await (const { entry } of archiveOf(layer, limit.signal)) yield { ...entry, layer: digest };
   } finally {
@@ -59,8 +59,8 @@ export async function openFile(layer: Content, path: string, options: OpenFileOp
   const limit = deadline(options.signal);
   try {
     const nearest = createNearestPath(cleanPath(path));
-    const onEntry = (entry: BareEntry): undefined => {
-      nearest.add(entry.path);
+    const onEntry = ({ path }: Pick<BareEntry, 'path'>): undefined => {
+      nearest.add(path);
     };
     const context: LocateContext = { ...options, limit, sought: createSoughtPaths() };
     const located = await locate(layer, cleanPath(path), { ...context, onEntry });

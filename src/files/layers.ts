@@ -1,126 +1,184 @@
 import type { Content } from '../content/content.ts';
-import { cannot } from '../errors.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
-import type { BareEntry, FileEntry } from './entry.ts';
+import type { BareEntry } from './entry.ts';
 import { listFiles } from './layer.ts';
-import { checkLayerType, damagedLayer } from './layer-bytes.ts';
-import { addEntry, createTree, mostNames, overlay, type TreeNode } from './layer-tree.ts';
-import {
-  type FilesOptions,
-  type LocateContext,
-  type Located,
-  locate,
-  locateAt,
-  type ReadContext,
-  tableOf,
-} from './locate.ts';
+import { checkLayerType, damagedLayer, isArchiveType } from './layer-bytes.ts';
+import type { TakeMemory } from './layer-entries.ts';
+import { createLayerTree, type LayerTree, type LayerTreeBuilder, overlay, type TreeNode } from './layer-tree.ts';
+import { type FilesOptions, type LocateContext, type Located, locate, locateAt, tableOf } from './locate.ts';
 
 /** What is known of a layer after a path was looked for in it. */
 export interface LayerView {
   /** Everything in the layer, or only up to the path if the layer was read up to it. */
-  readonly tree: TreeNode;
+  readonly tree: LayerTree;
   /** The path, if the layer was read up to it. The caller reads or releases it. */
   readonly located?: Located | undefined;
   /** Reads on from there to another path. */
   readonly viewNext?: ((path: string) => Promise<LayerView>) | undefined;
 }
 
+/** Bounds of what is kept of the layers of an image. */
+export interface LayersLimits {
+  /** Entries of all layers together. */
+  readonly entries: number;
+  /** Bytes of memory, estimated. */
+  readonly memory: number;
+}
+
 /** The layers of an image, the lowest first, and what is known of them. */
 export class Layers {
   readonly contents: readonly Content[];
-  readonly #mostEntries: number;
-  readonly #trees = new Map<Content, TreeNode>();
-  /** Index of each entry in its layer. */
-  readonly #indexes = new WeakMap<FileEntry, number>();
+  readonly #limits: LayersLimits;
+  readonly #onWarning: FilesOptions['onWarning'];
+  readonly #trees = new Map<Content, LayerTree>();
+  /** Layers of which the rest, or all, cannot be read, each with the reason. */
+  readonly #odd = new Map<Content, RegistryError>();
   #merged: TreeNode | undefined;
-  #count = 0;
+  /** Of the trees. */
+  #used: LayersLimits = { entries: 0, memory: 0 };
 
-  /** `mostEntries`: of all layers together. */
-  constructor(contents: readonly Content[], mostEntries: number) {
+  constructor(contents: readonly Content[], limits: LayersLimits, onWarning?: FilesOptions['onWarning']) {
     this.contents = contents;
-    this.#mostEntries = mostEntries;
+    this.#limits = limits;
+    this.#onWarning = onWarning;
   }
 
   /** The upper layers merged, down to the first that was not read to its end. */
-  get known(): TreeNode {
+  get known(): TreeNode | undefined {
     const first = this.contents.findLastIndex((layer) => !this.#trees.has(layer)) + 1;
-    let known: TreeNode | undefined;
-    for (const layer of this.contents.slice(first)) known = overlay(known, this.#trees.get(layer) ?? createTree());
-    return known ?? createTree();
+    return this.#overlaid(this.contents.slice(first));
   }
 
-  /** All layers merged. */
-  async merged(options: FilesOptions): Promise<TreeNode> {
+  /** Why the first layer that cannot be read cannot; undefined as long as all can. */
+  get problem(): RegistryError | undefined {
+    const [first] = this.#odd.values();
+    return first;
+  }
+
+  /** All layers merged. If none can be read, the reason of the first is thrown. */
+  async merged(options: FilesOptions): Promise<TreeNode | undefined> {
     if (this.#merged) return this.#merged;
-    let merged: TreeNode | undefined;
-    for (const layer of this.contents) {
-      merged = overlay(merged, this.#trees.get(layer) ?? (await this.#read(layer, options)));
-    }
-    this.#merged = merged ?? createTree();
+    for (const layer of this.contents) if (!this.#trees.has(layer)) await this.#read(layer, options);
+    if (this.problem && this.#odd.size === this.contents.length) throw this.problem;
+    this.#merged = this.#overlaid(this.contents);
     return this.#merged;
+  }
+
+  #overlaid(contents: readonly Content[]): TreeNode | undefined {
+    let merged: TreeNode | undefined;
+    for (const layer of contents) {
+      const tree = this.#trees.get(layer);
+      if (tree) merged = overlay(merged, tree);
+    }
+    return merged;
   }
 
   /** Reads a layer up to the path. */
   async viewUpTo(layer: Content, path: string, context: LocateContext): Promise<LayerView> {
     const known = this.#trees.get(layer);
     if (known) return { tree: known };
-    checkLayerType(layer);
     const { signal } = context.limit;
-    if (await tableOf(layer, context, signal)) return { tree: await this.#read(layer, { ...context, signal }) };
     const builder = this.#createBuilder(layer);
-    return viewOf(builder, await locate(layer, path, { ...context, onEntry: builder.add }));
+    return this.#viewOf(builder, async () => {
+      checkLayerType(layer);
+      if (!(await tableOf(layer, context, signal))) return locate(layer, path, { ...context, onEntry: builder.add });
+      for await (const entry of listFiles(layer, { ...context, signal })) builder.add(entry);
+      return undefined;
+    });
+  }
+
+  /** The view up to the entry that `find` finds, or the whole layer. */
+  async #viewOf(builder: TreeBuilder, find: () => Promise<Located | undefined>): Promise<LayerView> {
+    let located: Located | undefined;
+    try {
+      located = await find();
+    } catch (error) {
+      this.#setOdd(builder.layer, error);
+    }
+    if (!located) return { tree: builder.keep() };
+    const { locateNext } = located;
+    const viewNext = locateNext && ((path: string) => this.#viewOf(builder, () => locateNext(path)));
+    return { tree: builder.tree, located, viewNext };
   }
 
   /** An entry of one of the trees, with its content. */
-  async locate(layer: Content, entry: FileEntry, context: ReadContext): Promise<Located> {
-    const index = this.#indexes.get(entry);
-    const located = index === undefined ? undefined : await locateAt(layer, index, context);
-    if (!located) throw damagedLayer(layer, `${quote(entry.path)} is not there when it is read again`);
+  async locate(layer: Content, { index, path }: EntryPlace, context: LocateContext): Promise<Located> {
+    const located = await locateAt(layer, index, context);
+    if (!located) throw damagedLayer(layer, `${quote(path)} is not there when it is read again`);
     return located;
   }
 
-  async #read(layer: Content, options: FilesOptions): Promise<TreeNode> {
+  async #read(layer: Content, options: FilesOptions): Promise<void> {
     const { add, keep } = this.#createBuilder(layer);
-    for await (const entry of listFiles(layer, options)) add(entry);
-    return keep();
+    try {
+      for await (const entry of listFiles(layer, options)) add(entry);
+    } catch (error) {
+      this.#setOdd(layer, error);
+    }
+    keep();
+  }
+
+  /**
+   * A layer that is not what it should be does not make the files of other layers unreadable: it is reported, and has what
+   * was read of it. Anything else is thrown. An artifact may have content that is not meant to be a layer, such as the
+   * signature of a chart: that is not reported.
+   */
+  #setOdd(layer: Content, error: unknown): void {
+    const isOdd = error instanceof RegistryError && (error.code === 'DECODE_ERROR' || error.code === 'UNSUPPORTED');
+    if (!isOdd) throw error;
+    this.#odd.set(layer, error);
+    const { mediaType } = layer.descriptor;
+    const isMeant = isArchiveType(mediaType) || mediaType === 'application/octet-stream';
+    if (isMeant && this.contents.length > 1)
+      this.#onWarning?.(`A layer has files that are left out: ${messageOf(error)}`);
   }
 
   #createBuilder(layer: Content): TreeBuilder {
-    const mostEntries = this.#mostEntries;
-    const tree = createTree();
-    let count = 0;
-    const add = (entry: BareEntry): string => {
-      count += 1;
-      if (this.#count + count > mostEntries) {
-        const found = `more than ${mostEntries} entries`;
-        throw cannot('TOO_LARGE', 'list the files of an image', found, { reason: 'limit' });
-      }
-      const depth = entry.path.split('/').length;
-      if (depth > mostNames) throw damagedLayer(layer, `a path of ${depth} names, more than ${mostNames}`);
-      const added = addEntry(tree, { ...entry, layer: layer.descriptor.digest });
-      this.#indexes.set(added, count - 1);
-      return added.path;
+    const own = { entries: 0, memory: 0 };
+    const take = (name: keyof LayersLimits, count: number, found: (most: number) => string): void => {
+      own[name] += count;
+      const most = this.#limits[name];
+      if (this.#used[name] + own[name] <= most) return;
+      throw cannot('TOO_LARGE', `list the files of layer ${quote(layer.descriptor.digest)}`, found(most), {
+        reason: 'limit',
+        value: layer.descriptor.digest,
+        limit: limitNames[name],
+      });
     };
-    const keep = (): TreeNode => {
-      if (!this.#trees.has(layer)) this.#count += count;
+    const takeMemory: TakeMemory = (bytes) =>
+      take('memory', bytes, (most) => `the names of the image take more than ${most} bytes of memory`);
+    const tree = createLayerTree(layer.descriptor.digest, takeMemory);
+    const add = (entry: BareEntry): string => {
+      take('entries', 1, (most) => `more than ${most} entries in the image`);
+      return tree.add(entry);
+    };
+    const keep = (): LayerTree => {
+      const known = this.#trees.get(layer);
+      if (known) return known;
+      const { entries, memory } = this.#used;
+      this.#used = { entries: entries + own.entries, memory: memory + own.memory };
       this.#trees.set(layer, tree);
       return tree;
     };
-    return { tree, add, keep };
+    return { layer, tree, add, keep };
   }
 }
 
-/** Fills the tree of a layer, which is kept once the layer was read to its end. */
-interface TreeBuilder {
-  readonly tree: TreeNode;
-  /** Returns the path at which the entry was added. */
-  add(entry: BareEntry): string;
-  keep(): TreeNode;
+const limitNames: Readonly<Record<keyof LayersLimits, string>> = {
+  entries: 'limits.imageEntries',
+  memory: 'limits.imageTreeBytes',
+};
+
+/** Where an entry is in its layer, and its path for messages. */
+export interface EntryPlace {
+  readonly index: number;
+  readonly path: string;
 }
 
-function viewOf(builder: TreeBuilder, located: Located | undefined): LayerView {
-  if (!located) return { tree: builder.keep() };
-  const { locateNext } = located;
-  const viewNext = locateNext && (async (path: string) => viewOf(builder, await locateNext(path)));
-  return { tree: builder.tree, located, viewNext };
+/** Fills the tree of a layer, which is kept once the layer was read to its end. */
+interface TreeBuilder extends Pick<LayerTreeBuilder, 'add'> {
+  readonly layer: Content;
+  readonly tree: LayerTree;
+  keep(): LayerTree;
 }

@@ -51,7 +51,8 @@ export interface LocateContext extends ReadContext {
   /** Shared by everything that is looked for on the way to one file, so that duplicates are noticed. */
   readonly sought: SoughtPaths;
   /**
-   * Called with the entries up to the one that is looked for, or with all of them if there is a table or `verify` is set.
+   * Called with the entries up to the one that is looked for, or with all of them if `verify` is set. If there is a table,
+   * only if it does not have it.
    * Returns the path at which unpacking would put the entry, if that may differ.
    */
   readonly onEntry?: ((entry: BareEntry) => string | undefined) | undefined;
@@ -73,29 +74,56 @@ export const createSoughtPaths = (): SoughtPaths => ({ byLayer: new Map(), hasDu
 export async function locate(layer: Content, path: string, context: LocateContext): Promise<Located | undefined> {
   const table = await tableOf(layer, context, context.limit.signal);
   if (!table) return seek(openArchive(layer, context), path);
-  for (const entry of table.entries) context.onEntry?.(entry);
-  const index = table.entries.findLastIndex((entry) => entry.path === path);
-  const found = table.entries[index];
-  if (found && table.entries.slice(index + 1).some((later) => replaces(later, found))) throw duplicatePath(layer, path);
+  const index = table.paths.lastIndexOf(path);
+  if (index === -1) {
+    for (const index of table.paths.keys()) context.onEntry?.(table.entryAt(index));
+    return undefined;
+  }
+  const found = table.entryAt(index);
+  for (let later = index + 1; later < table.paths.length; later++) {
+    const isRelated = isAbove(path, table.paths[later] ?? '') || isAbove(table.paths[later] ?? '', path);
+    if (isRelated && replaces(table.entryAt(later), found)) throw duplicatePath(layer, path);
+  }
   return locatedInTable(layer, table, index, context);
 }
 
 /** The entry at that index in the layer, in the order of `listFiles`. */
-export async function locateAt(layer: Content, index: number, context: ReadContext): Promise<Located | undefined> {
+export async function locateAt(layer: Content, index: number, context: LocateContext): Promise<Located | undefined> {
   const table = await tableOf(layer, context, context.limit.signal);
   if (table) return locatedInTable(layer, table, index, context);
-  return seek(openArchive(layer, { ...context, sought: createSoughtPaths() }), index);
+  return seek(openArchive(layer, context), index);
 }
 
-function locatedInTable(layer: Content, table: Table, index: number, { limit }: ReadContext): Located | undefined {
-  const entry = table.entries[index];
-  if (!entry) return undefined;
-  const file = table.storedFileOf(entry);
-  const chunks = file ? storedFileBytes(layer, table, file, limit.signal) : noBytes();
-  return { entry, chunks, release: async () => {}, isVerified: () => true };
+function locatedInTable(layer: Content, table: Table, index: number, context: LocateContext): Located | undefined {
+  if (index >= table.paths.length) return undefined;
+  const entry = table.entryAt(index);
+  let isVerified = (): boolean => true;
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (entry.type !== 'file' || entry.size === 0) return;
+    let hasBegun = false;
+    try {
+      for await (const chunk of storedFileBytes(layer, table, table.storedFileAt(index), context.limit.signal)) {
+        hasBegun = true;
+        yield chunk;
+      }
+    } catch (error) {
+      if (hasBegun || !isOnlyOfTable(error)) throw error;
+      warnOfTable(layer, error, context);
+      const located = await locate(layer, entry.path, { ...context, unindexed: true, onEntry: undefined });
+      if (located?.entry.type !== 'file' || located.entry.size !== entry.size) {
+        await located?.release();
+        throw error;
+      }
+      isVerified = located.isVerified;
+      yield* located.chunks;
+    }
+  }
+  return { entry, chunks: chunks(), release: async () => {}, isVerified: () => isVerified() };
 }
 
-async function* noBytes(): AsyncGenerator<Uint8Array, void, undefined> {}
+function warnOfTable(layer: Content, error: unknown, { onWarning }: FilesOptions): void {
+  onWarning?.(`Layer ${quote(layer.descriptor.digest)} is read from its beginning: ${messageOf(error)}`);
+}
 
 /** A layer whose archive is being read. */
 interface OpenArchive {
@@ -190,8 +218,12 @@ function replaces({ path, type }: BareEntry, earlier: BareEntry): boolean {
   const wasDirectory = earlier.type === 'directory';
   // A directory stays what it is if it has a duplicate, and if something is put into it.
   if (path === earlier.path) return !(isDirectory && wasDirectory);
-  return earlier.path.startsWith(`${path}/`) ? !isDirectory : !wasDirectory && path.startsWith(`${earlier.path}/`);
+  return isAbove(path, earlier.path) ? !isDirectory : !wasDirectory && isAbove(earlier.path, path);
 }
+
+/** Whether a path is that of a directory that another is in. */
+const isAbove = (directory: string, path: string): boolean =>
+  path.length > directory.length && path[directory.length] === '/' && path.startsWith(directory);
 
 /** The error of a layer whose first entry of a path was read, although the last one counts. */
 const duplicatePath = ({ descriptor: { digest } }: Content, path: string): RegistryError =>
@@ -208,12 +240,8 @@ export const archiveOf = (layer: Content, signal: AbortSignal): AsyncGenerator<T
 const tables = new WeakMap<Content, { readonly table: Table | undefined }>();
 
 /** The table of contents of a layer; undefined if it has none, if it cannot be used, or if `unindexed` is set. */
-export async function tableOf(
-  layer: Content,
-  { unindexed = false, onWarning }: FilesOptions,
-  signal: AbortSignal,
-): Promise<Table | undefined> {
-  if (unindexed) return undefined;
+export async function tableOf(layer: Content, options: FilesOptions, signal: AbortSignal): Promise<Table | undefined> {
+  if (options.unindexed) return undefined;
   const known = tables.get(layer);
   if (known) return known.table;
   let table: Table | undefined;
@@ -221,15 +249,17 @@ export async function tableOf(
     table = await findTable(layer, signal);
   } catch (error) {
     if (!isOnlyOfTable(error)) throw error;
-    onWarning?.(`Layer ${quote(layer.descriptor.digest)} is read from its beginning: ${messageOf(error)}`);
+    warnOfTable(layer, error, options);
   }
   tables.set(layer, { table });
   return table;
 }
 
 /**
- * Whether the layer itself may still be read. Hosts without ranges send the whole layer: that is `BAD_RESPONSE` if the
- * table lies too far in it to discard everything before.
+ * Whether the layer itself may still be read: the table is damaged, or a host refuses parts of the layer. Hosts without
+ * ranges send the whole layer, which is `BAD_RESPONSE` if the table lies too far in it to discard everything before.
  */
 const isOnlyOfTable = (error: unknown): boolean =>
-  error instanceof UnusableTable || (error instanceof RegistryError && error.code === 'BAD_RESPONSE');
+  error instanceof UnusableTable ||
+  (error instanceof RegistryError &&
+    !['ABORTED', 'CLOSED', 'TIMEOUT', 'UNAUTHORIZED', 'RATE_LIMITED'].includes(error.code));

@@ -12,10 +12,11 @@ import { countIn, entryOf, type Row, rowsOf, unusable } from './toc-rows.ts';
 /** A table of contents: what is in a layer, and where. */
 export interface Table {
   readonly packing: 'gzip' | 'zstd';
-  /** In the order of the archive. */
-  readonly entries: readonly BareEntry[];
-  /** Of a file with at least one byte. */
-  storedFileOf(entry: BareEntry): StoredFile | undefined;
+  /** Paths of the entries, in the order of the archive. */
+  readonly paths: readonly string[];
+  entryAt(index: number): BareEntry;
+  /** Of a file with at least one byte. UnusableTable if the table contradicts itself. */
+  storedFileAt(index: number): StoredFile;
 }
 
 /** Where a file's bytes are in a layer. */
@@ -38,6 +39,8 @@ export interface FileChunk {
 
 /** Most bytes of a table, as stored and unpacked. */
 const mostBytes = 64 * 1_048_576;
+/** Most entries of a table. */
+const mostEntries = 1_000_000;
 
 /** https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md: the digest of the JSON. */
 const stargzDigest = 'containerd.io/snapshot/stargz/toc.digest';
@@ -47,7 +50,7 @@ const chunkedPrefixes = ['io.github.containers.zstd-chunked.', 'io.containers.zs
 
 /**
  * The table of contents of a layer, read and verified by the digest in the layer's annotations; undefined for a layer
- * that has none. UnusableTable if it is not what the annotations say, `DIGEST_MISMATCH` if its bytes are wrong.
+ * that has none. UnusableTable if it is not what the annotations say.
  */
 export async function findTable(layer: Content, signal: AbortSignal): Promise<Table | undefined> {
   const { annotations = {} } = layer.descriptor;
@@ -73,10 +76,10 @@ async function zstdTable(
   if (!/^\d{1,15}(?::\d{1,15}){3}$/.test(position) || type !== 1) throw unusable(`has the position ${quote(position)}`);
   if (unpackedSize > mostBytes) throw unusable(`has ${unpackedSize} bytes, more than ${mostBytes}`);
   const packed = await readPart(layer, { start, end: start + length }, signal);
-  verifyTable(layer, packed, digest);
+  verifyTable(packed, digest);
   const json = await unpack('zstd', packed, unpackedSize);
   // The header of its frame comes before it.
-  return parseTable(new TextDecoder().decode(json), 'zstd', start - 8);
+  return parseTable(json, 'zstd', start - 8);
 }
 
 /** eStargz: the layer's last bytes have the offset of a gzip member, in which an archive has the JSON. */
@@ -92,8 +95,8 @@ async function stargzTable(layer: Content, digest: string, signal: AbortSignal):
     if (entry.path === 'stargz.index.json') json = await readAll(data, mostBytes, 'a table of contents', noTimeLimit);
   }
   if (!json) throw unusable('is not at the offset in the footer');
-  verifyTable(layer, json, digest);
-  return parseTable(new TextDecoder().decode(json), 'gzip', member.start);
+  verifyTable(json, digest);
+  return parseTable(json, 'gzip', member.start);
 }
 
 /** Bytes of the footer; that of stargz, the earlier format, has four less. */
@@ -140,12 +143,11 @@ async function unpack(packing: 'gzip' | 'zstd', bytes: Uint8Array, limit: number
   }
 }
 
-/** A layer whose table has the wrong digest is not read in any other way either. */
-function verifyTable(layer: Content, bytes: Uint8Array, digest: string | undefined): void {
-  if (digest === undefined || !isDigest(digest)) throw unusable(`has the digest ${JSON.stringify(digest)}`);
+/** The annotation of another table may have been kept when a layer was packed anew. */
+function verifyTable(bytes: Uint8Array, digest: string | undefined): void {
+  if (typeof digest !== 'string' || !isDigest(digest)) throw unusable(`has the digest ${JSON.stringify(digest)}`);
   const found = digestOf(bytes, algorithmOf(digest));
-  if (found === digest) return;
-  throw wrongDigest(layer, `its table of contents has digest ${found} instead of ${digest}`);
+  if (found !== digest) throw unusable(`has digest ${found} instead of ${digest}`);
 }
 
 /**
@@ -153,42 +155,48 @@ function verifyTable(layer: Content, bytes: Uint8Array, digest: string | undefin
  * a table that is incomplete, or whose offsets are outside the layer.
  * https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md#toc-tocentries-and-footer
  */
-function parseTable(json: string, packing: Table['packing'], end: number): Table {
+function parseTable(json: Uint8Array, packing: Table['packing'], end: number): Table {
   const rows = rowsOf(json);
-  const starts = sortedStarts(rows, end);
-  const files = new Map<BareEntry, StoredFile>();
   const names = { users: new Map<number, string>(), groups: new Map<number, string>() };
-  const entries: BareEntry[] = [];
-  for (let index = 0; index < rows.length; ) {
-    const row = rows[index] ?? {};
-    let next = index + 1;
-    while (rows[next]?.type === 'chunk') next++;
-    const entry = entryOf(row, names);
-    entries.push(entry);
-    if (entry.type === 'file' && entry.size > 0) {
-      files.set(entry, storedFileOf(entry.size, rows.slice(index, next), { starts, end }));
-    }
-    index = next;
+  const paths: string[] = [];
+  const firstRows: number[] = [];
+  let offsets: number[] = [];
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows.at(index);
+    const offset = countIn(row, 'offset');
+    if (offset > end) throw unusable(`has an offset of ${offset}, beyond its end at ${end}`);
+    if (offset > 0) offsets.push(offset);
+    if (row.type === 'chunk') continue;
+    if (paths.length === mostEntries) throw unusable(`has more than ${mostEntries} entries`);
+    paths.push(entryOf(row, names).path);
+    firstRows.push(index);
   }
-  return { packing, entries, storedFileOf: (entry) => files.get(entry) };
+  offsets = offsets.sort((a, b) => a - b);
+  const entryAt = (index: number): BareEntry => entryOf(rows.at(firstRows[index] ?? 0), names);
+  const storedFileAt = (index: number): StoredFile => {
+    const [first = 0, next = rows.length] = firstRows.slice(index, index + 2);
+    const own = Array.from({ length: next - first }, (_, at) => rows.at(first + at));
+    return storedFileOf(entryAt(index).size, own, { offsets, end });
+  };
+  return { packing, paths, entryAt, storedFileAt };
 }
 
-/** The offsets at which packed units begin, sorted, without duplicates. */
-function sortedStarts(rows: readonly Row[], end: number): readonly number[] {
-  const starts = new Set<number>();
-  for (const row of rows) {
-    const start = countIn(row, 'offset');
-    if (start > end) throw unusable(`has an offset of ${start}, beyond its end at ${end}`);
-    if (start > 0) starts.add(start);
+/** The first of sorted numbers that is larger. */
+function firstAbove(sorted: readonly number[], number: number): number | undefined {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? 0) > number) high = middle;
+    else low = middle + 1;
   }
-  return [...starts].sort((a, b) => a - b);
+  return sorted[low];
 }
 
 /** `rows` are those of one file: the only one, or one for each chunk. */
 function storedFileOf(
   size: number,
   rows: readonly Row[],
-  { starts, end }: { readonly starts: readonly number[]; readonly end: number },
+  { offsets, end }: { readonly offsets: readonly number[]; readonly end: number },
 ): StoredFile {
   let at = 0;
   let last = 0;
@@ -208,8 +216,9 @@ function storedFileOf(
   const [first = {}] = rows;
   const start = countIn(first, 'offset');
   const endOffset = countIn(first, 'endOffset');
-  const fileEnd = endOffset > last ? endOffset : (starts.find((offset) => offset > last) ?? end);
-  if (start <= 0 || fileEnd > end) throw unusable(`has a file at ${start} to ${fileEnd}, outside of its ${end} bytes`);
+  const fileEnd = endOffset > last ? endOffset : (firstAbove(offsets, last) ?? end);
+  if (fileEnd <= start || fileEnd > end)
+    throw unusable(`has a file at ${start} to ${fileEnd}, outside of its ${end} bytes`);
   return { start, end: fileEnd, skip: countIn(first, 'innerOffset'), chunks };
 }
 

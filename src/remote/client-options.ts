@@ -65,6 +65,10 @@ export interface ClientOptions {
         readonly concurrency?: number | undefined;
         /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */
         readonly discardBytes?: number | undefined;
+        /** Entries of the layers of an image whose files are listed or opened. Default 1,000,000. */
+        readonly imageEntries?: number | undefined;
+        /** Memory for their names, estimated, in bytes. Default 160 MiB, enough for as many entries of honest images. */
+        readonly imageTreeBytes?: number | undefined;
       }
     | undefined;
   /** Default: allowed, at public addresses only. */
@@ -120,6 +124,8 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     pages: wholeNumber(1),
     concurrency: wholeNumber(1),
     discardBytes: wholeNumber(0),
+    imageEntries: wholeNumber(1),
+    imageTreeBytes: wholeNumber(1),
   }),
   externalUrls: (value) => {
     if (value === 'allow' || value === 'deny') return undefined;

@@ -6,7 +6,7 @@ import { createLiars } from '../content/attempts.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
-import { type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
+import { defaultImageLimits, type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
 import { guard } from '../http/address.ts';
 import { authorize } from '../http/authorize.ts';
 import { health } from '../http/health.ts';
@@ -77,6 +77,11 @@ const boundsOf = ({
   pages: limits.pages ?? 1_000,
 });
 
+const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({
+  entries: limits.imageEntries ?? defaultImageLimits.entries,
+  memory: limits.imageTreeBytes ?? defaultImageLimits.memory,
+});
+
 /** Wrong options are `INVALID_CONFIG` at once. Nothing is sent before the first operation. */
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);
@@ -123,7 +128,8 @@ export function createClient(options: ClientOptions = {}): Client {
       return { reference, ...(await resolve(reference, call)) };
     },
     pull: async (text, pulling) => pull(parse(text), pulling, using),
-    files: async (text, choice) => openImage(parse(text), choice, { ...using, resolve }),
+    files: async (text, choice) =>
+      openImage(parse(text), choice, { ...using, resolve, imageLimits: imageLimitsOf(options) }),
     fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
     [asyncDispose]: close,

@@ -18,10 +18,14 @@ export function partOf(line: Line): TarPart {
 export const tarLayer = (...lines: readonly Line[]): Layer => layerOf(archive(...lines.map(partOf)));
 
 /** The files of an image of these layers, and how often each was fetched. */
-export async function imageOf(layers: readonly Layer[], mostEntries?: number) {
+export async function imageOf(layers: readonly Layer[], entries = 1_000_000) {
   const contents = await Promise.all(layers.map(contentOf));
   const [{ descriptor } = { descriptor: layerOf(Buffer.alloc(0)).descriptor }] = layers;
-  const files = createImageFiles({ descriptor, layers: contents.map(({ content }) => content), mostEntries });
+  const files = createImageFiles({
+    descriptor,
+    layers: contents.map(({ content }) => content),
+    limits: { entries, memory: 2 ** 27 },
+  });
   return { files, fetches: () => contents.map(({ ranges }) => ranges.length) };
 }
 
