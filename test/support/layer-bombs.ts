@@ -45,7 +45,7 @@ const source = (parts: Parts): Source => ({
   fetch: async (descriptor, { signal } = {}) => {
     const next = () => {
       const { value } = parts.next();
-      return value && new Uint8Array(Buffer.isBuffer(value) ? value : part(value));
+      return value ? new Uint8Array(Buffer.isBuffer(value) ? value : part(value)) : undefined;
     };
     return { descriptor, from: 'test', body: createBody({ next, cancel: () => {} }, { signal }).body };
   },
