@@ -26,6 +26,8 @@ export interface Endpoint {
   /** The rewrite rule that matched, and the repository name it was given. */
   readonly rewrite?: { readonly pattern: string; readonly replacement: string; readonly from: string };
   readonly tls?: TlsOptions;
+  /** Hosts, domains and address ranges that this endpoint may refer to although their addresses are private. */
+  readonly allowPrivate?: readonly string[];
   /** Milliseconds, only for this endpoint. */
   readonly connectTimeout?: number;
   /** Where the login comes from, for people to read; never the login. */

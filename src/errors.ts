@@ -36,14 +36,14 @@ export type ErrorCode =
  * - `invalid-platform`, `invalid-name`: the caller's own value is wrong
  * - `limit`: a limit of this library was reached (`limit` names its option, if it has one); no host is to blame
  * - `size-conflict`: an image gives one digest two sizes, so the image itself is wrong, whoever serves it
- * - `inconsistent-image`: an image contradicts itself otherwise (a descriptor's `data` that is not its content, a duplicate
- *   path in a layer), so the image itself is wrong, whoever serves it
+ * - `inconsistent-image`: an image contradicts itself (`data` that is not its content, a duplicate path): it is wrong everywhere
  * - `invalid-document`: bytes with the right digest that are not the document they should be
  * - `not-a-manifest`: a blob instead of a manifest
  * - `path`: there is no such path in an image
  * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
  * - `unread`: a request waited for others whose bodies nobody read
  * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
+ * - `private-address`: a registry refers to a host at a private address (`value`) that `allowPrivate` does not list
  * - `layout-in-use`: another process is writing into the layout
  */
 export type ErrorReason =
@@ -61,6 +61,7 @@ export type ErrorReason =
   | 'too-slow'
   | 'unread'
   | 'skipped'
+  | 'private-address'
   | 'layout-in-use';
 
 /** One problem of a configuration, and its place. */

@@ -59,6 +59,12 @@ export const commonOptions: Readonly<Record<string, Option>> = {
   'docker-config': { type: 'string', value: 'FILE', help: "Docker's config.json" },
   'auth-file': { type: 'string', value: 'FILE', help: "Podman's auth.json" },
   'regctl-config': { type: 'string', value: 'FILE', help: "regctl's config.json" },
+  'allow-private': {
+    type: 'string',
+    value: 'HOST',
+    isList: true,
+    help: 'allow a private address: host, .domain, address or CIDR block; may be repeated',
+  },
   'no-discover': { type: 'boolean', help: 'do not read the files in the usual places' },
   json: { type: 'boolean', help: 'print JSON' },
   help: { type: 'boolean', short: 'h', help: 'print this' },

@@ -12,9 +12,9 @@ import type { Given, Option } from './command.ts';
 import { type Io, manyLines, painter, writeLines } from './io.ts';
 import { oneOf } from './parse.ts';
 
-/** The configuration that the flags name, or that of the usual places. */
-export function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles> {
-  return readConfigFiles({
+/** The configuration that the flags name, or that of the usual places, and the private addresses that the flags allow. */
+export async function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles> {
+  const { config, ...rest } = await readConfigFiles({
     file: texts.config,
     hostsDirectory: texts['hosts-dir'],
     registriesYaml: texts['registries-yaml'],
@@ -25,6 +25,9 @@ export function readConfiguration({ texts, flags }: Given): Promise<ConfigFiles>
     ...(flags.has('no-default-endpoint') && { defaultEndpoint: false }),
     ...(flags.has('no-discover') && { discover: false }),
   });
+  const listed = texts['allow-private']?.split(',').filter((entry) => entry !== '') ?? [];
+  const allowPrivate = [...listed, ...(config.allowPrivate ?? [])];
+  return { ...rest, config: allowPrivate.length > 0 ? { ...config, allowPrivate } : config };
 }
 
 /** The configuration and its plan for the reference that is given. Reports whatever a client would warn of. */

@@ -96,6 +96,8 @@ const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>>
   'inconsistent-image': wrongImage,
   'invalid-document': wrongImage,
   'not-a-manifest': '"ocifetch get" prints blobs.',
+  'private-address':
+    'If that host is one of yours, allow it: --allow-private HOST (or .domain, an address, a CIDR block), or allowPrivate in the configuration.',
   'layout-in-use': 'Wait until that process is done, then run it again.',
 };
 

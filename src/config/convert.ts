@@ -199,5 +199,6 @@ function settingsOf(host: OriginConfig, root: string): string {
     connectTimeout === undefined ? undefined : Math.ceil(connectTimeout),
     host.requestsPerSecond,
     host.concurrency,
+    host.allowPrivate ?? [],
   ]);
 }

@@ -24,6 +24,8 @@ const descriptions: Readonly<Record<string, string>> = {
   cert: 'Certificate of this client.',
   key: 'Private key of this client.',
   insecureSkipVerify: 'Accepts any certificate.',
+  allowPrivate:
+    'What may have a private address although a registry refers to it: host, host:port, .domain, an address, a CIDR block.',
   connectTimeout: 'Milliseconds to connect in.',
   requestsPerSecond: 'Most requests begun in a second.',
   concurrency: "Most exchanges at a time, if fewer than the client's own limit.",

@@ -30,7 +30,7 @@ export const keyPath = (name: string, key: string): string => `${name}[${JSON.st
 
 /** Parts of the model that are about no single registry, and that formats of mirrors have no place for. */
 export function reportUnrelated(
-  { credentials, proxy, shortNames }: Config,
+  { credentials, proxy, shortNames, allowPrivate }: Config,
   report: ReportLoss,
   hasLogins = false,
 ): void {
@@ -38,6 +38,7 @@ export function reportUnrelated(
   if (typeof credentials === 'function') report('credentials', 'it cannot express a program that provides logins');
   else if (!hasLogins) for (const key of logins) report(keyPath('credentials', key), 'it cannot express logins');
   if (proxy) report('proxy', 'it cannot express proxies: set HTTPS_PROXY and NO_PROXY where it is used');
+  if (allowPrivate) report('allowPrivate', 'it cannot allow private addresses');
   if (shortNames) report('shortNames', 'it cannot express short names');
 }
 
@@ -62,7 +63,12 @@ function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): strin
 }
 
 /** Limits of a host that formats of mirrors have no words for. */
-export function reportLimits({ requestsPerSecond, concurrency }: OriginConfig, path: string, report: ReportLoss): void {
+export function reportLimits(
+  { allowPrivate, requestsPerSecond, concurrency }: OriginConfig,
+  path: string,
+  report: ReportLoss,
+): void {
+  if (allowPrivate) report(`${path}.allowPrivate`, 'it cannot allow private addresses');
   if (requestsPerSecond !== undefined) report(`${path}.requestsPerSecond`, 'it cannot limit requests');
   if (concurrency !== undefined) report(`${path}.concurrency`, 'it cannot limit requests');
 }

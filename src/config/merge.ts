@@ -24,6 +24,7 @@ export function mergeReads(reads: readonly FileRead[]): Config {
     Object.assign(proxy, config.proxy);
   }
   const search = reads.find(({ config }) => config.shortNames?.search)?.config.shortNames?.search;
+  const allowPrivate = [...new Set(reads.flatMap(({ config }) => config.allowPrivate ?? []))];
   const warnings = [...new Set(reads.flatMap((read) => read.warnings))];
   const hasAliases = Object.keys(aliases).length > 0;
   return {
@@ -31,6 +32,7 @@ export function mergeReads(reads: readonly FileRead[]): Config {
     credentials: mergeCredentials(reads),
     ...(Object.keys(proxy).length > 0 && { proxy }),
     ...((hasAliases || search) && { shortNames: { ...(hasAliases && { aliases }), ...(search && { search }) } }),
+    ...(allowPrivate.length > 0 && { allowPrivate }),
     ...(warnings.length > 0 && { warnings }),
   };
 }

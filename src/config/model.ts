@@ -17,6 +17,11 @@ export interface Config {
   readonly credentials?: Readonly<Record<string, Login>> | CredentialProvider | undefined;
   readonly proxy?: ProxyConfig | undefined;
   readonly shortNames?: ShortNames | undefined;
+  /**
+   * What may have a private address although a public registry refers to it, by a redirect, a token realm or the `urls` of a
+   * descriptor: `host`, `host:port`, `.domain` for all below it, an address, a CIDR block.
+   */
+  readonly allowPrivate?: readonly string[] | undefined;
   /** What files say that has no meaning here; reported as `warning` events when a client is made. */
   readonly warnings?: readonly string[] | undefined;
 }
@@ -52,6 +57,8 @@ export interface HostConfig {
   readonly rewrites?: readonly RewriteRule[] | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly tls?: TlsConfig | undefined;
+  /** As `allowPrivate` of the configuration, only for what this host redirects to and for its token realm. */
+  readonly allowPrivate?: readonly string[] | undefined;
   /** Milliseconds. */
   readonly connectTimeout?: number | undefined;
   /** Most requests begun in a second. */

@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import type { Repository } from '../oci/reference.ts';
 import { hostProblem, normalizeRegistry } from '../oci/registry.ts';
 
@@ -15,6 +16,13 @@ export function credentialKeyProblem(key: string): string | undefined {
   const isHost = hostProblem(slash === -1 ? key : key.slice(0, slash)) === undefined;
   const isPath = slash === -1 || /^(?:\/[^\s/?#]+)+\/?$/.test(key.slice(slash));
   return isHost && isPath ? undefined : 'expected host, host:port or host/path';
+}
+
+/** What is wrong with an entry of `allowPrivate`, in words. */
+export function allowedHostProblem(entry: string): string | undefined {
+  const isRange = ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry);
+  if (isRange || hostProblem(entry.replace(/^\*?\./, '')) === undefined) return undefined;
+  return 'expected a host, host:port, .domain, an address or a CIDR block';
 }
 
 /** A key in its one spelling: the host in lower case, Docker Hub's hosts as `docker.io`; a path is kept. */

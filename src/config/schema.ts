@@ -2,7 +2,13 @@ import { z } from 'zod';
 import type { CredentialProvider, Login } from '../login.ts';
 import { proxyProblem, proxyUrl } from '../proxy.ts';
 import { quote } from '../text/quote.ts';
-import { credentialKeyProblem, registryKeyProblem, sameHeaders, urlProblem } from './registry-keys.ts';
+import {
+  allowedHostProblem,
+  credentialKeyProblem,
+  registryKeyProblem,
+  sameHeaders,
+  urlProblem,
+} from './registry-keys.ts';
 import { isWellFormed, patternProblem } from './rewrite.ts';
 
 const text = z
@@ -19,6 +25,8 @@ const checked = (problem: (value: string) => string | undefined) =>
   });
 
 const url = checked((value) => urlProblem(value));
+
+const allowPrivate = list(checked(allowedHostProblem), 'hosts');
 
 const rewrite = z.strictObject(
   {
@@ -96,6 +104,7 @@ const host = z.strictObject(
     rewrites: list(rewrite, 'rewrites').optional(),
     headers: z.record(headerName, headerValue, 'expected an object of headers').check(onceEach).optional(),
     tls: tls.optional(),
+    allowPrivate: allowPrivate.optional(),
     connectTimeout: z
       .number('expected milliseconds')
       .positive('expected milliseconds above 0')
@@ -179,6 +188,7 @@ export const configSchema = z.strictObject(
       .optional(),
     proxy: proxy.optional(),
     shortNames: shortNames.optional(),
+    allowPrivate: allowPrivate.optional(),
     warnings: list(text, 'texts').optional(),
   },
   'expected an object',

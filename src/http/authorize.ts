@@ -197,7 +197,7 @@ async function readChallenge(
   request: HttpRequest,
   response: HttpResponse,
   login: () => Promise<Login | undefined>,
-  { emit = () => {}, allowPrivate = [] }: AuthorizeOptions,
+  { emit = () => {} }: AuthorizeOptions,
 ): Promise<Requirement | undefined> {
   try {
     const given = await login();
@@ -213,7 +213,7 @@ async function readChallenge(
     }
     const { realm, service, scope = '' } = bearer.parameters;
     const scopes = unionScopes(request.endpoint?.scopes ?? [], scope);
-    return { scheme: 'token', ...realmOf(realm, request, response, allowPrivate), service, scopes };
+    return { scheme: 'token', ...realmOf(realm, request, response), service, scopes };
   } catch (error) {
     await discard(response.body);
     throw error;

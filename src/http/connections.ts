@@ -184,9 +184,9 @@ function watchedClients({ Client }: Undici, { connect: own }: { readonly connect
 function connector(
   { undici, dns }: NetworkModules,
   { limits }: Pick<Pool, 'limits'>,
-  { policy, family, tls }: ConnectionSettings,
+  { policy, ranges, family, tls }: ConnectionSettings,
 ): Connect {
-  const rules = { policy, family };
+  const rules = { policy, ranges, family };
   const lookup = ruledLookup(dns.lookup, rules);
   const guard = lookup ? { lookup } : {};
   // undici's own timer is coarse (half a second), so it is off; ours is exact.

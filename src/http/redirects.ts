@@ -1,15 +1,13 @@
 import { discard } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
-import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
-import type { AddressPolicy, HttpRequest, Wrapper } from './transport.ts';
+import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
+import type { HttpRequest, Wrapper } from './transport.ts';
 import { authoritiesOf } from './trust.ts';
 
 export interface RedirectOptions {
   /** Most redirects followed for one request. */
   readonly limit?: number | undefined;
-  /** Hosts that are allowed though their addresses are private. */
-  readonly allowPrivate?: AllowedHosts | undefined;
 }
 
 const redirecting = new Set([301, 302, 303, 307, 308]);
@@ -22,12 +20,12 @@ const personal = new Set(['authorization', 'proxy-authorization', 'cookie']);
  * `TOO_MANY_REDIRECTS` over the limit, `UNSAFE_URL` if the target is not allowed. A response without Location is returned.
  */
 export const redirects =
-  ({ limit = 10, allowPrivate = [] }: RedirectOptions = {}): Wrapper =>
+  ({ limit = 10 }: RedirectOptions = {}): Wrapper =>
   (next) =>
   async (request) => {
     let sent = request;
-    // The addresses of unlisted targets: after a public host a chain stays public, also through listed hosts.
-    let policy = policyOf(request);
+    // After a public host a chain stays public, also through listed hosts.
+    let reach = reachOf(request);
     for (let hops = 0; ; hops += 1) {
       const response = await next(sent);
       const location = response.headers.location;
@@ -43,8 +41,8 @@ export const redirects =
       const hop = methodOf(sent, response.status);
       if (target.origin === new URL(sent.url).origin) sent = { ...hop, url: target.href };
       else {
-        policy = policyAfter(policy, response);
-        sent = toOtherOrigin(hop, target, isListed(target, allowPrivate) ? 'any' : policy);
+        reach = reachAfter(reach, response);
+        sent = toOtherOrigin(hop, target, reach);
       }
     }
   };
@@ -55,7 +53,7 @@ function methodOf(sent: HttpRequest, status: number): HttpRequest {
   return becomesGet ? { ...sent, method: 'GET', body: undefined } : sent;
 }
 
-function toOtherOrigin(sent: HttpRequest, target: URL, addresses: AddressPolicy): HttpRequest {
+function toOtherOrigin(sent: HttpRequest, target: URL, reach: Reach): HttpRequest {
   if (sent.body !== undefined) {
     const found = 'the body of the request is not sent to another origin';
     throw cannot('UNSAFE_URL', `follow a redirect to "${redactUrl(target)}"`, found);
@@ -67,6 +65,6 @@ function toOtherOrigin(sent: HttpRequest, target: URL, addresses: AddressPolicy)
     headers: Object.fromEntries(headers),
     endpoint: undefined,
     tls: authoritiesOf(sent.tls),
-    addresses,
+    ...reach,
   };
 }

@@ -4,10 +4,10 @@ import { remember } from '../bounded-map.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import type { Login } from '../login.ts';
-import { type AllowedHosts, isListed, parseTarget, policyAfter, policyOf } from './address.ts';
+import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
 import { readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
-import type { AddressPolicy, HttpRequest, HttpResponse, Transport } from './transport.ts';
+import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 import { authoritiesOf } from './trust.ts';
 
 /** What a token is requested for, and from where. */
@@ -16,7 +16,7 @@ export interface TokenScope {
   readonly service?: string | undefined;
   readonly scopes: readonly string[];
   /** Addresses that the realm may have. */
-  readonly addresses: AddressPolicy;
+  readonly reach: Reach;
 }
 
 export interface Token {
@@ -37,16 +37,15 @@ export interface TokensOptions {
   readonly userAgent?: string | undefined;
   /** Most bytes of a realm's response. */
   readonly tokenBytes?: number | undefined;
-  readonly allowPrivate?: AllowedHosts | undefined;
 }
 
 /** Tokens by endpoint, realm, service, scopes and login; one request for all that need the same one at the same time. */
 export function createTokens(next: Transport, options: TokensOptions): Tokens {
-  const { userAgent = 'ocifetch', tokenBytes = 1_048_576, allowPrivate } = options;
+  const { userAgent = 'ocifetch', tokenBytes = 1_048_576 } = options;
   const kept = new Map<string, Token>();
   const flights = singleFlight<Token>();
-  const send = redirects({ allowPrivate })(next);
-  return async ({ realm, service, scopes, addresses }, login, request, stale) => {
+  const send = redirects()(next);
+  return async ({ realm, service, scopes, reach }, login, request, stale) => {
     const origin = request.endpoint?.url ?? new URL(request.url).origin;
     const key = JSON.stringify([origin, realm.href, service, scopes, login]);
     const token = kept.get(key);
@@ -56,7 +55,7 @@ export function createTokens(next: Transport, options: TokensOptions): Tokens {
       const headers = isOwn ? headersOf(request.endpoint) : undefined;
       // Another origin is trusted by the endpoint's authorities, but gets no client certificate and is verified.
       const tls = isOwn ? request.tls : authoritiesOf(request.tls);
-      const common = { realm, service, scopes, login, addresses, tls, signal, headers, more: request.more, userAgent };
+      const common = { realm, service, scopes, login, reach, tls, signal, headers, more: request.more, userAgent };
       const fresh = await requestToken(send, { ...common, limit: tokenBytes });
       remember(kept, key, fresh);
       return fresh;
@@ -69,8 +68,7 @@ export function realmOf(
   text: string,
   request: HttpRequest,
   response: HttpResponse,
-  allowPrivate: AllowedHosts,
-): Pick<TokenScope, 'realm' | 'addresses'> {
+): Pick<TokenScope, 'realm' | 'reach'> {
   const realm = parseTarget(text, request.url, 'the token realm');
   const { origin, host } = new URL(request.url);
   const isOwn = realm.origin === origin;
@@ -78,8 +76,11 @@ export function realmOf(
     const found = `"${redactUrl(realm)}" is neither https nor its own origin`;
     throw cannot('UNSAFE_URL', `use the token realm of "${host}"`, found, { host });
   }
-  if (isOwn) return { realm, addresses: request.addresses ?? 'any' };
-  return { realm, addresses: isListed(realm, allowPrivate) ? 'any' : policyAfter(policyOf(request), response) };
+  const { addresses, allowPrivate } = request;
+  return {
+    realm,
+    reach: isOwn ? { addresses: addresses ?? 'any', allowPrivate } : reachAfter(reachOf(request), response),
+  };
 }
 
 /** Configured headers, by their names in lower case. */
@@ -129,9 +130,9 @@ async function requestToken(send: Transport, wanted: TokenRequest): Promise<Toke
 }
 
 function common(wanted: TokenRequest): HttpRequest & { headers: Record<string, string> } {
-  const { realm, userAgent, headers, addresses, tls, signal, more } = wanted;
+  const { realm, userAgent, headers, reach, tls, signal, more } = wanted;
   const typical = { accept: 'application/json', 'user-agent': userAgent };
-  return { method: 'GET', url: realm.href, headers: { ...typical, ...headers }, addresses, tls, signal, more };
+  return { method: 'GET', url: realm.href, headers: { ...typical, ...headers }, ...reach, tls, signal, more };
 }
 
 function get(wanted: TokenRequest): HttpRequest {

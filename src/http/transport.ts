@@ -24,6 +24,8 @@ export interface HttpRequest {
   /** Another host is left that has not failed: the body is broken off below the minimum speed. */
   readonly canLeave?: boolean | undefined;
   readonly addresses?: AddressPolicy | undefined;
+  /** Addresses and CIDR blocks that may be connected to although `addresses` does not allow them. */
+  readonly allowPrivate?: readonly string[] | undefined;
   readonly tls?: TlsOptions | undefined;
 }
 
@@ -51,8 +53,8 @@ export interface HttpResponse {
  * settings cannot be used; every status is a response, not a failure. It follows no redirect.
  *
  * A client checks hosts that are addresses themselves, and names of this machine, before it calls its user's transport.
- * Only the transport sees the addresses of other names: with `addresses` other than `any` it must look the name up, refuse
- * (`UNSAFE_URL`) what is not allowed, and connect to the address that it checked. If it reports the `address` that it
+ * Only the transport sees the addresses of other names: with `addresses` other than `any` it must look the name up, connect
+ * only to an address that is allowed, by `addresses` or `allowPrivate`, and refuse (`UNSAFE_URL`) a name without one. If it reports the `address` that it
  * connected to, redirects and token realms are checked by it.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;

@@ -64,8 +64,10 @@ export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: Und
     const through = proxyFor(url, proxy);
     // Only the proxy connects to hosts behind it.
     if (through !== undefined) checkHost(request);
-    const { tls, addresses: policy = 'any' } = request;
-    return exchange(connections.use(modules, { policy, family, tls, proxy: through }, url.host), request, timeouts);
+    const { tls, addresses: policy = 'any', allowPrivate } = request;
+    const ranges = policy === 'any' ? undefined : allowPrivate;
+    const settings = { policy, ranges, family, tls, proxy: through };
+    return exchange(connections.use(modules, settings, url.host), request, timeouts);
   };
   const close = async (): Promise<void> => {
     const reason = new RegistryError('CLOSED', 'Cannot use a transport that was closed');

@@ -1,6 +1,7 @@
 import { longestTimer } from '../abort.ts';
 import type { Codecs } from '../codec/codec.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
+import { allowedHostProblem } from '../config/registry-keys.ts';
 import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport, TransportTimeouts } from '../http/transport.ts';
@@ -73,6 +74,11 @@ export interface ClientOptions {
     | undefined;
   /** Default: allowed, at public addresses only. */
   readonly externalUrls?: ExternalUrls | undefined;
+  /**
+   * What may have a private address although a public registry refers to it, by a redirect, a token realm or the `urls` of a
+   * descriptor, in addition to `config.allowPrivate`: `host`, `host:port`, `.domain` for all below it, an address, a CIDR block.
+   */
+  readonly allowPrivate?: readonly string[] | undefined;
 }
 
 const isFunction = (value: unknown): boolean => typeof value === 'function';
@@ -86,7 +92,9 @@ const group =
     checks;
 
 const hostList: Check = (value) =>
-  Array.isArray(value) && value.every((host) => typeof host === 'string') ? undefined : 'expected a list of hosts';
+  Array.isArray(value) && value.every((host) => typeof host === 'string' && allowedHostProblem(host) === undefined)
+    ? undefined
+    : 'expected a list of hosts, each host, host:port, .domain, an address or a CIDR block';
 
 /** Milliseconds. */
 const time = wholeNumber(1, longestTimer);
@@ -127,6 +135,7 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     imageEntries: wholeNumber(1),
     imageTreeBytes: wholeNumber(1),
   }),
+  allowPrivate: hostList,
   externalUrls: (value) => {
     if (value === 'allow' || value === 'deny') return undefined;
     if (isRecord(value) && value.allowPrivate !== undefined) return { allowPrivate: hostList };

@@ -149,20 +149,27 @@ interface Composed {
 /** The wrappers around an exchange, outermost first. */
 function compose(
   transport: Transport,
-  { timeouts = {}, retries = {}, limits = {}, externalUrls = 'allow', userAgent }: ClientOptions,
+  {
+    timeouts = {},
+    retries = {},
+    limits = {},
+    externalUrls = 'allow',
+    allowPrivate: given = [],
+    userAgent,
+  }: ClientOptions,
   { config, planner, emit, closing }: Composed,
 ): Transport {
-  const allowPrivate = allowedHosts(externalUrls);
+  const allowPrivate = [...given, ...(config.allowPrivate ?? []), ...allowedHosts(externalUrls)];
   const loginFor = loginFrom(config.credentials);
   return wrap(
     transport,
     endedBy(closing),
     // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
-    redirects({ limit: limits.redirects, allowPrivate }),
+    redirects({ limit: limits.redirects }),
     // Inside redirects: each hop is authorized for its own origin.
-    authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, allowPrivate, emit }),
-    trust({ tlsFor: planner.tlsFor }),
+    authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, emit }),
+    trust({ tlsFor: planner.tlsFor, allowPrivate }),
     health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),

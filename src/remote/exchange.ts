@@ -3,9 +3,11 @@ import { recordOf, withAttempt } from '../content/attempts.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import type { Reach } from '../http/address.ts';
 import { readErrorBody } from '../http/error-body.ts';
 import { parseRetryAfter, parseWarnings } from '../http/header-fields.ts';
-import type { AddressPolicy, HttpResponse, Transport } from '../http/transport.ts';
+import type { HttpResponse, Transport } from '../http/transport.ts';
+import { authoritiesOf } from '../http/trust.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { manifestAccept } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
@@ -40,8 +42,8 @@ export interface BoundEndpoint {
 /** A request to an endpoint, or on its behalf. */
 export interface EndpointRequest {
   readonly endpoint: Endpoint;
-  /** For a URL at another origin than the endpoint: no credentials, headers or TLS settings are sent. */
-  readonly stranger?: { readonly addresses: AddressPolicy } | undefined;
+  /** For a URL at another origin than the endpoint, which gets no credentials, headers or client certificate: which addresses it may have. */
+  readonly stranger?: Reach | undefined;
   readonly method: 'GET' | 'HEAD';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -79,7 +81,7 @@ export async function exchange<T>(
   const attempt = { endpoint, method, url, started: performance.now() };
   let response: HttpResponse | undefined;
   try {
-    const connection = stranger ? { addresses: stranger.addresses } : { endpoint, tls: endpoint.tls };
+    const connection = stranger ? { ...stranger, tls: authoritiesOf(endpoint.tls) } : { endpoint, tls: endpoint.tls };
     response = await send({
       method,
       url,

@@ -1,6 +1,6 @@
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { type AllowedHosts, isListed } from '../http/address.ts';
+import type { AllowedHosts } from '../http/address.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { closeRange } from '../oci/range.ts';
 import type { Source } from '../source.ts';
@@ -22,18 +22,18 @@ export function externalSources({ urls = [] }: Descriptor, policy: ExternalUrls,
   if (policy === 'deny') return [];
   return urls.flatMap((text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (url && ['http:', 'https:'].includes(url.protocol)) return [externalSource(url, allowedHosts(policy), context)];
+    if (url && ['http:', 'https:'].includes(url.protocol)) return [externalSource(url, context)];
     context.emit({ type: 'skip', url: redactUrl(text), reason: 'an external URL that is neither http nor https' });
     return [];
   });
 }
 
-function externalSource(url: URL, allowed: AllowedHosts, context: RequestContext): Source {
+function externalSource(url: URL, context: RequestContext): Source {
   url.username = '';
   url.password = '';
   url.hash = '';
   const endpoint = { url: url.origin, repository: '', scopes: [], capabilities: ['pull' as const] };
-  const stranger = { addresses: isListed(url, allowed) ? ('any' as const) : ('public' as const) };
+  const stranger = { addresses: 'public' as const };
   const name = redactUrl(url);
   return {
     name,

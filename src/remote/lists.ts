@@ -1,7 +1,7 @@
 import { readAll } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
-import { parseTarget, policyAfter } from '../http/address.ts';
+import { parseTarget, reachAfter } from '../http/address.ts';
 import { nextLink } from '../http/header-fields.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { isTag } from '../oci/reference.ts';
@@ -180,7 +180,7 @@ function linkedRequest(response: HttpResponse, request: EndpointRequest): Endpoi
   }
   const { endpoint } = request;
   if (request.stranger || target.origin !== new URL(endpoint.url).origin) {
-    return { ...request, url: target.href, stranger: { addresses: policyAfter('any', response) } };
+    return { ...request, url: target.href, stranger: reachAfter({ allowPrivate: endpoint.allowPrivate }, response) };
   }
   // A proxy that removes a prefix from request paths seldom adds it to the links of responses.
   const { pathname } = new URL(request.url);

@@ -134,7 +134,7 @@ function endpointOf(
   { registry, name }: Repository,
   { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
-  const { capabilities = allCapabilities, headers, connectTimeout, requestsPerSecond, concurrency } = config;
+  const { capabilities = allCapabilities, headers } = config;
   const proxyUrl = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {
@@ -155,12 +155,25 @@ function endpointOf(
     ...(headers && { headers }),
     // Not used over http; whether the registry itself is http is known only now.
     ...(tls && (config.url !== undefined || root.startsWith('https:')) && { tls }),
-    ...(connectTimeout !== undefined && { connectTimeout }),
+    ...plainSettings(config),
     ...(source !== undefined && { credentials: source }),
-    ...(requestsPerSecond !== undefined && { requestsPerSecond }),
-    ...(concurrency !== undefined && { concurrency }),
     ...(proxyUrl !== undefined && { proxy: redactUrl(proxyUrl) }),
     ...declaredAtOf(config),
+  };
+}
+
+/** The settings that an endpoint has as they are configured. */
+function plainSettings({
+  allowPrivate,
+  connectTimeout,
+  requestsPerSecond,
+  concurrency,
+}: OriginConfig): Partial<Endpoint> {
+  return {
+    ...(allowPrivate && { allowPrivate }),
+    ...(connectTimeout !== undefined && { connectTimeout }),
+    ...(requestsPerSecond !== undefined && { requestsPerSecond }),
+    ...(concurrency !== undefined && { concurrency }),
   };
 }
 

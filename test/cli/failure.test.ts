@@ -58,6 +58,12 @@ const isWrong = 'The image itself is wrong, whichever host serves it: have it bu
 /** An error's code and details, and the advice. */
 const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string | undefined][] = [
   ['TOO_LARGE', { reason: 'limit' }, isLimit],
+  [
+    'UNSAFE_URL',
+    { reason: 'private-address' },
+    'If that host is one of yours, allow it: --allow-private HOST (or .domain, an address, a CIDR block), or allowPrivate in the configuration.',
+  ],
+  ['UNSAFE_URL', {}, undefined],
   ['TOO_LARGE', { reason: 'limit', limit: 'limits.pages' }, isLimit],
   ['TOO_LARGE', {}, 'Have the cache of the named host emptied, or remove it from the configuration.'],
   ['BAD_RESPONSE', { reason: 'size-conflict' }, isWrong],

@@ -27,6 +27,7 @@ const full = {
           rewrites: [{ pattern: '^library/(.*)', replacement: 'hub/$1' }],
           headers: { 'X-Key': 'v' },
           tls: { ca: ['ca.pem'], cert: 'c', key: 'k', insecureSkipVerify: false },
+          allowPrivate: ['.corp'],
           connectTimeout: 500,
           requestsPerSecond: 2.5,
           concurrency: 4,
@@ -39,6 +40,7 @@ const full = {
   },
   credentials: { 'ghcr.io': { username: 'u', password: 'p' }, 'x.y/team': { identityToken: 't' } },
   proxy: { http: 'http://p', https: 'http://p', all: 'http://p', no: ['.x.y'] },
+  allowPrivate: ['10.0.0.0/8'],
   shortNames: { aliases: { fedora: 'registry.fedoraproject.org/fedora' }, search: ['docker.io'] },
 };
 

@@ -1,6 +1,8 @@
+import type dns from 'node:dns';
 import { expect, test } from 'vitest';
 import { bytesBody } from '../../src/body.ts';
 import {
+  type AddressRules,
   addressOf,
   checkHost,
   classOf,
@@ -8,16 +10,27 @@ import {
   isAllowed,
   isListed,
   parseTarget,
-  policyAfter,
-  policyOf,
+  reachAfter,
+  reachOf,
+  ruledLookup,
 } from '../../src/http/address.ts';
 import { redirects } from '../../src/http/redirects.ts';
-import { type HttpResponse, wrap } from '../../src/http/transport.ts';
+import { type AddressPolicy, type HttpResponse, wrap } from '../../src/http/transport.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { endpointOf, failsWith, failureOf, recording } from '../support/http.ts';
 
 const classes: Readonly<Record<ReturnType<typeof classOf>, readonly string[]>> = {
-  public: ['8.8.8.8', '172.15.0.1', '172.32.0.1', '192.169.0.1', '100.63.0.1', '2606:4700::1', '64:ff9b::808:808'],
+  public: [
+    '8.8.8.8',
+    '172.15.0.1',
+    '172.32.0.1',
+    '192.169.0.1',
+    '100.63.0.1',
+    '2606:4700::1',
+    '64:ff9b::808:808',
+    '64:ff9b:1::8.8.8.8',
+    '64:ff9b:1:abcd::8.8.8.8',
+  ],
   private: [
     '127.0.0.1',
     '127.255.255.254',
@@ -34,6 +47,9 @@ const classes: Readonly<Record<ReturnType<typeof classOf>, readonly string[]>> =
     '::ffff:a00:1',
     '64:ff9b::7f00:1',
     '64:ff9b::10.0.0.1',
+    '64:ff9b:1::10.0.0.1',
+    // 10.0.0.0, if the network's prefix is of 48 bits.
+    '64:ff9b:1:a00::8.8.8.8',
   ],
   reserved: [
     '169.254.0.1',
@@ -43,6 +59,10 @@ const classes: Readonly<Record<ReturnType<typeof classOf>, readonly string[]>> =
     'febf::1',
     '::ffff:169.254.169.254',
     '64:ff9b::a9fe:a9fe',
+    '64:ff9b:1::a9fe:a9fe',
+    '64:ff9b:1:a9fe:a9:fe00::',
+    '64:ff9b:1:a9fe:a9:fe00:808:808',
+    '198.18.0.1',
     'fd00:ec2::254',
     'fd20:ce::254',
     '100.100.100.200',
@@ -70,7 +90,7 @@ test.each(Object.entries(classes))('addresses that are %s', (expected, addresses
 test('any policy allows its own and those that are more public', () => {
   const sample = { public: '8.8.8.8', private: '10.0.0.1', reserved: '169.254.169.254' };
   const allowed = (['public', 'private', 'any'] as const).map((policy) =>
-    Object.values(sample).map((address) => isAllowed(address, policy)),
+    Object.values(sample).map((address) => isAllowed(address, { policy })),
   );
   expect(allowed).toEqual([
     [true, false, false],
@@ -126,13 +146,26 @@ test('a host is listed with any port, or with its own', () => {
   expect(listed('https://storage.corp/', 'storage.corp:80')).toBe(false);
 });
 
+test('a domain is listed for what is below it', () => {
+  const listed = (url: string, ...list: string[]) => isListed(new URL(url), list);
+  for (const entry of ['.corp', '*.corp', '.storage.CORP', '.storage.corp:9000']) {
+    expect(listed('https://a.storage.corp:9000/', entry)).toBe(true);
+  }
+  expect(listed('https://corp/', '.corp')).toBe(false);
+  expect(listed('https://storagecorp/', '.corp', '*.corp')).toBe(false);
+  expect(listed('https://a.storage.corp/', '.storage.corp:9000')).toBe(false);
+});
+
 test('what a response may refer to follows from who requested it and who sent it', () => {
   const url = 'https://registry.test/';
   const endpoint = endpointOf('https://registry.test/v2');
-  expect(policyOf({ method: 'GET', url, endpoint })).toBe('any');
-  expect(policyOf({ method: 'GET', url, endpoint, addresses: 'public' })).toBe('public');
-  expect(policyOf({ method: 'GET', url })).toBe('public');
-  expect(policyOf({ method: 'GET', url, addresses: 'private' })).toBe('private');
+  const request = { method: 'GET', url };
+  const allowPrivate = ['.corp.test'];
+  expect(reachOf({ ...request, endpoint })).toEqual({ addresses: 'any' });
+  expect(reachOf({ ...request, endpoint: { ...endpoint, allowPrivate } })).toEqual({ addresses: 'any', allowPrivate });
+  expect(reachOf({ ...request, endpoint, addresses: 'public' })).toEqual({ addresses: 'public' });
+  expect(reachOf(request)).toEqual({ addresses: 'public' });
+  expect(reachOf({ ...request, addresses: 'private', allowPrivate })).toEqual({ addresses: 'private', allowPrivate });
   const from = (address?: string): HttpResponse => ({
     status: 307,
     headers: {},
@@ -140,13 +173,49 @@ test('what a response may refer to follows from who requested it and who sent it
     url,
     ...(address !== undefined && { address }),
   });
-  expect(policyAfter('any', from('8.8.8.8'))).toBe('public');
-  expect(policyAfter('any', from('10.0.0.1'))).toBe('private');
-  expect(policyAfter('any', from('169.254.1.1'))).toBe('private');
-  expect(policyAfter('any', from())).toBe('public');
-  expect(policyAfter('any', from('not an address'))).toBe('public');
-  expect(policyAfter('private', from('10.0.0.1'))).toBe('private');
-  expect(policyAfter('public', from('10.0.0.1'))).toBe('public');
+  const after = (addresses: AddressPolicy, address?: string) => reachAfter({ addresses, allowPrivate }, from(address));
+  expect(after('any', '8.8.8.8')).toEqual({ addresses: 'public', allowPrivate });
+  expect(after('any', '10.0.0.1')).toEqual({ addresses: 'private', allowPrivate });
+  expect(after('any', '169.254.1.1')).toEqual({ addresses: 'private', allowPrivate });
+  expect(after('any')).toEqual({ addresses: 'public', allowPrivate });
+  expect(after('any', 'not an address')).toEqual({ addresses: 'public', allowPrivate });
+  expect(after('private', '10.0.0.1')).toEqual({ addresses: 'private', allowPrivate });
+  expect(after('public', '10.0.0.1')).toEqual({ addresses: 'public', allowPrivate });
+  // Made up for every name, so it says nothing of the registry: only such addresses are allowed besides.
+  const madeUp = { addresses: 'public', allowPrivate: [...allowPrivate, '198.18.0.0/15'] };
+  expect(after('any', '198.19.255.254')).toEqual(madeUp);
+  expect(reachAfter({ addresses: 'any' }, { ...from('198.18.0.7'), url: 'http://198.18.0.7/' })).toEqual({
+    addresses: 'private',
+  });
+});
+
+test('a name may stand for the addresses that are allowed, however many others it has', async () => {
+  const lookup = (addresses: readonly string[], rules: AddressRules) => {
+    const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    const system = ((_name: string, _options: object, callback: (error: null, found: typeof all) => void) =>
+      callback(null, all)) as unknown as typeof dns.lookup;
+    return new Promise<unknown>((resolve) => {
+      ruledLookup(system, rules)?.('storage.test', { all: true }, (error, found) =>
+        resolve(error ?? (found as typeof all).map(({ address }) => address)),
+      );
+    });
+  };
+  const several = ['10.0.0.5', '93.184.216.34', '169.254.169.254', 'fd12::1', '2606:4700::1'];
+  expect(await lookup(several, { policy: 'public' })).toEqual(['93.184.216.34', '2606:4700::1']);
+  expect(await lookup(several, { policy: 'private', family: 4 })).toEqual(['10.0.0.5', '93.184.216.34']);
+  expect(await lookup(several, { policy: 'public', ranges: ['10.0.0.0/24'], family: 4 })).toEqual([
+    '10.0.0.5',
+    '93.184.216.34',
+  ]);
+  expect(await lookup(['::ffff:10.0.0.5'], { policy: 'public', ranges: ['10.0.0.5'] })).toEqual(['::ffff:10.0.0.5']);
+  expect(await lookup(['10.0.1.5', 'fd12::1'], { policy: 'public', ranges: ['10.0.0.0/24', '.test'] })).toEqual(
+    failsWith('UNSAFE_URL', {
+      reason: 'private-address',
+      value: '10.0.1.5',
+      message:
+        'Cannot connect to "storage.test": 10.0.1.5 is not a public address, and allowPrivate does not list "storage.test" or its address',
+    }),
+  );
 });
 
 test('a target has no user information, and its errors no secrets', () => {

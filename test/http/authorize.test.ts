@@ -6,6 +6,7 @@ import type { ClientEvent } from '../../src/events.ts';
 import { type AuthorizeOptions, authorize } from '../../src/http/authorize.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, type Transport, wrap } from '../../src/http/transport.ts';
+import { trust } from '../../src/http/trust.ts';
 import type { Login } from '../../src/login.ts';
 import { endpointOf, failsWith, failureOf, type Given, type Recording, recording, textOf } from '../support/http.ts';
 
@@ -705,7 +706,7 @@ test.each([
       const challenge = { 'www-authenticate': `Bearer realm="${text}"` };
       return headers?.authorization === 'Bearer t' ? {} : { status: 401, headers: challenge, address };
     });
-    await authorize({ allowPrivate })(recorded.transport)(requestTo());
+    await wrap(recorded.transport, authorize(), trust({ allowPrivate }))(requestTo());
     expect(recorded.requests[1]?.addresses).toBe(policy);
   },
 );

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { redirects } from '../../src/http/redirects.ts';
-import type { HttpRequest } from '../../src/http/transport.ts';
+import { type HttpRequest, wrap } from '../../src/http/transport.ts';
+import { trust } from '../../src/http/trust.ts';
 import { endpointOf, failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
 
 const home = 'https://registry.test';
@@ -195,6 +196,8 @@ const chains: readonly [string, string[], string, string[]][] = [
   ['a public registry, to a listed place', [publicAddress], 'any', ['hop1.test']],
   ['a public registry, to a place listed with its port', [publicAddress], 'any', ['hop1.test:8443']],
   ['a public registry, to a place listed with another port', [publicAddress], 'public', ['hop1.test:1']],
+  ['a public registry, to a place below a listed domain', [publicAddress], 'any', ['.test']],
+  ['a registry whose address is made up', ['198.18.0.7'], 'public', []],
 ];
 
 test.each(chains)('from %s the next may be: %s', async (_from, addresses, policy, allowPrivate) => {
@@ -205,7 +208,7 @@ test.each(chains)('from %s the next may be: %s', async (_from, addresses, policy
     routes[url] = { status: 307, headers: { location: `https://hop${index + 1}.test${port}/` }, address };
   }
   const { transport, requests } = places(routes);
-  await redirects({ allowPrivate })(transport)(requestTo('/a'));
+  await wrap(transport, redirects(), trust({ allowPrivate }))(requestTo('/a'));
   expect(requests.at(-1)?.addresses).toBe(policy);
 });
 
@@ -214,7 +217,8 @@ test('another origin may refer to public hosts only, though it is listed and pri
   const { transport, requests } = places({
     [url]: { status: 307, headers: { location: 'https://other.test/' }, address: '10.0.0.5' },
   });
-  await redirects({ allowPrivate: ['external.test'] })(transport)({ method: 'GET', url, addresses: 'any' });
+  const send = wrap(transport, redirects(), trust({ allowPrivate: ['external.test'] }));
+  await send({ method: 'GET', url, addresses: 'any' });
   expect(requests.at(-1)?.addresses).toBe('public');
 });
 

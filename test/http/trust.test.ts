@@ -3,9 +3,14 @@ import type { TLSSocket } from 'node:tls';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import type { Config, TlsConfig } from '../../src/config/model.ts';
+import { cannot } from '../../src/errors.ts';
+import { isAllowed } from '../../src/http/address.ts';
+import type { Transport } from '../../src/http/transport.ts';
+import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { createClient } from '../../src/remote/client.ts';
-import { atEnd, failsWith, failureOf, httpsServer, type Loopback } from '../support/http.ts';
+import type { ClientOptions } from '../../src/remote/client-options.ts';
+import { atEnd, failsWith, failureOf, httpServer, httpsServer, type Loopback, recording } from '../support/http.ts';
 
 const names = [
   { type: 2 as const, value: 'localhost' },
@@ -125,4 +130,101 @@ test('a certificate of an authority that is not configured is refused', async ()
   const server = await storage(full);
   expect(new X509Certificate(site.cert).checkIssued(new X509Certificate(intermediate.cert))).toBe(true);
   expect(await failureOf(pulled(server, { ca: [other.cert, stranger.cert] }))).toEqual(failsWith('UNAVAILABLE'));
+});
+
+/** A registry that seems to be at a public address, or the given one, and redirects to storage, by a recording transport. */
+function redirectingTo(target: string, addresses: { readonly registry?: string; readonly storage: string }) {
+  return recording(({ url, addresses: policy, allowPrivate: ranges }) => {
+    if (url.includes('registry.test')) {
+      return { status: 307, headers: { location: target }, address: addresses.registry ?? '93.184.216.34' };
+    }
+    // As a transport that looks names up.
+    if (!isAllowed(addresses.storage, { policy: policy ?? 'any', ranges })) {
+      throw cannot('UNSAFE_URL', 'connect', addresses.storage, { reason: 'private-address' });
+    }
+    return { body: 'a blob', address: addresses.storage };
+  }).transport;
+}
+
+async function fetched(transport: Transport, options: ClientOptions, descriptor: Descriptor = blob): Promise<string> {
+  await using client = createClient({ ...options, transport });
+  const content = await client.fetcher('registry.test/a').fetch(descriptor);
+  return new TextDecoder().decode(await content.bytes());
+}
+
+const host = (allowPrivate: readonly string[]): ClientOptions => ({
+  config: { registries: { 'registry.test': { origin: { allowPrivate } } } },
+});
+
+const allowing: readonly [string, ClientOptions][] = [
+  ['an option, by name', { allowPrivate: ['s3.corp.test'] }],
+  ['an option, by domain', { allowPrivate: ['.corp.test'] }],
+  ['an option, by range', { allowPrivate: ['10.20.0.0/16'] }],
+  ['an option, by address', { allowPrivate: ['10.20.0.5'] }],
+  ['the configuration', { config: { allowPrivate: ['.corp.test'] } }],
+  ['the configuration of the registry, by name', host(['s3.corp.test:9000'])],
+  ['the configuration of the registry, by range', host(['10.0.0.0/8'])],
+  ['the list for external URLs', { externalUrls: { allowPrivate: ['s3.corp.test'] } }],
+];
+
+test.each(allowing)('storage at a private address may be allowed by %s', async (_place, options) => {
+  const transport = redirectingTo('https://s3.corp.test:9000/x', { storage: '10.20.0.5' });
+  expect(await failureOf(fetched(transport, {}))).toEqual(failsWith('UNSAFE_URL', { reason: 'private-address' }));
+  expect(await fetched(transport, options)).toBe('a blob');
+});
+
+test('what is allowed for one registry is not for another, and what is listed allows nothing else', async () => {
+  const transport = redirectingTo('https://s3.corp.test/x', { storage: '10.20.0.5' });
+  const config = { registries: { 'other.test': { origin: { allowPrivate: ['s3.corp.test'] } } } };
+  const options = [
+    { config },
+    host(['10.21.0.0/16', 'corp.test', '.s3.corp.test']),
+    { allowPrivate: ['s3.corp.test:9000'] },
+  ];
+  for (const one of options) expect(await failureOf(fetched(transport, one))).toEqual(failsWith('UNSAFE_URL'));
+});
+
+test('where every name leads to a made up address, storage may have one, but no private one', async () => {
+  const registry = '198.18.0.7';
+  const of = (target: string, storage: string, from?: string) =>
+    fetched(redirectingTo(target, { storage, ...(from !== undefined && { registry: from }) }), {});
+  expect(await of('https://s3.test/x', '198.19.3.4', registry)).toBe('a blob');
+  expect(await failureOf(of('https://s3.test/x', '198.19.3.4'))).toEqual(failsWith('UNSAFE_URL'));
+  expect(await failureOf(of('https://s3.test/x', '10.0.0.1', registry))).toEqual(failsWith('UNSAFE_URL'));
+  expect(await failureOf(of('https://169.254.169.254/x', '169.254.169.254', registry))).toEqual(
+    failsWith('UNSAFE_URL'),
+  );
+});
+
+test('an external URL may lead to a made up address if all names so far did', async () => {
+  const external = { ...blob, urls: ['https://files.test/x'] };
+  const of = async (registry: string) => {
+    const { transport } = recording(({ url, addresses: policy = 'any', allowPrivate: ranges }) => {
+      if (url.includes('registry.test')) return { status: 404, address: registry };
+      return isAllowed('198.18.0.9', { policy, ranges }) ? { body: 'a blob', address: '198.18.0.9' } : { status: 599 };
+    });
+    await using client = createClient({ transport });
+    await failureOf(client.resolve('registry.test/a'));
+    const content = await client.fetcher('registry.test/a').fetch(external);
+    return new TextDecoder().decode(await content.bytes());
+  };
+  expect(await of('198.18.0.7')).toBe('a blob');
+  expect(await failureOf(of('93.184.216.34'))).toEqual(expect.objectContaining({ name: 'RegistryError' }));
+});
+
+test('over a socket, a name of this machine is connected to if its address is listed', async () => {
+  const server = await httpServer((_request, response) => response.end(text));
+  const external = { ...blob, urls: [`http://localhost:${server.port}/x`] };
+  const read = async (allowPrivate: readonly string[]) => {
+    await using client = createClient({
+      allowPrivate,
+      config: { registries: { 'registry.test': { origin: 'never' } } },
+    });
+    const content = await client.fetcher('registry.test/a').fetch(external);
+    return new TextDecoder().decode(await content.bytes());
+  };
+  expect(await read(['127.0.0.0/8', '::1'])).toBe('a blob');
+  expect(await failureOf(read(['128.0.0.0/8', 'localhost:1']))).toEqual(
+    failsWith('UNSAFE_URL', { message: expect.stringContaining('allowPrivate') }),
+  );
 });

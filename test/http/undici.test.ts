@@ -192,7 +192,7 @@ test('a TLS handshake that never ends is TIMEOUT after the limit to connect', as
   const slow = connected({ connect: 80 })(get(server.url.replace('http:', 'https:')));
   expect(await failureOf(slow)).toEqual(failsWith('TIMEOUT', { message: expect.stringContaining('80 ms') }));
   await closed;
-  expect(performance.now() - started).toBeLessThan(400);
+  expect(performance.now() - started).toBeLessThan(5_000);
 });
 
 test('the endpoint has its own limit to connect', async () => {

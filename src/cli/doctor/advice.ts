@@ -215,6 +215,8 @@ function responseAdvice(step: Step, examined: Examined, { login, url }: Settings
   }
   if (code === 'TOO_MANY_REDIRECTS')
     return `It redirects without end: correct ${url}, or report the redirects to its operator`;
+  if (step.reason === 'private-address')
+    return `It leads to a private address: if that is yours, allow it with --allow-private ${step.host ?? 'HOST'}, or list it in allowPrivate`;
   if (code === 'UNSAFE_URL')
     return 'It leads to an unsafe address: report its redirects or token realm to its operator';
   if (status === 429 || code === 'RATE_LIMITED')

@@ -221,7 +221,7 @@ function tokenStep(events: readonly ClientEvent[], endpoint: Endpoint): Step | u
 /** The step that an error ended: what was found, without what was attempted and the host. */
 function failedStep(name: Step['name'], error: unknown, duration: number): Step {
   if (!(error instanceof RegistryError)) return { name, ok: false, duration, found: String(error), code: 'FAILED' };
-  const { code, status, message, found = message, attempts } = error;
+  const { code, status, reason, message, found = message, attempts } = error;
   const words = attempts.at(-1)?.found ?? found;
   const helper = helperOf(error);
   return {
@@ -231,6 +231,7 @@ function failedStep(name: Step['name'], error: unknown, duration: number): Step 
     found: status === 200 ? `200, ${words}` : words,
     code: code === 'UNAVAILABLE' ? (systemCode(error.cause) ?? code) : code,
     ...(status !== undefined && { status }),
+    ...(reason !== undefined && { reason }),
     ...(helper && { helper }),
   };
 }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls';
-import { type HelperFailure, type TlsOptions, tlsConnectOptions } from '../../index.ts';
+import { type HelperFailure, type RegistryError, type TlsOptions, tlsConnectOptions } from '../../index.ts';
 
 /** One step of examining a host, and its result. */
 export interface Step {
@@ -14,6 +14,8 @@ export interface Step {
   /** The system's, Node's or this package's code of the failure: `ECONNREFUSED`, `DENIED`. */
   readonly code?: string | undefined;
   readonly status?: number | undefined;
+  /** The kind of the failure within its code. */
+  readonly reason?: RegistryError['reason'];
   /** Where the host led to, if that is where it failed. */
   readonly host?: string | undefined;
   /** The response's Retry-After. */

@@ -127,6 +127,11 @@ const cases: readonly [failed: Step, host: Endpoint, advice: string][] = [
     toml,
     'It leads to an unsafe address: report its redirects or token realm to its operator',
   ],
+  [
+    { ...step('blob', 'UNSAFE_URL'), reason: 'private-address', host: 's3.corp.test:9000' },
+    toml,
+    'It leads to a private address: if that is yours, allow it with --allow-private s3.corp.test:9000, or list it in allowPrivate',
+  ],
 ];
 
 test.each(cases)('advice about step %j of host %j', (failed, host, advice) => {
