@@ -14,7 +14,13 @@ export async function bundleSource(...paths: readonly string[]): Promise<{
 }> {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-bundled-'));
   const input = Object.fromEntries(paths.map((path) => [path, join(root, `${path}.ts`)]));
-  const bundle = await rolldown({ input, platform: 'node' });
+  const bundle = await rolldown({
+    input,
+    platform: 'node',
+    resolve: { alias: { ocifetch: join(root, 'src/index.ts') } },
+    // Node 20 knows no `using`.
+    transform: { target: 'es2022' },
+  });
   await bundle.write({ dir: folder, entryFileNames: '[name].mjs', chunkFileNames: '[name].mjs' });
   await bundle.close();
   return {
