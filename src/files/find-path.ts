@@ -110,6 +110,8 @@ async function findLinked(
 ): Promise<FoundEntry | undefined> {
   const linked = from.linkedAt(place.index);
   if (typeof linked === 'number') return { layer, from, place: { index: linked, path: from.linkPathAt(place.index) } };
+  // To its end, since a later entry may replace the link. No path has a NUL.
+  if (context.verify) await (await layers.viewUpTo(layer, '\0', context)).located?.release();
   const below = layers.contents.indexOf(layer);
   for (const count of [below, below + 1]) {
     const look = (names: readonly string[]) => findUnlinked(layers, names, context, count);

@@ -37,9 +37,14 @@ function missingLayer(error: unknown, { descriptor: { digest, mediaType } }: Con
 export const isArchiveType = (mediaType: string): boolean => /\btar\b|rootfs|layer/.test(bareMediaType(mediaType));
 
 /** The error of bytes that are not an archive: `UNSUPPORTED` unless the media type says that they are one. */
-export function notAnArchive({ descriptor }: Content, found: string, code?: 'UNSUPPORTED'): RegistryError {
+export function notAnArchive(
+  { descriptor }: Content,
+  found: string,
+  code?: 'UNSUPPORTED' | 'TOO_LARGE',
+): RegistryError {
   const { digest, mediaType } = descriptor;
   const attempted = `read layer ${quote(digest)}`;
+  if (code === 'TOO_LARGE') return cannot(code, attempted, found, { value: digest, reason: 'limit' });
   if (code || isArchiveType(mediaType)) return cannot(code ?? 'DECODE_ERROR', attempted, found, { value: digest });
   const reason = `it is not an archive of files (${found})`;
   return cannot('UNSUPPORTED', `${attempted}, ${quote(mediaType)}`, reason, { value: digest });

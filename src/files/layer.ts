@@ -23,8 +23,8 @@ import {
  * Leaving the loop frees the connection. If the layer has a table of contents, only that is read (`unindexed`).
  * A duplicate path is listed twice: unpacking keeps the last, `openFile` reads the first.
  *
- * `DECODE_ERROR` for what is not a whole archive, `UNSUPPORTED` for other packings, encrypted layers and sparse files of
- * the old GNU format, and `DIGEST_MISMATCH` for wrong bytes: of a layer at its end, of a table of contents at once.
+ * `DECODE_ERROR` for what is not a whole archive, `UNSUPPORTED` for other packings, encrypted layers and unknown types of
+ * entries, and `DIGEST_MISMATCH` for wrong bytes: of a layer at its end, of a table of contents at once.
  */
 export async function* listFiles(
   layer: Content,
@@ -50,7 +50,7 @@ export async function* listFiles(
  * first is read, although unpacking keeps the last: with `verify` the bytes then end with `BAD_RESPONSE`. With a table of
  * contents the last is read.
  *
- * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is not a file, and when a sparse file is read; other
+ * `NOT_FOUND` with the path that comes nearest, `UNSUPPORTED` for what is not a file; other
  * errors as those of `listFiles`.
  */
 export async function openFile(layer: Content, path: string, options: OpenFileOptions = {}): Promise<LayerFile> {

@@ -1,8 +1,16 @@
-import type { Extract, ExtractEvents, Header } from 'tar-stream';
-import { createByteReader, joined } from '../codec/byte-reader.ts';
-import { messageOf } from '../errors.ts';
+import { type ByteReader, createByteReader } from '../codec/byte-reader.ts';
 import { quote } from '../text/quote.ts';
-import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
+import { type BareEntry, cleanPath, dateOf, type FileType, textOf } from './entry.ts';
+import { expanded, oldSparseParts, oldSparseSize, partsInContent, partsInRecords, type SparseParts } from './sparse.ts';
+import {
+  blockBytes,
+  parseHeader,
+  parseRecords,
+  type Refuse,
+  type TarHeader,
+  untilNul,
+  xattrPrefix,
+} from './tar-header.ts';
 
 /** An entry of an archive with its content, which can be read until the next entry is requested. */
 export interface TarFile {
@@ -11,291 +19,225 @@ export interface TarFile {
 }
 
 /**
- * The entries of a tar archive in its order, or an error of `refuse`. Content that is not read is skipped; that of sparse
- * files is refused. The archive ends with two blocks of zeros, or with `bytes`. What follows the zeros is not part of it,
- * but is read to its end for errors of `bytes` and for the digest. Leaving early closes `bytes`.
+ * The entries of a tar archive in its order (V7, ustar, pax, GNU), or an error of `refuse`. Content that is not read is
+ * skipped. The archive ends with two blocks of zeros, or with `bytes`, also in the padding of the last entry (`umoci insert`
+ * writes neither). What follows the zeros is not part of it, but is read to its end for errors of `bytes` and for the
+ * digest. Leaving early closes `bytes`.
  */
 export async function* readTar(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): AsyncGenerator<TarFile, void> {
-  const { extract } = await import('tar-stream');
-  const archive = new TarParser(extract, bytes, refuse);
+  const reader = createByteReader(bytes);
+  const archive: Archive = { reader, refuse, isClosed: false };
   try {
-    for (;;) {
-      const header = await archive.next();
-      if (!header) return;
-      const entry = entryOf(header, refuse);
-      const found = `${quote(entry.path)} is a sparse file, which cannot be read`;
-      yield { entry, data: archive.content(isSparse(header) ? refuse(found, 'UNSUPPORTED') : undefined) };
-      for await (const _ of archive.content());
+    for (let found = await nextEntry(archive); found; found = await nextEntry(archive)) {
+      const content = createContent(archive, found.stored);
+      yield { entry: found.entry, data: dataOf(content, found, refuse) };
+      await content.skip();
     }
+    while (await reader.fill(1)) take(reader, reader.available);
   } finally {
-    await archive.close();
+    archive.isClosed = true;
+    await reader.close();
   }
 }
 
-/** Makes the error for an archive that cannot be read, from what was found. */
-export type Refuse = (found: string, code?: 'UNSUPPORTED') => Error;
+interface Archive {
+  readonly reader: ByteReader;
+  readonly refuse: Refuse;
+  isClosed: boolean;
+}
 
-const types: ReadonlyMap<string | null, FileType> = new Map([
-  ['file', 'file'],
-  ['contiguous-file', 'file'],
-  ['link', 'hardlink'],
-  ['symlink', 'symlink'],
-  ['directory', 'directory'],
-  ['character-device', 'character-device'],
-  ['block-device', 'block-device'],
-  ['fifo', 'fifo'],
+interface FoundEntry {
+  readonly entry: BareEntry;
+  /** Bytes of its content in the archive. */
+  readonly stored: number;
+  /** Of a sparse file; `inside` if the list of its parts is in its content. */
+  readonly parts?: SparseParts | 'inside' | undefined;
+}
+
+const types: ReadonlyMap<string, FileType> = new Map([
+  ['0', 'file'],
+  ['1', 'hardlink'],
+  ['2', 'symlink'],
+  ['3', 'character-device'],
+  ['4', 'block-device'],
+  ['5', 'directory'],
+  ['6', 'fifo'],
+  // Contiguous, and sparse in the old GNU format.
+  ['7', 'file'],
+  ['S', 'file'],
 ]);
 
-const sparsePrefix = 'GNU.sparse.';
-const xattrPrefix = 'SCHILY.xattr.';
+/** Most bytes of extended headers and long names before an entry; a name of 1 MiB fits. */
+const mostMetadata = 1_114_112;
 
-/** Whether only parts of a file are stored, with a list of them. */
-const isSparse = ({ pax }: Header): boolean => Object.keys(pax ?? {}).some((key) => key.startsWith(sparsePrefix));
+const sparsePrefix = 'GNU.sparse.';
+const cutOff = 'not a whole tar archive: cut off';
+
+/** What comes before the header that it is about. */
+interface Metadata {
+  name?: Uint8Array;
+  link?: Uint8Array;
+  records: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Undefined at the end of the archive. */
+async function nextEntry({ reader, refuse }: Archive): Promise<FoundEntry | undefined> {
+  const metadata: Metadata = { records: new Map() };
+  let metadataBytes = 0;
+  for (;;) {
+    const block = await nextHeader(reader, refuse);
+    if (!block) return undefined;
+    const header = parseHeader(block);
+    if (!header) throw refuse('not a tar archive: a header has a wrong checksum');
+    const { flag } = header;
+    if (!/^[xXgLKN]$/.test(flag)) return entryOf(header, metadata, { block, reader, refuse });
+    metadataBytes += numberIn('size', header.size, { name: 'an extended header', refuse });
+    if (metadataBytes > mostMetadata) {
+      throw refuse(`more than ${mostMetadata} bytes of extended headers before an entry`, 'TOO_LARGE');
+    }
+    if (!(await reader.fill(paddedTo(header.size)))) throw refuse(cutOff);
+    const bytes = take(reader, paddedTo(header.size)).slice(0, header.size);
+    // As in Go, global headers ("g") do not apply to entries: `git archive` keeps a comment there.
+    if (flag === 'x' || flag === 'X') metadata.records = parseRecords(bytes);
+    else if (flag === 'K') metadata.link = untilNul(bytes);
+    else if (flag !== 'g') metadata.name = untilNul(bytes);
+  }
+}
+
+/** The next block that is not one of zeros; undefined after two of them, and at the end of the bytes. */
+async function nextHeader(reader: ByteReader, refuse: Refuse): Promise<Uint8Array | undefined> {
+  for (let zeros = 0; zeros < 2; zeros++) {
+    const isWhole = await reader.fill(blockBytes);
+    const block = take(reader, isWhole ? blockBytes : reader.available);
+    const isZero = block.every((byte) => byte === 0);
+    if (!isWhole && !isZero) throw refuse(cutOff);
+    if (!isZero) return block;
+    if (!isWhole) return undefined;
+  }
+  return undefined;
+}
+
+function take(reader: ByteReader, count: number): Uint8Array {
+  reader.read(count);
+  return reader.cut();
+}
+
+const paddedTo = (size: number): number => Math.ceil(size / blockBytes) * blockBytes;
+
+function numberIn(key: string, value: number, { name, refuse }: { readonly name: string; readonly refuse: Refuse }) {
+  if (Number.isSafeInteger(value) && (key !== 'size' || value >= 0)) return value;
+  throw refuse(`${quote(name)} with the ${key} ${value}, not a usable number`);
+}
 
 /**
- * The entry of a header. tar-stream does not apply owners and times of extended headers, so that is done here. What
- * tar-stream cannot continue after is refused: sizes of entries without content, and unknown types.
+ * The entry of a header. As in Go, only files have content: bazel and tar-rs write sizes of links, directories and devices
+ * without any.
  */
-function entryOf(header: Header, refuse: Refuse): BareEntry {
-  const pax = (header.pax ?? {}) as Readonly<Record<string, string | undefined>>;
-  const name = pax[`${sparsePrefix}name`] || header.name;
-  if (name.includes('\0')) throw refuse(`the name ${quote(name)}, with a NUL in it`);
-  const type = typeOf(header, refuse);
-  const number = (key: string, value: number): number => {
-    if (Number.isSafeInteger(value) && (key !== 'size' || value >= 0)) return value;
-    throw refuse(`${quote(name)} with the ${key} ${value}, not a usable number`);
+async function entryOf(
+  header: TarHeader,
+  { name: longName, link: longLink, records }: Metadata,
+  { block, reader, refuse }: { readonly block: Uint8Array; readonly reader: ByteReader; readonly refuse: Refuse },
+): Promise<FoundEntry> {
+  const bytesOfName = records.get(`${sparsePrefix}name`) ?? records.get('path') ?? longName ?? header.name;
+  const name = textOf(bytesOfName);
+  if (bytesOfName.includes(0)) throw refuse(`the name ${quote(name)}, with a NUL in it`);
+  const type = header.flag === '0' && header.size === 0 && name.endsWith('/') ? 'directory' : types.get(header.flag);
+  if (!type) throw refuse(`${quote(name)}, of a type that no layer has`, 'UNSUPPORTED');
+  const numberOf = (key: string, value: number): number => numberIn(key, value, { name, refuse });
+  const recordOr = (key: string, otherwise: number, label = key): number => {
+    const record = records.get(key);
+    return numberOf(label, record ? decimalOf(textOf(record)) : otherwise);
   };
-  // tar-stream only reads the digits that a text begins with.
-  const stored = number('size', pax.size && Number(pax.size) !== header.size ? Number.NaN : header.size);
-  if (type !== 'file' && stored !== 0) throw refuse(`${quote(name)}, a ${type}, with a size of ${stored} bytes`);
-  const size = pax[`${sparsePrefix}realsize`] || pax[`${sparsePrefix}size`];
-  const seconds = pax.mtime?.replace(/(\.\d{3})\d*$/, '$1');
-  const modified = number('time', seconds ? Math.round(Number(seconds) * 1000) : header.mtime.getTime());
-  const userName = pax.uname || header.uname;
-  const groupName = pax.gname || header.gname;
-  const linkName = header.linkname ?? '';
-  const xattrs = xattrsOf(pax);
-  const isDevice = type === 'character-device' || type === 'block-device';
-  return {
+  const stored = type === 'file' ? recordOr('size', header.size) : 0;
+  const isOld = header.flag === 'S';
+  const parts = isOld ? await oldSparseParts(block, reader, refuse) : type === 'file' ? partsIn(records) : undefined;
+  const size = recordOr(`${sparsePrefix}size`, isOld ? oldSparseSize(block) : stored, 'size');
+  const entry: BareEntry = {
     path: cleanPath(name),
     type,
-    size: size ? number('size', Number(size)) : stored,
-    mode: number('mode', header.mode),
-    uid: number('uid', pax.uid ? Number(pax.uid) : header.uid),
-    gid: number('gid', pax.gid ? Number(pax.gid) : header.gid),
-    ...(userName !== '' && { userName }),
-    ...(groupName !== '' && { groupName }),
-    modified: dateOf(modified),
-    ...(type === 'symlink' && { linkPath: linkName }),
-    ...(type === 'hardlink' && { linkPath: cleanPath(linkName) }),
-    ...(isDevice && { deviceMajor: header.devmajor, deviceMinor: header.devminor }),
-    ...(xattrs && { xattrs }),
+    size: parts === undefined ? stored : recordOr(`${sparsePrefix}realsize`, size, 'size'),
+    mode: numberOf('mode', header.mode),
+    uid: recordOr('uid', header.uid),
+    gid: recordOr('gid', header.gid),
+    ...namesOf(header, records),
+    modified: dateOf(numberOf('time', timeOf(header, records.get('mtime')))),
+    ...detailsOf(type, header, records.get('linkpath') ?? longLink ?? header.link),
+    ...xattrsOf(records),
   };
+  return { entry, stored, parts };
 }
 
-/** Old archives write a directory as a file with a `/` at its end. */
-function typeOf({ type, name, size }: Header, refuse: Refuse): FileType {
-  if (type === 'file' && size === 0 && name.endsWith('/')) return 'directory';
-  const found = types.get(type);
-  if (found) return found;
-  throw refuse(`${quote(name)}, a sparse file of the old GNU format, or of a type that no layer has`, 'UNSUPPORTED');
+const decimalOf = (text: string): number => (/^-?\d+$/.test(text) ? Number(text) : Number.NaN);
+
+function detailsOf(type: FileType, { deviceMajor, deviceMinor }: TarHeader, link: Uint8Array): Partial<BareEntry> {
+  if (type === 'symlink') return { linkPath: textOf(link) };
+  if (type === 'hardlink') return { linkPath: cleanPath(textOf(link)) };
+  if (type !== 'character-device' && type !== 'block-device') return {};
+  return { deviceMajor: deviceMajor || 0, deviceMinor: deviceMinor || 0 };
 }
 
-/** Extended attributes; undefined if there are none. tar-stream decodes them as text: values that are not text are left out. */
-function xattrsOf(pax: Readonly<Record<string, string | undefined>>): Readonly<Record<string, Uint8Array>> | undefined {
-  const found = Object.entries(pax).flatMap(([key, value = '']) =>
-    key.startsWith(xattrPrefix) && !/\uFFFD/.test(key + value)
-      ? [[key.slice(xattrPrefix.length), new TextEncoder().encode(value)] as const]
-      : [],
-  );
-  return found.length > 0 ? Object.fromEntries(found) : undefined;
+/** What is known of the parts of a file from its records; undefined if it is not sparse. */
+function partsIn(records: Metadata['records']): FoundEntry['parts'] {
+  if (![...records.keys()].some((key) => key.startsWith(sparsePrefix))) return undefined;
+  const major = records.get(`${sparsePrefix}major`);
+  return major && textOf(major) !== '0' ? 'inside' : partsInRecords(records);
 }
 
-/** Bytes of a block. A header is one block; contents are padded to whole blocks. */
-const blockBytes = 512;
-/** Most bytes given to the parser at once. */
-const mostPiece = 65_536;
-/** Most bytes of extended headers and long names before an entry. */
-const mostMetadata = 1_048_576;
-
-/** The bytes of an archive, in pieces for the parser. */
-interface TarFeed {
-  /** Bytes of all pieces so far. */
-  readonly fed: number;
-  /** The next piece; undefined at the end. */
-  piece(): Promise<Uint8Array | undefined>;
-  /** To be called when the parser has reached an entry or its content: more extended headers may follow. */
-  resetMetadata(): void;
-  /** Whether two blocks of zeros begin at `offset`, which is not before the last piece. Reads on if necessary. */
-  reachesEndAt(offset: number): Promise<boolean>;
-  /** Reads the rest, which fails if `bytes` does. */
-  readRest(): Promise<void>;
-  close(): Promise<void>;
+/** Milliseconds since 1970. */
+function timeOf({ modified }: TarHeader, record: Uint8Array | undefined): number {
+  if (!record) return modified * 1000;
+  return Math.round(Number(textOf(record).replace(/(\.\d{3})\d*$/, '$1')) * 1000);
 }
 
-function createTarFeed(bytes: AsyncIterable<Uint8Array>, refuse: Refuse): TarFeed {
-  const reader = createByteReader(bytes);
-  const empty: Uint8Array = new Uint8Array(0);
-  let fed = 0;
-  let metadata = 0;
-  let last = empty;
-  /** Already read to look for zeros; part of the next piece. */
-  let lookahead = empty;
+function namesOf(header: TarHeader, records: Metadata['records']): Pick<BareEntry, 'userName' | 'groupName'> {
+  const [user, group] = [records.get('uname'), records.get('gname')];
+  const userName = user ? textOf(user) : header.userName;
+  const groupName = group ? textOf(group) : header.groupName;
+  return { ...(userName && { userName }), ...(groupName && { groupName }) };
+}
 
-  const take = (count: number): Uint8Array => {
-    reader.read(count);
-    return reader.cut();
+function xattrsOf(records: Metadata['records']): Pick<BareEntry, 'xattrs'> {
+  const found = [...records].filter(([key]) => key.startsWith(xattrPrefix));
+  const pairs = found.map(([key, value]) => [key.slice(xattrPrefix.length), new Uint8Array(value)] as const);
+  return pairs.length > 0 ? { xattrs: Object.fromEntries(pairs) } : {};
+}
+
+/** The content of an entry as it is stored. */
+function createContent(archive: Archive, stored: number) {
+  const { reader, refuse } = archive;
+  let left = stored;
+  const piece = async (most: number): Promise<Uint8Array> => {
+    const isThere = reader.available > 0 || (await reader.fill(1));
+    if (!isThere || archive.isClosed) throw refuse(cutOff);
+    const bytes = take(reader, Math.min(most, left, reader.available));
+    left -= bytes.length;
+    return bytes;
   };
-  const next = async (): Promise<Uint8Array | undefined> => {
-    const piece = lookahead;
-    lookahead = empty;
-    if (piece.length > 0) return piece;
-    return (await reader.fill(1)) ? take(Math.min(mostPiece, reader.available)) : undefined;
-  };
-  const areZeros = async (offset: number, count: number): Promise<boolean> => {
-    const inLast = fed - offset;
-    const known = inLast > 0 ? last.subarray(-inLast).subarray(0, count) : empty;
-    const before = Math.max(0, -inLast);
-    const missing = before + count - known.length - lookahead.length;
-    if (missing > 0) {
-      if (!(await reader.fill(missing))) return false;
-      lookahead = joined(lookahead, take(missing));
-    }
-    return isZero(known) && isZero(lookahead.subarray(before, before + count - known.length));
+  const skip = async (): Promise<void> => {
+    while (left > 0) await piece(left);
+    const padding = paddedTo(stored) - stored;
+    // The archive may end here without it.
+    await reader.fill(padding);
+    take(reader, Math.min(padding, reader.available));
   };
   return {
-    get fed() {
-      return fed;
+    get left() {
+      return left;
     },
-    async piece() {
-      const piece = await next();
-      if (!piece) return undefined;
-      last = piece;
-      fed += piece.length;
-      metadata += piece.length;
-      // tar-stream keeps an extended header in memory until it is whole.
-      if (metadata <= mostMetadata + mostPiece) return piece;
-      throw refuse(`more than ${mostMetadata} bytes of extended headers before an entry`);
-    },
-    resetMetadata() {
-      metadata = 0;
-    },
-    // One after the other: if the first is a header, the second may be slow to arrive.
-    reachesEndAt: async (offset) => (await areZeros(offset, blockBytes)) && areZeros(offset, 2 * blockBytes),
-    async readRest() {
-      while (await reader.fill(1)) take(reader.available);
-    },
-    close: () => reader.close(),
+    piece,
+    skip,
   };
 }
 
-const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
-
-type ParsedEntry = { readonly header: Header; readonly stream: ExtractEvents['entry'][1]; readonly next: () => void };
-
-/**
- * Runs tar-stream's parser on demand: bytes are read only while a caller waits, and only when the parser has used those
- * that it has. So closing never waits for bytes.
- */
-class TarParser {
-  readonly #parser: Extract;
-  readonly #feed: TarFeed;
-  readonly #refuse: Refuse;
-  #entry: ParsedEntry | undefined;
-  #isNew = false;
-  #left = 0;
-  /** Offset after the entry, of the next header or of the zeros that end the archive. */
-  #after = 0;
-  #isHungry = true;
-  #isClosed = false;
-  #failure: Error | undefined;
-  #wake = (): void => {};
-
-  constructor(extract: typeof import('tar-stream').extract, bytes: AsyncIterable<Uint8Array>, refuse: Refuse) {
-    // V7 is one of the formats that it does not know. With the lowest mark it emits 'drain' for each piece.
-    const options = { allowUnknownFormat: true, highWaterMark: 1 };
-    const parser = extract(options);
-    this.#parser = parser;
-    this.#feed = createTarFeed(bytes, refuse);
-    this.#refuse = refuse;
-    parser.on('entry', (header, stream, next) => {
-      this.#entry = { header, stream, next };
-      this.#isNew = true;
-      stream.on('error', () => {});
-      stream.on('readable', () => this.#wake());
-      this.#wake();
-    });
-    parser.on('drain', () => {
-      this.#isHungry = true;
-      this.#wake();
-    });
-    parser.on('error', (error) => {
-      this.#failure = error;
-    });
-    parser.on('close', () => {
-      this.#isClosed = true;
-      this.#wake();
-    });
+async function* dataOf(
+  content: ReturnType<typeof createContent>,
+  { entry, parts }: FoundEntry,
+  refuse: Refuse,
+): AsyncGenerator<Uint8Array, void> {
+  const { size } = entry;
+  if (parts) {
+    const list = parts === 'inside' ? await partsInContent(content, refuse) : parts;
+    yield* expanded(content, list, { size, refuse });
   }
-
-  /** The next entry, once the content of the one before was read; undefined at the end. */
-  async next(): Promise<Header | undefined> {
-    if (await this.#feed.reachesEndAt(this.#after)) {
-      await this.#feed.readRest();
-      return undefined;
-    }
-    this.#entry?.next();
-    while (!this.#isNew) {
-      if (this.#isClosed) return this.#end();
-      await this.#step();
-    }
-    this.#isNew = false;
-    this.#feed.resetMetadata();
-    const { header, stream } = this.#entry ?? {};
-    // An empty extended header makes the parser skip some bytes.
-    if ((stream?.offset ?? 0) % blockBytes !== 0)
-      throw this.#refuse('a header that is not at the beginning of a block');
-    this.#left = header?.size ?? 0;
-    this.#after = (stream?.offset ?? 0) + blockBytes * (1 + Math.ceil(this.#left / blockBytes));
-    return header;
-  }
-
-  /** The content that was not yet read, or the reason why it is refused. */
-  async *content(refused?: Error): AsyncGenerator<Uint8Array, void> {
-    if (refused) throw refused;
-    while (this.#left > 0) {
-      const chunk = this.#entry?.stream.read();
-      if (chunk) {
-        this.#left -= chunk.length;
-        this.#feed.resetMetadata();
-        yield chunk;
-      } else if (this.#isClosed) this.#end();
-      else await this.#step();
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#parser.destroy();
-    await this.#feed.close();
-  }
-
-  #end(): undefined {
-    const isCut = this.#left > 0 || this.#feed.fed % blockBytes !== 0;
-    const found = this.#failure ? messageOf(this.#failure) : 'cut off';
-    if (this.#failure || isCut) throw this.#refuse(`not a whole tar archive: ${found}`);
-  }
-
-  /** Gives the parser a piece if it needs one, and waits until it has something new. */
-  async #step(): Promise<void> {
-    const isHungry = this.#isHungry;
-    const piece = isHungry ? await this.#feed.piece() : undefined;
-    if (this.#isClosed) return;
-    const woken = new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    if (isHungry) this.#isHungry = false;
-    if (piece) this.#parser.write(piece);
-    else if (isHungry) this.#parser.end(null);
-    await woken;
-  }
+  while (!parts && content.left > 0) yield await content.piece(content.left);
 }

@@ -1,4 +1,4 @@
-import { type BareEntry, cleanPath, dateOf, type FileType } from './entry.ts';
+import { type BareEntry, cleanPath, dateOf, type FileType, literalText } from './entry.ts';
 
 /** A record of the table, not yet checked. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -80,8 +80,10 @@ function findRows(json: Uint8Array) {
       textStart = at + 1;
     } else if (letter === 0x7b || letter === 0x5b) {
       depth += 1;
-      if (depth === 2 && key === 'entries' && letter === 0x5b && listStart === 0) listStart = at + 1;
-      else if (isInList && letter === 0x7b) {
+      if (depth === 2 && key === 'entries') {
+        if (letter !== 0x5b || listStart > 0) throw unusable('has no list of entries');
+        listStart = at + 1;
+      } else if (isInList && letter === 0x7b) {
         if (count + 2 > places.length) places = grown(places);
         places[count] = at;
       }
@@ -130,13 +132,13 @@ export function entryOf(row: Row, names: OwnerNames): BareEntry {
   const type = types.get(row.type);
   if (!type) throw unusable(`has an entry of type ${JSON.stringify(row.type)}`);
   const [uid, gid] = [countIn(row, 'uid'), countIn(row, 'gid')];
-  const linkName = textIn(row, 'linkName');
+  const linkName = literalText(textIn(row, 'linkName'));
   const userName = nameOf(names.users, uid, textIn(row, 'userName'));
   const groupName = nameOf(names.groups, gid, textIn(row, 'groupName'));
   const xattrs = xattrsOf(row.xattrs);
   const isDevice = type === 'character-device' || type === 'block-device';
   return {
-    path: cleanPath(textIn(row, 'name')),
+    path: cleanPath(literalText(textIn(row, 'name'))),
     type,
     size: type === 'file' ? countIn(row, 'size') : 0,
     mode: countIn(row, 'mode'),

@@ -1,11 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { createImageFiles } from '../../src/files/image-files.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { type Sample, sampleOf } from '../contract/source.ts';
 import { createHosts, errorOf, sampleHost, text } from '../support/hosts.ts';
 import { image, imageOf, listed, pathsOf, read, tarLayer } from '../support/images.ts';
-import { type Layer, layerOf, stargz } from '../support/layers.ts';
+import { contentOf, type Layer, layerOf, stargz } from '../support/layers.ts';
 import { archive } from '../support/tar.ts';
 
 test('upper layers win, and each entry has its layer', async () => {
@@ -177,4 +178,112 @@ test('the client warns of a table of contents that cannot be used', async () => 
   await using files = await client.files('origin.test/app');
   expect(await read(files, 'a')).toBe('1');
   expect(warnings).toEqual([expect.stringContaining('does not end as eStargz does')]);
+});
+
+/** The files of an image whose second layer is odd, and what was reported. */
+async function withOddLayer(odd: Layer) {
+  const warnings: string[] = [];
+  const layers = [tarLayer('low=1', 'both=low'), odd, tarLayer('high=2')];
+  const contents = await Promise.all(layers.map(contentOf));
+  const files = createImageFiles({
+    descriptor: odd.descriptor,
+    layers: contents.map(({ content }) => content),
+    onWarning: (text) => void warnings.push(text),
+  });
+  return { files, warnings };
+}
+
+const tarType = 'application/vnd.oci.image.layer.v1.tar';
+test.each([
+  [
+    'damaged',
+    layerOf(Buffer.concat([archive({ name: 'early', data: '3' }).subarray(0, 1024), Buffer.alloc(600, 'x')])),
+  ],
+  ['packed in an unknown way', layerOf(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1]), tarType)],
+  ['encrypted', layerOf(Buffer.from('x'), `${tarType}+encrypted`)],
+  ['damaged in its packing', layerOf(gzipSync(archive({ name: 'x', data: '3' })).subarray(0, -30), `${tarType}+gzip`)],
+])('a layer that is %s is reported, and the files of the others are read', async (_, odd) => {
+  for (const listsFirst of [true, false]) {
+    const { files, warnings } = await withOddLayer(odd);
+    if (listsFirst) await listed(files);
+    expect([await read(files, 'low'), await read(files, 'high')]).toEqual(['1', '2']);
+    expect((await pathsOf(files)).filter((path) => path !== 'early' && path !== 'x')).toEqual(['both', 'high', 'low']);
+    expect(warnings).toEqual([expect.stringContaining(odd.descriptor.digest)]);
+    // It may be in the layer that cannot be read.
+    const error = await errorOf(files.open('nowhere'));
+    expect([['DECODE_ERROR', 'UNSUPPORTED'].includes(error.code), error.value]).toEqual([true, odd.descriptor.digest]);
+  }
+  const alone = await imageOf([odd]);
+  expect(['DECODE_ERROR', 'UNSUPPORTED']).toContain((await errorOf(listed(alone.files))).code);
+});
+
+test('what comes before the damage of a layer is listed and read', async () => {
+  const bytes = Buffer.concat([archive({ name: 'early', data: '3' }).subarray(0, 1024), Buffer.alloc(600, 'x')]);
+  for (const listsFirst of [true, false]) {
+    const { files } = await withOddLayer(layerOf(bytes));
+    if (listsFirst) await listed(files);
+    expect([await read(files, 'early'), (await pathsOf(files)).includes('early')]).toEqual(['3', true]);
+  }
+});
+
+test('the signature of a chart is not a layer', async () => {
+  const provenance = 'application/vnd.cncf.helm.chart.provenance.v1.prov';
+  for (const [content, type] of [
+    ['-----BEGIN PGP SIGNED MESSAGE-----\n'.repeat(40), provenance],
+    ['short', provenance],
+    ['{}', 'application/vnd.in-toto+json'],
+  ] as const) {
+    const { files, warnings } = await withOddLayer(layerOf(Buffer.from(content), type));
+    expect([await pathsOf(files), await read(files, 'low'), warnings]).toEqual([['both', 'high', 'low'], '1', []]);
+  }
+});
+
+test('names that are not UTF-8 are listed and opened, also through links', async () => {
+  const bytes = Uint8Array.of(0x61, 0xff);
+  const parts = [
+    { name: bytes, data: '1' },
+    { name: 'a\ufffd', data: '2' },
+    { name: 'soft', flag: '2', fields: { 157: bytes } },
+    { name: 'hard', flag: '1', fields: { 157: bytes } },
+  ];
+  for (const listsFirst of [true, false]) {
+    const { files } = await image(parts);
+    const paths = listsFirst ? await pathsOf(files) : ['a\\xff', 'a\ufffd', 'hard', 'soft'];
+    const contents: string[] = [];
+    for (const path of paths) contents.push(await read(files, path));
+    expect([paths.sort(), contents.sort()]).toEqual([
+      ['a\\xff', 'a\ufffd', 'hard', 'soft'],
+      ['1', '1', '1', '2'],
+    ]);
+  }
+});
+
+test('a hard link is what its path was when it was made, whichever is called first', async () => {
+  const layers = [
+    ['a=old', 'kept=k'],
+    ['b=>a', 'a=mid', 'c=>a', 'a=new', '.wh.kept', 'd=>kept', 'e=>later', 'later=l'],
+    ['a=top'],
+  ];
+  for (const listsFirst of [true, false]) {
+    const { files } = await image(...layers);
+    if (listsFirst) await listed(files);
+    const contents = async () => Promise.all(['a', 'b', 'c', 'd', 'e'].map((path) => read(files, path)));
+    expect(await contents()).toEqual(['top', 'old', 'mid', 'k', 'l']);
+    await listed(files);
+    expect(await contents()).toEqual(['top', 'old', 'mid', 'k', 'l']);
+  }
+});
+
+test.each([
+  [['d/c=1'], ['d=file', 'd/.wh.c']],
+  [['d/c=1'], ['d/.wh.c', 'd=file']],
+  [['d/c=1'], ['d=file'], ['d/.wh.c']],
+  [['d=file'], ['d/.wh..wh..opq']],
+])('a whiteout below a file leaves the file, as umoci does: %j %j', async (...layers) => {
+  for (const listsFirst of [true, false]) {
+    const { files } = await image(...layers);
+    if (listsFirst) await listed(files);
+    expect([await read(files, 'd'), await pathsOf(files)]).toEqual(['file', ['d']]);
+    expect((await errorOf(files.open('d/c'))).code).toBe('NOT_FOUND');
+  }
 });

@@ -262,25 +262,15 @@ test('a file that is read into memory is bounded', async () => {
   expect((await errorOf(huge.bytes())).code).toBe('TOO_LARGE');
 });
 
-test('a sparse file is listed, and refused when it is read; the rest of its layer is read', async () => {
-  const sparse = pax({ 'GNU.sparse.size': '9', 'GNU.sparse.map': '0,2', 'GNU.sparse.numblocks': '1' });
-  const { content } = await contentOf(layerOf(archive(sparse, { name: 'holes', data: 'ab' }, { data: 'whole' })));
-  expect(await pathsOf(content)).toEqual(['holes', 'file']);
-  const error = await errorOf((await openFile(content, 'holes')).bytes());
-  expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringContaining('"holes" is a sparse file')]);
-  expect(error.message).toContain(content.descriptor.digest);
-  expect(await (await openFile(content, 'file')).text()).toBe('whole');
-});
-
 test.each([
   ['it is encrypted', gzip, `${types.gzip}+encrypted`, 'UNSUPPORTED'],
   ['it is JSON', Buffer.from('{}'), 'application/vnd.oci.image.config.v1+json', 'UNSUPPORTED'],
   ['it is packed as xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2]), types.gzip, 'UNSUPPORTED'],
   ['it is packed as bzip2', Buffer.from('BZh91AY&SY'), types.tar, 'UNSUPPORTED'],
-  ['Invalid tar header', deflateSync(randomBytes(9000)), types.tar, 'DECODE_ERROR'],
-  ['Unexpected end of data', plain.subarray(0, 1900), types.tar, 'DECODE_ERROR'],
+  ['wrong checksum', deflateSync(randomBytes(9000)), types.tar, 'DECODE_ERROR'],
+  ['cut off', plain.subarray(0, 1900), types.tar, 'DECODE_ERROR'],
   ['unexpected end of input', gzip.subarray(0, -20), types.gzip, 'DECODE_ERROR'],
-  ['Invalid tar header', Buffer.from('x'.repeat(600)), types.tar, 'DECODE_ERROR'],
+  ['wrong checksum', Buffer.from('x'.repeat(600)), types.tar, 'DECODE_ERROR'],
 ] as const)('%s: refused, naming the layer', async (found, bytes, mediaType, code) => {
   const { content } = await contentOf(layerOf(Buffer.from(bytes), mediaType));
   for (const doing of [() => pathsOf(content), () => openFile(content, 'not/there')]) {

@@ -139,6 +139,78 @@ test.each([
   expect([bytes.toString(), warnings.length]).toEqual(['the last', 1]);
 });
 
+test('a file in the first unit of the layer is read', async () => {
+  for (const make of [stargz, zstdChunked]) {
+    const layer = make(files, {
+      table: (entries) => {
+        // As stargz-snapshotter writes small files: after their headers, in one unit.
+        const [first = {}] = entries;
+        Object.assign(first, { innerOffset: 512 });
+        delete first.offset;
+      },
+      joinsFirst: true,
+    });
+    const { content } = await contentOf(layer);
+    const { bytes, verified } = await read(content, 'etc/first');
+    expect([bytes.equals(files[0]?.content ?? Buffer.alloc(0)), verified]).toEqual([true, true]);
+  }
+});
+
+test.each([
+  ['a list that is null', 'has no list of entries', () => '{"version":1,"entries":null}'],
+  ['nothing', 'has version undefined', () => 'null'],
+  ['a row that is null', 'has no list of entries', (json: string) => json.replace('[', '[null,')],
+  ['a row that is a number', 'has no list of entries', (json: string) => json.replace('[', '[5,')],
+  ['text that is not JSON', 'is not JSON', (json: string) => json.replace('"name"', 'name')],
+  ['more than one list', 'has no list', (json: string) => json.replace('{', '{"entries":[],')],
+])('a table with %s is not used, with a warning', async (_, found, change) => {
+  for (const make of [stargz, zstdChunked]) {
+    const { content } = await contentOf(make(files, { json: change }));
+    const warnings: string[] = [];
+    const { bytes } = await read(content, 'usr/last', { onWarning: (text) => void warnings.push(text) });
+    expect([bytes.toString(), warnings]).toEqual(['the last', [expect.stringContaining(found)]]);
+  }
+});
+
+test('rows may have null, text with brackets, and other fields around the list', async () => {
+  const layer = stargz(files, {
+    table: (entries) => {
+      for (const entry of entries) Object.assign(entry, { linkName: null, xattrs: null, note: '}]{["\\' });
+    },
+    json: (json) => json.replace('{', '{"more":{"entries":[{"name":"no"}]},').replace(/}$/, ',"entriesMore":[1]}'),
+  });
+  const { content } = await contentOf(layer);
+  expect(await pathsOf(content)).toEqual(files.map(({ path }) => path));
+  expect((await read(content, 'usr/last')).verified).toBe(true);
+});
+
+test('the name of a table that looks like an escaped byte is that of the layer', async () => {
+  const odd = [{ path: 'a\\xff', content: Buffer.from('odd') }];
+  for (const unindexed of [true, false]) {
+    const { content } = await contentOf(stargz(odd));
+    expect((await pathsOf(content, { unindexed }))[0]).toBe('a\\x5cxff');
+    expect((await read(content, 'a\\x5cxff', { unindexed })).bytes.toString()).toBe('odd');
+  }
+});
+
+test('if a host refuses the part with a file, the layer is read', async () => {
+  const layer = stargz(files);
+  const host = await sampleHost([{ bytes: new Uint8Array(layer.bytes), descriptor: layer.descriptor }]);
+  let requests = 0;
+  const { transport } = createHosts({
+    'origin.test': (request) => {
+      const isPart = request.headers.get('range') !== null;
+      // The table is read, by two parts.
+      return isPart && ++requests > 2 ? new Response('no', { status: 403 }) : host(request);
+    },
+  });
+  await using client = createClient({ transport });
+  await using content = await client.fetcher('origin.test/app').fetch(layer.descriptor);
+  const warnings: string[] = [];
+  const { bytes, verified } = await read(content, 'usr/last', { onWarning: (text) => void warnings.push(text) });
+  expect([bytes.toString(), verified, warnings.length]).toEqual(['the last', false, 1]);
+});
+
 test('a hard link leads to its file; a symbolic link and a directory are not files', async () => {
   const layer = stargz(files, {
     table: (entries) => {

@@ -135,6 +135,21 @@ describeWith(['umoci', 'zstd', 'tar'], 'files of images, as umoci unpacks them',
     },
   );
 
+  test('umoci insert: a layer without padding and end', async () => {
+    const { tools, host, client, path, store } = setting();
+    const [layout, file] = [path(), path()];
+    await client.pull(`${host}/team/app:layered-none`, { to: layout, platform: 'linux/amd64' });
+    await writeFile(file, 'inserted');
+    await tools.umoci('insert', '--rootless', '--image', `${layout}:layered-none`, file, '/etc/inserted');
+    await copy(layoutStore(layout), store('team/inserted'), 'layered-none');
+    await using files = await client.files(`${host}/team/inserted:layered-none`, { platform: 'linux/amd64' });
+    const opened = async (name: string): Promise<string> => (await files.open(name)).text();
+    expect([await opened('etc/inserted'), await opened('etc/motd')]).toEqual(['inserted', 'second\n']);
+    const paths: string[] = [];
+    for await (const entry of files.list('etc')) paths.push(entry.path);
+    expect(paths).toContain('etc/inserted');
+  });
+
   test('links to and through files of lower layers, and bytes after the end of an archive', async () => {
     const { tools, host, client, path, store } = setting();
     const [reference, folder, layout, bundle] = [`${host}/team/odd:odd`, path(), path(), path()];

@@ -58,6 +58,10 @@ export interface LazyShape {
   readonly chunk?: number;
   /** Changes the table before it is written. */
   readonly table?: (entries: Record<string, unknown>[]) => void;
+  /** Changes the JSON of the table. */
+  readonly json?: (json: string) => string;
+  /** Puts the first file into the unit of its header. */
+  readonly joinsFirst?: boolean;
   /** The footer of the first stargz. */
   readonly legacy?: boolean;
   /** Bytes that the table assumes before the archive. */
@@ -67,7 +71,11 @@ export interface LazyShape {
 type Packer = (pieces: readonly Buffer[]) => Buffer;
 
 /** An archive in compressed units, so that each chunk of a file begins one. */
-function lazyArchive(files: readonly LazyFile[], pack: Packer, { chunk = 4_194_304, before = 0 }: LazyShape) {
+function lazyArchive(
+  files: readonly LazyFile[],
+  pack: Packer,
+  { chunk = 4_194_304, before = 0, joinsFirst = false }: LazyShape,
+) {
   const out: Buffer[] = [];
   let length = before;
   let unit: Buffer[] = [];
@@ -86,7 +94,7 @@ function lazyArchive(files: readonly LazyFile[], pack: Packer, { chunk = 4_194_3
       const isWhole = piece.length === content.length;
       entries.push({
         ...(at === 0 ? { ...first, digest: sha256(content) } : { type: 'chunk', name: path }),
-        offset: cut(),
+        offset: joinsFirst && entries.length === 0 ? 0 : cut(),
         ...(!isWhole && { chunkOffset: at, chunkSize: piece.length }),
         chunkDigest: sha256(piece),
       });
@@ -101,10 +109,11 @@ const gzipped: Packer = (pieces) => gzipSync(Buffer.concat(pieces));
 
 /** https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md */
 export function stargz(files: readonly LazyFile[], shape: LazyShape = {}): Layer {
+  const { json: change = (json: string) => json } = shape;
   const { entries, cut } = lazyArchive(files, gzipped, shape);
   shape.table?.(entries);
   const { end: start, out } = cut();
-  const json = Buffer.from(JSON.stringify({ version: 1, entries }));
+  const json = Buffer.from(change(JSON.stringify({ version: 1, entries })));
   const table = gzipped([part({ name: 'stargz.index.json', data: json }), end]);
   const bytes = Buffer.concat([out, table, stargzFooter(start, shape.legacy ?? false)]);
   return layerOf(bytes, 'application/vnd.oci.image.layer.v1.tar+gzip', {
@@ -129,11 +138,12 @@ const zstdPacked: Packer = (pieces) => {
 
 /** https://github.com/containers/storage/blob/main/docs/containers-storage-zstd-chunked.md */
 export function zstdChunked(files: readonly LazyFile[], shape: LazyShape = {}): Layer {
+  const { json: change = (json: string) => json } = shape;
   const { entries, cut, unit } = lazyArchive(files, zstdPacked, shape);
   shape.table?.(entries);
   unit(end);
   const { end: start, out } = cut();
-  const json = Buffer.from(JSON.stringify({ version: 1, entries }));
+  const json = Buffer.from(change(JSON.stringify({ version: 1, entries })));
   const table = zstdPacked([json]);
   const bytes = Buffer.concat([out, skippable(table), skippable(Buffer.alloc(64))]);
   const prefix = 'io.github.containers.zstd-chunked';

@@ -93,9 +93,13 @@ const escapes: ReadonlyMap<string, string> = new Map([
   ['\\', '\\\\'],
 ]);
 
-/** A name without characters that a terminal acts on; different names stay different: `\n`, `\\`, `\u{1b}`. */
+/**
+ * A name without characters that a terminal acts on; different names stay different: `\n`, `\\`, `\u{1b}`. Bytes that are
+ * not UTF-8 (`\xff`) stay as the path has them.
+ */
 const escaped = (name: string): string =>
-  name.replace(/[\\\p{Cc}\p{Cf}]/gu, (character) => {
+  name.replace(/\\x(?:5c|[89a-f][0-9a-f])|[\\\p{Cc}\p{Cf}]/gu, (character) => {
+    if (character.startsWith('\\x')) return character;
     const code = character.codePointAt(0) ?? 0;
     return escapes.get(character) ?? `\\u{${code.toString(16)}}`;
   });

@@ -129,6 +129,23 @@ test('cat --json describes the file that it wrote', async () => {
   expect([code, await readFile(path('os'), 'utf8')]).toEqual([0, 'ID=test\n']);
 });
 
+test('names that are not UTF-8 stay distinct, and cat takes them as ls prints them', async () => {
+  const names = [
+    Uint8Array.of(0x61, 0xff),
+    Uint8Array.of(0x61, 0xfe),
+    Buffer.from(String.raw`a\xff`),
+    Buffer.from('é'),
+  ];
+  const layer = Buffer.concat([...names.map((name, at) => part({ name, data: `${at}` })), end]);
+  const { port } = await registry({ content: tagged(image('names', { layers: [sampleOf(layer, tarType)] })) });
+  const reference = `127.0.0.1:${port}/team/app`;
+  const { out } = await run(['ls', '--no-discover', reference]);
+  const printed = out.map((line) => line.replace(/^.* 1970-01-01 00:00 /, ''));
+  expect(printed).toEqual([String.raw`a\x5cxff`, String.raw`a\xfe`, String.raw`a\xff`, 'é']);
+  const contents = printed.map(async (name) => (await run(['cat', '--quiet', '--no-discover', reference, name])).out);
+  expect(await Promise.all(contents)).toEqual([['2'], ['1'], ['0'], ['3']]);
+});
+
 test('different names are listed differently, without characters that a terminal acts on', async () => {
   const names = ['a\nb', 'a b', 'a\\nb', ' a', '\u001b[31m', '\u202e'];
   const bytes = Buffer.concat([...names.map((name) => part({ name, data: '' })), end]);
