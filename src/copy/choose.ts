@@ -2,7 +2,7 @@ import { cannot } from '../errors.ts';
 import { findImage, findImages, noPlatformError, type Offer, platformOf } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { bareMediaType, kindOf, type Manifest, mediaTypes } from '../oci/manifest.ts';
-import { machinePlatform, matchesPlatform, type Platform, platformSchema } from '../oci/platform.ts';
+import { machinePlatform, matchesPlatform, type Platform, platformIn } from '../oci/platform.ts';
 
 import { type CopyState, reportState } from './copy-state.ts';
 import { type Documents, readSmall } from './documents.ts';
@@ -96,7 +96,7 @@ const configTypes: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTyp
 /** Whether a manifest is of an image, whose config says what it runs on. */
 const isImage = ({ config }: Manifest): boolean => configTypes.has(bareMediaType(config.mediaType));
 
-/** Refuses an image whose config has another platform than those wanted; one that has none is taken. */
+/** Refuses an image whose config has another platform than those wanted, as far as it says; one that has none is taken. */
 function checkConfig(
   bytes: Uint8Array,
   {
@@ -111,9 +111,9 @@ function checkConfig(
   } catch (cause) {
     throw cannot('BAD_RESPONSE', `read config "${config.digest}"`, 'not JSON', { cause });
   }
-  const parsed = platformSchema.safeParse(found);
-  if (!parsed.success || parsed.data.os === '' || wanted.some((one) => matchesPlatform(one, parsed.data))) return;
-  const { os, architecture, variant, 'os.version': version, 'os.features': features } = parsed.data;
+  const stated = platformIn(found);
+  if (!stated || wanted.some((one) => matchesPlatform(one, stated))) return;
+  const { os, architecture, variant, 'os.version': version, 'os.features': features } = stated;
   const platform = { os, architecture, variant, 'os.version': version, 'os.features': features };
   const [first = platform] = wanted;
   throw noPlatformError(label, first, [platform], { isImage: true });

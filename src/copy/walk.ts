@@ -1,6 +1,6 @@
 import { cannot } from '../errors.ts';
 import { mostDepth } from '../oci/choose-image.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, isReadable, usable } from '../oci/descriptor.ts';
 import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
 
 import { copyBlob } from './blob.ts';
@@ -105,18 +105,19 @@ function partsOf(
     const entries = options.entries.get(descriptor.digest) ?? document.manifests;
     noteSizes(options.state, descriptor, entries);
     return entries.map((entry, place) => ({
-      descriptor: entry,
+      descriptor: usable(entry),
       role: `manifest ${place + 1} of ${entries.length}`,
     }));
   }
   const { config, layers } = document;
   noteSizes(options.state, descriptor, contentsOf(document));
-  const parts = [{ descriptor: config, role: 'config' }];
+  const parts = [{ descriptor: usable(config), role: 'config' }];
   for (const [place, layer] of layers.entries()) {
     if (options.nonDistributable || !isNonDistributable(layer.mediaType)) {
-      parts.push({ descriptor: layer, role: `layer ${place + 1} of ${layers.length}` });
+      parts.push({ descriptor: usable(layer), role: `layer ${place + 1} of ${layers.length}` });
       continue;
     }
+    if (!isReadable(layer)) continue;
     if (!skipped.has(layer.digest)) reportState(options.state, layer, 'skipped');
     skipped.set(layer.digest, layer);
   }
@@ -128,7 +129,7 @@ export const contentsOf = ({ config, layers }: Manifest): readonly Descriptor[] 
 
 /** Records the sizes in a document. `BAD_RESPONSE` if content has two: then one is wrong, whichever came first. */
 export function noteSizes({ sizes }: Pick<CopyState, 'sizes'>, by: Descriptor, named: readonly Descriptor[]): void {
-  for (const { digest, size } of named) {
+  for (const { digest, size } of named.filter(isReadable)) {
     const other = sizes.get(digest) ?? size;
     if (other !== size) {
       const found = `"${digest}" has ${size} bytes by one descriptor, and ${other} by another`;

@@ -1,6 +1,7 @@
+import { z } from 'zod';
 import { cannot, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
-import type { Descriptor } from './descriptor.ts';
+import { type Descriptor, isReadable } from './descriptor.ts';
 import { type Index, isIndexType, isManifestType } from './manifest.ts';
 import {
   compareFits,
@@ -10,8 +11,8 @@ import {
   normalizePlatform,
   type Platform,
   parsePlatform,
-  platformSchema,
 } from './platform.ts';
+import { orAbsent } from './stated.ts';
 
 /** Deepest nesting of indexes. */
 export const mostDepth = 16;
@@ -144,7 +145,7 @@ async function listedIn(path: readonly Descriptor[], read: ReadIndex): Promise<I
   }
   const { manifests } = await read(last);
   const entries = manifests.filter((entry) => !isAttestation(entry));
-  const others = entries.filter(({ platform }) => platform === undefined);
+  const others = entries.filter((entry) => entry.platform === undefined && isReadable(entry));
   return {
     named: entries.flatMap((descriptor) => (descriptor.platform ? [{ descriptor, path }] : [])),
     unnamed: others.filter(({ mediaType }) => isManifestType(mediaType)),
@@ -172,6 +173,18 @@ export function selectPlatform(manifests: readonly Descriptor[], wanted: Platfor
   });
   return fits.sort((a, b) => compareFits(a.fit, b.fit))[0]?.descriptor;
 }
+
+/** A platform that a caller gives; fields that are not known stay. */
+const platformSchema = z.looseObject(
+  {
+    os: z.string('not a string').min(1, 'empty'),
+    architecture: z.string('not a string').min(1, 'empty'),
+    variant: orAbsent(z.string('not a string')),
+    'os.version': orAbsent(z.string('not a string')),
+    'os.features': orAbsent(z.array(z.string('not a string'), 'not a list')),
+  },
+  'not an object',
+);
 
 /** A platform as a caller gives it, text or record, normalized; `INVALID_REFERENCE` for anything else. */
 export function platformOf(given: unknown): Platform {

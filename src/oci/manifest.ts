@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
 import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
-import { type Descriptor, descriptorSchema } from './descriptor.ts';
+import { type Descriptor, statedDescriptor } from './descriptor.ts';
+import { orAbsent, statedAnnotations, statedText } from './stated.ts';
 
 /** The media types that this package knows by name. */
 export const mediaTypes = {
@@ -42,13 +43,16 @@ export const isManifestType = (mediaType: string): boolean => manifestTypes.has(
 /** OCI index or Docker manifest list. */
 export const isIndexType = (mediaType: string): boolean => indexTypes.has(bareMediaType(mediaType));
 
+/** A type of a manifest or index that this package reads. */
+export const isDocumentType = (mediaType: string): boolean => isManifestType(mediaType) || isIndexType(mediaType);
+
 /** Docker's first manifest format, which this package does not read. */
 export const isSchema1 = (mediaType: string): boolean =>
   /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/.test(bareMediaType(mediaType));
 
 /** Which endpoint of a registry has content of this type. */
 export const kindOf = (mediaType: string): 'manifests' | 'blobs' =>
-  isManifestType(mediaType) || isIndexType(mediaType) || isSchema1(mediaType) ? 'manifests' : 'blobs';
+  isDocumentType(mediaType) || isSchema1(mediaType) ? 'manifests' : 'blobs';
 
 const nonDistributable =
   /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.|docker\.image\.rootfs\.foreign\.)/;
@@ -80,51 +84,79 @@ export interface Index {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-const common = {
-  schemaVersion: z.literal(2, 'not 2'),
-  mediaType: z.string('not a string').optional(),
-  artifactType: z.string('not a string').optional(),
-  subject: descriptorSchema.nullish().transform((subject) => subject ?? undefined),
-  annotations: z
-    .record(z.string(), z.string('not a string'), 'not an object of strings')
+const fields = {
+  schemaVersion: z
+    .literal(2, 'not 2')
     .nullish()
-    .transform((annotations) => annotations ?? undefined),
+    .transform((): 2 => 2),
+  mediaType: orAbsent(z.string('not a string')).transform((type) => type || undefined),
+  artifactType: statedText,
+  annotations: statedAnnotations,
 };
 
-/** An empty list is `null` in what Go programs write. */
-const descriptors = z
-  .array(descriptorSchema, 'not a list')
-  .nullable()
-  .transform((list) => list ?? []);
-
-const manifestSchema = z.looseObject({ ...common, config: descriptorSchema, layers: descriptors });
-
-const indexSchema = z.looseObject({ ...common, manifests: descriptors });
+const documentSchema = z.looseObject(fields);
 
 /**
  * Reads an image manifest or an index. `mediaType` is what its descriptor or `Content-Type` says; parameters are
- * dropped. Fields that are not known stay.
+ * dropped. Null means left out. Fields that are not known stay. A descriptor in it that cannot be used makes only itself
+ * unreadable: reading what it lacks, its `digest` for example, throws `BAD_RESPONSE`.
  *
  * `BAD_RESPONSE` for what is not a JSON object in UTF-8, has a duplicate key, is both manifest and index
- * (https://github.com/advisories/GHSA-77vh-xpmg-72qh), has a `mediaType` that contradicts the one given, or a field of
- * a wrong type; `UNSUPPORTED` for Docker schema 1.
+ * (https://github.com/advisories/GHSA-77vh-xpmg-72qh) or neither, or has a `mediaType` that contradicts the one given;
+ * `UNSUPPORTED` for Docker schema 1.
  */
 export function parseDocument(bytes: Uint8Array, mediaType?: string): Manifest | Index {
-  const type = bareMediaType(mediaType ?? '');
-  if (isSchema1(type)) throw schema1(type);
-  if (type === 'text/html' || type === 'application/xhtml+xml') throw bad(`HTML, ${quote(type)}`);
-  const document = parseDocumentText(bytes);
-  if (document.schemaVersion === 1 || 'fsLayers' in document) throw schema1(String(document.mediaType ?? type));
-  const isIndex = kindOfDocument(document, type) === 'index';
-  const parsed = (isIndex ? indexSchema : manifestSchema).safeParse(document);
+  const { document, type } = readTyped(bytes, mediaType);
+  if (!isDocumentType(type)) throw bad(`its type is ${quote(type)}`);
+  const parsed = documentSchema.safeParse(document);
   if (!parsed.success) throw bad(firstProblem(parsed.error, document));
-  // The schemas read an absent field as an undefined one, which `in` would see.
-  return Object.fromEntries(Object.entries(parsed.data).filter(([, value]) => value !== undefined)) as never;
+  const { subject, config, layers, manifests, ...rest } = parsed.data;
+  const common = {
+    // An absent field is not one that is undefined, which `in` would see.
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+    ...((subject ?? undefined) !== undefined && { subject: statedDescriptor(subject, ['subject']) }),
+    schemaVersion: 2 as const,
+  };
+  if (isIndexType(type)) return { ...common, manifests: descriptorsIn(manifests, 'manifests') };
+  return {
+    ...common,
+    config: statedDescriptor(withType(config), ['config']),
+    layers: descriptorsIn(layers, 'layers', withType),
+  };
 }
 
-/** Refuses what `parseDocument` refuses. */
-export function checkDocument(bytes: Uint8Array, mediaType?: string): void {
-  parseDocument(bytes, mediaType);
+/** An empty list is null in what Go programs write, or left out. */
+function descriptorsIn(list: unknown, key: string, prepare = (value: unknown) => value): readonly Descriptor[] {
+  if ((list ?? undefined) === undefined) return [];
+  if (!Array.isArray(list)) throw bad(`field "${key}" is ${quote(list)}: not a list`);
+  return list.map((value: unknown, place) => statedDescriptor(prepare(value), [key, place]));
+}
+
+/** A blob without a media type is just bytes. */
+function withType(value: unknown): unknown {
+  const { mediaType } = (value ?? {}) as Record<string, unknown>;
+  return typeof value === 'object' && value !== null && !mediaType ? { ...value, mediaType: mediaTypes.octets } : value;
+}
+
+/**
+ * The media type of a document that a registry or a layout has as a manifest, without parameters: its own, the one given,
+ * or what it holds. A type that this package does not know is left as it is: the manifest of another artifact. Errors as
+ * those of `parseDocument`.
+ */
+export const typeOfDocument = (bytes: Uint8Array, mediaType?: string): string => readTyped(bytes, mediaType).type;
+
+interface TypedDocument {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly type: string;
+}
+
+function readTyped(bytes: Uint8Array, mediaType = ''): TypedDocument {
+  const given = bareMediaType(mediaType);
+  if (isSchema1(given)) throw schema1(given);
+  if (given === 'text/html' || given === 'application/xhtml+xml') throw bad(`HTML, ${quote(given)}`);
+  const document = parseDocumentText(bytes);
+  if (document.schemaVersion === 1 || 'fsLayers' in document) throw schema1(String(document.mediaType ?? given));
+  return { document, type: typeOf(document, given) };
 }
 
 /** `parseDocument`, of a document that must be a manifest: `BAD_RESPONSE` for an index. */
@@ -141,23 +173,43 @@ export function parseIndex(bytes: Uint8Array, mediaType?: string): Index {
   return document;
 }
 
-/** Types that do not identify a document, so that its own `mediaType` decides. */
-const vague: ReadonlySet<string> = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
+/** Types that do not identify a document, so that its own `mediaType` or what it holds decides. */
+const vague: ReadonlySet<string> = new Set(['', 'application/json', mediaTypes.octets, 'text/plain']);
 
-function kindOfDocument(document: Record<string, unknown>, given: string): 'index' | 'manifest' {
+function typeOf(document: TypedDocument['document'], given: string): string {
   const own = typeof document.mediaType === 'string' ? bareMediaType(document.mediaType) : '';
   if (isSchema1(own)) throw schema1(own);
   if (own !== '' && own !== given && !vague.has(given)) {
     throw bad(`mediaType ${quote(own)} in a document served as ${quote(given)}`);
   }
-  const manifestField = ['layers', 'config'].find((key) => key in document);
-  const isIndex = 'manifests' in document;
-  if (isIndex && manifestField) throw bad(`both "manifests" and "${manifestField}"`);
-  if (!isIndex && !manifestField) throw bad('neither "manifests" nor "layers"');
-  const type = own || given;
+  const type = vague.has(own) ? given : own;
+  if (!vague.has(type) && !isDocumentType(type)) return type;
+  const [manifestField, isIndex] = kindOfFields(document);
+  if (vague.has(type)) return isIndex ? mediaTypes.ociIndex : manifestTypeOf(document);
   if (isIndex && isManifestType(type)) throw bad(`"manifests" in a document of type ${quote(type)}`);
   if (!isIndex && isIndexType(type)) throw bad(`"${manifestField}" in a document of type ${quote(type)}`);
-  return isIndex ? 'index' : 'manifest';
+  return type;
+}
+
+/** The field that makes it a manifest, and whether it is an index. A field that is null decides only if there is no other. */
+function kindOfFields(
+  document: TypedDocument['document'],
+): readonly [manifestField: string | undefined, isIndex: boolean] {
+  const has = (key: string): boolean => (document[key] ?? undefined) !== undefined;
+  const fields = ['layers', 'config'];
+  const manifestField = fields.find(has);
+  if (has('manifests') && manifestField) throw bad(`both "manifests" and "${manifestField}"`);
+  if (has('manifests')) return [undefined, true];
+  const named = manifestField ?? fields.find((key) => key in document);
+  if (named === undefined && !('manifests' in document)) throw bad('neither "manifests" nor "layers"');
+  return [named, named === undefined];
+}
+
+/** Docker's manifests name Docker's type of config. */
+function manifestTypeOf({ config }: TypedDocument['document']): string {
+  const { mediaType } = (config ?? {}) as Record<string, unknown>;
+  const isDocker = typeof mediaType === 'string' && bareMediaType(mediaType) === mediaTypes.dockerConfig;
+  return isDocker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { legible, quote } from '../text/quote.ts';
+import { statedText, statedTexts } from './stated.ts';
 
 /** What a content runs on. https://github.com/opencontainers/image-spec/blob/v1.1.0/image-index.md */
 export interface Platform {
@@ -12,17 +13,23 @@ export interface Platform {
   readonly 'os.features'?: readonly string[] | undefined;
 }
 
-/** A platform in a document; fields that are not known stay. */
-export const platformSchema = z.looseObject(
-  {
-    os: z.string('not a string'),
-    architecture: z.string('not a string'),
-    variant: z.string('not a string').optional(),
-    'os.version': z.string('not a string').optional(),
-    'os.features': z.array(z.string('not a string'), 'not a list').optional(),
-  },
-  'not an object',
-);
+const looseSchema = z.looseObject({
+  os: statedText,
+  architecture: statedText,
+  variant: statedText,
+  'os.version': statedText,
+  'os.features': statedTexts,
+});
+
+/**
+ * What a document says of a platform, in a descriptor or an image configuration: an os or an architecture that it leaves
+ * out is empty; undefined if it has neither.
+ */
+export function platformIn(value: unknown): Platform | undefined {
+  const { data } = looseSchema.safeParse(value);
+  if (!data?.os && !data?.architecture) return undefined;
+  return { ...data, os: data.os ?? '', architecture: data.architecture ?? '' };
+}
 
 const osGrammar = /^([\w-]+)(?:\(([\w.-]*)((?:\+[\w.-]+)*)\))?$/;
 
@@ -67,11 +74,15 @@ const noPlatform = (text: unknown): RegistryError =>
     { reason: 'invalid-platform', value: typeof text === 'string' ? legible(text) : undefined },
   );
 
+/** What a document leaves out. */
+const unknown = 'unknown';
+
 /** Writes what `parsePlatform` reads, whole. */
 export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant, 'os.version': version = '', 'os.features': features = [] } = platform;
   const options = [version, ...features].join('+');
-  return `${os}${options ? `(${options})` : ''}/${architecture}${variant ? `/${variant}` : ''}`;
+  const system = `${os || unknown}${options ? `(${options})` : ''}`;
+  return `${system}/${architecture || unknown}${variant ? `/${variant}` : ''}`;
 }
 
 /** Architectures by other names: the one name, and the variant it stands for. */
@@ -178,15 +189,24 @@ export interface Fit {
   readonly version: string;
 }
 
-/** How well what is offered runs on `wanted`, both in any spelling; undefined if it does not. */
+/**
+ * How well what is offered runs on `wanted`, both in any spelling; undefined if it does not. An os or an architecture that a
+ * document leaves out may be any, and fits worse than one that is known.
+ */
 export function fitOf(wanted: Platform, offered: Platform): Fit | undefined {
   const [a, b] = [normalizePlatform(wanted), normalizePlatform(offered)];
-  const rank = processorsFor(a).indexOf(`${b.architecture}/${b.variant ?? ''}`);
+  const rank = rankOf(a, b);
   const [present, used] = [featuresOf(a), featuresOf(b)];
-  if (rank === -1 || a.os !== b.os || !runsVersion(a, b) || !used.every((one) => present.includes(one))) {
-    return undefined;
-  }
+  if (rank === -1 || !runsVersion(a, b) || !used.every((one) => present.includes(one))) return undefined;
   return { rank, features: used.length, version: a['os.version'] ? (b['os.version'] ?? '') : '' };
+}
+
+/** How well os and processor fit, 0 best; -1 if they do not. */
+function rankOf(wanted: Platform, { os, architecture, variant = '' }: Platform): number {
+  const processors = processorsFor(wanted);
+  const rank = architecture === '' ? processors.length : processors.indexOf(`${architecture}/${variant}`);
+  if (os === '' && rank !== -1) return processors.length + 1 + rank;
+  return os === wanted.os ? rank : -1;
 }
 
 /** Below 0 if the first fits better: its processor, then more features that are used, then the newer version. */

@@ -1,4 +1,4 @@
-import type { Descriptor } from './descriptor.ts';
+import { type Descriptor, isReadable } from './descriptor.ts';
 import type { Digest } from './digest.ts';
 import { type Index, type Manifest, parseDocument } from './manifest.ts';
 
@@ -15,7 +15,7 @@ export interface Referrer {
  */
 export function referrerOf(bytes: Uint8Array, { mediaType, digest, size }: Descriptor): Referrer | undefined {
   const document = tryParse(bytes, mediaType);
-  if (!document?.subject) return undefined;
+  if (!document?.subject || !isReadable(document.subject)) return undefined;
   const { annotations } = document;
   const artifactType = artifactTypeOf(document);
   const described = { mediaType, digest, size, ...(artifactType !== undefined && { artifactType }) };
@@ -25,7 +25,7 @@ export function referrerOf(bytes: Uint8Array, { mediaType, digest, size }: Descr
 /** The type of an artifact: its own, or that of its config; an index without one of its own has none. */
 export function artifactTypeOf(document: Manifest | Index): string | undefined {
   if (document.artifactType) return document.artifactType;
-  return 'config' in document ? document.config.mediaType : undefined;
+  return 'config' in document && isReadable(document.config) ? document.config.mediaType : undefined;
 }
 
 /** The tag that lists the referrers of a digest if the registry has no API for it. */

@@ -1,7 +1,7 @@
 import { RegistryError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, isReadable, problemOf } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { type Index, type Manifest, mediaTypes, parseDocument, parseIndex } from '../oci/manifest.ts';
+import { type Index, isDocumentType, type Manifest, mediaTypes, parseDocument, parseIndex } from '../oci/manifest.ts';
 import { artifactTypeOf, referrersTag } from '../oci/referrer.ts';
 import type { CallOptions, ReferrersOptions } from '../source.ts';
 
@@ -40,7 +40,7 @@ export async function referrersAt(
       read: (bytes, headers) => {
         const isFiltered = /(?:^|[\s,])artifactType(?:$|[\s,])/i.test(headers['oci-filters-applied'] ?? '');
         const { manifests } = parseIndex(bytes, headers['content-type']);
-        return manifests.map((descriptor) => ({ descriptor, isFiltered }));
+        return readable(bound, manifests).map((descriptor) => ({ descriptor, isFiltered }));
       },
       instead: (error) => taggedReferrers(bound, digest, call, error),
     },
@@ -86,8 +86,8 @@ async function taggedReferrers(
   const tag = referrersTag(digest);
   try {
     const document = await readDocument(bound, tag, call);
-    const manifests = 'manifests' in document ? document.manifests : [];
-    return manifests.map((descriptor) => ({ descriptor, isFiltered: false }));
+    const manifests = document && 'manifests' in document ? document.manifests : [];
+    return readable(bound, manifests).map((descriptor) => ({ descriptor, isFiltered: false }));
   } catch (thrown) {
     const isUntagged = thrown instanceof RegistryError && thrown.code === 'NOT_FOUND';
     throw isUntagged && !isMissing ? error : thrown;
@@ -97,7 +97,8 @@ async function taggedReferrers(
 /** A referrer with the type of its document, for lists that do not report it; unchanged if the document does not exist. */
 async function typedAt(bound: BoundEndpoint, descriptor: Descriptor, call: CallOptions): Promise<Descriptor> {
   try {
-    const artifactType = artifactTypeOf(await readDocument(bound, descriptor.digest, call));
+    const document = await readDocument(bound, descriptor.digest, call);
+    const artifactType = document && artifactTypeOf(document);
     return artifactType === undefined ? descriptor : { ...descriptor, artifactType };
   } catch (error) {
     if (error instanceof RegistryError && error.code === 'NOT_FOUND') return descriptor;
@@ -105,7 +106,22 @@ async function typedAt(bound: BoundEndpoint, descriptor: Descriptor, call: CallO
   }
 }
 
-async function readDocument(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Index | Manifest> {
+/** Undefined for the manifest of another artifact. */
+async function readDocument(
+  bound: BoundEndpoint,
+  reference: string,
+  call: CallOptions,
+): Promise<Index | Manifest | undefined> {
   const { descriptor, bytes } = await readDocumentAt(bound, reference, call);
-  return parseDocument(bytes, descriptor.mediaType);
+  return isDocumentType(descriptor.mediaType) ? parseDocument(bytes, descriptor.mediaType) : undefined;
+}
+
+/** The entries that can be used; the others are left out with a warning. */
+function readable({ endpoint, context }: BoundEndpoint, entries: readonly Descriptor[]): readonly Descriptor[] {
+  const [first, ...others] = entries.flatMap((entry) => problemOf(entry) ?? []);
+  if (first) {
+    const text = `Left out ${others.length + 1} listed referrers that cannot be read, the first as ${first.found}`;
+    context.emit({ type: 'warning', host: new URL(endpoint.url).host, text });
+  }
+  return entries.filter(isReadable);
 }

@@ -5,7 +5,7 @@ import { cannot, type RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
-import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../oci/manifest.ts';
+import { bareMediaType, isDocumentType, typeOfDocument } from '../oci/manifest.ts';
 import { type ClosedRange, parseContentRange } from '../oci/range.ts';
 import type { Body, FetchOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
@@ -165,8 +165,6 @@ function unsupported(field: string | undefined, found: string): RegistryError {
 
 type Headers = HttpResponse['headers'];
 
-const isDocumentType = (type: string): boolean => isManifestType(type) || isIndexType(type);
-
 /** The manifest that a HEAD describes; undefined if it leaves something out, so that the document must be read. */
 export function describeHead(headers: Headers, reference: string, limit: number): Descriptor | undefined {
   const mediaType = bareMediaType(headers['content-type'] ?? '');
@@ -192,14 +190,7 @@ export function describeHead(headers: Headers, reference: string, limit: number)
 export function describeDocument(bytes: Uint8Array, headers: Headers, reference: string): Descriptor {
   if (bytes.length === 0)
     throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, 'it is empty', { value: reference });
-  const type = bareMediaType(headers['content-type'] ?? '');
-  const document = parseDocument(bytes, type);
-  const mediaType = isDocumentType(type) ? type : bareMediaType(document.mediaType ?? '');
-  if (!isDocumentType(mediaType)) {
-    throw cannot('BAD_RESPONSE', `use manifest ${quote(reference)}`, `its type is ${quote(type)}`, {
-      value: reference,
-    });
-  }
+  const mediaType = typeOfDocument(bytes, headers['content-type']);
   const reported = headers['docker-content-digest'] ?? '';
   const expected = isDigest(reference) ? reference : isDigest(reported) ? reported : undefined;
   const digest = digestOf(bytes, expected ? algorithmOf(expected) : 'sha256');

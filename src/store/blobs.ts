@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
-import { defaultManifestBytes, kindOf, mediaTypes, parseDocument } from '../oci/manifest.ts';
+import { defaultManifestBytes, isDocumentType, mediaTypes, typeOfDocument } from '../oci/manifest.ts';
 import type { CallOptions } from '../source.ts';
 import { readFile, readMode, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
@@ -90,9 +90,8 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
 /** The media type of a document, by its `mediaType` or by its fields. */
 function typeOfBytes(bytes: Uint8Array): string {
   try {
-    const parsed = parseDocument(bytes);
-    if (parsed.mediaType !== undefined && kindOf(parsed.mediaType) === 'manifests') return parsed.mediaType;
-    return 'manifests' in parsed ? mediaTypes.ociIndex : mediaTypes.ociManifest;
+    const type = typeOfDocument(bytes);
+    return isDocumentType(type) ? type : mediaTypes.octets;
   } catch {
     return mediaTypes.octets;
   }

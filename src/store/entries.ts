@@ -1,6 +1,5 @@
-import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
+import { type Descriptor, problemOf, statedDescriptor } from '../oci/descriptor.ts';
 import { mediaTypes } from '../oci/manifest.ts';
-import { firstProblem } from '../text/problems.ts';
 
 /** The text of `index.json` as a value: unknown fields stay as they are. */
 export interface LayoutIndex {
@@ -10,7 +9,7 @@ export interface LayoutIndex {
 
 /** One descriptor of `index.json`. */
 export interface IndexEntry {
-  readonly raw: Readonly<Record<string, unknown>>;
+  readonly raw: unknown;
   /** Undefined if it is invalid; `problem` says why. */
   readonly descriptor: Descriptor | undefined;
   readonly problem?: string | undefined;
@@ -27,10 +26,10 @@ export const emptyIndex: LayoutIndex = {
   entries: [],
 };
 
-export function entryOf(raw: Readonly<Record<string, unknown>>): IndexEntry {
-  const parsed = descriptorSchema.safeParse(raw);
-  if (parsed.success) return { raw, descriptor: parsed.data };
-  return { raw, descriptor: undefined, problem: firstProblem(parsed.error, raw) };
+export function entryOf(raw: unknown): IndexEntry {
+  const descriptor = statedDescriptor(raw, []);
+  const problem = problemOf(descriptor)?.found;
+  return problem === undefined ? { raw, descriptor } : { raw, descriptor: undefined, problem };
 }
 
 export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<string, unknown>> => ({
@@ -39,7 +38,7 @@ export const toDocument = ({ document, entries }: LayoutIndex): Readonly<Record<
 });
 
 function annotation({ raw }: IndexEntry, key: string): string | undefined {
-  const { annotations } = raw;
+  const { annotations } = (raw ?? {}) as Record<string, unknown>;
   if (typeof annotations !== 'object' || annotations === null) return undefined;
   const value = (annotations as Record<string, unknown>)[key];
   return typeof value === 'string' && value !== '' ? value : undefined;
@@ -74,7 +73,9 @@ export function plainDescriptor(descriptor: Descriptor): Descriptor {
 /** The entries, with the size of `target` in all that have its digest. */
 const sized = (entries: readonly IndexEntry[], { digest, size }: Descriptor): readonly IndexEntry[] =>
   entries.some(({ descriptor }) => descriptor?.digest === digest && descriptor.size !== size)
-    ? entries.map((entry) => (entry.descriptor?.digest === digest ? entryOf({ ...entry.raw, size }) : entry))
+    ? entries.map((entry) =>
+        entry.descriptor?.digest === digest ? entryOf({ ...(entry.raw as object), size }) : entry,
+      )
     : entries;
 
 /** The index in which `name` stands for `target`, and for nothing else. Undefined if it does already. */
@@ -87,7 +88,7 @@ export function withName(index: LayoutIndex, target: Descriptor, name: string): 
   const unnamed = entries.findIndex(
     (entry) => entry.descriptor?.digest === target.digest && nameOf(entry) === undefined,
   );
-  const base = unnamed === -1 ? describe(target) : { ...entries[unnamed]?.raw };
+  const base: Record<string, unknown> = unnamed === -1 ? describe(target) : { ...(entries[unnamed]?.raw as object) };
   const annotations = { ...(base.annotations as Record<string, string> | undefined), [nameKey]: name };
   const entry = entryOf({ ...base, annotations });
   const place = unnamed !== -1 ? unnamed : had;

@@ -199,13 +199,11 @@ export async function checkWhole({ locks, blobs, index }: LayoutParts, attempted
 /** What `index.json` says, as far as its form allows; entries may be invalid. */
 function parseIndex(bytes: Uint8Array, path: string): LayoutIndex {
   const { manifests, ...document } = parseObject(bytes, path);
-  if (document.schemaVersion !== undefined && document.schemaVersion !== 2) {
+  if ((document.schemaVersion ?? 2) !== 2) {
     throw unreadable(path, `schemaVersion ${quote(document.schemaVersion)}, expected 2`);
   }
   const list = manifests ?? [];
   if (!Array.isArray(list)) throw unreadable(path, 'manifests is not a list');
-  const invalid = list.findIndex((raw) => typeof raw !== 'object' || raw === null || Array.isArray(raw));
-  if (invalid !== -1) throw unreadable(path, `manifests[${invalid}] is not an object`);
   return { document, entries: list.map(entryOf) };
 }
 

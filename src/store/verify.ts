@@ -14,7 +14,8 @@ export interface WrongContent {
   /**
    * - `bytes`: the bytes have another digest. The next pull replaces the file.
    * - `file`: it is not a file, or the disk cannot read it. Remove it; then the next pull brings it again.
-   * - `document`: the digest is right, but the document cannot be used. Every pull brings it again as it is: remove its name.
+   * - `document`: the digest is right, but the document, or a descriptor in it, cannot be used. Every pull brings it again
+   *   as it is: remove its name. An entry of `index.json` that cannot be read: correct or remove it.
    * - `size`: a document, or `index.json`, gives a size that its content does not have. In `index.json` the next pull or
    *   `tag` of that content fixes it; a document stays as it is.
    */
@@ -101,12 +102,13 @@ export async function verifyLayout(layout: LayoutParts, { signal, onProgress }: 
   }
   const isWrong = new Set(wrong.map(({ digest }) => `${digest}`));
   const reached: Reached[] = [];
-  const onInvalid = (digest: Digest, error: Error): void => {
-    if (!isWrong.has(digest))
-      wrong.push({ kind: 'document', digest, path: blobs.pathOf(digest), found: foundBy(error) });
+  const indexPath = locks.join(directory, 'index.json');
+  const onInvalid = (digest: Digest | undefined, error: Error): void => {
+    const path = digest === undefined ? indexPath : blobs.pathOf(digest);
+    if (!isWrong.has(`${digest}`)) wrong.push({ kind: 'document', digest, path, found: foundBy(error) });
   };
   for await (const one of walk(entries, blobs, { signal, onInvalid })) reached.push(one);
-  wrong.push(...wrongSizes({ index: entries, path: locks.join(directory, 'index.json'), reached, sizes }, blobs));
+  wrong.push(...wrongSizes({ index: entries, path: indexPath, reached, sizes }, blobs));
   const partials = (await locks.files.list(locks.folder))?.filter((name) => /^sha\d+-/.test(name)).length ?? 0;
   return { checked, bytes, wrong, ...absences(reached), strangers, partials };
 }

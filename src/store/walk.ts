@@ -1,6 +1,6 @@
 import { abortError } from '../abort.ts';
 import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
-import { type Descriptor, descriptorSchema } from '../oci/descriptor.ts';
+import { type Descriptor, isReadable, problemOf, statedDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, parseDocument } from '../oci/manifest.ts';
 import type { Blobs } from './blobs.ts';
@@ -29,8 +29,8 @@ export interface Reached extends NamedContent {
 export interface LayoutWalkOptions {
   readonly signal?: AbortSignal | undefined;
   readonly links?: boolean | undefined;
-  /** Called for an invalid document; without it the walk fails. */
-  readonly onInvalid?: ((digest: Digest, error: RegistryError) => void) | undefined;
+  /** Called for an invalid document, and without a digest for an invalid entry of `index.json`; without it the walk fails. */
+  readonly onInvalid?: ((digest: Digest | undefined, error: RegistryError) => void) | undefined;
 }
 
 /** Most documents that are read in one walk. */
@@ -42,8 +42,9 @@ const leaf: DocumentFacts = { children: [], isIndex: false };
 
 /**
  * All that the entries of `index.json` reach, each digest once; documents first, so that what is named both as a document
- * and as a part is read. Fails with `BAD_RESPONSE` at an invalid entry, and at an invalid document if `onInvalid` is not
- * given. What is not here is reported, too.
+ * and as a part is read. Without `onInvalid` it fails with `BAD_RESPONSE` at an invalid entry or document, but not at a
+ * descriptor in a document that has no valid digest: that names nothing which could be here. What is not here is
+ * reported, too.
  */
 export async function* walk(
   { entries }: LayoutIndex,
@@ -53,10 +54,12 @@ export async function* walk(
   const seen = new Set<string>();
   type Next = NamedContent & Pick<Reached, 'neededBy'>;
   const parts: Next[] = [];
-  const documents: Next[] = entries.map(({ descriptor, problem }, at) => {
-    if (!descriptor)
-      throw cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${problem}`, { value: 'index.json' });
-    return { descriptor, neededBy: undefined, as: 'entry' };
+  const documents: Next[] = entries.flatMap(({ descriptor, problem }, at) => {
+    if (descriptor) return [{ descriptor, neededBy: undefined, as: 'entry' as const }];
+    const error = cannot('BAD_RESPONSE', 'read index.json', `manifests[${at}]: ${problem}`, { value: 'index.json' });
+    if (!onInvalid) throw error;
+    onInvalid(undefined, error);
+    return [];
   });
   documents.reverse();
   let count = 0;
@@ -89,27 +92,31 @@ async function readDocument(
   size: number,
   { links, onInvalid }: LayoutWalkOptions,
 ): Promise<DocumentFacts> {
-  const isManifest = kindOf(mediaType) === 'manifests';
-  const bytes = await blobs.document(digest, links);
-  try {
-    if (bytes) return isManifest ? documentOf(bytes, mediaType) : unknownDocument(bytes);
-    if (!isManifest) return leaf;
-    throw cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${defaultManifestBytes}`, { reason: 'limit' });
-  } catch (thrown) {
+  const refuse = (thrown: unknown): void => {
     const attempted = `read manifest "${digest}"`;
     const cause = asRegistryError(thrown, 'BAD_RESPONSE', attempted);
-    const error = restate(cause, {
-      attempted,
-      found: foundBy(cause),
-      reason: cause.reason ?? 'invalid-document',
-      value: digest,
-      cause,
-    });
+    const reason = cause.reason ?? 'invalid-document';
+    const error = restate(cause, { attempted, found: foundBy(cause), reason, value: digest, cause });
     if (!onInvalid) throw error;
     onInvalid(digest, error);
-    return leaf;
+  };
+  const type = kindOf(mediaType) === 'manifests' ? mediaType : await blobs.typeOf(digest, size, links);
+  const bytes = await blobs.document(digest, links);
+  let facts = leaf;
+  try {
+    if (bytes) facts = kindOf(type) === 'manifests' ? documentOf(bytes, type) : unknownDocument(bytes);
+    else if (kindOf(type) === 'manifests') throw tooLarge(size);
+  } catch (thrown) {
+    refuse(thrown);
   }
+  for (const problem of facts.children.flatMap(({ descriptor }) => problemOf(descriptor) ?? [])) {
+    if (onInvalid || problem.digest) refuse(cannot('BAD_RESPONSE', 'read manifest', problem.found));
+  }
+  return { ...facts, children: facts.children.filter(({ descriptor }) => isReadable(descriptor)) };
 }
+
+const tooLarge = (size: number): RegistryError =>
+  cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${defaultManifestBytes}`, { reason: 'limit' });
 
 function documentOf(bytes: Uint8Array, mediaType: string): DocumentFacts {
   const parsed = parseDocument(bytes, mediaType);
@@ -127,8 +134,8 @@ function unknownDocument(bytes: Uint8Array): DocumentFacts {
   const children: NamedContent[] = [];
   const look = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
-    const descriptor = descriptorSchema.safeParse(value);
-    if (descriptor.success) children.push({ descriptor: descriptor.data, as: 'part' });
+    const descriptor = statedDescriptor(value, []);
+    if (isReadable(descriptor)) children.push({ descriptor, as: 'part' });
     for (const inner of Object.values(value)) look(inner);
   };
   try {

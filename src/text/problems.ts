@@ -28,11 +28,12 @@ export function valueAt(root: unknown, path: KeyPath): unknown {
   );
 }
 
-/** The first problem of a document: field, value in quotes, what is wrong with it. */
-export function firstProblem(error: z.ZodError, root: unknown): string {
+/** The first problem of a document, or of its part at `at`: field, value in quotes, what is wrong with it. */
+export function firstProblem(error: z.ZodError, root: unknown, at: KeyPath = []): string {
   const issue = error.issues[0];
   const path = issue?.path ?? [];
-  const subject = path.length === 0 ? 'it' : `field ${quote(pathText(path))}`;
+  const whole = [...at, ...path];
+  const subject = whole.length === 0 ? 'it' : `field ${quote(pathText(whole))}`;
   return `${subject} is ${quote(valueAt(root, path))}: ${issue?.message ?? 'not as expected'}`;
 }
 

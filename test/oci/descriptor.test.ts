@@ -31,6 +31,32 @@ test.each([
   expect(() => parseDescriptor({ ...valid, ...change })).toThrow(found);
 });
 
+test('null counts as left out', () => {
+  const nulls = { urls: null, data: null, annotations: null, artifactType: null, platform: {} };
+  expect(parseDescriptor({ ...valid, ...nulls })).toEqual(valid);
+});
+
+test.each([
+  'application/vnd.dev.sigstore.bundle+json;version=0.2',
+  'application/vnd.dev.sigstore.bundle+json; version="0.3 \\"x\\"" ; charset=utf-8',
+  'text/plain;',
+])('the media type %s is kept with its parameters', (mediaType) => {
+  expect(parseDescriptor({ ...valid, mediaType })).toEqual({ ...valid, mediaType });
+});
+
+test.each([
+  'a/b;c',
+  'a/b;c=',
+  'a/b;=d',
+  'a/b;c="d',
+  'a/b c=d',
+  'a/b;c=d\r\nx: y',
+  `a/b;c=${'d'.repeat(2000)}`,
+  `a/b;${' '.repeat(500)};é`,
+])('%j is not a media type', (mediaType) => {
+  expect(() => parseDescriptor({ ...valid, mediaType })).toThrow('not a media type');
+});
+
 test.each([null, 1, 'x', [], undefined])('%j is no descriptor', (value) => {
   expect(() => parseDescriptor(value)).toThrow(/Cannot (read descriptor|parse digest)/);
 });
@@ -45,13 +71,14 @@ describe('inline data', () => {
     );
   });
 
-  test('is undefined if there is none', () => {
+  test('is undefined if there is none, or an empty text for what is not empty', () => {
     expect(decodeData(valid)).toBeUndefined();
+    expect(decodeData({ ...valid, data: '' })).toBeUndefined();
+    expect(decodeData({ ...valid, size: 0, data: '' })).toEqual(new Uint8Array());
   });
 
   test.each([
     ['AAAAAAA=', 'TOO_LARGE', '5 bytes, but its size is 3'],
-    ['', 'UNEXPECTED_END', '0 bytes'],
     ['AA==', 'UNEXPECTED_END', '1 bytes'],
     ['AAA', 'DECODE_ERROR', 'not base64'],
     ['AAA=AAA=', 'DECODE_ERROR', 'not base64'],

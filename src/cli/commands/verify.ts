@@ -57,12 +57,14 @@ function adviceOf({ wrong, missing }: LayoutReport): string[] {
   const documents = wrong.filter(
     ({ digest, kind }) => digest !== undefined && (kind === 'document' || kind === 'size'),
   ).length;
+  const entries = wrong.filter(({ digest, kind }) => digest === undefined && kind === 'document').length;
   const files = wrong.filter(({ kind }) => kind === 'file').length;
   const what = files === 0 ? 'Pull' : 'Remove what is not a readable file, then pull';
   return [
-    ...(wrong.length + missing.length > documents
+    ...(wrong.length + missing.length > documents + entries
       ? [`${what} into the layout again: content that is right is not downloaded again.`]
       : []),
+    ...(entries > 0 ? ['Correct or remove the entry of index.json: a pull leaves it as it is.'] : []),
     ...(documents > 0 ? ['Pulling a manifest that is itself wrong does not help: have the image built again.'] : []),
   ];
 }

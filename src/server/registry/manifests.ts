@@ -1,6 +1,6 @@
 import { readAll } from '../../body.ts';
 import { messageOf, RegistryError } from '../../errors.ts';
-import type { Descriptor } from '../../oci/descriptor.ts';
+import { type Descriptor, usable } from '../../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts';
 import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../../oci/manifest.ts';
 import { isTag } from '../../oci/reference.ts';
@@ -58,6 +58,10 @@ function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | 
   }
   try {
     const document = parseDocument(bytes, mediaType);
+    const { subject } = document;
+    const named = 'manifests' in document ? document.manifests : [document.config, ...document.layers];
+    // What nobody can read is not stored.
+    for (const descriptor of [...named, ...(subject ? [subject] : [])]) usable(descriptor);
     return 'layers' in document ? [document.config, ...document.layers.filter((layer) => !isForeign(layer))] : [];
   } catch (error) {
     if (error instanceof RegistryError) return problem(400, 'MANIFEST_INVALID', messageOf(error));
