@@ -39,6 +39,8 @@ export interface CallOptions {
 export interface FetchOptions extends CallOptions {
   /** Counts decoded bytes, those that the digest is over. Left out: the whole content. */
   readonly range?: Range | undefined;
+  /** The manifest that lists the content: a mirror that lacks the content may get it when that is requested there. */
+  readonly manifest?: Digest | undefined;
   /** Names of sources to contact only after all others, in this order. */
   readonly last?: readonly string[] | undefined;
   /** Names of sources not to contact. */

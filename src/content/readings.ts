@@ -2,7 +2,7 @@ import { abortError, type Deadline, deadline, onAbort } from '../abort.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { createHasher, type Hasher } from '../oci/digest.ts';
+import { createHasher, type Digest, type Hasher } from '../oci/digest.ts';
 import { checkRange, type Range } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';
 import { createHosts, type Liars, type ReadingHosts, type Warnings } from './attempts.ts';
@@ -25,6 +25,8 @@ export const hashOf = ({ digest }: Descriptor): RunningHash => ({
 export interface ReadingsOptions {
   readonly source: Source;
   readonly descriptor: Descriptor;
+  /** The manifest that lists it. */
+  readonly manifest?: Digest | undefined;
   readonly emit: Emit;
   readonly liars: Liars;
   /** Any of them ends what is being read. */
@@ -78,7 +80,7 @@ export class Readings {
   /** Begins a reading. A range beyond the content is a RangeError. */
   open(range: Range, { hash, except }: ReadingOptions = {}): ContentReading {
     this.mustBeOpen();
-    const { source, descriptor, emit, liars, signals, warned, backoff } = this.#options;
+    const { source, descriptor, manifest, emit, liars, signals, warned, backoff } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
     const isWhole = start === 0 && end === descriptor.size;
     const hashed = hash ?? (isWhole ? hashOf(descriptor) : undefined);
@@ -91,6 +93,7 @@ export class Readings {
       range: { start, end },
       signal: limit.signal,
       hosts,
+      manifest,
       backoff,
       emit,
       opened,

@@ -13,11 +13,12 @@ import { resume } from '../content/resume.ts';
 import { type ReadOutcome, untilRight } from '../content/wrong-bytes.ts';
 import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { type Body, type Chunks, isResumable } from '../source.ts';
 import { type CopyState, findStored, ownData, reportState } from './copy-state.ts';
 
 /** Copies one content, unless the store has it. Bytes that the store finds wrong are read again from another host. */
-export async function copyBlob(descriptor: Descriptor, state: CopyState): Promise<void> {
+export async function copyBlob(descriptor: Descriptor, state: CopyState, manifest?: Digest): Promise<void> {
   if (await findStored(state, descriptor)) {
     state.tally.present += descriptor.size;
     reportState(state, descriptor, 'present', descriptor.size);
@@ -25,7 +26,7 @@ export async function copyBlob(descriptor: Descriptor, state: CopyState): Promis
   }
   const bytes = ownData(descriptor) ?? state.held.get(descriptor.digest);
   if (bytes) await pushBytes(descriptor, bytes, state);
-  else await untilRight(descriptor, (except) => pushBlob(descriptor, state, except));
+  else await untilRight(descriptor, (except) => pushBlob(descriptor, state, { except, manifest }));
 }
 
 /** Stores bytes that are known to be right. */
@@ -38,16 +39,19 @@ export async function pushBytes(descriptor: Descriptor, bytes: Uint8Array, state
   reportState(state, descriptor, 'stored', descriptor.size);
 }
 
+interface BlobOrigin {
+  /** Hosts not to contact. */
+  readonly except: readonly string[];
+  /** The manifest that lists it. */
+  readonly manifest: Digest | undefined;
+}
+
 /** Reads the content into the store. Throws what ends the copy, whatever hosts are left: the store's own failure. */
-async function pushBlob(
-  descriptor: Descriptor,
-  state: CopyState,
-  except: readonly string[],
-): Promise<ReadOutcome<undefined>> {
+async function pushBlob(descriptor: Descriptor, state: CopyState, from: BlobOrigin): Promise<ReadOutcome<undefined>> {
   const { to, signal, tally, emit, liars } = state;
   const { digest, size } = descriptor;
   const limit = deadline(signal);
-  const { open, stop, reading } = createBlobReading(descriptor, state, { except, limit });
+  const { open, stop, reading } = createBlobReading(descriptor, state, { ...from, limit });
   try {
     if (isResumable(to)) {
       const onWait = (): void => reportState(state, descriptor, 'waiting');
@@ -88,7 +92,7 @@ interface BlobReading {
 function createBlobReading(
   descriptor: Descriptor,
   state: CopyState,
-  { except, limit }: { readonly except: readonly string[]; readonly limit: Deadline },
+  { except, manifest, limit }: BlobOrigin & { readonly limit: Deadline },
 ) {
   const { emit, liars, operation, backoff, tally } = state;
   const { digest, size } = descriptor;
@@ -104,7 +108,16 @@ function createBlobReading(
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
   async function* read(start: number, hosts: ReadingHosts): AsyncGenerator<Uint8Array, void, undefined> {
     if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
-    const how = { range: { start, end: size }, signal: limit.signal, hosts, backoff, emit, onChunk, onWarning };
+    const how = {
+      range: { start, end: size },
+      signal: limit.signal,
+      hosts,
+      manifest,
+      backoff,
+      emit,
+      onChunk,
+      onWarning,
+    };
     try {
       // A host without ranges sends the whole again, whose beginning is dropped: that costs no more than to begin anew.
       yield* resume(source, descriptor, { ...how, discard: Infinity, isVerified: true });

@@ -84,7 +84,7 @@ async function checkImage(
   if ('manifests' in document || !isImage(document)) return;
   noteSizes(state, descriptor, contentsOf(document));
   const { config } = document;
-  const { bytes, stored, requested } = await readSmall(config, state);
+  const { bytes, stored, requested } = await readSmall(config, state, descriptor.digest);
   checkConfig(bytes, { config, label, wanted });
   if (requested > 0) reportState(state, config, 'begun');
   if (stored !== 'yes') state.held.set(config.digest, bytes);

@@ -6,7 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import { defaultManifestBytes, isIndexType, kindOf } from '../oci/manifest.ts';
 import { checkName } from '../oci/reference.ts';
-import { hasSessions, isKeeper, isLister, type Source, type Store } from '../source.ts';
+import { hasSessions, isKeeper, isLister, isStore, type Source, type Store } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import { choose, wantedPlatforms } from './choose.ts';
 import type { CopyContext, CopyState } from './copy-state.ts';
@@ -60,6 +60,7 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const endSession = hasSessions(to) ? to.begin() : undefined;
   try {
     const resolved = await during(undefined, () => resolveRoot(reference, state));
+    refuseOther(resolved, job);
     const root = { descriptor: resolved, role: roleOf(resolved) };
     const isRequested = options.platform !== undefined;
     const { target, entries } = await during(root, () =>
@@ -78,6 +79,13 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
     limit.end();
     await endSession?.();
   }
+}
+
+/** Of another artifact's manifest it is not known what it is made of; a store also gives names to plain content. */
+function refuseOther({ mediaType, digest }: Descriptor, { from, reference, label }: CopyJob): void {
+  if (isDigest(reference) || isStore(from) || kindOf(mediaType) === 'manifests') return;
+  const found = `its type ${quote(mediaType)} is neither an image manifest nor an index`;
+  throw cannot('UNSUPPORTED', `copy ${quote(label)}`, found, { value: digest });
 }
 
 interface CopyEnding {

@@ -2,6 +2,7 @@ import { createLiars } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { type Index, kindOf, type Manifest, parseDocument } from '../oci/manifest.ts';
 
 import type { Source } from '../source.ts';
@@ -69,7 +70,7 @@ export function createDocuments(state: CopyState): Documents {
 }
 
 /** The bytes of a small content, verified: its own data, what the store has, or what the source gives. */
-export async function readSmall(descriptor: Descriptor, state: CopyState): Promise<Small> {
+export async function readSmall(descriptor: Descriptor, state: CopyState, manifest?: Digest): Promise<Small> {
   const found = await findStored(state, descriptor);
   const own = ownData(descriptor);
   // If the store knows it as a blob, it is pushed again with its media type.
@@ -77,13 +78,17 @@ export async function readSmall(descriptor: Descriptor, state: CopyState): Promi
   if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', requested: 0 };
   const kept = found && (await readStored(descriptor, state));
   if (kept) return { bytes: kept, stored: isKnown ? 'yes' : 'no', requested: 0 };
-  const bytes = await bytesOf(state.from, descriptor, state);
+  const bytes = await bytesOf(state.from, descriptor, { ...state, manifest });
   return { bytes, stored: found ? 'wrong' : 'no', requested: bytes.length };
 }
 
-async function bytesOf(source: Source, descriptor: Descriptor, state: CopyState): Promise<Uint8Array> {
-  const { emit, liars, signal, operation, backoff, manifestBytes } = state;
-  const content = new Content({ source, descriptor, emit, liars, operation, backoff, signals: [signal] });
+async function bytesOf(
+  source: Source,
+  descriptor: Descriptor,
+  state: CopyState & { readonly manifest?: Digest | undefined },
+): Promise<Uint8Array> {
+  const { emit, liars, signal, operation, backoff, manifest, manifestBytes } = state;
+  const content = new Content({ source, descriptor, manifest, emit, liars, operation, backoff, signals: [signal] });
   try {
     return await content.bytes({ limit: manifestBytes });
   } finally {

@@ -1,6 +1,7 @@
 import { cannot } from '../errors.ts';
 import { mostDepth } from '../oci/choose-image.ts';
 import { type Descriptor, isReadable, usable } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
 
 import { copyBlob } from './blob.ts';
@@ -31,7 +32,7 @@ const mostContents = 100_000;
 
 /** What contains a content, upwards. */
 interface Above {
-  readonly digest: string;
+  readonly digest: Digest;
   readonly depth: number;
   readonly above: Above | undefined;
 }
@@ -53,7 +54,7 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
     if (!isDocument) reportState(state, descriptor, 'queued');
     const visiting = isDocument
       ? visitDocument(part, above)
-      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, state)));
+      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, state, above?.digest)));
     visited.set(key, visiting);
     return visiting;
   };

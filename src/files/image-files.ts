@@ -7,6 +7,7 @@ import { parseManifest } from '../oci/manifest.ts';
 import { machinePlatform, type Platform } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
 import { asyncDispose } from '../runtime.ts';
+import type { FetchOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
 import { findInTree, findPath, resolvePath } from './find-path.ts';
@@ -80,7 +81,7 @@ export interface ImageFilesContext {
 
 /** Where the content of an image is read from. */
 export interface ImageSource {
-  fetch(descriptor: Descriptor, options: { readonly signal?: AbortSignal | undefined }): Promise<Content>;
+  fetch(descriptor: Descriptor, options: Pick<FetchOptions, 'signal' | 'manifest'>): Promise<Content>;
 }
 
 /** The files of the image that a reference names or, if it names an index, of the image for the platform. */
@@ -95,7 +96,9 @@ export async function openImage(
   const source = fetcherOf({ registry, name });
   await using manifest = await source.fetch(descriptor, { signal });
   const document = parseManifest(await manifest.bytes({ limit: manifestBytes }), descriptor.mediaType);
-  const layers = await Promise.all(document.layers.map((layer) => source.fetch(layer, { signal })));
+  const layers = await Promise.all(
+    document.layers.map((layer) => source.fetch(layer, { signal, manifest: descriptor.digest })),
+  );
   return createImageFiles({ descriptor, layers, limits: imageLimits, signal, unindexed, onWarning });
 }
 

@@ -5,7 +5,10 @@ export const orAbsent = <T extends z.ZodType>(schema: T) => schema.nullish().tra
 
 /** A field of a document that nothing depends on: absent if it is null or of another type. */
 export const stated = <T extends z.ZodType>(schema: T) =>
-  z.unknown().optional().transform((value): z.output<T> | undefined => schema.safeParse(value).data);
+  z
+    .unknown()
+    .optional()
+    .transform((value): z.output<T> | undefined => schema.safeParse(value).data);
 
 /** A text; an empty one is no text. */
 export const statedText = stated(z.string().min(1));

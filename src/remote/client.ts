@@ -69,9 +69,11 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
-const boundsOf = ({
+const settingsOf = ({
   limits = {},
-}: ClientOptions): Pick<RequestContext, 'manifestBytes' | 'discardBytes' | 'pages'> => ({
+  userAgent = 'ocifetch',
+}: ClientOptions): Pick<RequestContext, 'userAgent' | 'manifestBytes' | 'discardBytes' | 'pages'> => ({
+  userAgent,
   manifestBytes: limits.manifestBytes ?? defaultManifestBytes,
   discardBytes: limits.discardBytes ?? 16 * mebibyte,
   pages: limits.pages ?? 1_000,
@@ -101,9 +103,9 @@ export function createClient(options: ClientOptions = {}): Client {
     send: compose(transport, options, { config, planner, emit, closing: closing.signal }),
     encodings: createEncodings(options.codecs),
     emit,
-    userAgent: options.userAgent ?? 'ocifetch',
     documents: createDocumentsAtHand(),
-    ...boundsOf(options),
+    filling: new Map(),
+    ...settingsOf(options),
   };
   const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };
   const fetcherOf = (repository: Repository): Fetcher =>

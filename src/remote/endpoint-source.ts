@@ -1,4 +1,5 @@
 import { bytesBody, discard, readAll } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import { combineErrors } from '../combine.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
 import { asRegistryError, cannot, RegistryError } from '../errors.ts';
@@ -78,11 +79,37 @@ async function fetchAt(
         : { descriptor: target, body: await openResponse(response, target, closed, opening) };
     return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: request.url };
   });
-  if (size >= 0 || kind === 'manifests') return fetching;
+  if (kind === 'manifests') return fetching;
+  if (size >= 0) {
+    return fetching.catch(async (error: unknown) => {
+      if (!(await fill(bound, error, options))) throw error;
+      return fetchAt(bound, target, kind, { ...options, manifest: undefined });
+    });
+  }
   return fetching.catch(async (error: unknown) => {
     const found = await learnSize(bound, target, { error, call });
     return fetchAt(bound, found, kind, options);
   });
+}
+
+/**
+ * Requests the manifest that lists a blob from a mirror that lacks the blob; true if the mirror has the manifest. One that is
+ * not trusted with tags never sees the manifest of a pull, and some (ECR's pull-through cache) get blobs only after it.
+ * Once for each manifest.
+ */
+async function fill(bound: BoundEndpoint, error: unknown, { manifest, ...call }: FetchOptions): Promise<boolean> {
+  const { endpoint, context } = bound;
+  const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
+  if (!isMissing || manifest === undefined || endpoint.capabilities.includes('resolve')) return false;
+  const key = `${endpoint.url} ${endpoint.repository} ${manifest}`;
+  const filling =
+    context.filling.get(key) ??
+    readDocumentAt(bound, manifest, call).then(
+      () => true,
+      () => false,
+    );
+  remember(context.filling, key, filling);
+  return filling;
 }
 
 /** A range is requested as identity, because a decoder cannot start in the middle; so is content of unknown size, to learn it. */

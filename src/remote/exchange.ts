@@ -27,6 +27,8 @@ export interface RequestContext {
   /** Bytes. */
   readonly manifestBytes: number;
   readonly discardBytes: number;
+  /** Whether manifests that were requested for the sake of their blobs are there, by endpoint and digest. */
+  readonly filling: Map<string, Promise<boolean>>;
   /** Most pages of a list. */
   readonly pages: number;
 }

@@ -4,7 +4,7 @@ import { Content } from '../content/content.ts';
 import { reportSwitch } from '../content/resume.ts';
 import { cannot } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
-import { parseDigest } from '../oci/digest.ts';
+import { type Digest, parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { formatReference, isTag, type Reference, type Repository } from '../oci/reference.ts';
 import type { Lister, Referrers, Source } from '../source.ts';
@@ -18,10 +18,15 @@ export type { Resolved, ResolveOptions } from './resolve-reference.ts';
 export interface FetcherOptions {
   /** Also ends reading the content. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * The digest of the manifest that lists the content. A mirror that is not trusted with tags and lacks the content is asked
+   * for that manifest once, since some mirrors fill by it, and then again for the content.
+   */
+  readonly manifest?: Digest | undefined;
 }
 
 /** How to fetch content by its digest. */
-export interface FetchByDigestOptions extends FetcherOptions {
+export interface FetchByDigestOptions extends Pick<FetcherOptions, 'signal'> {
   /** Says where to look; by default blobs first, then manifests. */
   readonly mediaType?: string | undefined;
 }
@@ -69,11 +74,11 @@ export function createFetcher(
         ...context,
         fetcherOf: () => ({ source }),
       }),
-    fetch: async (target, { signal } = {}) => {
+    fetch: async (target, { signal, manifest } = {}) => {
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(target);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
-      return new Content({ ...contentOf(source, signal), descriptor, warned: collectWarnings(emit) });
+      return new Content({ ...contentOf(source, signal), descriptor, manifest, warned: collectWarnings(emit) });
     },
     fetchByDigest: async (text, { signal, mediaType } = {}) => {
       const digest = parseDigest(text);

@@ -51,7 +51,7 @@ interface Page<Item> {
 /**
  * All items of a list without duplicates, in the order of the host. `Link` leads to the next page; if it leads to a page
  * that was requested before, or to nothing new, the list ends there with a warning. `TOO_LARGE` for more pages than the
- * client allows, or more than 64 MiB; `UNSAFE_URL` for a next page at another origin. A failure after the first page is
+ * client allows, or more than 64 MiB. A failure after the first page is
  * never `NOT_FOUND`: an incomplete list is not a result.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
@@ -85,18 +85,20 @@ function firstRequest<Item>(
 }
 
 async function readPage<Item>(
-  { context }: BoundEndpoint,
+  bound: BoundEndpoint,
   listing: Listing<Item>,
   { left, ...current }: PageRequest & { readonly left: number },
   call: CallOptions,
 ): Promise<Page<Item>> {
   const { request } = current;
+  const { context } = bound;
   try {
     return await exchange(request, context, call, async ({ response }) => {
       const { headers } = response;
       const body = await decode(response.body, headers['content-encoding'], context.encodings, left);
       const bytes = await readAll(body, left, `${listing.what}, of which all pages may have ${listBytes} bytes`);
-      return { items: listing.read(bytes, headers), size: bytes.length, next: linkedRequest(response, request) };
+      const next = linkedRequest(response, request, firstRequest(bound, listing));
+      return { items: listing.read(bytes, headers), size: bytes.length, next };
     });
   } catch (error) {
     return { items: await insteadOf(error, current, listing), size: 0 };
@@ -164,16 +166,26 @@ const withQuery = (request: EndpointRequest, query: string): EndpointRequest => 
 });
 
 /**
- * The request for the page that the `Link` of a response names, if any. Links are relative to the URL of the response and
- * must have its origin: `UNSAFE_URL`. After a redirect to another origin than the endpoint's, nothing of the endpoint is
+ * The request for the page that the `Link` of a response names, if any; links are relative to the URL of the response. One
+ * that leads elsewhere than to the list (Artifactory leaves out the key of its repository, Katello names a host of its own
+ * network) is not followed: its query is sent to the path that was requested first. Without a query it must have the origin
+ * of the response: otherwise `UNSAFE_URL`. After a redirect to another origin than the endpoint's, nothing of the endpoint is
  * sent to it, and it may have a private address only if the response came from one.
  */
-function linkedRequest(response: HttpResponse, request: EndpointRequest): EndpointRequest | undefined {
+function linkedRequest(
+  response: HttpResponse,
+  request: EndpointRequest,
+  first: EndpointRequest,
+): EndpointRequest | undefined {
   const link = nextLink(response.headers.link);
   if (link === undefined) return undefined;
+  const named = URL.canParse(link, response.url) ? new URL(link, response.url) : undefined;
+  const { origin, host, pathname } = new URL(response.url);
+  const paths = [pathname, new URL(request.url).pathname];
+  const isList = named?.origin === origin && paths.includes(named.pathname);
+  if (named?.search && !isList) return withNamespace(first, new URL(named.search, first.url));
   const target = parseTarget(link, response.url, 'a Link');
   target.hash = '';
-  const { origin, host } = new URL(response.url);
   if (target.origin !== origin) {
     const attempted = `follow a Link of "${redactUrl(response.url)}" to "${redactUrl(target)}"`;
     throw cannot('UNSAFE_URL', attempted, 'it is at another origin', { host });
@@ -182,12 +194,15 @@ function linkedRequest(response: HttpResponse, request: EndpointRequest): Endpoi
   if (request.stranger || target.origin !== new URL(endpoint.url).origin) {
     return { ...request, url: target.href, stranger: reachAfter({ allowPrivate: endpoint.allowPrivate }, response) };
   }
-  // A proxy that removes a prefix from request paths seldom adds it to the links of responses.
-  const { pathname } = new URL(request.url);
-  if (target.pathname.startsWith('/v2/') && pathname.endsWith(target.pathname)) target.pathname = pathname;
-  const next = { ...request, url: target.href };
-  const lacksNamespace = endpoint.namespace !== undefined && !target.searchParams.has('ns');
-  return lacksNamespace ? withQuery(next, `ns=${encodeURIComponent(endpoint.namespace)}`) : next;
+  return withNamespace(request, target);
+}
+
+/** The request for another URL of its endpoint. */
+function withNamespace(request: EndpointRequest, url: URL): EndpointRequest {
+  const { namespace } = request.endpoint;
+  const next = { ...request, url: url.href };
+  const lacksNamespace = namespace !== undefined && !url.searchParams.has('ns');
+  return lacksNamespace ? withQuery(next, `ns=${encodeURIComponent(namespace)}`) : next;
 }
 
 /**

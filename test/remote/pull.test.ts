@@ -14,7 +14,7 @@ import { serve } from '../../src/server/registry/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, sampleOf } from '../contract/source.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, layer, statesOf } from '../copy/support.ts';
-import { chunked, createHosts, errorOf, sampleHost } from '../support/hosts.ts';
+import { type Answer, chunked, createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 
 const layers = Array.from({ length: 12 }, (_, place) => layer(`pulled ${place}`));
 const [amd64, arm64] = ['linux/amd64', 'linux/arm64'].map((on) => entry(image(on, { platform: on, layers }), { on }));
@@ -219,4 +219,59 @@ test('a directory that cannot be made is told as that, before any request; where
   const missing = client.pull(`${host}/app:none`, { to: join(directory, 'deep/layout') });
   await expect(missing).rejects.toEqual(failsWith('NOT_FOUND'));
   expect(await readdir(directory)).toEqual(['link']);
+});
+
+test('a mirror without tags that lacks a blob is asked for the manifest once, and then again for each blob', async () => {
+  const store = await filled(app);
+  const serving = serve(() => store);
+  const filledBy = new Set<string>();
+  const mirror: Answer = (request) => {
+    const [, digest = ''] = /\/manifests\/(.*)$/.exec(new URL(request.url).pathname) ?? [];
+    if (digest !== '') filledBy.add(digest);
+    return filledBy.has(wanted.root.descriptor.digest) ? serving(request) : new Response(null, { status: 404 });
+  };
+  const answers = { 'origin.test': serving, 'mirror.test': mirror };
+  const config = {
+    registries: {
+      'origin.test': { mirrors: [{ url: 'https://mirror.test', capabilities: ['pull' as const] }] },
+    },
+  };
+  const hosts = createHosts(answers);
+  const { client } = clientOf({ transport: hosts.transport, config, retries: { tries: 1 } });
+  const { digest } = wanted.root.descriptor;
+  const to = memoryStore();
+  // The manifest is there already, as after a pull that broke off, so only blobs are requested.
+  const fetched = await client.fetcher('origin.test/app').fetch(wanted.root.descriptor);
+  const { push } = to;
+  await push(
+    wanted.root.descriptor,
+    (async function* () {
+      yield await fetched.bytes();
+    })(),
+  );
+  filledBy.clear();
+  const before = hosts.log().length;
+  await client.pull(`origin.test/app@${digest}`, { to });
+  expect(await heldBy(to, wanted.parts)).toEqual(digestsOf(wanted.parts));
+  const log = hosts.log().slice(before);
+  expect(log.filter((line) => line.includes('/manifests/'))).toEqual([
+    `GET https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`,
+  ]);
+  expect(log.filter((line) => line.includes('origin.test/v2'))).toEqual([]);
+});
+
+test('a mirror without tags that lacks the manifest, too, is passed over after one request for it', async () => {
+  const store = await filled(app);
+  const answers = { 'origin.test': serve(() => store), 'mirror.test': () => new Response(null, { status: 404 }) };
+  const mirrors = [{ url: 'https://mirror.test', capabilities: ['pull' as const] }];
+  const hosts = createHosts(answers);
+  const config = { registries: { 'origin.test': { mirrors } } };
+  const { client } = clientOf({ transport: hosts.transport, config, retries: { tries: 1 } });
+  const to = memoryStore();
+  await client.pull('origin.test/app', { to, platform: 'linux/amd64' });
+  expect(await heldBy(to, wanted.parts)).toEqual(digestsOf(wanted.parts));
+  const { digest } = wanted.root.descriptor;
+  const manifest = `GET https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`;
+  // The first as the manifest itself, the second for the sake of its blobs.
+  expect(hosts.log().filter((line) => line === manifest)).toHaveLength(2);
 });

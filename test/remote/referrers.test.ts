@@ -204,3 +204,18 @@ test('where a list does not tell types, those of the documents count', async () 
   expect(await fetcher.referrers(digest, { artifactType: ofConfig.artifactType })).toEqual([ofConfig]);
   expect(await fetcher.referrers(digest)).toHaveLength(4);
 });
+
+test.each(['referrers', 'manifests'] as const)(
+  'an entry of %s that cannot be read is left out with a warning',
+  async (kind) => {
+    const events: string[] = [];
+    const { fetcher } = fetcherOver(
+      { 'origin.test': host({ [kind]: () => index([null as never, { ...plain, digest: 'sha256:1' }, signed]) }) },
+      { onEvent: (event) => void (event.type === 'warning' && events.push(event.text)) },
+    );
+    expect(await fetcher.referrers(digest)).toEqual([signed]);
+    expect(events).toEqual([
+      'Left out 2 listed referrers that cannot be read, the first as field "manifests[0]" is "null": not an object',
+    ]);
+  },
+);

@@ -300,3 +300,32 @@ test('manifests of Docker and indexes of both kinds are resolved as what they ar
     }
   }
 });
+
+const untyped = sampleOf(
+  text(JSON.stringify({ schemaVersion: 2, config: config.descriptor, layers: null })),
+  mediaTypes.ociManifest,
+);
+test.each(['application/json', 'text/plain; charset=utf-8', 'application/octet-stream', ''])(
+  'a manifest without a mediaType that is served as "%s" is known by what it holds',
+  async (type) => {
+    const headers: Record<string, string> = type === '' ? {} : { 'content-type': type };
+    const body = new Blob([untyped.bytes.slice()]);
+    const answer: Answer = ({ method }) => new Response(method === 'HEAD' ? null : body.stream(), { headers });
+    expect((await resolving(answer)).resolved.descriptor).toEqual(untyped.descriptor);
+  },
+);
+
+test('the manifest of another artifact has its own type, and is fetched as it was read', async () => {
+  const type = 'application/vnd.oci.artifact.manifest.v1+json';
+  const artifact = sampleOf(text(JSON.stringify({ mediaType: type, blobs: [] })), type);
+  const { client, resolved, log } = await resolving(
+    host(() => head({ 'content-type': type }), { 'content-type': type }, artifact.bytes.slice()),
+  );
+  expect(resolved.descriptor).toEqual(artifact.descriptor);
+  await using content = await client.fetcher('origin.test/app').fetch(resolved.descriptor);
+  expect(await content.bytes()).toEqual(artifact.bytes);
+  expect(log()).toEqual([`HEAD ${base}/manifests/latest`, `GET ${base}/manifests/latest`]);
+  const { memoryStore } = await import('../../src/store/memory.ts');
+  const refused = await errorOf(client.pull('origin.test/app', { to: memoryStore() }));
+  expect(refused).toMatchObject({ code: 'UNSUPPORTED', found: expect.stringContaining(type) });
+});

@@ -53,6 +53,10 @@ test.each([
   ['at the default port', '<https://origin.test:443/v2/team/app/tags/list?last=b>; rel="next"', `${list}?last=b`],
   ['a token of the host', '<?next_page=gAAAA%2Bx%3D%3D&n=50>; rel="next"', `${list}?next_page=gAAAA%2Bx%3D%3D&n=50`],
   ['at another path', '</v2/other/pages/2>; rel="next"', 'https://origin.test/v2/other/pages/2'],
+  ['at another path, with a query', '</v2/app/tags/list?last=b&n=2>; rel="next"', `${list}?last=b&n=2`],
+  ['at another host', '<https://internal.test/v2/team/app/tags/list?last=b>; rel="next"', `${list}?last=b`],
+  ['at another port', '<https://origin.test:8443/v2/x?last=b>; rel="next"', `${list}?last=b`],
+  ['at http', '<http://origin.test/v2/team/app/tags/list?last=b>; rel="next"', `${list}?last=b`],
   ['one of several', '</x>; rel="first", <?last=b>; rel="last next"', `${list}?last=b`],
   ['with a fragment', '<?last=b#top>; rel="next"', `${list}?last=b`],
 ])('the next page is found where the Link is %s', async (_, link, url) => {
@@ -70,6 +74,7 @@ test.each([
   ['</v2/team/app/tags/list?last=b>; rel="next"', 'last=b&ns=origin.test'],
   ['<?last=b&ns=other.test>; rel="next"', 'last=b&ns=other.test'],
   ['<list?ns=origin.test&last=b>; rel="next"', 'ns=origin.test&last=b'],
+  ['<https://internal.test/v2/team/app/tags/list?last=b>; rel="next"', 'last=b&ns=origin.test'],
 ])('a mirror is told the registry on every page, and its prefix is kept: %s', async (link, query) => {
   const mirror = 'https://mirror.test/prefix/v2/team/app/tags/list';
   const config = {
@@ -87,12 +92,12 @@ test.each([
 });
 
 test.each([
-  ['another host', '<https://evil.test/v2/team/app/tags/list?last=b>; rel="next"'],
-  ['another port', '<https://origin.test:8443/v2/team/app/tags/list?last=b>; rel="next"'],
-  ['http', '<http://origin.test/v2/team/app/tags/list?last=b>; rel="next"'],
+  ['another host', '<https://evil.test/v2/team/app/tags/list>; rel="next"'],
+  ['another port', '<https://origin.test:8443/v2/team/app/tags/list>; rel="next"'],
+  ['http', '<http://origin.test/v2/team/app/tags/list>; rel="next"'],
   ['a file', '<file:///etc/passwd>; rel="next"'],
   ['no URL', '<https://[>; rel="next"'],
-])('a Link to %s is UNSAFE_URL, and nothing is sent there', async (_, link) => {
+])('a Link to %s without a query is UNSAFE_URL, and nothing is sent there', async (_, link) => {
   const { fetcher, log } = fetcherOver({
     'origin.test': () => page(['b'], link),
     'evil.test': () => page(['a']),
@@ -365,4 +370,28 @@ test('it is NOT_FOUND only if no host has the repository, and every attempt is r
 test('the name that the answer tells is not looked at', async () => {
   const { fetcher } = fetcherOver({ 'origin.test': () => Response.json({ name: 'other', tags: ['a'] }) });
   expect(await fetcher.tags()).toEqual(['a']);
+});
+
+test('a Link after a redirect is followed there, or else its query goes to the registry again', async () => {
+  const elsewhere = 'https://lists.test/app/tags';
+  const redirected = (request: Request): Response => {
+    const location = `${elsewhere}${new URL(request.url).search}`;
+    return new Response(null, { status: 307, headers: { location } });
+  };
+  const { fetcher, log } = fetcherOver({
+    'origin.test': redirected,
+    'lists.test': inTurn(
+      () => page(['c'], '<?last=c>; rel="next"'),
+      () => page(['b'], `<${list}?last=b>; rel="next"`),
+      () => page(['a']),
+    ),
+  });
+  expect(await fetcher.tags()).toEqual(['a', 'b', 'c']);
+  expect(log()).toEqual([
+    `GET ${list}`,
+    `GET ${elsewhere}`,
+    `GET ${elsewhere}?last=c`,
+    `GET ${list}?last=b`,
+    `GET ${elsewhere}?last=b`,
+  ]);
 });

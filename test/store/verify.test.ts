@@ -216,3 +216,43 @@ test('what only looks like a descriptor, in a document of an unknown type, is no
   await fill(store, [layer, { ...report, tag: 'report' }]);
   expect(await store.verify()).toMatchObject({ wrong: [], missing: [] });
 });
+
+test('a descriptor that cannot be read is reported, and only one with a digest keeps gc from removing anything', async () => {
+  const broken = (change: object): Sample =>
+    sampleOf(
+      new TextEncoder().encode(
+        JSON.stringify({ schemaVersion: 2, config: config.descriptor, layers: [{ ...a.descriptor, ...change }] }),
+      ),
+      mediaTypes.ociManifest,
+    );
+  const nameless = broken({ digest: 'md5:0' });
+  await fill(store, [config, named(nameless, 'v1')]);
+  const report = await store.verify();
+  expect(report.wrong.map(({ kind, digest, found }) => [kind, digest, found])).toEqual([
+    ['document', nameless.descriptor.digest, expect.stringContaining('field "layers[0].digest" is "md5:0"')],
+  ]);
+  expect((await store.gc()).removed).toEqual([]);
+  const sizeless = broken({ size: null });
+  await fill(store, [a, named(sizeless, 'v2')]);
+  expect((await store.verify()).wrong.map(({ found }) => found)).toHaveLength(2);
+  await expect(store.gc()).rejects.toEqual(failsWith('BAD_RESPONSE'));
+  await store.untag('v2');
+  expect([...(await store.gc()).removed].sort()).toEqual(digests(a, sizeless));
+});
+
+test('an entry of index.json that cannot be read is reported, and does not hide the others', async () => {
+  await fill(store, [config, a, shared, named(first, 'v1')]);
+  const path = join(directory, 'index.json');
+  const text = JSON.parse(await readFile(path, 'utf8')) as { manifests: unknown[] };
+  const entries = [null, { ...first.descriptor, digest: 'x' }, ...text.manifests];
+  await writeFile(path, JSON.stringify({ schemaVersion: null, mediaType: null, manifests: entries }));
+  expect(await store.tags()).toEqual(['v1']);
+  expect((await store.resolve('v1')).digest).toBe(first.descriptor.digest);
+  expect((await store.verify()).wrong).toEqual([
+    { kind: 'document', digest: undefined, path, found: 'manifests[0]: it is "null": not an object' },
+    { kind: 'document', digest: undefined, path, found: expect.stringContaining('manifests[1]: field "digest"') },
+  ]);
+  await expect(store.gc()).rejects.toEqual(failsWith('BAD_RESPONSE'));
+  await store.tag(first.descriptor, 'v2');
+  expect(JSON.parse(await readFile(path, 'utf8')).manifests.slice(0, 2)).toEqual(entries.slice(0, 2));
+});

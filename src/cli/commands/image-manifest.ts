@@ -30,13 +30,14 @@ const mostBytes = 4_194_304;
 export async function readDocument(request: DocumentRequest, platform?: string | Platform): Promise<Document> {
   const { client, text, signal } = request;
   const { reference, descriptor } = await client.resolve(text, { content: true, platform, signal });
-  checkIsManifest(descriptor);
+  checkIsManifest(reference, descriptor);
   return { reference, descriptor, bytes: await readBytes(request, reference, descriptor) };
 }
 
-/** A digest may also name a blob: a layer, an image configuration. */
-export function checkIsManifest({ digest, mediaType }: Descriptor): void {
-  if (isManifestType(mediaType) || isIndexType(mediaType)) return;
+/** A digest may also name a blob: a layer, an image configuration. A tag names only manifests, also those of other artifacts. */
+export function checkIsManifest(reference: Reference, { digest, mediaType }: Descriptor): void {
+  if (reference.digest === undefined || isManifestType(mediaType) || isIndexType(mediaType)) return;
+  if (/\b(?:manifest|index)\b/.test(mediaType)) return;
   const details = { value: digest, reason: 'not-a-manifest' } as const;
   throw new RegistryError('BAD_RESPONSE', `Cannot read manifest "${digest}": it is a blob, not a manifest`, details);
 }

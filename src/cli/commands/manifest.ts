@@ -31,8 +31,8 @@ export const manifestCommand: Command = {
     if (isDigest && given.flags.has('json')) throw new UsageError('Flags "--digest" and "--json" cannot be combined');
     await withClient(given, io, async (client) => {
       if (isDigest) {
-        const { descriptor } = await client.resolve(text, { platform, signal });
-        checkIsManifest(descriptor);
+        const { reference, descriptor } = await client.resolve(text, { platform, signal });
+        checkIsManifest(reference, descriptor);
         writeLines(io.stdout, [descriptor.digest]);
         return;
       }

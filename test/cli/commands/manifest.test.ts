@@ -135,3 +135,12 @@ test('config --help lists the other commands, config check --help does not', asy
   expect(out.slice(out.indexOf('Other commands:')).join('\n')).toMatch(/config check .*\n.*config show/);
   expect((await run(['config', 'check', '--help'])).out[0]).toBe('Usage: ocifetch config check [FILE…] [options]');
 });
+
+test("another artifact's manifest is printed byte for byte", async () => {
+  const mediaType = 'application/vnd.oci.artifact.manifest.v1+json';
+  const bytes = new TextEncoder().encode(`{ "mediaType": "${mediaType}",\n "blobs": null }`);
+  const { port } = await registry({ content: [{ ...sampleOf(bytes, mediaType), tag: 'latest' }] });
+  const name = `127.0.0.1:${port}/team/app`;
+  const { out, code } = await run(['manifest', '--no-discover', name]);
+  expect([out.join('\n'), code]).toEqual([Buffer.from(bytes).toString(), 0]);
+});
