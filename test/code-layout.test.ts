@@ -87,6 +87,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'cli/commands/config-show': 'cli/commands/config',
   'cli/commands/image-manifest': 'cli/commands/manifest',
   'cli/commands/ls': 'cli/commands/files',
+  'cli/commands/referrers': 'cli/commands/lists',
   'cli/commands/verify': 'cli/commands/layout',
   'cli/doctor/examine': 'cli/doctor/doctor',
   'cli/doctor/probes': 'cli/doctor/doctor',

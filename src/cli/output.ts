@@ -1,19 +1,37 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { RegistryError } from '../index.ts';
 import { UsageError } from './command.ts';
 import { writeProblem } from './exit-codes.ts';
 import { type Io, send } from './io.ts';
+import { openPartial, type PartialFile, release } from './partial-file.ts';
 
 /** Where content is written. Ended by `commit` or `discard`. */
 export interface Output {
   write(chunk: Uint8Array): Promise<void>;
   /** All bytes are written, and right. */
   commit(): Promise<void>;
-  /** They are not: removes the file. */
-  discard(): Promise<void>;
+  /** They are not: removes the file, unless it can be resumed after this error. Returns the bytes that are kept. */
+  discard(error: unknown): Promise<number>;
   /** Starts over; absent if what was written cannot be taken back. */
   readonly restart?: () => Promise<void>;
+  /** What an earlier time left, after which writing resumes. */
+  readonly kept?: Kept | undefined;
+}
+
+export interface Kept {
+  /** Bytes; more than 0. */
+  readonly size: number;
+  read(): AsyncIterable<Uint8Array>;
+}
+
+/** How an output is written. */
+export interface OutputOptions {
+  /** The digest of the whole: a file keeps what was written when it breaks off, and resumes the next time. */
+  readonly digest?: string | undefined;
+  /** Called when a file that broke off was kept, with its bytes. */
+  readonly onKept?: ((bytes: number) => void) | undefined;
 }
 
 /** Opens an output, and commits it after `write`, or discards it if that fails. */
@@ -21,20 +39,24 @@ export async function withOutput(
   path: string | undefined,
   io: Io,
   write: (output: Output) => Promise<void>,
+  { digest, onKept }: OutputOptions = {},
 ): Promise<void> {
-  const output = await openOutput(path, io);
+  const output = await openOutput(path, io, digest);
   try {
     await write(output);
     await output.commit();
   } catch (error) {
-    await output.discard();
+    const kept = await output.discard(error);
+    if (kept > 0) onKept?.(kept);
     throw error;
   }
 }
 
 /** stdout for `-`, and without a path, when a terminal gets only text; else a file. */
-function openOutput(path: string | undefined, io: Io): Promise<Output> {
-  return path === undefined || path === '-' ? Promise.resolve(standardOutput(io, path === '-')) : fileOutput(path);
+function openOutput(path: string | undefined, io: Io, digest: string | undefined): Promise<Output> {
+  return path === undefined || path === '-'
+    ? Promise.resolve(standardOutput(io, path === '-'))
+    : fileOutput(path, digest);
 }
 
 function standardOutput({ stdout }: Io, isForced: boolean): Output {
@@ -54,7 +76,7 @@ function standardOutput({ stdout }: Io, isForced: boolean): Output {
     commit: async () => {
       if (stdout.isTTY && !endsLine) stdout.write('\n');
     },
-    discard: async () => {},
+    discard: async () => 0,
   };
 }
 
@@ -63,7 +85,7 @@ const isBinary = (chunk: Uint8Array): boolean =>
   chunk.some((byte) => byte < 32 && (byte < 9 || byte > 13) && byte !== 27);
 
 /** Written under another name in the same directory, and renamed by `commit`. A pipe or a device is written directly. */
-async function fileOutput(path: string): Promise<Output> {
+async function fileOutput(path: string, digest: string | undefined): Promise<Output> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw unwritable(path, error);
@@ -75,14 +97,17 @@ async function fileOutput(path: string): Promise<Output> {
     });
   if (found && !found.isFile()) return streamOutput(await writable(open(path, 'w')), writable);
   const final = found ? await writable(realpath(path)) : path;
-  const temporary = join(dirname(final), `.${basename(final)}.${randomUUID().slice(0, 8)}`);
-  const file = await writable(open(temporary, 'wx', found?.mode));
-  const discard = async (): Promise<void> => {
+  const { path: temporary, file, size } = await writable(openTemporary(final, digest, found?.mode));
+  let at = size;
+  const discard = async (error: unknown): Promise<number> => {
     await file.close().catch(() => {});
+    release(temporary);
+    if (digest !== undefined && at > 0 && !isWrong(error)) return at;
     await rm(temporary, { force: true });
+    return 0;
   };
-  let at = 0;
   return {
+    kept: size > 0 ? { size, read: () => readFrom(file, size) } : undefined,
     write: async (chunk) => {
       for (let done = 0; done < chunk.length; ) {
         const { bytesWritten } = await writable(file.write(chunk, done, chunk.length - done, at));
@@ -98,13 +123,41 @@ async function fileOutput(path: string): Promise<Output> {
     commit: async () => {
       await writable(file.sync().then(() => file.close()));
       await writable(rename(temporary, final));
+      release(temporary);
     },
   };
 }
 
+const openTemporary = async (
+  final: string,
+  digest: string | undefined,
+  mode: number | undefined,
+): Promise<PartialFile> => {
+  if (digest !== undefined) return openPartial(final, digest, mode);
+  const path = join(dirname(final), `.${basename(final)}.${randomUUID().slice(0, 8)}`);
+  return { path, file: await open(path, 'wx', mode), size: 0 };
+};
+
+/** Whether the bytes themselves are wrong, so that nothing of them is kept. */
+export const isWrong = (error: unknown): boolean =>
+  error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
+
+async function* readFrom(file: FileHandle, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < size; ) {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(1_048_576, size - at)), { position: at });
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
 function streamOutput(file: FileHandle, writable: <T>(work: Promise<T>) => Promise<T>): Output {
   const close = (): Promise<void> => file.close();
-  return { write: (chunk) => writable(file.writeFile(chunk)), commit: close, discard: close };
+  const discard = async (): Promise<number> => {
+    await close();
+    return 0;
+  };
+  return { write: (chunk) => writable(file.writeFile(chunk)), commit: close, discard };
 }
 
 const unwritable = (path: string, error: NodeJS.ErrnoException): OutputError =>

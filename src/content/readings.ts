@@ -27,6 +27,8 @@ export interface ReadingsOptions {
   readonly descriptor: Descriptor;
   /** The manifest that lists it. */
   readonly manifest?: Digest | undefined;
+  /** Most bytes to drop to reach an offset, at the last host; the source's own limit when left out. */
+  readonly discard?: number | undefined;
   readonly emit: Emit;
   readonly liars: Liars;
   /** Any of them ends what is being read. */
@@ -80,7 +82,7 @@ export class Readings {
   /** Begins a reading. A range beyond the content is a RangeError. */
   open(range: Range, { hash, except }: ReadingOptions = {}): ContentReading {
     this.mustBeOpen();
-    const { source, descriptor, manifest, emit, liars, signals, warned, backoff } = this.#options;
+    const { source, descriptor, manifest, discard, emit, liars, signals, warned, backoff } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
     const isWhole = start === 0 && end === descriptor.size;
     const hashed = hash ?? (isWhole ? hashOf(descriptor) : undefined);
@@ -94,6 +96,7 @@ export class Readings {
       signal: limit.signal,
       hosts,
       manifest,
+      discard,
       backoff,
       emit,
       opened,

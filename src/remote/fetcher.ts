@@ -23,10 +23,15 @@ export interface FetcherOptions {
    * for that manifest once, since some mirrors fill by it, and then again for the content.
    */
   readonly manifest?: Digest | undefined;
+  /**
+   * Most bytes to drop to reach an offset if the last host that is left does not support ranges. Default: the client's
+   * `limits.discardBytes`.
+   */
+  readonly discard?: number | undefined;
 }
 
 /** How to fetch content by its digest. */
-export interface FetchByDigestOptions extends Pick<FetcherOptions, 'signal'> {
+export interface FetchByDigestOptions extends Omit<FetcherOptions, 'manifest'> {
   /** Says where to look; by default blobs first, then manifests. */
   readonly mediaType?: string | undefined;
 }
@@ -74,13 +79,19 @@ export function createFetcher(
         ...context,
         fetcherOf: () => ({ source }),
       }),
-    fetch: async (target, { signal, manifest } = {}) => {
+    fetch: async (target, { signal, manifest, discard } = {}) => {
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(target);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
-      return new Content({ ...contentOf(source, signal), descriptor, manifest, warned: collectWarnings(emit) });
+      return new Content({
+        ...contentOf(source, signal),
+        descriptor,
+        manifest,
+        discard,
+        warned: collectWarnings(emit),
+      });
     },
-    fetchByDigest: async (text, { signal, mediaType } = {}) => {
+    fetchByDigest: async (text, { signal, mediaType, discard } = {}) => {
       const digest = parseDigest(text);
       refuseSchema1(digest, mediaType);
       const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
@@ -91,7 +102,7 @@ export function createFetcher(
       );
       const { descriptor } = opened;
       reportSwitch(emit, opened);
-      return new Content({ ...contentOf(from, signal), descriptor, opened, warned });
+      return new Content({ ...contentOf(from, signal), descriptor, discard, opened, warned });
     },
   };
 }
@@ -132,7 +143,8 @@ export interface RepositoryLists {
   tags(options?: TagsOptions): Promise<readonly string[]>;
   /**
    * What refers to a digest, such as signatures: of the first host with the capability `referrers` that has a list, by its
-   * API or under the tag that stands for it; empty if no host has one. `INVALID_DIGEST`.
+   * API or under the tag that stands for it; empty if no host has one. `INVALID_DIGEST`. What cosign attaches under tags of its
+   * own (`sha256-<hex>.sig`, `.att`, `.sbom`) refers to nothing and is not listed: `resolve` those tags.
    */
   referrers(digest: string, options?: FetcherReferrersOptions): Promise<readonly Descriptor[]>;
 }

@@ -190,15 +190,23 @@ test('a second Ctrl-C ends it at once, without a message', async () => {
   expect([130, 143]).toContain((await ended).code);
 });
 
-test('a file whose content is incomplete is removed', async () => {
+test('what was received of a file is kept under another name, and resumed', async () => {
   const { reference, state } = await slowRegistry();
   const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
   const { path } = await folder({});
   const { child, ended } = start('get', `${reference}@${layer}`, '-o', path('layer.tar'), '--no-discover');
-  await until(() => state.halves === 1);
+  const sizes = async () => Promise.all((await readdir(path('.'))).map(async (name) => (await stat(path(name))).size));
+  await until(async () => state.halves === 1 && (await sizes()).some((size) => size > 1_000_000));
   child.kill('SIGINT');
-  expect(await ended).toMatchObject({ code: 130, stderr: expect.stringMatching(/^ocifetch: interrupted\n$/) });
-  expect(await readdir(path('.'))).toEqual([]);
+  const kept = 'The first [\\d.]+ MB are kept: the same command resumes there.';
+  const stderr = expect.stringMatching(new RegExp(`^${kept}\nocifetch: interrupted\n$`));
+  expect(await ended).toMatchObject({ code: 130, stderr });
+  expect(await readdir(path('.'))).toEqual([expect.stringMatching(/^\.layer\.tar\..*\.partial$/)]);
+  state.isSlow = false;
+  const again = start('get', `${reference}@${layer}`, '-o', path('layer.tar'), '--no-discover');
+  expect(await again.ended).toMatchObject({ code: 0 });
+  expect(await readdir(path('.'))).toEqual(['layer.tar']);
+  expect((await readFile(path('layer.tar'))).equals(Buffer.alloc(6_000_000, 1))).toBe(true);
 });
 
 test('a reader that closes the output early is not reported, but the exit code is not 0', async () => {

@@ -1,15 +1,17 @@
-import { type Client, type Content, RegistryError } from '../../index.ts';
+import { createHash } from 'node:crypto';
+import type { Client, Content } from '../../index.ts';
 import { withClient } from '../client.ts';
 import { type Command, type Given, outputOption, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, writeJson, writeLines } from '../io.ts';
-import { type Output, withOutput } from '../output.ts';
+import { isWrong, type Kept, type Output, withOutput } from '../output.ts';
 import { watch } from '../progress/watch.ts';
+import { formatBytes } from '../units.ts';
 
 export const getCommand: Command = {
   about:
     'Fetches a blob or manifest by its digest and prints it, or writes it to a file. A file gets its name only after all\n' +
-    'bytes are verified. Printed content is verified after its last byte, so check the exit code. A range cannot be\n' +
+    'bytes are verified; what breaks off is kept beside it, and the same command resumes it. Printed content is verified after its last byte, so check the exit code. A range cannot be\n' +
     'verified.',
   words: [1, 1],
   options: {
@@ -55,31 +57,57 @@ async function get({ client, text, given, io, range }: GetArguments): Promise<vo
       `Command "get" needs a digest: NAME@sha256:…; "ocifetch manifest --digest ${text}" prints the digest of a tag`,
     );
   }
-  await using content = await client.fetcher({ registry, name }).fetchByDigest(digest, { signal: io.signal });
+  const isQuiet = given.flags.has('quiet');
+  // A host without ranges sends the whole again, whose beginning is dropped: to begin anew would cost as much.
+  const how = { signal: io.signal, discard: Infinity };
+  await using content = await client.fetcher({ registry, name }).fetchByDigest(digest, how);
   const part = range && partOf(range, content.size);
-  await withOutput(given.texts.output, io, (output) =>
-    part ? write(content.stream(part), output) : writeWhole(content, output, endpoints.length),
+  const onKept = (bytes: number): void => {
+    if (!isQuiet) writeLines(io.stderr, [`The first ${formatBytes(bytes)} are kept: the same command resumes there.`]);
+  };
+  await withOutput(
+    given.texts.output,
+    io,
+    (output) => (part ? write(content.stream(part), output) : writeWhole(content, output, endpoints.length)),
+    part ? {} : { digest, onKept },
   );
-  if (part && !given.flags.has('quiet')) writeLines(io.stderr, ['A range cannot be verified.']);
+  if (part && !isQuiet) writeLines(io.stderr, ['A range cannot be verified.']);
   if (!given.flags.has('json')) return;
-  const { descriptor, source: from, verified } = content;
+  const { descriptor, source: from } = content;
+  const verified = part === undefined;
   writeJson(io, { file: given.texts.output, descriptor, ...(part && { range: part }), from, verified });
 }
 
 /** Starts over from another host if the bytes are wrong and the output allows it: the host that sent them comes last. */
 async function writeWhole(content: Content, output: Output, hosts: number): Promise<void> {
+  if (output.kept && (await resumeWhole(content, output, output.kept))) return;
   for (let tried = 1; ; tried += 1) {
     try {
       await write(content, output);
       return;
     } catch (error) {
-      const isWrong =
-        error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
-      if (!isWrong || !output.restart || tried >= hosts) throw error;
+      if (!isWrong(error) || !output.restart || tried >= hosts) throw error;
       await output.restart();
       await content.seek(0);
     }
   }
+}
+
+/** Writes what is missing after what was kept. False, with the output empty again, if the whole is not right then. */
+async function resumeWhole(content: Content, output: Output, { size, read }: Kept): Promise<boolean> {
+  const { descriptor } = content;
+  const [algorithm = ''] = descriptor.digest.split(':');
+  const hash = createHash(algorithm);
+  if (size <= descriptor.size) {
+    for await (const chunk of read()) hash.update(chunk);
+    for await (const chunk of content.stream({ start: size })) {
+      hash.update(chunk);
+      await output.write(chunk);
+    }
+    if (`${algorithm}:${hash.digest('hex')}` === descriptor.digest) return true;
+  }
+  await output.restart?.();
+  return false;
 }
 
 async function write(chunks: AsyncIterable<Uint8Array>, output: Output): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Client, type Descriptor, formatReference } from '../../index.ts';
+import { type Client, type Descriptor, formatReference, type Reference } from '../../index.ts';
 import { withClient } from '../client.ts';
 import type { Command, Given } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -8,7 +8,8 @@ import { formatBytes } from '../units.ts';
 export const referrersCommand: Command = {
   about:
     'Lists the manifests that refer to this one: signatures, SBOMs, attestations. Uses the referrers API, or the tag schema\n' +
-    'of registries without it. A tag is resolved first; for an index, referrers of the index itself are listed.',
+    'of registries without it. A tag is resolved first; for an index, referrers of the index itself are listed. The tags\n' +
+    'under which cosign keeps signatures, attestations and SBOMs are named on stderr.',
   words: [1, 1],
   options: { 'artifact-type': { type: 'string', value: 'TYPE', help: 'only those of this type' } },
   examples: [
@@ -16,10 +17,14 @@ export const referrersCommand: Command = {
     ['ocifetch referrers --artifact-type application/spdx+json --json ghcr.io/team/app@sha256:…', 'its SBOMs'],
   ],
   run: async (given, io) => {
-    const { subject, found } = await withClient(given, io, (client) => listReferrers(client, given, io));
+    const { subject, found, tags } = await withClient(given, io, (client) => listReferrers(client, given, io));
     if (given.flags.has('json')) writeJson(io, found);
     else if (found.length > 0) writeLines(io.stdout, table(found, painter(io, io.stdout)));
     else writeLines(io.stderr, [`Nothing${ofType(given)} refers to ${subject}.`]);
+    writeLines(
+      io.stderr,
+      tags.map((name) => `A tag of cosign is there, too, which is not a referrer: ${name}`),
+    );
     return exitCodes.ok;
   },
 };
@@ -33,7 +38,27 @@ async function listReferrers(client: Client, { words: [text = ''], texts }: Give
   const digest = reference.digest ?? (await client.resolve(text, { signal })).descriptor.digest;
   const artifactType = texts['artifact-type'];
   const found = await client.fetcher({ registry, name }).referrers(digest, { artifactType, signal });
-  return { subject: formatReference({ registry, name, ...(tag !== undefined && { tag }), digest }), found };
+  const tags = await cosignTags(client, { registry, name, digest }, signal);
+  return { subject: formatReference({ registry, name, ...(tag !== undefined && { tag }), digest }), found, tags };
+}
+
+/**
+ * The tags that cosign gives to what it attaches to a digest: it did so before there were referrers, and still does by default.
+ * https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+ */
+async function cosignTags(client: Client, subject: Reference, signal: AbortSignal | undefined): Promise<string[]> {
+  const { registry, name, digest = '' } = subject;
+  const fetcher = client.fetcher({ registry, name });
+  const look = async (kind: string): Promise<string[]> => {
+    const tag = `${digest.replace(':', '-')}.${kind}`;
+    // The referrers are known; whatever keeps a tag from being found does not change them.
+    return fetcher.resolve(tag, { signal }).then(
+      () => [formatReference({ registry, name, tag })],
+      () => [],
+    );
+  };
+  const found = await Promise.all(['sig', 'att', 'sbom'].map(look));
+  return found.flat();
 }
 
 function table(found: readonly Descriptor[], paint: Paint): string[] {

@@ -61,11 +61,17 @@ function checkSame(table: ContainersRegistry, places: Map<string, ContainersRegi
   }
 }
 
-function located(found: Placed<string> | undefined, report: FileReport, isPrefix = false): Location | undefined {
+/** `isTable`: the registry that a table is for; if no reference can have its host, no pull needs the table. */
+function located(
+  found: Placed<string> | undefined,
+  report: FileReport,
+  { isPrefix = false, isTable = false } = {},
+): Location | undefined {
   if (!found?.value) return undefined;
   const location = parseLocation(found.value, isPrefix);
   if (!('problem' in location)) return location;
-  report.problem(found, `found ${quote(found.value)}, ${location.problem}`);
+  if (location.isNoHost && isTable) report.warn(found, `not used, ${location.problem}`);
+  else report.problem(found, `found ${quote(found.value)}, ${location.problem}`);
   return undefined;
 }
 
@@ -76,8 +82,8 @@ function prefixOf(table: ContainersRegistry, report: FileReport): Location | und
     report.problem(table, 'found neither prefix nor location, expected one of them');
     return undefined;
   }
-  if (!prefix?.value) return located(location, report);
-  const parsed = located(prefix, report, true);
+  if (!prefix?.value) return located(location, report, { isTable: true });
+  const parsed = located(prefix, report, { isPrefix: true, isTable: true });
   if (parsed && !location?.value && !parsed.host.startsWith('*.')) {
     report.problem(table, 'found a prefix without a location, expected both unless the prefix is "*.domain"');
   }
@@ -145,8 +151,13 @@ export interface Location {
   readonly path: string;
 }
 
+interface LocationProblem {
+  readonly problem: string;
+  readonly isNoHost?: boolean;
+}
+
 /** Reads a location, or what is wrong with it in words. `isPrefix` allows `*.domain`. */
-function parseLocation(text: string, isPrefix = false): Location | { readonly problem: string } {
+function parseLocation(text: string, isPrefix: boolean): Location | LocationProblem {
   if (/^https?:\/\//i.test(text)) return { problem: 'expected host or host/path, without a scheme' };
   const trimmed = text.replace(/(?<!\/)\/+$/, '');
   const slash = trimmed.indexOf('/');
@@ -159,7 +170,7 @@ function parseLocation(text: string, isPrefix = false): Location | { readonly pr
     };
   }
   const problem = hostProblem(isWildcard ? host.slice(2) : host);
-  if (problem !== undefined) return { problem };
+  if (problem !== undefined) return { problem, isNoHost: true };
   if (/[:@]/.test(path))
     return { problem: 'expected a prefix of repositories, single tags and digests are not supported' };
   const wrong = slash === -1 ? undefined : nameProblem(path);

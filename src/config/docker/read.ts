@@ -4,6 +4,7 @@ import { nearest, quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
+  inKnownCase,
   type Named,
   namesOf,
   type Placed,
@@ -38,12 +39,15 @@ type Auth = Named<Decoded<typeof dockerAuth>>;
 
 const proxy = { httpProxy: secret, httpsProxy: secret, allProxy: secret, noProxy: text, ftpProxy: anything };
 
+/** What Docker and Podman do not know, they ignore; they read keys in any letter case. */
+const rules = { anyCase: true, isOpen: true };
+
 const used = {
-  auths: namesOf(tableOf(dockerAuth)),
+  auths: namesOf(tableOf(dockerAuth, rules)),
   credHelpers: namesOf(text),
   credsStore: text,
   HttpHeaders: anything,
-  proxies: namesOf(tableOf(proxy)),
+  proxies: namesOf(tableOf(proxy, rules)),
 };
 
 /** What Docker knows and registries do not concern: how its program prints, its plugins, its daemons. */
@@ -56,7 +60,9 @@ const elsewhere = (
 /**
  * Reads Docker's `config.json`, and Podman's `auth.json`, which has the same form: logins, credential helpers, and the
  * proxies named `default`. A key with a path (`quay.io/team`) is the login of the repositories below it. Keys that have
- * nothing to do with registries are passed over; an empty text is an empty file. `INVALID_CONFIG` with all problems.
+ * nothing to do with registries are passed over. As for Docker, the letter case of keys does not matter, and unknown keys
+ * and names that are not hosts are not used, with a warning. An empty text is an empty file. `INVALID_CONFIG` with all
+ * problems.
  * https://docs.docker.com/reference/cli/docker/#configuration-files
  * https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
@@ -78,12 +84,13 @@ export function readDockerConfig(json: string, { file }: { readonly file: string
   return { ...report.end(config), helpers };
 }
 
-/** The keys that are used; of the others, those are problems that Docker does not know either. */
+/** The keys that are used; of the others, those are warnings that Docker does not know either. */
 function onRegistries(root: TableNode, report: FileReport): TableNode {
   const others = new Set(elsewhere);
-  const entries = [...root.entries].filter(([key, { at }]) => {
+  const known = inKnownCase(root, [...Object.keys(used), ...elsewhere]);
+  const entries = [...known.entries].filter(([key, { at }]) => {
     if (Object.hasOwn(used, key)) return true;
-    if (!others.has(key)) report.problem({ at, path: [key] }, () => unknownKey(key));
+    if (!others.has(key)) report.warn({ at, path: [key] }, () => `not used, ${unknownKey(key)}`);
     return false;
   });
   return { ...root, entries: new Map(entries) };
@@ -102,7 +109,7 @@ function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: 
   for (const helper of credHelpers?.value ?? []) {
     checkHelper(helper, report);
     const parsed = parseLoginKey(helper.key);
-    if ('problem' in parsed) report.problem(helper, `found ${quote(helper.key)}, ${parsed.problem}`);
+    if ('problem' in parsed) report.warn(helper, `not used, ${parsed.problem}`);
     else if (parsed.key.includes('/')) report.warn(helper, 'not used, helpers are for hosts and not for paths');
     else if (byHost.has(parsed.key)) report.warn(helper, `not used, ${quote(parsed.key)} has a helper above`);
     else byHost.set(parsed.key, helper.value);
@@ -133,9 +140,13 @@ export function readLogins(
   const logins = new Map<string, Login>();
   for (const entry of [...auths].sort((a, b) => rank(a) - rank(b))) {
     const parsed = parseLoginKey(entry.key);
+    if ('problem' in parsed) {
+      // No reference has such a host, so no pull needs the login.
+      report.warn(entry, `not used, ${parsed.problem}`);
+      continue;
+    }
     const login = loginOf(entry, helpers, report);
-    if ('problem' in parsed) report.problem(entry, `found ${quote(entry.key)}, ${parsed.problem}`);
-    else if (isDockersOwn(entry.key)) report.warn(entry, 'not used, a login of Docker for itself');
+    if (isDockersOwn(entry.key)) report.warn(entry, 'not used, a login of Docker for itself');
     else if (login && logins.has(parsed.key)) report.warn(entry, `not used, ${quote(parsed.key)} has another login`);
     else if (login) logins.set(parsed.key, login);
   }

@@ -1,6 +1,6 @@
 import { describeValue, nearest, quote } from '../../text/quote.ts';
 
-import type { DocumentNode } from './document.ts';
+import type { DocumentEntry, DocumentNode, TableNode } from './document.ts';
 
 import type { FileReport, KeyPlace } from './file-report.ts';
 
@@ -74,21 +74,44 @@ export const namesOf =
     return { ...found, value: values };
   };
 
+/** How a table is read. */
+interface TableRules {
+  /** As Go reads JSON: a key in another letter case is the known one, unless that is there, too. */
+  readonly anyCase?: boolean;
+  /** Its own tool ignores keys that it does not know, and nothing depends on them: they are warnings. */
+  readonly isOpen?: boolean;
+}
+
 /** A table of known keys. Any other is a problem that names the nearest; one that is null is as left out. */
 export const tableOf =
-  <Keys extends Shape>(keys: Keys): ValueDecoder<Placed<Decoded<Keys>>> =>
+  <Keys extends Shape>(keys: Keys, { anyCase, isOpen }: TableRules = {}): ValueDecoder<Placed<Decoded<Keys>>> =>
   (found, report) => {
     if (found.value.kind !== 'table') return wrong(found, report, 'a table');
     const value: Record<string, unknown> = Object.create(null);
-    for (const [key, entry] of found.value.entries) {
+    const names = Object.keys(keys);
+    const { entries } = anyCase ? inKnownCase(found.value, names) : found.value;
+    for (const [key, entry] of entries) {
       const place = { at: entry.at, path: [...found.path, key] };
       const decoder = Object.hasOwn(keys, key) ? keys[key] : undefined;
-      if (!decoder) report.problem(place, () => unknownKey(key, Object.keys(keys)));
+      if (!decoder && isOpen) report.warn(place, () => `not used, ${unknownKey(key, names)}`);
+      else if (!decoder) report.problem(place, () => unknownKey(key, names));
       const decoded = isNull(entry.value) ? undefined : decoder?.({ ...place, value: entry.value }, report);
       if (decoded !== undefined) value[key] = decoded;
     }
     return { ...found, value: value as Decoded<Keys> };
   };
+
+/** The table with keys that differ from known ones only in their letter case spelled as those. */
+export function inKnownCase(table: TableNode, known: readonly string[]): TableNode {
+  const spelled = new Map(known.map((key) => [key.toLowerCase(), key]));
+  const entries = new Map<string, DocumentEntry>();
+  for (const [key, entry] of table.entries) {
+    const name = spelled.get(key.toLowerCase()) ?? key;
+    // As for a duplicate key, the first counts; an exact one counts before any other.
+    if (key === name || !(entries.has(name) || table.entries.has(name))) entries.set(name, entry);
+  }
+  return { ...table, entries };
+}
 
 const isNull = (node: DocumentNode): boolean => node.kind === 'scalar' && node.value === null;
 

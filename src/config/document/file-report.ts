@@ -28,8 +28,8 @@ export interface FileReport {
   problem(place: KeyPlace, found: string | (() => string)): void;
   /** For parsers: a duplicate key is a problem beside the others. */
   readonly duplicate: ReportProblem;
-  /** The file says something that has no meaning here. */
-  warn(place: KeyPlace, words: string): void;
+  /** The file says something that has no meaning here. A function if it takes long to say. */
+  warn(place: KeyPlace, words: string | (() => string)): void;
   /**
    * What was read, checked. `INVALID_CONFIG` with all problems, in the file's order, if there are any: then its certificates
    * and keys are read, too, so that nothing is left to be reported the next time.
@@ -41,6 +41,7 @@ export function createFileReport(file: string): FileReport {
   const problems: FileProblem[] = [];
   let left = 0;
   const warnings = new Set<string>();
+  let leftWarnings = 0;
   const declared = new Map<string, KeyPlace>();
   const line = ({ at }: KeyPlace): string => `${file}:${at.line}`;
   const declaration = (place: KeyPlace): string => {
@@ -61,14 +62,20 @@ export function createFileReport(file: string): FileReport {
     problem,
     duplicate: (at, found) => problem({ at, path: [] }, found),
     warn: (place, words) => {
-      warnings.add([line(place), keyOf(place.path) ?? [], words].flat().join(': '));
+      if (warnings.size >= mostProblems) {
+        leftWarnings++;
+        return;
+      }
+      const text = typeof words === 'string' ? words : words();
+      warnings.add([line(place), keyOf(place.path) ?? [], text].flat().join(': '));
     },
     end(config) {
       if (problems.length > 0) {
         for (const [declaredAt, found] of pemProblems(config)) problem(declared.get(declaredAt) ?? start, found);
         throw fileError(file, problems, left);
       }
-      return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [...warnings] };
+      const more = leftWarnings > 0 ? [`${file}: and ${leftWarnings} more warnings`] : [];
+      return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [...warnings, ...more] };
     },
   };
 }

@@ -81,11 +81,16 @@ export function readRoot(root: DocumentNode, report: FileReport) {
   const { mirrors, configs, auths } =
     tableOf(rootKeys)({ value: filled(root), at: root.at, path: [] }, report)?.value ?? {};
   if (auths) report.warn(auths, 'not used, k3s reads logins from configs');
-  const isRegistry = (entry: Named<unknown>): boolean => {
-    if (entry.key === '*' || hostProblem(entry.key) === undefined) return true;
-    report.problem(entry, 'expected a registry, host or host:port, or "*"');
-    return false;
-  };
+  const expected = 'expected a registry, host or host:port, or "*"';
+  const isRegistry = ({ key }: Named<unknown>): boolean => key === '*' || hostProblem(key) === undefined;
+  for (const entry of configs?.value ?? []) if (!isRegistry(entry)) report.warn(entry, `not used, ${expected}`);
+  for (const entry of mirrors?.value ?? []) {
+    if (isRegistry(entry)) continue;
+    // Mirrors that may be meant for a registry are not ignored; of any other no reference has the host.
+    const [, host = ''] = /^(?:https?:\/\/)?([^/]*)/i.exec(entry.key) ?? [];
+    if (hostProblem(host) === undefined) report.problem(entry, expected);
+    else report.warn(entry, `not used, ${expected}`);
+  }
   return { mirrors: mirrors?.value.filter(isRegistry), configs: configs?.value.filter(isRegistry) };
 }
 

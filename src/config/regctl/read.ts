@@ -12,8 +12,8 @@ import { hostOf, type NamedHost, type RegctlHost, regctlHost, regctlName, regist
 
 const root = {
   version: number,
-  hosts: namesOf(tableOf(regctlHost)),
-  hostDefault: tableOf(regctlHost),
+  hosts: namesOf(tableOf(regctlHost, { anyCase: true })),
+  hostDefault: tableOf(regctlHost, { anyCase: true }),
   blobLimit: anything,
   incDockerCert: anything,
   incDockerCred: anything,
@@ -40,14 +40,15 @@ export function readRegctlConfig(json: string, { file }: { readonly file: string
   const report = createFileReport(file);
   if (json.trim() === '') return { ...report.end({}), helpers: {} };
   const table = parseJson(json, file, report.duplicate);
-  const read = tableOf(root)({ value: table, at: table.at, path: [] }, report)?.value ?? {};
+  const read = tableOf(root, { anyCase: true })({ value: table, at: table.at, path: [] }, report)?.value ?? {};
   warnUnused(read, report);
   const defaults = defaultsOf(read, report);
   const byName = new Map<string, NamedHost>();
   for (const entry of read.hosts?.value ?? []) {
     const name = regctlName(entry.key);
     const problem = hostProblem(name);
-    if (problem !== undefined) report.problem(entry, `found ${quote(entry.key)}, ${problem}`);
+    // No reference has such a host, so no pull needs it.
+    if (problem !== undefined) report.warn(entry, `not used, ${problem}`);
     else if (byName.has(name)) report.problem(entry, `found ${quote(entry.key)}, a duplicate host`);
     else byName.set(name, hostOf(entry, defaults, report));
   }

@@ -32,7 +32,7 @@ test('the problems of all files are reported, also of files that flags name, and
     'certs.d/a.test/hosts.toml': wrongToml,
     'certs.d/b.test/hosts.toml': 'servr = "https://b.test"\n',
     'certs.d/c.test/hosts.toml': 'server = "https://c.test"\n',
-    'config.json': '{\n"credStore": 1,\n"auths": {"a b": {}}\n}',
+    'config.json': '{\n"credsStore": 1,\n"auths": {"a.b": 7}\n}',
     'regctl.json': '{"hosts": {"r.test": {"mirrors": ["m.test"],}}}',
   });
   const files = ['--hosts-dir', path('certs.d'), '--docker-config', path('config.json')];
@@ -42,8 +42,8 @@ test('the problems of all files are reported, also of files that flags name, and
     '/dir/certs.d/a.test/hosts.toml:5:15: host["https://mirror.test"].skip_verify: found the text "yes", expected true or false',
     '/dir/certs.d/b.test/hosts.toml:1:1: servr: unknown key "servr", did you mean "server"?',
     '/dir/regctl.json:1:44: not valid JSON, found a comma before "}", expected no comma',
-    '/dir/config.json:2:1: credStore: unknown key "credStore", did you mean "credsStore"?',
-    '/dir/config.json:3:11: auths["a b"]: found "a b", expected host, host:port or host/path',
+    '/dir/config.json:2:15: credsStore: found the number 1, expected a text',
+    '/dir/config.json:3:18: auths["a.b"]: found the number 7, expected a table',
   ];
   const { code, out, err } = await run(['config', 'check', ...args]);
   expect(plain(out)).toEqual([

@@ -99,3 +99,23 @@ test('no referrers are not a failure', async () => {
   expect({ code, out }).toEqual({ code: 0, out: [] });
   expect(plain(err)).toEqual([`Nothing refers to 127.0.0.1:PORT/team/app@${sbom.descriptor.digest}.`]);
 });
+
+test.each([[], ['--json']])(
+  'tags of cosign are named beside the referrers, which they are not: %j',
+  async (...flags) => {
+    const tag = subject.root.descriptor.digest.replace(':', '-');
+    const attached = image('signature');
+    const content = [
+      ...tagged(subject, 'v2'),
+      ...tagged(attached, `${tag}.sig`),
+      { ...attached.root, tag: `${tag}.att` },
+    ];
+    const { port } = await registry({ content });
+    const name = `127.0.0.1:${port}/team/app`;
+    const { code, err } = await run(['referrers', '--no-discover', ...flags, `${name}:v2`]);
+    expect(code).toBe(0);
+    expect(err.filter((line) => line.includes('cosign'))).toEqual(
+      ['sig', 'att'].map((kind) => `A tag of cosign is there, too, which is not a referrer: ${name}:${tag}.${kind}`),
+    );
+  },
+);

@@ -332,3 +332,11 @@ test('a long file takes no more than its length', () => {
   expect(problem(`[aliases]\na = "${'a.'.repeat(500_000)}"`)).toBeDefined();
   expect(performance.now() - started).toBeLessThan(8000);
 });
+
+test('a table of a registry that no reference can name is not used, and stops nothing else', () => {
+  const { config, warnings } = read(
+    '[[registry]]\nlocation = "my_registry:5000"\n[[registry]]\nlocation = "a.b"\nblocked = true\n',
+  );
+  expect(Object.keys(config.registries ?? {})).toEqual(['a.b']);
+  expect(warnings).toEqual([expect.stringContaining('registry[0].location: not used, not a host name')]);
+});

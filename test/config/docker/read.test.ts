@@ -114,11 +114,56 @@ test('an empty file is read as an empty configuration', () => {
   expect(readDockerConfig('{}', place)).toEqual({ config: {}, warnings: [], helpers: {} });
 });
 
+test('keys are read in any letter case, as Go reads them; an exact one counts first', () => {
+  const { config, helpers, warnings } = read({
+    credSstore: 'desktop',
+    CREDHELPERS: { 'gcr.io': 'gcloud' },
+    Auths: {
+      'a.example': { Username: 'u', PASSWORD: 'p' },
+      'b.example': { USERNAME: 'no', username: 'b', password: 'x' },
+    },
+    Proxies: { default: { HTTPProxy: 'http://p:1' } },
+    PSFORMAT: 'table',
+  });
+  expect(helpers).toEqual({ credsStore: 'desktop', credHelpers: { 'gcr.io': 'gcloud' } });
+  expect(config).toEqual({
+    credentials: { 'a.example': { username: 'u', password: 'p' }, 'b.example': { username: 'b', password: 'x' } },
+    proxy: { http: 'http://p:1' },
+  });
+  expect(warnings).toEqual([]);
+  for (const stores of [
+    { credSstore: 'no', credsStore: 'yes' },
+    { credsStore: 'yes', credSstore: 'no' },
+  ]) {
+    expect(read(stores).helpers).toEqual({ credsStore: 'yes' });
+  }
+});
+
+test('what Docker ignores is a warning, and the other logins stay', () => {
+  const odd = ['*.jfrog.io', 'my_registry:5000', '', 'a b', 'https://u:hunter2@h/', '__proto__'];
+  const auths = JSON.stringify({ 'a.example': { auth: basic('a:b'), pasword: 'hunter2' } });
+  const entries = odd.map((key) => `,${JSON.stringify(key)}:{"auth":"hunter2!"}`).join('');
+  const json = `{"auths":${auths.slice(0, -1)}${entries}},"credHelpers":{"*.x.io":"ecr"},"auth":{},"psFromat":1,"__proto__":{}}`;
+  const { config, helpers, warnings } = readDockerConfig(json, place);
+  expect({ ...(config.credentials as object) }).toEqual({ 'a.example': { username: 'a', password: 'b' } });
+  expect(helpers).toEqual({});
+  expect(warnings.map((line) => line.replace('/home/me/.docker/config.json:1: ', '')).sort()).toEqual(
+    [
+      '__proto__: not used, unknown key "__proto__", expected auths, credHelpers, credsStore, HttpHeaders, proxies, or another of Docker\'s',
+      'auth: not used, unknown key "auth", did you mean "auths"?',
+      'psFromat: not used, unknown key "psFromat", did you mean "psFormat"?',
+      'auths["a.example"].pasword: not used, unknown key "pasword", did you mean "password"?',
+      ...odd.map((key) => {
+        const name = key === '__proto__' ? '.__proto__' : `["${key.replace('u:hunter2', '***')}"]`;
+        return `auths${name}: not used, expected host, host:port or host/path`;
+      }),
+      'credHelpers["*.x.io"]: not used, expected host, host:port or host/path',
+    ].sort(),
+  );
+});
+
 describe('all problems are reported with their places', () => {
   test.each([
-    ['{"auth": {}}', ':1:2: auth: unknown key "auth", did you mean "auths"?'],
-    ['{\n "credHelper": {}}', ':2:2: credHelper: unknown key "credHelper", did you mean "credHelpers"?'],
-    ['{"psFromat": "x"}', ':1:2: psFromat: unknown key "psFromat", did you mean "psFormat"?'],
     ['{"auths": []}', ':1:11: auths: found a list, expected a table'],
     [
       '{"auths": {"a.example": {"auth": 7}}}',
@@ -127,9 +172,6 @@ describe('all problems are reported with their places', () => {
     ['{"auths": {"a.example": {"auth": "hunter2!"}}}', 'expected user:password in base64'],
     [`{"auths": {"a.example": {"auth": "${basic('hunter2')}"}}}`, 'expected user:password in base64'],
     [`{"auths": {"a.example": {"auth": "${basic(':hunter2')}"}}}`, 'expected user:password in base64'],
-    ['{"auths": {"a.example": {"pasword": "hunter2"}}}', 'unknown key "pasword", did you mean "password"?'],
-    ['{"auths": {"a b": {}}}', ':1:12: auths["a b"]: found "a b", expected host, host:port or host/path'],
-    ['{"auths": {"https://u:hunter2@h/": {}}}', 'auths["https://***@h/"]: found "https://***@h/"'],
     ['{"credsStore": "../evil"}', ':1:2: credsStore: found "../evil", expected the end of a name'],
     ['{"credHelpers": {"a.example": "a b"}}', 'credHelpers["a.example"]: found "a b", expected the end of a name'],
     ['{"credHelpers": {"a.example": 1}}', ':1:31: credHelpers["a.example"]: found the number 1, expected a text'],
@@ -137,8 +179,6 @@ describe('all problems are reported with their places', () => {
       '{"proxies": {"default": {"httpProxy": "ftp://u:hunter2@proxy"}}}',
       'found "ftp://***@proxy", expected an http or https URL',
     ],
-    ['{"__proto__": {"polluted": 1}}', 'unknown key "__proto__"'],
-    ['{"auths": {"__proto__": {"auth": ""}}}', 'auths.__proto__: found "__proto__", expected host'],
   ])('%s', (text, expected) => {
     const message = problem(text);
     expect(message).toContain(expected);
@@ -149,10 +189,9 @@ describe('all problems are reported with their places', () => {
   test('at once', () => {
     const message = problem('{"auths": 1,\n"credsStore": "/x",\n"typo": 2}');
     expect(message?.split('\n').map((line) => line.replace(/^ +\/home\/me\/.docker\//, ''))).toEqual([
-      'Cannot use config file "/home/me/.docker/config.json": 3 problems',
+      'Cannot use config file "/home/me/.docker/config.json": 2 problems',
       'config.json:1:11: auths: found the number 1, expected a table',
       'config.json:2:1: credsStore: found "/x", expected the end of a name, docker-credential-*, without a path',
-      'config.json:3:1: typo: unknown key "typo", expected auths, credHelpers, credsStore, HttpHeaders, proxies, or another of Docker\'s',
     ]);
   });
 });
@@ -167,11 +206,11 @@ test('a long file takes no more than its length', () => {
   expectLinear(2_000, (length) => {
     const hosts = Object.fromEntries(all.slice(0, length));
     expect(Object.keys(loginsOf({ auths: hosts }))).toHaveLength(length);
-    expect(problem(JSON.stringify(hosts))).toContain(`and ${length - 100} more`);
+    expect(read(hosts).warnings.at(-1)).toContain(`and ${length - 100} more`);
   });
   const started = performance.now();
   for (const key of ['/'.repeat(1_000_000), `a${'/'.repeat(1_000_000)}b`, 'a-'.repeat(500_000)]) {
-    expect(problem(JSON.stringify({ auths: { [key]: {} } }))).toBeDefined();
+    expect(read({ auths: { [key]: {} } }).warnings).toHaveLength(1);
   }
   expect(performance.now() - started).toBeLessThan(8000);
 });

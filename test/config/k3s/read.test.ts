@@ -369,8 +369,6 @@ test.each([
     'mirrors: { docker.io: , index.docker.io: }',
     'registries.yaml:1:25: mirrors["index.docker.io"]: found a duplicate registry',
   ],
-  ['mirrors: { __proto__: {} }', 'expected a registry, host or host:port'],
-  ['configs: { r.example/p: {} }', 'configs["r.example/p"]: expected a registry, host or host:port, or "*"'],
   [
     'configs: { r.example: { tls: { insecure_skip_verify: 1 } } }',
     'registries.yaml:1:54: configs["r.example"].tls.insecure_skip_verify: found the number 1, expected true or false',
@@ -466,4 +464,12 @@ test.each([
   ['unknown keys', (length: number) => Array.from({ length: length / 10 }, (_, index) => `key${index}: 1`).join('\n')],
 ])('time grows with the number of %s, not with its square', (_, make) => {
   expectLinear(30_000, (length) => messageOf(make(length)));
+});
+
+test('entries of registries that no reference can name are not used, with a warning', () => {
+  const yaml =
+    'mirrors: { my_registry:5000: {}, "": {} }\nconfigs: { r.example/p: {}, "*.jfrog.io": {}, a.example: { auth: { token: t } } }';
+  const { config, warnings } = readRegistriesYaml(yaml, { file: '/etc/registries.yaml' });
+  expect(config.credentials).toEqual({ 'a.example': { registryToken: 't' } });
+  expect(warnings.filter((text) => text.includes('not used, expected a registry'))).toHaveLength(4);
 });

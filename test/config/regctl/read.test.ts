@@ -161,7 +161,6 @@ describe('all problems are reported with their places', () => {
   test.each([
     ['{"host": {}}', ':1:2: host: unknown key "host", did you mean "hosts"?'],
     ['{"version": 2}', ':1:2: version: found "2", expected 1, the only version that is known'],
-    ['{"hosts": {"a b": {}}}', 'hosts["a b"]: found "a b", not a host name'],
     ['{"hosts": {"docker.io": {}, "registry-1.docker.io": {}}}', 'found "registry-1.docker.io", a duplicate host'],
     ['{"hosts": {"a.b": {"tls": "off"}}}', ':1:20: hosts["a.b"].tls: found "off", expected "enabled"'],
     ['{"hosts": {"a.b": {"hostname": "x/y"}}}', 'hosts["a.b"].hostname: found "x/y", not a host name'],
@@ -219,4 +218,11 @@ test('any file is a configuration or INVALID_CONFIG', () => {
     }),
     runs(150),
   );
+});
+
+test('keys are read in any letter case, and a name that is not a host is not used', () => {
+  const json = '{"Hosts": {"my_registry:5000": {"user": "x"}, "a.example": {"User": "u", "PASS": "p"}}}';
+  const { config, warnings } = readRegctlConfig(json, place);
+  expect({ ...(config.credentials as object) }).toEqual({ 'a.example': { username: 'u', password: 'p' } });
+  expect(warnings.some((text) => text.includes('hosts["my_registry:5000"]: not used, not a host name'))).toBe(true);
 });
