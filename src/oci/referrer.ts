@@ -28,6 +28,17 @@ export function artifactTypeOf(document: Manifest | Index): string | undefined {
   return 'config' in document && isReadable(document.config) ? document.config.mediaType : undefined;
 }
 
+/** Whether an artifact has the type that is wanted, with the same parameters; letter case and the spaces between do not matter. */
+export const isOfType = (found: string | undefined, wanted: string): boolean =>
+  found !== undefined && spelled(found) === spelled(wanted);
+
+const spelled = (mediaType: string): string =>
+  mediaType
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim())
+    .join(';');
+
 /** The tag that lists the referrers of a digest if the registry has no API for it. */
 export function referrersTag(digest: Digest): string {
   const [algorithm = '', encoded = ''] = digest.split(':');

@@ -2,7 +2,7 @@ import { RegistryError } from '../errors.ts';
 import { type Descriptor, isReadable, problemOf } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Index, isDocumentType, type Manifest, mediaTypes, parseDocument, parseIndex } from '../oci/manifest.ts';
-import { artifactTypeOf, referrersTag } from '../oci/referrer.ts';
+import { artifactTypeOf, isOfType, referrersTag } from '../oci/referrer.ts';
 import type { CallOptions, ReferrersOptions } from '../source.ts';
 
 import { type BoundEndpoint, readDocumentAt } from './exchange.ts';
@@ -64,7 +64,7 @@ async function ofType(
   for (let at = 0; at < listed.length; at += readAtOnce) {
     const typed = listed.slice(at, at + readAtOnce).map(async ({ descriptor, isFiltered }) => {
       const known = isFiltered || descriptor.artifactType ? descriptor : await typedAt(bound, descriptor, call);
-      return isFiltered || known.artifactType === artifactType ? [known] : [];
+      return isFiltered || isOfType(known.artifactType, artifactType) ? [known] : [];
     });
     found.push(...(await Promise.all(typed)).flat());
   }

@@ -5,7 +5,7 @@ import { type Digest, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import { checkRange } from '../oci/range.ts';
 import { checkName } from '../oci/reference.ts';
-import { referrerOf } from '../oci/referrer.ts';
+import { isOfType, referrerOf } from '../oci/referrer.ts';
 import { builtin } from '../runtime.ts';
 import type { CallOptions, Keeper, Lister, Referrers, ReferrersOptions, ResumableStore, Sessions } from '../source.ts';
 import { type Blobs, checkSize, createBlobs } from './blobs.ts';
@@ -288,7 +288,7 @@ async function referrersIn(
     if (as === 'part') break;
     const referrer = bytes && referrerOf(bytes, plainDescriptor(descriptor));
     if (referrer?.subject !== digest) continue;
-    if (artifactType === undefined || referrer.descriptor.artifactType === artifactType)
+    if (artifactType === undefined || isOfType(referrer.descriptor.artifactType, artifactType))
       found.push(referrer.descriptor);
   }
   return found.sort((a, b) => (a.digest < b.digest ? -1 : 1));

@@ -4,7 +4,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
-import { type Referrer, referrerOf } from '../oci/referrer.ts';
+import { isOfType, type Referrer, referrerOf } from '../oci/referrer.ts';
 import type { Body, CallOptions, Chunks, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
 
 /** Bytes of one chunk of a body. */
@@ -65,7 +65,7 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
       refuseAborted(signal, `list the referrers of "${digest}"`);
       const found = [...content.values()].filter(({ referrer }) => referrer?.subject === digest);
       const all = found.flatMap(({ referrer }) => (referrer ? [referrer.descriptor] : []));
-      return artifactType ? all.filter((descriptor) => descriptor.artifactType === artifactType) : all;
+      return artifactType ? all.filter((descriptor) => isOfType(descriptor.artifactType, artifactType)) : all;
     },
   };
 }

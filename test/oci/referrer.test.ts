@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { mediaTypes } from '../../src/oci/manifest.ts';
-import { referrerOf, referrersTag } from '../../src/oci/referrer.ts';
+import { isOfType, referrerOf, referrersTag } from '../../src/oci/referrer.ts';
 import { documentOf, referring } from '../contract/lists.ts';
 import { type Sample, sampleOf, samples } from '../contract/source.ts';
 
@@ -32,4 +32,14 @@ test('what has no subject, and what is not a manifest, refers to nothing', () =>
 test('the tag of the referrers has at most 64 characters of the digest', () => {
   expect(referrersTag(`sha256:${'a'.repeat(64)}`)).toBe(`sha256-${'a'.repeat(64)}`);
   expect(referrersTag(`sha512:${'0123456789abcdef'.repeat(8)}`)).toBe(`sha512-${'0123456789abcdef'.repeat(4)}`);
+});
+
+test('artifact types are compared with their parameters, in any spelling', () => {
+  const bundle = 'application/vnd.dev.sigstore.bundle+json;version=0.2';
+  for (const same of [bundle, 'Application/vnd.dev.sigstore.bundle+JSON ; version=0.2']) {
+    expect(isOfType(same, bundle)).toBe(true);
+  }
+  for (const other of [undefined, '', 'application/vnd.dev.sigstore.bundle+json', bundle.replace('0.2', '0.3')]) {
+    expect(isOfType(other, bundle)).toBe(false);
+  }
 });
