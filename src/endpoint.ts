@@ -1,3 +1,5 @@
+import { redacted, safeText } from './redaction.ts';
+
 /** What an endpoint is trusted with: content by digest, what a tag names, the list of referrers. */
 export type Capability = 'pull' | 'resolve' | 'referrers';
 
@@ -73,8 +75,6 @@ export interface Attempt extends Endpoint {
   readonly found?: string;
 }
 
-const redacted = '***';
-
 /** An endpoint as it may be printed: header values, keys and certificates redacted. */
 export function printable(endpoint: Endpoint): Endpoint {
   const { headers, tls, ...rest } = endpoint;
@@ -95,7 +95,10 @@ export function printable(endpoint: Endpoint): Endpoint {
 /** Query parameters whose values are not secret and help a reader. */
 const shownParameters = new Set(['ns']);
 
-/** A URL as it may be printed: no user information, no query values (signed URLs carry secrets there), no fragment. */
+/**
+ * A URL as it may be printed: no user information, no query values (signed URLs carry secrets there), no fragment. A part
+ * of the query that is not a short name and a value is not shown at all.
+ */
 export function redactUrl(url: string | URL): string {
   let parsed: URL;
   try {
@@ -106,9 +109,10 @@ export function redactUrl(url: string | URL): string {
   parsed.username = '';
   parsed.password = '';
   parsed.hash = '';
-  const query = [...parsed.searchParams].map(
-    ([name, value]) => `${name}=${shownParameters.has(name) ? value : redacted}`,
-  );
+  const query = [...parsed.searchParams].map(([name, value]) => {
+    if (shownParameters.has(name)) return `${name}=${safeText(value)}`;
+    return value !== '' && /^[\w.-]{1,32}$/.test(name) ? `${name}=${redacted}` : redacted;
+  });
   parsed.search = '';
   return query.length > 0 ? `${parsed.href}?${query.join('&')}` : parsed.href;
 }

@@ -1,4 +1,6 @@
+import { safeCause } from './cause.ts';
 import type { Attempt } from './endpoint.ts';
+import { oneLine, redact, safeRecord, safeText } from './redaction.ts';
 
 /** Every way in which ocifetch fails. */
 export type ErrorCode =
@@ -131,9 +133,13 @@ export interface ErrorDetails {
 
 const brand = Symbol.for('ocifetch.RegistryError');
 
+/** For several problems, each on a line of its own. */
+const safeLines = (text: string): string => text.split('\n').map(safeText).join('\n');
+
 /**
  * The one error class. `code` says what kind, the message what was attempted, on which value, and what was found;
- * `attempts` lists every host that was contacted. It holds no secret: no token, password, configured header or signed query.
+ * `attempts` lists every host that was contacted. Whoever makes it, it holds no secret that is in use (a token, a password,
+ * a configured header, a signed query), also in its causes, and the message is one line, or one for each problem.
  */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError';
@@ -155,23 +161,29 @@ export class RegistryError extends Error {
   readonly attempts: readonly Attempt[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const { value, found, cause, ...given } = details;
+    // The reason of a caller's own signal is left as it is.
+    const kept = code === 'ABORTED' ? cause : safeCause(cause, (thrown) => brand in thrown);
+    const facts = safeRecord(given);
+    const { problems = [] } = facts;
+    const text = problems.length > 1 ? safeLines : safeText;
+    super(text(message), kept === undefined ? undefined : { cause: kept });
     this.code = code;
-    this.attempted = details.attempted;
-    this.found = details.found;
-    this.reason = details.reason;
-    this.value = details.value;
-    this.limit = details.limit;
-    this.platforms = details.platforms;
-    this.suggestion = details.suggestion;
-    this.helper = details.helper;
-    this.problems = details.problems ?? [];
-    this.status = details.status;
-    this.registryErrors = details.registryErrors ?? [];
-    this.host = details.host;
-    this.retryAfter = details.retryAfter;
-    this.owed = details.owed;
-    this.attempts = details.attempts ?? [];
+    this.attempted = facts.attempted;
+    this.found = found === undefined ? undefined : text(found);
+    this.reason = facts.reason;
+    this.value = value === undefined ? undefined : redact(value);
+    this.limit = facts.limit;
+    this.platforms = facts.platforms;
+    this.suggestion = facts.suggestion;
+    this.helper = facts.helper;
+    this.problems = problems;
+    this.status = facts.status;
+    this.registryErrors = facts.registryErrors ?? [];
+    this.host = facts.host;
+    this.retryAfter = facts.retryAfter;
+    this.owed = facts.owed;
+    this.attempts = facts.attempts ?? [];
     Object.defineProperty(this, brand, { value: true });
   }
 
@@ -211,12 +223,14 @@ export function configError(
   details: Omit<ErrorDetails, 'attempted' | 'found' | 'problems'> = {},
 ): RegistryError {
   const lines = problems.map((problem) =>
-    problemText(
-      problem.line === undefined && problem.file === details.value ? { ...problem, file: undefined } : problem,
+    oneLine(
+      problemText(
+        problem.line === undefined && problem.file === details.value ? { ...problem, file: undefined } : problem,
+      ),
     ),
   );
   const found = lines.length === 1 ? lines.join() : [`${lines.length} problems`, ...lines].join('\n  ');
-  return cannot('INVALID_CONFIG', attempted, found, { ...details, problems });
+  return cannot('INVALID_CONFIG', oneLine(attempted), found, { ...details, problems });
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Attempt, Skipped } from './endpoint.ts';
 import { isError, messageOf } from './errors.ts';
+import { safeRecord } from './redaction.ts';
 import { builtin } from './runtime.ts';
 
 /**
  * What happened, as records. Every exchange is a `request`, also for a redirect, a token or a retry; every try of a host
- * is an `attempt`. URLs are redacted; no record has a secret.
+ * is an `attempt`. URLs are redacted; no record has a secret, or characters that a terminal acts on.
  */
 export type ClientEvent =
   | {
@@ -63,7 +64,9 @@ export type Emit = (event: ClientEvent) => void;
  */
 export function createEmit(onEvent?: (event: ClientEvent) => void): Emit {
   const channels = builtin('node:diagnostics_channel');
-  return (event) => {
+  return (given) => {
+    // Progress is a digest and a host, thousands of times.
+    const event = given.type === 'progress' ? given : safeRecord(given);
     const channel = channels?.channel(`ocifetch:${event.type}`);
     if (channel?.hasSubscribers) channel.publish(event);
     if (!onEvent) return;

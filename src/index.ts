@@ -13,6 +13,7 @@ export type { Written } from './config/losses.ts';
 export type { Config, HostConfig, OriginConfig, RegistryConfig, ShortNames, TlsConfig } from './config/model.ts';
 export { parseConfig } from './config/parse-config.ts';
 export { type ConfigKind, type ConfigText, configKinds, readConfigTexts } from './config/read-texts.ts';
+export { redactConfig } from './config/redact-config.ts';
 export type { RewriteRule } from './config/rewrite.ts';
 export type { BytesOptions, Content, PartRange } from './content/content.ts';
 export { copy } from './copy/copy.ts';

@@ -23,6 +23,8 @@ const smallFiles: Readonly<Record<string, string>> = {
   'server/index': 'a public entry',
   'http/load-undici': 'boundary of a lazy load: undici',
   'http/log': 'a wrapper',
+  'http/discretion': 'a wrapper',
+  'config/redact-config': 'public: what a program may print',
   'config/load': 'boundary of a lazy load: everything that reads files',
   'config/own/write': 'boundary of a lazy load; every format has a read and a write',
   'config/containers/load': 'boundary of a lazy load: the files of /etc/containers',
@@ -59,6 +61,7 @@ const longFunctions: Readonly<Record<string, string>> = {
  * codes. Everything else uses fields.
  */
 const messageReaders: Readonly<Record<string, string>> = {
+  cause: 'removes secrets from it',
   errors: 'messageOf, by which all others format it',
   'cli/commands/config-check': 'prints it',
   'cli/commands/config-convert': 'formats the error of the system',
@@ -128,7 +131,6 @@ const coveredBy: Readonly<Record<string, string>> = {
   'files/layer-file': 'files/layer',
   'files/locate': 'files/layer',
   'files/toc-rows': 'files/toc',
-  'http/error-body': 'remote/resolve',
   'http/tokens': 'http/authorize',
   index: 'examples',
   'remote/endpoint-source': 'remote/repository',

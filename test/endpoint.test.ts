@@ -7,7 +7,8 @@ test.each([
     'https://joe:secret@a.test/x?token=secret&X-Amz-Signature=secret#secret',
     'https://a.test/x?token=***&X-Amz-Signature=***',
   ],
-  ['https://a.test/?secret', 'https://a.test/?secret=***'],
+  ['https://a.test/?secret', 'https://a.test/?***'],
+  ['https://a.test/?secret=&a%1bb=c&ns=docker.io', 'https://a.test/?***&***&ns=docker.io'],
   ['http://[::1]:5000/v2/', 'http://[::1]:5000/v2/'],
 ] as const)('%s is printed without its secrets', (url, expected) => {
   expect(redactUrl(url)).toBe(expected);

@@ -6,6 +6,7 @@ import { pathText } from '../text/problems.ts';
 import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
 import { allCapabilities } from './model.ts';
+import { isPath } from './pem.ts';
 import type { ConfigKind } from './read-texts.ts';
 import { matchKey } from './registry-keys.ts';
 import { isWellFormed } from './rewrite.ts';
@@ -63,7 +64,7 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
     const { headers, tls } = host;
     for (const name of Object.keys(headers ?? {})) left.push(`${keyPath(`${path}.headers`, name)}: ${secret}`);
     const { key, ...others } = tls ?? {};
-    const isSecret = key?.includes('-----BEGIN ') === true;
+    const isSecret = key !== undefined && !isPath(key);
     if (isSecret) left.push(`${path}.tls.key: ${secret}`);
     return { ...host, headers: undefined, ...(isSecret && { tls: others }) };
   };

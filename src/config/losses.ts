@@ -1,5 +1,6 @@
 import type { CredentialHelpers } from '../login.ts';
 import type { Config, OriginConfig, TlsConfig } from './model.ts';
+import { isPath } from './pem.ts';
 
 /** A configuration in another format. */
 export interface Written {
@@ -79,16 +80,16 @@ export function fileTls(
   path: string,
   report: ReportLoss,
 ): TlsConfig {
-  const isFile = (text: string, name: string): boolean => {
-    const isPem = text.includes('-----BEGIN ');
-    if (isPem) report(`${path}.${name}`, 'it takes files, not PEM text');
+  const isUsable = (text: string, name: string): boolean => {
+    const isFile = isPath(text);
+    if (!isFile) report(`${path}.${name}`, 'it takes files, not PEM text');
     else if (!/^(?:[\\/]|[A-Za-z]:[\\/])/.test(text))
       report(`${path}.${name}`, 'the path is relative to another directory');
-    return !isPem;
+    return isFile;
   };
-  const files = ca.filter((text, index) => isFile(text, `ca[${index}]`));
+  const files = ca.filter((text, index) => isUsable(text, `ca[${index}]`));
   if ((cert === undefined) !== (key === undefined)) report(path, 'a client certificate needs both cert and key');
-  const hasPair = cert !== undefined && key !== undefined && isFile(cert, 'cert') && isFile(key, 'key');
+  const hasPair = cert !== undefined && key !== undefined && isUsable(cert, 'cert') && isUsable(key, 'key');
   return {
     ...(files.length > 0 && { ca: files }),
     ...(hasPair && { cert, key }),

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import { configError } from '../errors.ts';
+import { keepHeader, keepKey, keepLogin, keepUrl } from '../redaction.ts';
 import { type KeyPath, keyOf, valueAt } from '../text/problems.ts';
 import { describeValue, nearest, quote } from '../text/quote.ts';
 import type { Config } from './model.ts';
+import { isPath } from './pem.ts';
 import { normalizeKey } from './registry-keys.ts';
 import { configSchema, knownKeys } from './schema.ts';
 
@@ -19,12 +21,27 @@ export function parseConfig(value: unknown, where = 'config', file?: string): Co
     const keyed = problems.map(({ path, found }) => ({ file, key: keyOf(path), found }));
     throw configError(`use ${where}`, keyed, { value: file });
   }
+  keepSecrets(parsed.data);
   const { registries, credentials, ...rest } = parsed.data;
   return {
     ...rest,
     ...(registries && { registries: byHost(registries) }),
     ...(credentials && { credentials: typeof credentials === 'function' ? credentials : byHost(credentials) }),
   };
+}
+
+/** From now on no error shows them, whatever repeats them. */
+function keepSecrets({ registries = {}, credentials, proxy = {} }: Config): void {
+  for (const login of Object.values((typeof credentials === 'function' ? credentials.logins : credentials) ?? {})) {
+    keepLogin(login);
+  }
+  for (const { mirrors = [], origin } of Object.values(registries)) {
+    for (const { headers = {}, tls } of typeof origin === 'object' ? [...mirrors, origin] : mirrors) {
+      for (const [name, value] of Object.entries(headers)) keepHeader(name, value);
+      if (tls?.key !== undefined && !isPath(tls.key)) keepKey(tls.key);
+    }
+  }
+  for (const url of [proxy.http, proxy.https, proxy.all]) if (url !== undefined) keepUrl(new URL(url));
 }
 
 /** Without a prototype: a registry may be called `constructor`. */

@@ -7,15 +7,26 @@ export type Pem = { readonly text: string } | { readonly found: string };
 /** A PEM text as messages name it: by its file, if any. Anything but a path may be a key, and is not shown. */
 export function pemName(textOrPath: string): string {
   if (isPem(textOrPath)) return 'its text';
-  return /[\r\n]/.test(textOrPath) || textOrPath.length > longestPath
-    ? 'a text that is not shown'
-    : `file ${quote(textOrPath)}`;
+  return isPath(textOrPath) ? `file ${quote(textOrPath)}` : 'a text that is not shown';
+}
+
+/** Whether a text can only be the path of a file: not PEM, also without its first and last line or encoded once more, as base64. */
+export const isPath = (text: string): boolean =>
+  !isPem(text) && !/[\r\n]/.test(text) && text.length <= longestPath && !isBase64(text);
+
+/**
+ * Long, without a dot, and not beginning with a slash; or below a directory if another tool took it for a file of that: then by
+ * its first characters, `M` for DER and `LS0t` for PEM.
+ */
+function isBase64(text: string): boolean {
+  const bare = text.replace(/\s|\\[rn]/g, '');
+  return /^[\w+][\w+/-]{39,}={0,2}$/.test(bare) || /[\\/](?:M[A-P]|LS0t)[\w+/-]{38,}={0,2}$/.test(bare);
 }
 
 /** PEM text as it is, or the text of the PEM file of that name. */
 export function readPem(textOrPath: string): Pem {
   if (isPem(textOrPath)) return { text: textOrPath };
-  if (/[\r\n]/.test(textOrPath)) return { found: 'not PEM' };
+  if (!isPath(textOrPath)) return { found: 'not PEM' };
   const files = builtin('node:fs');
   if (!files) return { found: 'this runtime has no files' };
   try {

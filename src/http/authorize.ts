@@ -1,10 +1,11 @@
 import { abortError, unlessAborted } from '../abort.ts';
 import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
-import { cannot, RegistryError, restate } from '../errors.ts';
+import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
+import { keepLogin, plainWords } from '../redaction.ts';
 import { quote } from '../text/quote.ts';
 import { parseChallenges } from './header-fields.ts';
 import { basic, createTokens, headersOf, realmOf, type Token, type TokenScope, type TokensOptions } from './tokens.ts';
@@ -241,6 +242,7 @@ export async function loginOf(
   }
   if (given === undefined || given === null) return undefined;
   const login = readLogin(given);
+  if (login) keepLogin(login);
   if (login) return login;
   const found = 'the provider gave neither username and password, nor identityToken, nor registryToken';
   throw cannot('INVALID_CONFIG', `use the login for "${host}"`, found, { host });
@@ -250,13 +252,22 @@ export async function loginOf(
 function failureOf(cause: unknown, host: string, repository: string): RegistryError {
   if (!(cause instanceof RegistryError)) {
     const found = 'the provider of credentials failed';
-    return cannot('UNAUTHORIZED', `get a login for "${host}"`, found, { host, cause });
+    return cannot('UNAUTHORIZED', `get a login for "${host}"`, found, { host, cause: plainCause(cause) });
   }
   const { helper } = cause;
   if (!helper) return cause;
   const attempted = `get a login for "${host}" to read "${repository}"`;
   const found = `none from credential helper ${quote(helper.program)}: ${helper.found}`;
   return restate(cause, { attempted, found, host, cause });
+}
+
+/** What a provider throws may name a login that it alone knows: of that only the plain words are kept. */
+function plainCause(thrown: unknown): unknown {
+  const text = messageOf(thrown);
+  const words = plainWords(text);
+  const { name = 'Error', cause } = thrown instanceof Error ? thrown : {};
+  if (words === text && cause === undefined) return thrown;
+  return Object.assign(new Error(words), { name });
 }
 
 /** Exactly one kind of login, without other properties. */

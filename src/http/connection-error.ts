@@ -1,5 +1,6 @@
 import { redactUrl } from '../endpoint.ts';
 import { cannot, type ErrorCode, isError, RegistryError } from '../errors.ts';
+import { safeText } from '../redaction.ts';
 
 /** The code of our own time limit for a connection. */
 export const connectTimeout = 'CONNECT_TIMEOUT';
@@ -50,20 +51,20 @@ const untrusted = new Set([
 ]);
 
 function wordsOf(error: unknown): string {
-  if (!isError(error)) return oneLine(String(error));
+  if (!isError(error)) return cleaned(String(error));
   const { code, reason } = error as { code?: unknown; reason?: unknown };
-  const message = oneLine(error.message || error.name);
+  const message = cleaned(error.message || error.name);
   if (untrusted.has(String(code))) {
     return `its certificate is not signed by a trusted authority (${message}); tls.ca of this host takes the certificate of its authority`;
   }
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';
   if (code === 'CERT_NOT_YET_VALID') return 'its certificate is not valid yet';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `its certificate is for other names: ${typeof reason === 'string' ? oneLine(reason) : message}`;
+    return `its certificate is for other names: ${typeof reason === 'string' ? cleaned(reason) : message}`;
   }
   const tls = tlsReason(error);
   if (tls === undefined) return message;
-  return notTls.has(tls) ? 'it does not speak TLS' : `TLS failed: ${oneLine(tls)}`;
+  return notTls.has(tls) ? 'it does not speak TLS' : `TLS failed: ${cleaned(tls)}`;
 }
 
 /** What OpenSSL reports when no TLS comes back; its versions differ. */
@@ -88,7 +89,7 @@ function tlsReason(error: Error): string | undefined {
 
 const longest = 300;
 
-function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+function cleaned(text: string): string {
+  const line = safeText(text).replace(/\s+/g, ' ').trim();
   return line.length > longest ? `${line.slice(0, longest)}…` : line;
 }

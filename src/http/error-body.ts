@@ -1,4 +1,5 @@
 import { discard, readAll } from '../body.ts';
+import { safeText } from '../redaction.ts';
 import type { HttpResponse } from './transport.ts';
 
 /** What a response with a bad status reports, as the facts of an error. */
@@ -55,7 +56,5 @@ function tokenServerWords({ error, error_description, details, message }: Record
   return [code, typeof text === 'string' ? `"${printableText(text)}"` : ''].filter((part) => part !== '').join(' ');
 }
 
-/** A server's text, safe for one line of a log. */
-function printableText(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}"]+/gu, ' ').slice(0, 200);
-}
+/** A server's text, safe for one line of a log. Read before it is cut, as half a secret would not be recognized. */
+const printableText = (text: string): string => safeText(text.slice(0, 4_096)).replace(/[ "]+/g, ' ').slice(0, 200);

@@ -218,12 +218,12 @@ function manifestTypeOf({ config }: TypedDocument['document']): string {
  */
 export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
   const text = decode(bytes);
-  if (/^\s*</.test(text)) throw bad(`HTML or XML, ${quote(text.slice(0, 40))}`);
+  if (/^\s*</.test(text)) throw bad(`HTML or XML, ${quote(text, 40)}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw bad(`not JSON, ${quote(text.slice(0, 40))}`, cause);
+  } catch {
+    throw bad(`not JSON, ${quote(text, 40)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('JSON, but not an object');
   const duplicate = duplicateKey(text);

@@ -9,6 +9,7 @@ import { createEmit, type Emit } from '../events.ts';
 import { defaultImageLimits, type ImageFiles, type ImageFilesChoice, openImage } from '../files/image-files.ts';
 import { guard } from '../http/address.ts';
 import { authorize } from '../http/authorize.ts';
+import { discretion } from '../http/discretion.ts';
 import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { log } from '../http/log.ts';
@@ -19,6 +20,7 @@ import { trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
+import { safeRecord } from '../redaction.ts';
 import { asyncDispose } from '../runtime.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
@@ -123,7 +125,7 @@ export function createClient(options: ClientOptions = {}): Client {
     plan: (text) => {
       const reference = parse(text);
       const { endpoints, skipped } = hostsOf(reference);
-      return { reference, endpoints: endpoints.map(printable), skipped };
+      return { reference, endpoints: safeRecord(endpoints.map(printable)), skipped: safeRecord(skipped) };
     },
     resolve: async (text, call) => {
       const reference = parse(text);
@@ -176,6 +178,8 @@ function compose(
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
     log(emit),
     guard(),
+    // Innermost: it sees what is sent.
+    discretion(),
   );
 }
 

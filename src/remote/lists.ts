@@ -252,10 +252,10 @@ function tagsOf(bytes: Uint8Array): readonly unknown[] {
   try {
     page = JSON.parse(text);
   } catch {
-    throw bad(`not JSON, ${quote(text.slice(0, 40))}`);
+    throw bad(`not JSON, ${quote(text, 40)}`);
   }
   const { name, tags } = (page ?? {}) as { name?: unknown; tags?: unknown };
   if (Array.isArray(tags)) return tags;
   if (tags === null || (tags === undefined && typeof name === 'string')) return [];
-  throw bad(`no list of tags in ${quote(text.slice(0, 40))}`);
+  throw bad(`no list of tags in ${quote(text, 40)}`);
 }

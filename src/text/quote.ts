@@ -1,16 +1,21 @@
+import { escaped, redact } from '../redaction.ts';
+
 const longest = 300;
+/** Longer than any secret that is looked for. */
+const seen = 2_048;
 
 /**
- * A value as messages show it: in quotes, control characters escaped, cut if long. User information is removed,
- * as people paste URLs and `user:password@host` where a name is expected.
+ * A value as messages show it: in quotes, without secrets, control and format characters escaped, cut if longer than
+ * `most`. User information is removed, as people paste URLs and `user:password@host` where a name is expected.
  */
-export function quote(value: unknown): string {
+export function quote(value: unknown, most = longest): string {
   if (typeof value !== 'string') return `"${shape(value)}"`;
-  const text = legible(value);
-  return JSON.stringify(text.length > longest ? `${text.slice(0, longest)}…` : text);
+  // Before it is cut, as half a secret would not be recognized.
+  const text = redact(legible(value).slice(0, most + seen));
+  return escaped(JSON.stringify(text.length > most ? `${text.slice(0, most)}…` : text));
 }
 
-/** A text without the user information of a URL in it, or of a text like one: `name:tag@digest` stays. */
+/** A text without secrets: also without the user information of a URL in it, or of a text like one: `name:tag@digest` stays. */
 export function legible(text: string): string {
   // Not by a pattern: its time would grow with the square of a text of many "://".
   const [start, end] = [text.indexOf('://'), text.lastIndexOf('@')];

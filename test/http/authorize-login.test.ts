@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { helperCredentials } from '../../src/config/docker/helper-credentials.ts';
 import { RegistryError } from '../../src/errors.ts';
@@ -71,15 +72,17 @@ test.each([
   expect(String(error)).not.toContain('m4rk3r');
 });
 
-test('a provider that fails is UNAUTHORIZED, and its own message is only in the cause', async () => {
+test('a provider that fails is UNAUTHORIZED, and of its own message only the plain words are in the cause', async () => {
   const cause = new Error('cannot log in with m4rk3r');
   const throwing: CredentialProvider = () => {
     throw cause;
   };
   for (const provider of [throwing, () => Promise.reject(cause)]) {
-    const error = await failureOf(loginOf(request, provider));
-    expect(error).toEqual(failsWith('UNAUTHORIZED', { host: 'registry.test:5000', cause }));
-    expect(String(error)).not.toContain('m4rk3r');
+    const error = (await failureOf(loginOf(request, provider))) as RegistryError;
+    expect(error).toMatchObject({ code: 'UNAUTHORIZED', host: 'registry.test:5000' });
+    expect(error.message).not.toContain('log in with');
+    expect((error.cause as Error).message).toBe('cannot log in with ***');
+    expect(inspect(error, { showHidden: true, depth: 10 })).not.toContain('m4rk3r');
   }
   const own = new RegistryError('INVALID_CONFIG', 'no such helper');
   expect(await failureOf(loginOf(request, () => Promise.reject(own)))).toBe(own);

@@ -68,8 +68,9 @@ test.each<[Error, string]>([
   ],
   [new Error('one\r\n two\u001b[31m \n'), 'one two [31m'],
   [new Error('a'.repeat(5_000)), `${'a'.repeat(300)}…`],
-])('%o is reported in plain words on one line, and stays the cause', (cause, found) => {
-  expect(connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x')).toEqual(
-    failsWith('UNAVAILABLE', { message: `Cannot reach "http://a.test/x": ${found}`, cause }),
-  );
+])('%o is reported in plain words on one line, and is the cause', (cause, found) => {
+  const error = connectionError(cause, 'UNAVAILABLE', 'reach', 'http://a.test/x');
+  expect(error).toMatchObject({ code: 'UNAVAILABLE', message: `Cannot reach "http://a.test/x": ${found}` });
+  const { code, message } = cause as NodeJS.ErrnoException;
+  expect(error.cause).toMatchObject({ ...(code !== undefined && { code }), message: message.replace(/\p{Cc}/gu, ' ') });
 });

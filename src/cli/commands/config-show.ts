@@ -1,13 +1,4 @@
-import {
-  type Config,
-  convertConfig,
-  type HostConfig,
-  type Login,
-  loadConfigText,
-  type RegistryConfig,
-  readConfigTexts,
-  redactUrl,
-} from '../../index.ts';
+import { type Config, convertConfig, loadConfigText, readConfigTexts, redactConfig } from '../../index.ts';
 import type { Command } from '../command.ts';
 import { readConfiguration, reportWarnings } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -27,7 +18,7 @@ export const configShowCommand: Command = {
   run: async (given, io) => {
     const { config, files, warnings } = await readConfiguration(given);
     reportWarnings(warnings, io);
-    const shown = struckConfig(config);
+    const shown = redactConfig(config);
     const declared = await originsOf(files);
     const origins = new Map([...declared, ...environmentOrigins(config.proxy, declared)]);
     const helpers = helpersOf(config.credentials);
@@ -50,58 +41,6 @@ export const configShowCommand: Command = {
     return exitCodes.ok;
   },
 };
-
-const struck = '***';
-
-/** The configuration without secrets. */
-function struckConfig({ registries = {}, credentials, proxy, ...rest }: Config): Config {
-  const logins = loginsOf(credentials);
-  const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [
-    name,
-    // A URL without a login is shown as it is written.
-    typeof value === 'string' && value.includes('@') ? redactUrl(value) : value,
-  ]);
-  return {
-    ...rest,
-    registries: mapValues(registries, struckRegistry),
-    ...(logins && { credentials: mapValues(logins, struckLogin) }),
-    ...(proxy && { proxy: Object.fromEntries(proxies) }),
-  };
-}
-
-const mapValues = <Value, Result>(
-  record: Readonly<Record<string, Value>>,
-  change: (value: Value) => Result,
-): Record<string, Result> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
-
-const struckRegistry = ({ mirrors, origin, ...registry }: RegistryConfig): RegistryConfig => ({
-  ...registry,
-  ...(mirrors && { mirrors: mirrors.map(struckHost) }),
-  ...(origin !== undefined && { origin: origin === 'never' ? origin : struckHost(origin) }),
-});
-
-function struckHost<Host extends Omit<HostConfig, 'url'>>(whole: Host): Host {
-  const { headers, tls } = whole;
-  const named = (text: string): string => (text.includes('-----BEGIN ') ? struck : text);
-  const { ca, cert, key, insecureSkipVerify } = tls ?? {};
-  return {
-    ...whole,
-    ...(headers && { headers: mapValues(headers, () => struck) }),
-    ...(tls && {
-      tls: {
-        ...(ca && { ca: ca.map(named) }),
-        ...(cert !== undefined && { cert: named(cert) }),
-        ...(key !== undefined && { key: named(key) }),
-        ...(insecureSkipVerify !== undefined && { insecureSkipVerify }),
-      },
-    }),
-  };
-}
-
-function struckLogin(login: Login): Login {
-  if ('identityToken' in login) return { identityToken: struck };
-  return 'registryToken' in login ? { registryToken: struck } : { username: login.username, password: struck };
-}
 
 /**
  * The files of parts that do not carry where they were declared: logins, proxies, short names. By key path; `files` are

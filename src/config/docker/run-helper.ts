@@ -5,6 +5,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { onAbort } from '../../abort.ts';
 import { cannot, type ErrorCode, type RegistryError } from '../../errors.ts';
 import type { Login } from '../../login.ts';
+import { plainWords } from '../../redaction.ts';
 import { quote } from '../../text/quote.ts';
 
 /** Bytes of a helper's answer that are read, and of its complaints. */
@@ -48,7 +49,7 @@ export async function runHelper(
   const output = await run(file, server, { fail, timeout, signal });
   if (output.status !== 'exit status 0') {
     if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
-    throw fail('UNAUTHORIZED', `${output.status}, ${words(output)}`);
+    throw fail('UNAUTHORIZED', `${output.status}, ${words(output, [name, program, server])}`);
   }
   const login = parseAnswer(output.stdout);
   if (login === 'unreadable') throw fail('UNAUTHORIZED', 'its answer is not an object with Username and Secret');
@@ -123,12 +124,12 @@ function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
   return username === '<token>' ? { identityToken: password } : { username, password };
 }
 
-/** What a helper says of its failure, which Docker's say on their output; no answer with a login, and no long word. */
-function words({ stdout, stderr }: HelperOutput): string {
+/** What a helper says of its failure, which Docker's say on their output: no answer with a login, and only plain words. */
+function words({ stdout, stderr }: HelperOutput, known: readonly string[]): string {
   const said = stdout.trim() || stderr.trim();
   if (said === '') return 'and said nothing';
   if (/[{}]|(?:secret|password|token)["']?\s*[:=]/i.test(said)) return 'what it said may hold a login and is not shown';
-  return `and said ${quote(said.replace(/[\w+=-]{32,}/g, '***'))}`;
+  return `and said ${quote(plainWords(said.slice(0, 1_024), known))}`;
 }
 
 /** A program's file, or why it cannot be run. */

@@ -16,7 +16,7 @@ import { parseToml } from '../document/toml.ts';
 import { parseYaml } from '../document/yaml.ts';
 import type { Config, OriginConfig, RegistryConfig, TlsConfig } from '../model.ts';
 import { type KeyProblem, parseConfig, problemsOf } from '../parse-config.ts';
-import { pemProblem, pemsOf } from '../pem.ts';
+import { isPath, pemProblem, pemsOf } from '../pem.ts';
 import { configSchema } from '../schema.ts';
 
 /** An own file's name, and what it is written in. */
@@ -152,5 +152,4 @@ function withPaths(
   };
 }
 
-const resolved = (directory: string, text: string): string =>
-  text.includes('-----BEGIN ') ? text : below(directory, text);
+const resolved = (directory: string, text: string): string => (isPath(text) ? below(directory, text) : text);
