@@ -28,7 +28,7 @@ export function safeCause(thrown: unknown, isOurs: (thrown: object) => boolean, 
   if (typeof thrown === 'string') return safeText(thrown);
   if ((typeof thrown !== 'object' && typeof thrown !== 'function') || thrown === null || isOurs(thrown)) return thrown;
   if (depth > deepest) return undefined;
-  const { name, message, stack, cause, errors } = thrown as Partial<AggregateError>;
+  const { name, message, cause, errors } = thrown as Partial<AggregateError>;
   const inner = safeCause(cause, isOurs, depth + 1);
   const several = Array.isArray(errors) ? errors.map((one: unknown) => safeCause(one, isOurs, depth + 1)) : undefined;
   const words = wordsOf(String(name ?? ''), String(message ?? ''));
@@ -36,9 +36,10 @@ export function safeCause(thrown: unknown, isOurs: (thrown: object) => boolean, 
     words === String(message ?? '') &&
     inner === cause &&
     several?.every((one, index) => one === (errors as unknown[])[index]) !== false &&
-    redact(String(stack ?? '')) === String(stack ?? '') &&
     Reflect.ownKeys(thrown).every((key) => own.has(String(key)) || isSafeFact(thrown, key));
   if (isSame) return thrown;
+  // Only now, as the runtime writes it when it is first read.
+  const { stack } = thrown as Partial<Error>;
   const copy = several ? new AggregateError(several, words) : new Error(words);
   if (inner !== undefined) Object.defineProperty(copy, 'cause', { value: inner, configurable: true, writable: true });
   const kept = Reflect.ownKeys(thrown).filter((key) => isFact(thrown, key));

@@ -6,8 +6,9 @@ export const redacted = '***';
 
 /** Characters of a secret that count: what messages quote is shorter. */
 const longest = 512;
-/** A long secret is recognized by its beginning, as servers cut what they repeat. */
-const headLength = 20;
+/** A token of `wholeLength` is recognized by its beginning, as servers cut what they repeat. */
+const wholeLength = 24;
+const headLength = 16;
 
 /** The secrets in use in this process, by their text, each in every form in which it may be repeated. Bounded. */
 const secrets = new Map<string, readonly string[]>();
@@ -54,9 +55,12 @@ export function keepLogin(login: Login): void {
   }
 }
 
-/** A PEM key, or the base64 of one: each of its lines. */
+/** A PEM key, each of its lines; or the base64 of one, with whatever is around it. */
 export function keepKey(text: string): void {
-  for (const line of text.split(/[\s\\]+/)) if (line.length >= 24 && !line.includes('-----')) keepSecret(line);
+  const lines = text.includes('-----')
+    ? text.matchAll(/^[\w+/]{24,}/gm)
+    : text.matchAll(/(?:M[A-P]|LS0t)[\w+/-]{24,}/g);
+  for (const [line] of lines) keepSecret(line);
 }
 
 /** The value of a configured header: also without its scheme, and the login of `Basic`. */
@@ -109,14 +113,21 @@ export function redact(text: string): string {
   return isHidden ? shown + text.slice(last) : text;
 }
 
+/** What a form is recognized by: all of it, or the beginning of what looks like a token. */
+const headOf = (form: string): string => {
+  const head = form.slice(0, headLength);
+  return form.length >= wholeLength && /^[\w+~-]*$/.test(head) && /\d|[a-z][A-Z]/.test(head) ? head : form;
+};
+
 /** Where the longest form of a secret that begins at `at` ends, if one does. */
 function endOfForm(text: string, at: number): number | undefined {
   const forms = byStart.get(text.slice(at, at + startLength));
   if (!forms) return undefined;
   let longestEnd: number | undefined;
   for (const form of forms) {
-    if (!text.startsWith(form.length < 2 * headLength ? form : form.slice(0, headLength), at)) continue;
-    let end = at + Math.min(form.length, headLength);
+    const head = headOf(form);
+    if (!text.startsWith(head, at)) continue;
+    let end = at + head.length;
     while (end - at < form.length && text[end] === form[end - at]) end += 1;
     longestEnd = Math.max(longestEnd ?? 0, end);
   }

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { configError } from '../errors.ts';
 import { keepHeader, keepKey, keepLogin, keepUrl } from '../redaction.ts';
 import { type KeyPath, keyOf, valueAt } from '../text/problems.ts';
-import { describeValue, nearest, quote } from '../text/quote.ts';
+import { describeValue, keyText, nearest, quote } from '../text/quote.ts';
 import type { Config } from './model.ts';
 import { isPath } from './pem.ts';
 import { normalizeKey } from './registry-keys.ts';
@@ -84,7 +84,7 @@ function unknownKey(path: KeyPath, key: string): KeyProblem {
   const known = knownKeys(path);
   const near = nearest(key, known);
   const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-  return { path: [...path, key], found: `unknown key ${quote(key)}, ${hint}` };
+  return { path: [...path, key], found: `unknown key ${quote(keyText(key))}, ${hint}` };
 }
 
 function shown(value: unknown, path: KeyPath, isKind: boolean): string {

@@ -20,7 +20,7 @@ export const isPath = (text: string): boolean =>
  */
 function isBase64(text: string): boolean {
   const bare = text.replace(/\s|\\[rn]/g, '');
-  return /^[\w+][\w+/-]{39,}={0,2}$/.test(bare) || /[\\/](?:M[A-P]|LS0t)[\w+/-]{38,}={0,2}$/.test(bare);
+  return /^[\w+][\w+/-]{39,}={0,2}$/.test(bare) || /(?:^|[\\/])(?:M[A-P]|LS0t)[\w+/-]{38}/.test(bare);
 }
 
 /** PEM text as it is, or the text of the PEM file of that name. */

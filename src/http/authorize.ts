@@ -265,7 +265,7 @@ function failureOf(cause: unknown, host: string, repository: string): RegistryEr
 function plainCause(thrown: unknown): unknown {
   const text = messageOf(thrown);
   const words = plainWords(text);
-  const { name = 'Error', cause } = thrown instanceof Error ? thrown : {};
+  const { name = 'Error', cause } = isError(thrown) ? thrown : {};
   if (words === text && cause === undefined) return thrown;
   return Object.assign(new Error(words), { name });
 }

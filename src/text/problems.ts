@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ConfigProblem, configError } from '../errors.ts';
-import { legible, nearest, quote } from './quote.ts';
+import { keyText, nearest, quote } from './quote.ts';
 
 /** The keys from the root of a value to a part of it. */
 export type KeyPath = readonly PropertyKey[];
@@ -9,7 +9,7 @@ export type KeyPath = readonly PropertyKey[];
 export function pathText(path: KeyPath): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(String(key))) return `${text}[${JSON.stringify(legible(String(key)))}]`;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(String(key))) return `${text}[${quote(keyText(String(key)))}]`;
     return text === '' ? String(key) : `${text}.${String(key)}`;
   }, '');
 }

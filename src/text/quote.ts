@@ -23,6 +23,12 @@ export function legible(text: string): string {
   return shown.replace(/^[^/@:]+:[^/@]*@(?!\w+:)/, '***@');
 }
 
+/** A key as messages show it: a file with a missing quote has keys that go on into what is beside them, which may be a secret. */
+export function keyText(key: string): string {
+  const [, begun = ''] = /^([^"{}\n]*)/.exec(key) ?? [];
+  return begun === key ? key : `${begun}…`;
+}
+
 function shape(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';

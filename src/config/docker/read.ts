@@ -1,6 +1,6 @@
 import type { CredentialHelpers, Login } from '../../login.ts';
 import { type ProxyConfig, proxyProblem, proxyUrl } from '../../proxy.ts';
-import { nearest, quote } from '../../text/quote.ts';
+import { keyText, nearest, quote } from '../../text/quote.ts';
 import {
   anything,
   type Decoded,
@@ -101,7 +101,7 @@ function unknownKey(key: string): string {
   const near = nearest(key, [...names, ...elsewhere]);
   const hint =
     near === undefined ? `expected ${names.join(', ')}, or another of Docker's` : `did you mean ${quote(near)}?`;
-  return `unknown key ${quote(key)}, ${hint}`;
+  return `unknown key ${quote(keyText(key))}, ${hint}`;
 }
 
 function readHelpers({ credsStore, credHelpers }: Decoded<typeof used>, report: FileReport): CredentialHelpers {

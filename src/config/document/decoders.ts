@@ -1,4 +1,4 @@
-import { describeValue, nearest, quote } from '../../text/quote.ts';
+import { describeValue, keyText, nearest, quote } from '../../text/quote.ts';
 
 import type { DocumentEntry, DocumentNode, TableNode } from './document.ts';
 
@@ -118,7 +118,7 @@ const isNull = (node: DocumentNode): boolean => node.kind === 'scalar' && node.v
 function unknownKey(key: string, known: readonly string[]): string {
   const near = nearest(key, known);
   const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-  return `unknown key ${quote(key)}, ${hint}`;
+  return `unknown key ${quote(keyText(key))}, ${hint}`;
 }
 
 function wrong(found: Placed<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
