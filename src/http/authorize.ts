@@ -1,7 +1,7 @@
 import { abortError, unlessAborted } from '../abort.ts';
 import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
-import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
+import { cannot, isError, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
