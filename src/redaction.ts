@@ -139,9 +139,13 @@ function endOfForm(text: string, at: number): number | undefined {
  * a secret.
  */
 export const plainWords = (text: string, known: readonly string[] = []): string =>
-  text.replace(/[^\s"'`()[\],.:;!?]+(?:[^\s"'`()]*[^\s"'`()[\],.:;!?]+)?/g, (word) =>
-    known.includes(word) || /^(?:[A-Z]?[a-z]{1,16}|[A-Z]{2,4}|\d{1,3})$/.test(word) ? word : redacted,
-  );
+  text.replace(/[^\s"'`()[\]]+/g, (word) => {
+    let end = word.length;
+    while (end > 0 && '.,:;!?'.includes(word.charAt(end - 1))) end -= 1;
+    const bare = word.slice(0, end);
+    const isPlain = known.includes(bare) || /^(?:[A-Z]?[a-z]{1,16}|[A-Z]{2,4}|\d{1,3}|)$/.test(bare);
+    return (isPlain ? bare : redacted) + word.slice(end);
+  });
 
 /** Control and format characters, with which a text from outside could act on a terminal, or forge a line or an order. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
@@ -189,7 +193,7 @@ function formsOf(secret: string): readonly string[] {
 
 /** What is in base64 of bytes that stand after so many others, modulo 3, whatever comes after them. */
 function partOfBase64(bytes: string, before: number): string {
-  const whole = btoa('\0'.repeat(before) + bytes).replace(/=+$/, '');
+  const [whole = ''] = btoa('\0'.repeat(before) + bytes).split('=');
   return whole.slice([0, 2, 3][before], (before + bytes.length) % 3 === 0 ? undefined : -1);
 }
 
