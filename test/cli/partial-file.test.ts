@@ -89,23 +89,6 @@ test.runIf(process.platform !== 'win32')(
   },
 );
 
-test('a download that breaks off keeps what came, and reports it', async () => {
-  const { line, path } = await host({
-    gate: () => {
-      let count = 0;
-      return async () => {
-        if (count++ > 0) return new Response(null, { status: 404 });
-        return new Response(bytes.subarray(0, 5_000_000), { headers: { 'content-type': 'application/octet-stream' } });
-      };
-    },
-  });
-  const { code, err } = await run(line);
-  expect(code).not.toBe(0);
-  const left = await readdir(path('.'));
-  if (left.length === 0) expect(err.join()).not.toContain('are kept');
-  else expect(err.join()).toContain('are kept: the same command resumes there.');
-});
-
 test('two at once in one process have a file each', async () => {
   const { path } = await folder({});
   const [first, second] = [
