@@ -65,3 +65,28 @@ test('every file that the architecture names exists, and so does every function 
     expect(await readFile(join(root, 'src', path), 'utf8'), path).toContain(name);
   }
 });
+
+/** Promises of SECURITY.md, the tests that each names, and their titles. */
+async function promises() {
+  const text = await readFile(new URL('../SECURITY.md', import.meta.url), 'utf8');
+  const promised = text.slice(text.indexOf('## What is promised'), text.indexOf('## What is not promised'));
+  return [...promised.matchAll(/^\*\*([^*]+)\*\*([\s\S]*?)\n(?=\n)/gm)].map(([, promise = '', words = '']) => {
+    const named = [...words.replace(/\s+/g, ' ').matchAll(/`(test\/[^`]+\.ts)`(?: \(("[^)]*")\))?/g)];
+    const tests = named.map(([, file = '', titles = '']) => ({
+      file,
+      titles: [...titles.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title),
+    }));
+    return { promise, tests };
+  });
+}
+
+test('each promise of SECURITY.md names tests that hold it, which exist', async () => {
+  const all = await promises();
+  expect(all.length).toBeGreaterThan(9);
+  expect(all.filter(({ tests }) => tests.length === 0)).toEqual([]);
+  for (const { file, titles } of all.flatMap(({ tests }) => tests)) {
+    const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8').catch(() => `${file} does not exist`);
+    expect([file, /\btest(?:\.[a-z]+)?\(/.test(text)]).toEqual([file, true]);
+    for (const title of titles) expect(text, file).toContain(title);
+  }
+});
