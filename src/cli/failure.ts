@@ -98,6 +98,8 @@ const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>>
   'not-a-manifest': '"ocifetch get" prints blobs.',
   'private-address':
     'If that host is one of yours, allow it: --allow-private HOST (or .domain, an address, a CIDR block), or allowPrivate in the configuration.',
+  'too-slow': 'Run it again, and a pull resumes; a mirror that is nearer helps.',
+  unread: 'This is an error of ocifetch itself: please report it. Running it again may help.',
   'layout-in-use': 'Wait until that process is done, then run it again.',
 };
 

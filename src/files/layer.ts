@@ -1,6 +1,7 @@
 import { deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
 import { cannot, type RegistryError } from '../errors.ts';
+import { checkOptions } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { type BareEntry, cleanPath, type FileEntry } from './entry.ts';
 import { checkLayerType, damagedLayer } from './layer-bytes.ts';
@@ -10,10 +11,12 @@ import {
   archiveOf,
   createSoughtPaths,
   type FilesOptions,
+  filesChecks,
   type LocateContext,
   type Located,
   locate,
   type OpenFileOptions,
+  openFileChecks,
   type ReadContext,
   tableOf,
 } from './locate.ts';
@@ -23,13 +26,19 @@ import {
  * Leaving the loop frees the connection. If the layer has a table of contents, only that is read (`unindexed`).
  * A duplicate path is listed twice: unpacking keeps the last, `openFile` reads the first.
  *
- * `DECODE_ERROR` for what is not a whole archive, `UNSUPPORTED` for other packings, encrypted layers and unknown types of
+ * `INVALID_CONFIG` for unknown options, `DECODE_ERROR` for what is not a whole archive, `UNSUPPORTED` for other packings, encrypted layers and unknown types of
  * entries, and `DIGEST_MISMATCH` for wrong bytes: of a layer at its end, of a table of contents at once.
  */
 export async function* listFiles(
   layer: Content,
   options: FilesOptions = {},
 ): AsyncGenerator<FileEntry, void, undefined> {
+  checkOptions('list files', options, filesChecks);
+  yield* entriesOf(layer, options);
+}
+
+/** As `listFiles`, with options that were checked. */
+export async function* entriesOf(layer: Content, options: FilesOptions): AsyncGenerator<FileEntry, void, undefined> {
   checkLayerType(layer);
   const { digest } = layer.descriptor;
   const limit = deadline(options.signal);
@@ -54,6 +63,7 @@ export async function* listFiles(
  * errors as those of `listFiles`.
  */
 export async function openFile(layer: Content, path: string, options: OpenFileOptions = {}): Promise<LayerFile> {
+  checkOptions(`open ${quote(path)}`, options, openFileChecks);
   checkLayerType(layer);
   const where = `layer ${quote(layer.descriptor.digest)}`;
   const limit = deadline(options.signal);

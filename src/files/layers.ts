@@ -2,7 +2,7 @@ import type { Content } from '../content/content.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
-import { listFiles } from './layer.ts';
+import { entriesOf } from './layer.ts';
 import { checkLayerType, damagedLayer, isArchiveType } from './layer-bytes.ts';
 import type { TakeMemory } from './layer-entries.ts';
 import { createLayerTree, type LayerTree, type LayerTreeBuilder, overlay, type TreeNode } from './layer-tree.ts';
@@ -83,7 +83,7 @@ export class Layers {
     return this.#viewOf(builder, async () => {
       checkLayerType(layer);
       if (!(await tableOf(layer, context, signal))) return locate(layer, path, { ...context, onEntry: builder.add });
-      for await (const entry of listFiles(layer, { ...context, signal })) builder.add(entry);
+      for await (const entry of entriesOf(layer, { ...context, signal })) builder.add(entry);
       return undefined;
     });
   }
@@ -112,7 +112,7 @@ export class Layers {
   async #read(layer: Content, options: FilesOptions): Promise<void> {
     const { add, keep } = this.#createBuilder(layer);
     try {
-      for await (const entry of listFiles(layer, options)) add(entry);
+      for await (const entry of entriesOf(layer, options)) add(entry);
     } catch (error) {
       this.#setOdd(layer, error);
     }

@@ -1,6 +1,7 @@
 import type { Deadline } from '../abort.ts';
 import type { Content } from '../content/content.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
+import { abortSignal, type Checks, flag, listener } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
 import { notAnArchive, storedBytes, unpacked } from './layer-bytes.ts';
@@ -29,6 +30,10 @@ export interface OpenFileOptions extends FilesOptions {
    */
   readonly verify?: boolean | undefined;
 }
+
+/** The checks of `FilesOptions` and `OpenFileOptions`. */
+export const filesChecks: Checks = { signal: abortSignal, unindexed: flag, onWarning: listener };
+export const openFileChecks: Checks = { ...filesChecks, verify: flag };
 
 /** An entry that was found, and its content. The caller reads `chunks` to the end or calls `release`. */
 export interface Located {

@@ -2,7 +2,7 @@ import { singleFlight } from '../abort.ts';
 import { discard, readAll } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
-import { cannot, messageOf, RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Login } from '../login.ts';
 import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
 import { readErrorBody } from './error-body.ts';
@@ -179,6 +179,8 @@ async function readToken(response: HttpResponse, { realm, limit, more }: TokenRe
   }
   const what = `the token of "${redactUrl(realm)}"`;
   const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {
+    if (error instanceof RegistryError && error.code === 'TOO_LARGE')
+      throw restate(error, { limit: 'limits.tokenBytes', host });
     // It is the realm's connection that broke, not the one of the requested content.
     throw error instanceof RegistryError && error.code === 'UNEXPECTED_END'
       ? cannot('UNAVAILABLE', attempted, error.found ?? messageOf(error), { host, cause: error.cause })

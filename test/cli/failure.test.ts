@@ -70,6 +70,12 @@ const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string 
   ['DIGEST_MISMATCH', { reason: 'inconsistent-image' }, isWrong],
   ['BAD_RESPONSE', { reason: 'invalid-document' }, isWrong],
   ['BAD_RESPONSE', { reason: 'not-a-manifest' }, '"ocifetch get" prints blobs.'],
+  ['TIMEOUT', { reason: 'too-slow' }, 'Run it again, and a pull resumes; a mirror that is nearer helps.'],
+  [
+    'TIMEOUT',
+    { reason: 'unread' },
+    'This is an error of ocifetch itself: please report it. Running it again may help.',
+  ],
   ['STORE_ERROR', { reason: 'layout-in-use' }, 'Wait until that process is done, then run it again.'],
   ['STORE_ERROR', {}, 'Fix that, then run the same command again.'],
   ['NOT_FOUND', {}, 'Run "ocifetch doctor" with the reference: it shows what each host says.'],

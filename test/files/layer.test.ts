@@ -326,3 +326,21 @@ test('the socket is closed when the file was read, and when the loop is left', a
     server.close();
   }
 });
+
+test('unknown options and wrong values are INVALID_CONFIG before anything is read', async () => {
+  const { content, ranges } = await contentOf(layerOf(archive({ name: 'a', data: 'x' })));
+  const wrong: readonly [options: object, problem: string][] = [
+    [{ unindex: true }, 'unknown option "unindex", did you mean "unindexed"?'],
+    [{ unindexed: 'yes' }, 'found "yes", expected true or false'],
+    [{ signal: 5 }, 'expected an AbortSignal'],
+    [{ onWarning: 'print' }, 'expected a function'],
+  ];
+  for (const [options, problem] of wrong) {
+    for (const asked of [listFiles(content, options).next(), openFile(content, 'a', options)]) {
+      const error = await errorOf(asked);
+      expect([error.code, error.message]).toEqual(['INVALID_CONFIG', expect.stringContaining(problem)]);
+    }
+  }
+  expect((await errorOf(openFile(content, 'a', { verify: 1 } as object))).code).toBe('INVALID_CONFIG');
+  expect(ranges).toEqual([]);
+});

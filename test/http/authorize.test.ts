@@ -187,7 +187,7 @@ test.each(tokens)('a realm that responds with %s', async (_kind, answer, value) 
 
 const refusals: readonly [Given, string, object][] = [
   [{ body: '<html>' }, 'BAD_RESPONSE', {}],
-  [{ body: `{"token":"${'x'.repeat(3_000)}"}` }, 'TOO_LARGE', {}],
+  [{ body: `{"token":"${'x'.repeat(3_000)}"}` }, 'TOO_LARGE', { reason: 'limit', limit: 'limits.tokenBytes' }],
   [{ status: 401 }, 'UNAUTHORIZED', { status: 401 }],
   [{ status: 400 }, 'UNAUTHORIZED', { status: 400 }],
   [{ status: 403 }, 'DENIED', { status: 403 }],
