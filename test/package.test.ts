@@ -131,3 +131,11 @@ test('the workflow and npm publish check package.json and run all checks first',
   expect(places).not.toContain(-1);
   expect(places).toEqual(places.toSorted((a, b) => a - b));
 });
+
+test('every action of a workflow is pinned to a commit, since a tag can be moved', async () => {
+  const used = [...(await text('.github/workflows/publish.yml')).matchAll(/uses: (\S+)/g)].map(
+    ([, action = '']) => action,
+  );
+  expect(used.length).toBeGreaterThan(0);
+  expect(used.filter((action) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(action))).toEqual([]);
+});
