@@ -46,7 +46,9 @@ export type ErrorCode =
  * - `unread`: a request waited for others whose bodies nobody read
  * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
  * - `private-address`: a registry refers to a host at a private address (`value`) that `allowPrivate` does not list
+ * - `no-repository`: the registry does not have the repository at all
  * - `layout-in-use`: another process is writing into the layout
+ * - `upload-in-use`: another call is adding to the upload
  */
 export type ErrorReason =
   | 'unreadable'
@@ -64,7 +66,9 @@ export type ErrorReason =
   | 'unread'
   | 'skipped'
   | 'private-address'
-  | 'layout-in-use';
+  | 'no-repository'
+  | 'layout-in-use'
+  | 'upload-in-use';
 
 /** One problem of a configuration, and its place. */
 export interface ConfigProblem {

@@ -78,20 +78,28 @@ export type {
 export { createResolver, type Resolver } from './remote/plan.ts';
 export type { Pulled, PullOptions } from './remote/pull.ts';
 export type {
+  AppendOptions,
   Body,
   CallOptions,
+  Catalog,
   Chunks,
+  Deleter,
   Fetched,
   FetchOptions,
   Keeper,
   Lister,
+  Locates,
+  Mounts,
   Referrers,
   ReferrersOptions,
   Registry,
   Source,
   Store,
+  Upload,
+  UploadLimits,
+  Uploads,
 } from './source.ts';
 export type { GarbageOptions, LayoutGarbage } from './store/garbage.ts';
 export { type LayoutStore, layoutStore } from './store/layout.ts';
-export { memoryStore } from './store/memory.ts';
+export { type MemoryStore, memoryStore } from './store/memory.ts';
 export type { LayoutReport, MissingContent, VerifyOptions, VerifyProgress, WrongContent } from './store/verify.ts';

@@ -31,8 +31,8 @@ export interface CallOptions {
   readonly links?: boolean | undefined;
   /** `resolve` of a digest only: bytes that are wrong count as not there. A store reads them unless it knows. Set by `copy`. */
   readonly verify?: boolean | undefined;
-  /** Called for each warning of a host to its users (`Warning` headers). */
-  readonly onWarning?: ((text: string, host: string) => void) | undefined;
+  /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
+  readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }
 
 /** Which bytes, and from which sources. */
@@ -73,6 +73,8 @@ export interface Fetched {
 export interface Source {
   /** The name of this source in `from`, `last` and `except`; a source made of several has none. */
   readonly name?: string | undefined;
+  /** True: a body of a whole content fails before its last chunk if its bytes do not have its digest. */
+  readonly verifies?: boolean | undefined;
   /** What does this tag or digest name? */
   resolve(reference: string, options?: CallOptions): Promise<Descriptor>;
   /**
@@ -139,11 +141,89 @@ export interface Referrers {
   referrers(digest: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
 }
 
+/** A store from which content and names can be removed: a store may be this, too. */
+export interface Deleter {
+  /** Removes content, and all names that stand for it. `NOT_FOUND` if it is not there. */
+  remove(digest: Digest, options?: CallOptions): Promise<void>;
+  /** Removes a name; what it stood for stays. `NOT_FOUND` if there is no such name. */
+  untag(name: string, options?: CallOptions): Promise<void>;
+}
+
+/** Limits of uploads, as whoever accepts them from others sets them. */
+export interface UploadLimits extends CallOptions {
+  /** Most bytes of one upload. Default: as many as the store can hold; 256 MiB in memory. */
+  readonly uploadBytes?: number | undefined;
+  /** Most uploads that are open at a time; one more is `RATE_LIMITED`. Default: 64 in memory, 1,000 in a layout. */
+  readonly uploads?: number | undefined;
+  /** Milliseconds without a request after which an upload is dropped. Default: 5 minutes in memory, a day in a layout. */
+  readonly uploadIdle?: number | undefined;
+}
+
+/** A store that takes content in pieces, whose digest and size are known only at the end: a store may be this, too. */
+export interface Uploads {
+  beginUpload(limits?: UploadLimits): Promise<Upload>;
+  /** An upload that was begun, perhaps by another process. `NOT_FOUND` for any other. */
+  findUpload(id: string, limits?: UploadLimits): Promise<Upload>;
+}
+
+/** How to add to an upload. */
+export interface AppendOptions extends CallOptions {
+  /** How many bytes there must be: more are `TOO_LARGE`, fewer `UNEXPECTED_END`, and nothing of them stays. */
+  readonly size?: number | undefined;
+}
+
+/**
+ * Content on its way into a store. One call at a time: another one meanwhile, also by another process, is `STORE_ERROR`
+ * with the reason `upload-in-use`. `NOT_FOUND` once it has ended.
+ */
+export interface Upload {
+  /** Names it to `findUpload`; safe in a path. */
+  readonly id: string;
+  /** Bytes that it has. */
+  readonly size: number;
+  /** Least bytes of a piece that is not the last; undefined if any number will do. */
+  readonly minimumChunk?: number | undefined;
+  /**
+   * Adds bytes at the end. What arrived before the body broke stays. `TOO_LARGE` beyond the limit, of which nothing stays.
+   */
+  append(body: Chunks, options?: AppendOptions): Promise<void>;
+  /** Ends it: its bytes become content. `DIGEST_MISMATCH` if that is not their digest; then it ends, too, and nothing is kept. */
+  commit(digest: Digest, options?: CallOptions): Promise<void>;
+  /** Ends it, and keeps nothing. */
+  cancel(): Promise<void>;
+}
+
+/** A store that can take content from another repository without copying its bytes: a store may be this, too. */
+export interface Mounts {
+  /**
+   * Takes content from a repository of the same registry. False if that cannot be done without copying: it is a source of
+   * another kind, or on another disk. `NOT_FOUND` if that repository does not have it.
+   */
+  mount(digest: Digest, from: Source, options?: CallOptions): Promise<boolean>;
+}
+
+/** A source that knows URLs of its content: a source may be this, too. */
+export interface Locates {
+  /** Where anyone can read this content, for as long as it takes to follow a redirect; undefined for nowhere else than here. */
+  locate(target: Descriptor, options?: CallOptions): Promise<string | undefined>;
+}
+
+/** A registry whose repositories can be listed: a registry may be this, too. */
+export interface Catalog {
+  /** Names of all repositories that have something, sorted by code point. */
+  repositories(options?: CallOptions): Promise<readonly string[]>;
+}
+
 export const isStore = (source: Source): source is Store => 'push' in source && 'tag' in source;
 export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
 export const isKeeper = (store: Store): store is Store & Keeper => 'keep' in store;
 export const hasSessions = (store: Store): store is Store & Sessions => 'begin' in store;
 export const isLister = (source: Source): source is Source & Lister => 'tags' in source;
+export const isDeleter = (source: Source): source is Source & Deleter => 'remove' in source && 'untag' in source;
+export const hasUploads = (source: Source): source is Source & Uploads => 'beginUpload' in source;
+export const canMount = (source: Source): source is Source & Mounts => 'mount' in source;
+export const canLocate = (source: Source): source is Source & Locates => 'locate' in source;
+export const isCatalog = (registry: Registry): registry is Registry & Catalog => 'repositories' in registry;
 export const isReferrers = (source: Source): source is Source & Referrers => 'referrers' in source;
 
 /** A registry is a function from a repository to its content: bound once, wrapped with a line. */

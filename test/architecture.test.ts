@@ -39,9 +39,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cached: [...contracts, 'combine', 'content'],
   files: [...contracts, 'codec', 'combine', 'content'],
   store: contracts,
+  registry: places,
   remote: places,
-  server: [...places, 'remote'],
-  index: [...places, 'remote'],
+  server: [...places, 'registry', 'remote'],
+  index: [...places, 'registry', 'remote'],
   cli: ['index'],
 };
 

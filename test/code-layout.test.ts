@@ -30,8 +30,11 @@ const smallFiles: Readonly<Record<string, string>> = {
   'config/own/write': 'boundary of a lazy load; every format has a read and a write',
   'config/containers/load': 'boundary of a lazy load: the files of /etc/containers',
   'remote/pull': 'boundary of a lazy load: stores and copying',
-  'store/verified': 'what this process knows of files, for reading and for writing',
+  'store/open-layout': 'boundary of a lazy load: a directory that is to be written',
   'content/wrong-bytes': 'one idea, used for memory and for stores',
+  'registry/memory-registry': 'a registry of its own; every kind has a file',
+  'content/verified-body': 'one idea, for the cache and for the server',
+  'server/registry/deletes': 'every kind of request has a file',
   'server/access/basic': 'one of the two kinds of access',
 };
 
@@ -49,6 +52,7 @@ const innerFolders = [
   'config/regctl',
   'server/access',
   'server/registry',
+  'store/memory',
 ];
 
 /** Why a function has more than 40 lines of its own, or 90 with those inside it, by `path:name`. */
@@ -78,6 +82,7 @@ const messageReaders: Readonly<Record<string, string>> = {
   'config/pem': 'formats the error of the system',
   'http/connection-error': "formats the runtime's errors; a failed write has OpenSSL's reason only there",
   'http/error-body': 'the field of that name in the body of an error',
+  'server/registry/problem': 'the message of a response, not of an error',
   'text/problems': "formats the schema's own problems",
 };
 
@@ -138,10 +143,13 @@ const coveredBy: Readonly<Record<string, string>> = {
   'remote/exchange': 'remote/resolve',
   'remote/lists': 'remote/tags',
   'server/registry/content': 'server/registry/serve',
+  'server/registry/exchange': 'server/registry/serve',
   'server/registry/manifests': 'server/registry/serve',
   'server/registry/problem': 'server/registry/serve',
   source: 'docs',
   'store/blobs': 'store/layout',
+  'store/memory/uploads': 'store/memory',
+  'store/uploads': 'store/layout',
   'store/entries': 'store/layout',
   'store/file-io': 'store/push',
   'store/files': 'store/hostile-layout',

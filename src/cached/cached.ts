@@ -21,6 +21,8 @@ export interface CachedOptions {
   readonly onError?: ((error: RegistryError) => void) | undefined;
 }
 
+/** The code of a warning that a response is stale. https://www.rfc-editor.org/rfc/rfc7234#section-5.5.1 */
+const stale = 110;
 /** Errors of an origin that cannot be reached for now. */
 const unreachable: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED']);
 /** Errors about the bytes of the origin, not about the store. */
@@ -30,7 +32,8 @@ const originErrors: ReadonlySet<ErrorCode> = new Set(['DIGEST_MISMATCH', 'TOO_LA
  * A source in front of another one, which keeps what passes through it.
  *
  * `fetch` reads from the store if that has the content. Otherwise it reads the whole from the origin, at the pace of its
- * reader, resumes it if it breaks, and keeps it once it is verified. Others who want it meanwhile wait, and then read from
+ * reader, resumes it if it breaks, and keeps it once it is verified. The reader's body fails before its last chunk if it is
+ * not. Others who want it meanwhile wait, and then read from
  * the store; a reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the
  * origin and is not kept.
  *
@@ -63,10 +66,7 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
       if (downloads.get(key) === download) downloads.delete(key);
     };
     const download = startDownload({
-      origin,
-      store,
-      target,
-      options,
+      ...{ origin, store, target, options },
       onDone: (isStored, storeError) => {
         forget();
         if (storeError !== undefined) report(storeError);
@@ -94,12 +94,14 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
       const { signal, links } = options;
       const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
       if (!known) throw error;
-      options.onWarning?.(`"${reference}" is as it was when it was kept: ${messageOf(error)}`, store.name ?? 'store');
+      const text = `"${reference}" is as it was when it was kept: ${messageOf(error)}`;
+      options.onWarning?.(text, store.name ?? 'store', stale);
       return known;
     }
   };
 
   return {
+    verifies: true,
     resolve: async (reference, options = {}) => {
       if (!isDigest(reference)) return resolveTag(reference, options);
       const { signal, links } = options;
@@ -111,7 +113,7 @@ export function cached(origin: Source, store: Store, { onError }: CachedOptions 
       const { range, signal, last = [], except = [] } = options;
       const name = store.name ?? '';
       // A reader who had wrong bytes from the store does not want them again.
-      const isTrusted = !last.includes(name) && !except.includes(name);
+      const isTrusted = ![...last, ...except].includes(name);
       const isWhole = range === undefined || (range.start === 0 && (range.end ?? target.size) >= target.size);
       const isKept = isTrusted && isWhole && target.size >= 0;
       // Before the look into the store, as the download may end meanwhile.

@@ -2,6 +2,7 @@ import { deadline, onAbort, unlessAborted } from '../abort.ts';
 import { createBody, type Feed } from '../body.ts';
 import { createHosts } from '../content/attempts.ts';
 import { resume } from '../content/resume.ts';
+import { createHoldBack } from '../content/verified-body.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Fetched, type FetchOptions, isResumable, type Source, type Store } from '../source.ts';
 
@@ -56,13 +57,15 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
   const pump = async (opened: Fetched): Promise<void> => {
     const storing = beginStoring(store, target, limit.signal);
     void storing.done.then(settle);
+    const back = createHoldBack(target);
     try {
       for await (const chunk of chunksOf(opened)) {
         at += chunk.length;
-        await Promise.all([storing.put(chunk), reader.give(chunk, () => waiting > 0)]);
+        await Promise.all([storing.put(chunk), reader.give(back.pass(chunk), () => waiting > 0)]);
       }
       storing.end();
       await storing.done;
+      await reader.give(back.end(), () => waiting > 0);
       reader.queue.end();
     } catch (error) {
       done.reject(error);
@@ -130,8 +133,8 @@ function createFirstReader() {
   return {
     queue,
     isReading,
-    give: async (chunk: Uint8Array, areOthersWaiting: () => boolean): Promise<void> => {
-      if (!isReading()) return;
+    give: async (chunk: Uint8Array | undefined, areOthersWaiting: () => boolean): Promise<void> => {
+      if (!chunk || !isReading()) return;
       const timer = areOthersWaiting() ? setTimeout(queue.release, patience) : undefined;
       await queue.put(chunk);
       clearTimeout(timer);

@@ -46,8 +46,8 @@ export function formatRange({ start, end }: Range): string {
 }
 
 /**
- * Reads a `Range` header against a content of `size` bytes. Undefined means: answer as if it were not there, which a
- * server may do for several ranges and must for a malformed one. https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+ * Reads a `Range` header against a content of `size` bytes. Undefined means: respond as if it were not there, as a server
+ * may for several ranges and must for an unknown unit. One that ends before it begins is refused, as a server may. https://www.rfc-editor.org/rfc/rfc9110#section-14.2
  */
 export function parseRange(
   header: string,
@@ -60,7 +60,7 @@ export function parseRange(
     return suffix === 0 ? 'unsatisfiable' : { start: size - suffix, end: size };
   }
   const start = Number(first);
-  if (last !== '' && Number(last) < start) return undefined;
+  if (last !== '' && Number(last) < start) return 'unsatisfiable';
   if (start >= size) return 'unsatisfiable';
   return { start, end: last === '' ? size : Math.min(Number(last) + 1, size) };
 }

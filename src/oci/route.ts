@@ -10,6 +10,7 @@ import { isRepositoryName, isTag, nameProblem } from './reference.ts';
  */
 export type Route =
   | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
   | { readonly kind: 'manifest'; readonly name: string; readonly reference: string }
   | { readonly kind: 'blob'; readonly name: string; readonly digest: string }
   | { readonly kind: 'tags'; readonly name: string }
@@ -23,6 +24,7 @@ export type Route =
  */
 export function toPath(route: Route): string {
   if (route.kind === 'base') return '/';
+  if (route.kind === 'catalog') return '/_catalog';
   const { name } = route;
   check('repository', name, nameProblem(name) ?? true);
   switch (route.kind) {
@@ -58,6 +60,7 @@ function check(kind: string, value: string, outcome: true | string): void {
  */
 export function parsePath(path: string): Route | undefined {
   if (path === '/' || path === '') return { kind: 'base' };
+  if (path === '/_catalog') return { kind: 'catalog' };
   const segments = decodeSegments(path);
   if (!segments) return undefined;
   if (segments.at(-1) === '' && segments.at(-2) === 'uploads') segments.pop();
@@ -78,7 +81,7 @@ function decodeSegments(path: string): string[] | undefined {
 }
 
 /** Read from the end, as `blobs`, `manifests` and `tags` may be components of a name. */
-function readSegments(segments: string[]): Exclude<Route, { kind: 'base' }> | undefined {
+function readSegments(segments: string[]): Extract<Route, { name: string }> | undefined {
   const [third, second, last = ''] = [segments.at(-3), segments.at(-2), segments.at(-1)];
   const name = segments.slice(0, -2).join('/');
   const isPlain = last !== '' && !last.includes('/');

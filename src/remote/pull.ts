@@ -49,7 +49,7 @@ export async function pull(reference: Reference, options: PullOptions, context: 
 async function storeOf(to: Store | string): Promise<Store> {
   if (typeof to === 'string' && to !== '') {
     // Loaded only here, because it needs a file system.
-    const { openLayout } = await import('../store/layout.ts');
+    const { openLayout } = await import('../store/open-layout.ts');
     return openLayout(to);
   }
   if (typeof to === 'object' && to !== null && isStore(to)) return to;

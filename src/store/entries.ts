@@ -109,6 +109,12 @@ export function withoutName(index: LayoutIndex, name: string): LayoutIndex | und
   return entries.length === index.entries.length ? undefined : { ...index, entries };
 }
 
+/** The index without the entries of a content. Undefined if it has none. */
+export function withoutDigest(index: LayoutIndex, digest: string): LayoutIndex | undefined {
+  const entries = index.entries.filter(({ descriptor }) => descriptor?.digest !== digest);
+  return entries.length === index.entries.length ? undefined : { ...index, entries };
+}
+
 /** What `index.json` says about a content: everything except its bytes (`data`) and other places (`urls`). */
 function describe(target: Descriptor): Record<string, unknown> {
   const { mediaType, digest, size, platform, artifactType, annotations } = plainDescriptor(target);

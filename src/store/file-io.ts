@@ -1,8 +1,7 @@
 import { abortError } from '../abort.ts';
 import { createBody, join } from '../body.ts';
 import { cannot } from '../errors.ts';
-import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
-import { createHasher } from '../oci/digest.ts';
+import { createHasher, type Digest, type DigestAlgorithm, type Hasher } from '../oci/digest.ts';
 import type { ClosedRange } from '../oci/range.ts';
 import type { Body } from '../source.ts';
 import { quote } from '../text/quote.ts';
@@ -165,6 +164,8 @@ export function fileBody(files: Files, path: string, range: ClosedRange, how: Fi
 
 /** Writes bytes into a file and hashes them. Whoever opened it closes it. */
 export interface Writer {
+  /** Has the bytes of the file and those that were added: whoever continues the file later can do so with it. */
+  readonly hasher: Hasher;
   /**
    * Adds a chunk, which belongs to the writer from now on; `recycle`, the same for all, which must not throw, is called with
    * each one that is written. Returns a promise if there is something to wait for.
@@ -182,6 +183,8 @@ export interface WriterOptions {
   readonly algorithm: DigestAlgorithm;
   /** Bytes at the beginning of the file to continue after: they are read and hashed first. */
   readonly at: number;
+  /** Has hashed these bytes already, so that they need not be read. */
+  readonly hasher?: Hasher | undefined;
   /** Bytes that the file has now; those after `at` are cut off. Default: `at`. */
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -192,9 +195,9 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
   const { algorithm, at, size: found = at, signal } = options;
   const file = await files.open(path, 'write');
   if (!file) throw storeError('write', path, 'it does not exist');
-  const hasher = createHasher(algorithm);
+  const hasher = options.hasher ?? createHasher(algorithm);
   try {
-    await hashInto(hasher, file, { path, at, signal });
+    if (!options.hasher) await hashInto(hasher, file, { path, at, signal });
     if (found > at) await file.truncate(at);
   } catch (error) {
     await file.close();
@@ -235,6 +238,7 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
     if (failure) throw failure.error;
   };
   return {
+    hasher,
     // A chunk is written at once, so that a process that is killed loses little; those that arrive meanwhile are gathered.
     write: (chunk, recycle) => {
       recycleEach = recycle;
@@ -263,26 +267,9 @@ export async function openWriter(files: Files, path: string, options: WriterOpti
   };
 }
 
-/** The digest and size of a file; undefined if it does not exist. */
-export async function hashFile(
-  files: Files,
-  path: string,
-  { algorithm, signal }: Pick<WriterOptions, 'algorithm' | 'signal'>,
-): Promise<{ readonly digest: Digest; readonly size: number } | undefined> {
-  const file = await files.open(path, 'read');
-  if (!file) return undefined;
-  const hasher = createHasher(algorithm);
-  try {
-    const size = await hashInto(hasher, file, { path, at: Number.POSITIVE_INFINITY, signal });
-    return { digest: hasher.digest(), size };
-  } finally {
-    await file.close();
-  }
-}
-
 /** Hashes the first `at` bytes of a file, or all if that is infinite; returns how many they were. */
-async function hashInto(
-  hasher: { update(chunk: Uint8Array): void },
+export async function hashInto(
+  hasher: Hasher,
   file: OpenFile,
   { path, at, signal }: { readonly path: string } & Pick<WriterOptions, 'at' | 'signal'>,
 ): Promise<number> {

@@ -31,6 +31,8 @@ interface Leftover {
   readonly path: string;
   readonly key: string;
   readonly size: number;
+  /** Milliseconds since 1970, of the last write. */
+  readonly modified: number;
   readonly isLive: boolean;
   /** Changes with each sign of life of an owner whose process cannot be examined; undefined if it can, or is gone. */
   readonly sign: string | undefined;
@@ -38,6 +40,16 @@ interface Leftover {
 
 /** Files that do not show that content is written. */
 const isTidying = ({ key }: Leftover): boolean => key === 'index' || key === garbageKey;
+
+const uploadPrefix = 'upload-';
+/** The key of an upload. */
+export const uploadKey = (id: string): string => `${uploadPrefix}${id}`;
+/** Milliseconds without a request after which an upload is dropped. */
+const defaultUploadIdle = 86_400_000;
+
+/** An upload that may still be continued, though nobody is writing into it now. */
+const isOpenUpload = ({ key, modified }: Leftover, idle = defaultUploadIdle): boolean =>
+  key.startsWith(uploadPrefix) && Date.now() - modified < idle;
 
 /** Milliseconds between two looks at files whose owners only show by them that they are alive. */
 const lookEvery = 250;
@@ -82,7 +94,7 @@ async function collect(
   { directory, signal, dryRun = false }: GarbageOptions & { readonly directory: string },
 ): Promise<LayoutGarbage> {
   const { files } = locks;
-  const leftovers = (await leftoversOf(locks)).filter((one) => !isTidying(one));
+  const leftovers = (await leftoversOf(locks)).filter((one) => !isTidying(one) && (one.isLive || !isOpenUpload(one)));
   if (leftovers.some(({ isLive }) => isLive)) {
     throw storeError('collect garbage in', directory, 'somebody is writing into it', 'layout-in-use');
   }
@@ -134,12 +146,21 @@ export function sweep(locks: LockFolder, blobs: Blobs): Promise<void> {
 const sweeps = new Map<string, Promise<void>>();
 
 async function sweepNow(locks: LockFolder, blobs: Blobs): Promise<void> {
-  for (const { path, key, size, isLive } of await leftoversOf(locks)) {
-    if (isLive) continue;
+  for (const leftover of await leftoversOf(locks)) {
+    const { path, key, size, isLive } = leftover;
+    if (isLive || isOpenUpload(leftover)) continue;
     const [, algorithm, hex] = /^(sha\d+)-([0-9a-f]+)$/.exec(key) ?? [];
     const isUseful = algorithm !== undefined && size > 0 && !(await blobs.factsOf(`${algorithm}:${hex}`));
     if (!isUseful) await locks.files.remove(path);
   }
+}
+
+/** Removes uploads that nobody has continued for so many milliseconds; returns how many are left. */
+export async function dropIdleUploads(locks: LockFolder, idle: number | undefined): Promise<number> {
+  const uploads = (await leftoversOf(locks)).filter(({ key }) => key.startsWith(uploadPrefix));
+  const dropped = uploads.filter((one) => !one.isLive && !isOpenUpload(one, idle));
+  for (const { path } of dropped) await locks.files.remove(path);
+  return uploads.length - dropped.length;
 }
 
 async function leftoversOf(locks: LockFolder): Promise<readonly Leftover[]> {
@@ -156,7 +177,8 @@ async function leftoversOf(locks: LockFolder): Promise<readonly Leftover[]> {
     // A process of this machine that was silent for a while may still be at work.
     const isLive = stateOf(locks, owner, path, facts) === 'live' || isRunning === true;
     const sign = isLive && isRunning === undefined ? facts.version : undefined;
-    leftovers.push({ path, key, size: facts.isLink ? 0 : facts.size, isLive, sign });
+    const { modified } = facts;
+    leftovers.push({ path, key, size: facts.isLink ? 0 : facts.size, modified, isLive, sign });
   }
   return leftovers;
 }

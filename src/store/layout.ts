@@ -1,5 +1,5 @@
 import { abortError } from '../abort.ts';
-import { cannot, isError, type RegistryError } from '../errors.ts';
+import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
@@ -7,7 +7,17 @@ import { checkRange } from '../oci/range.ts';
 import { checkName } from '../oci/reference.ts';
 import { isOfType, referrerOf } from '../oci/referrer.ts';
 import { builtin } from '../runtime.ts';
-import type { CallOptions, Keeper, Lister, Referrers, ReferrersOptions, ResumableStore, Sessions } from '../source.ts';
+import type {
+  CallOptions,
+  Deleter,
+  Keeper,
+  Lister,
+  Referrers,
+  ReferrersOptions,
+  ResumableStore,
+  Sessions,
+  Uploads,
+} from '../source.ts';
 import { type Blobs, checkSize, createBlobs } from './blobs.ts';
 import {
   findDigest,
@@ -17,29 +27,27 @@ import {
   plainDescriptor,
   withKept,
   withName,
+  withoutDigest,
   withoutName,
 } from './entries.ts';
 import { fileBody, readMode } from './file-io.ts';
-import type { Files } from './files.ts';
 import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garbage.ts';
 import { guardedFiles } from './guarded-files.ts';
-import { createIndexFile, type IndexFile, refuseLost } from './index-file.ts';
+import { createIndexFile, type IndexFile } from './index-file.ts';
 import type { LockFolder } from './lock.ts';
-import { nodeFiles, refuseLink } from './node-files.ts';
+import { nodeFiles } from './node-files.ts';
 import { processOwners } from './owner.ts';
-import { createPush, type OpenAt } from './push.ts';
+import { createPreparation, createPush, type OpenAt } from './push.ts';
 import { createSession } from './session.ts';
-import { fileSystemError, storeError } from './store-error.ts';
+import { createUploads } from './uploads.ts';
 import { type LayoutReport, type VerifyOptions, verifyLayout } from './verify.ts';
 import { walk } from './walk.ts';
 
 /** A directory that is an OCI image layout. Errors of the file system are `STORE_ERROR`. */
-export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions {
+export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions, Deleter, Uploads {
   readonly name: string;
   /** Absolute. */
   readonly directory: string;
-  /** Removes a name, with what `index.json` says under it. `NOT_FOUND` if there is no such name. */
-  untag(name: string, options?: CallOptions): Promise<void>;
   /**
    * Reads all content again and compares it with its digests, and with the sizes that manifests and `index.json` give;
    * checks whether what `index.json` names is complete here. Changes nothing. `STORE_ERROR` if there is no layout, or one
@@ -111,7 +119,8 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
   const keep = (target: Descriptor, { signal }: CallOptions = {}): Promise<void> =>
     enter(target, 'keep', withKept, signal);
 
-  const push = createPush({ locks, blobs, index }, session, keep);
+  const preparation = createPreparation({ locks, blobs, index });
+  const push = createPush({ locks, blobs, index }, preparation, session, keep);
 
   return {
     name,
@@ -159,8 +168,20 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
         return left;
       }, signal);
     },
+    async remove(digest, { signal } = {}) {
+      refuseAborted(signal);
+      const path = blobs.pathOf(digest);
+      if (!(await blobs.factsOf(digest))) throw missing('remove', digest);
+      // First the names, so that none of them can be left without its content.
+      await index.update((now) => withoutDigest(now, digest), signal);
+      await index.update(async (now) => {
+        if (!findDigest(now, digest)) await files.remove(path);
+        return undefined;
+      }, signal);
+    },
     keep,
     begin: session.begin,
+    ...createUploads({ locks, blobs, prepare: preparation.prepare }),
     async tags({ signal, links } = {}) {
       refuseAborted(signal);
       const names = (await index.read(links)).entries.map(nameOf).filter((each) => each !== undefined);
@@ -175,55 +196,12 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
   };
 }
 
-/**
- * The layout of a directory that is to be written, which is examined first: `STORE_ERROR` if it is not a layout and cannot
- * become one, or has lost its index. An existing layout need not be writable, as it may have everything already. Whether a
- * new one can be created is tried, and nothing is left of that.
- */
-export async function openLayout(given: string): Promise<LayoutStore> {
-  const store = layoutStore(given);
-  const { directory } = store;
-  const paths = nodePaths();
-  const { join } = paths;
-  const files = nodeFiles();
-  const found = await files.examine(directory);
-  if (found && found.type !== 'directory' && found.type !== 'nothing')
-    throw storeError('use directory', directory, `it is a ${found.type}`);
-  await store.tags();
-  if (await files.facts(join(directory, 'oci-layout'))) await refuseLost({ files, join }, directory);
-  else await tryToCreate(files, directory, paths);
-  return store;
-}
+export type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve' | 'sep'>;
 
-type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve' | 'sep'>;
-
-function nodePaths(): NodePaths {
+export function nodePaths(): NodePaths {
   const paths = builtin('node:path');
   if (!paths) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:path');
   return paths;
-}
-
-/**
- * Creates a directory of a unique name where the layout will be created or filled, and removes it: what others may rely on
- * must not come and go.
- */
-async function tryToCreate(files: Files, directory: string, { join, dirname }: NodePaths): Promise<void> {
-  // A directory that cannot be listed exists.
-  const isMissing = async (path: string): Promise<boolean> =>
-    (await files.list(path).catch((): readonly string[] => [])) === undefined;
-  let attempted = 'write into directory';
-  try {
-    let place = directory;
-    for (; place !== dirname(place) && (await isMissing(place)); place = dirname(place)) {
-      attempted = 'make directory';
-      await refuseLink(place);
-    }
-    const trial = join(place, `.ocifetch-${crypto.randomUUID()}`);
-    await files.makeDirectory(trial);
-    await files.removeDirectory(trial);
-  } catch (error) {
-    throw fileSystemError(attempted, directory, isError(error) ? (error.cause ?? error) : error);
-  }
 }
 
 /** What a layout knows of its contents. */

@@ -7,7 +7,7 @@ import { storeError } from './store-error.ts';
 /*
  * The lock protocol. A file that a crash leaves behind locks nothing: each owner creates its own file `<key>.<owner>`, only
  * files of living owners count, and an owner has the lock if it then sees no other. Keys are `index` (index.json), `layout`
- * (a layout that is being created) and `<algorithm>-<hex>` (a blob); `session` and `gc` are files that exclude each other. Two who see each other both withdraw, and try again after
+ * (a layout that is being created), `<algorithm>-<hex>` (a blob) and `upload-<id>`; `session` and `gc` are files that exclude each other. Two who see each other both withdraw, and try again after
  * a random time. The file is also where the owner writes: the last step is to rename it to its final name, which fails if
  * another owner took the file over. So an owner that was suspended for longer than `goneAfter` cannot do any harm.
  */
@@ -32,6 +32,8 @@ export interface LockOptions {
   readonly key: string;
   /** Takes over the bytes of owners that are gone; otherwise they are removed. */
   readonly takesOver: boolean;
+  /** `keep` leaves a file without bytes, too: that it is there says something. */
+  readonly keepsEmpty?: boolean | undefined;
   /** Whether another owner has done the work meanwhile. */
   readonly isDone: () => Promise<boolean>;
   readonly signal?: AbortSignal | undefined;
@@ -89,7 +91,7 @@ export async function acquire(locks: LockFolder, options: LockOptions): Promise<
 
 /** The lock; `'done'` if the work is done; undefined if another owner lives: then the own file is removed again, or kept as a partial if it has taken-over bytes. */
 async function tryAcquire(locks: LockFolder, options: LockOptions): Promise<Lock | 'done' | undefined> {
-  const { key, isDone } = options;
+  const { key, isDone, keepsEmpty = false } = options;
   let path = await createLockFile(locks, key);
   let isChanged = false;
   locks.active += 1;
@@ -98,18 +100,18 @@ async function tryAcquire(locks: LockFolder, options: LockOptions): Promise<Lock
       const others = await lockFilesOf(locks, key, path);
       const isTaken = others.some(({ state }) => state === 'live');
       if (isTaken || (others.length === 0 && (await isDone()))) {
-        await release(locks, key, path, isTaken);
+        await release(locks, key, path, isTaken && 'with-bytes');
         return isTaken ? undefined : 'done';
       }
       if (others.length === 0) {
         const size = isChanged ? ((await locks.files.facts(path))?.size ?? 0) : 0;
-        return lockOf(locks, key, path, size);
+        return lockOf(locks, { key, path, size, keepsEmpty });
       }
       isChanged = true;
       path = await takeOver(locks, options, path, others);
     }
   } catch (error) {
-    await release(locks, key, path, true).catch(() => {});
+    await release(locks, key, path, 'with-bytes').catch(() => {});
     throw error;
   }
 }
@@ -118,7 +120,7 @@ async function tryAcquire(locks: LockFolder, options: LockOptions): Promise<Lock
 export async function acquireShared(locks: LockFolder, key: string): Promise<Lock> {
   const path = await createLockFile(locks, key);
   locks.active += 1;
-  return lockOf(locks, key, path, 0);
+  return lockOf(locks, { key, path, size: 0, keepsEmpty: false });
 }
 
 /** Creates a file of a key, of a name that nobody else has. */
@@ -197,7 +199,10 @@ async function takeOver(
 }
 
 /** The lock of a file, which is given signs of life until it is released. */
-function lockOf(locks: LockFolder, key: string, path: string, size: number): Lock {
+function lockOf(
+  locks: LockFolder,
+  { key, path, size, keepsEmpty }: Pick<Lock, 'path' | 'size'> & { readonly key: string; readonly keepsEmpty: boolean },
+): Lock {
   const { files } = locks;
   const timer = setInterval(() => {
     files.touch(path).catch(() => {});
@@ -205,7 +210,7 @@ function lockOf(locks: LockFolder, key: string, path: string, size: number): Loc
   (timer as { unref?: () => void }).unref?.();
   const end = (isKept: boolean): Promise<void> => {
     clearInterval(timer);
-    return release(locks, key, path, isKept);
+    return release(locks, key, path, isKept && (keepsEmpty ? 'always' : 'with-bytes'));
   };
   return {
     path,
@@ -223,10 +228,15 @@ function lockOf(locks: LockFolder, key: string, path: string, size: number): Loc
 }
 
 /** Releases a file: if it has bytes that are kept, it belongs to nobody then; otherwise it is removed. */
-async function release(locks: LockFolder, key: string, path: string, isKept: boolean): Promise<void> {
+async function release(
+  locks: LockFolder,
+  key: string,
+  path: string,
+  isKept: false | 'with-bytes' | 'always',
+): Promise<void> {
   const { files, folder, join } = locks;
-  const isEmpty = !isKept || ((await files.facts(path))?.size ?? 0) === 0;
-  if (isEmpty) await files.remove(path);
+  const isRemoved = isKept !== 'always' && (!isKept || ((await files.facts(path))?.size ?? 0) === 0);
+  if (isRemoved) await files.remove(path);
   else await files.rename(path, join(folder, `${key}.${nobody}`));
   await leave(locks);
 }

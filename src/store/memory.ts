@@ -5,16 +5,42 @@ import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
 import { isOfType, type Referrer, referrerOf } from '../oci/referrer.ts';
-import type { Body, CallOptions, Chunks, Fetched, FetchOptions, Lister, Referrers, Store } from '../source.ts';
+import type {
+  Body,
+  CallOptions,
+  Chunks,
+  Deleter,
+  Fetched,
+  FetchOptions,
+  Lister,
+  Mounts,
+  Referrers,
+  Source,
+  Store,
+  Uploads,
+} from '../source.ts';
+import { createMemoryUploads, type MemoryUploads } from './memory/uploads.ts';
 
 /** Bytes of one chunk of a body. */
-const chunkBytes = 65_536;
+const chunkBytes = 262_144;
 
-interface MemoryContent {
+export interface MemoryContent {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
   /** If it is a manifest that refers to another. */
   readonly referrer: Referrer | undefined;
+}
+
+/** What a repository in memory has. */
+export interface MemoryRepository {
+  readonly content: Map<string, MemoryContent>;
+  /** Digests by tag. */
+  readonly tags: Map<string, string>;
+}
+
+/** A repository in memory: a store with every ability. */
+export interface MemoryStore extends Store, Lister, Referrers, Deleter, Uploads, Mounts {
+  readonly name: string;
 }
 
 /**
@@ -23,19 +49,57 @@ interface MemoryContent {
  * `resolve` and `fetch` fail with `NOT_FOUND` and `ABORTED`; `push` with `DIGEST_MISMATCH`, `TOO_LARGE`, `UNEXPECTED_END`,
  * `INVALID_DIGEST` and `ABORTED`; `tag` with `NOT_FOUND`. Content that was pushed under two media types is known by the
  * manifest type, if one of them is. An empty one has no tags; `referrers` are in the order in which they were pushed first.
+ * Another store in memory mounts content by reference.
  */
-export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): Store & Lister & Referrers {
-  const content = new Map<string, MemoryContent>();
-  const tags = new Map<string, string>();
-
-  const find = (reference: string, attempted: string): MemoryContent => {
-    const kept = content.get(isDigest(reference) ? reference : (tags.get(reference) ?? ''));
-    if (!kept) throw cannot('NOT_FOUND', `${attempted} "${reference}"`, 'not in this store');
-    return kept;
-  };
-
-  return {
+export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): MemoryStore {
+  const repository = emptyRepository();
+  return createMemoryStore({
     name,
+    uploads: createMemoryUploads(),
+    read: () => repository,
+    write: () => repository,
+  });
+}
+
+export const emptyRepository = (): MemoryRepository => ({ content: new Map(), tags: new Map() });
+
+/** Where a store in memory has its content. */
+interface MemoryPlace {
+  readonly name: string;
+  readonly uploads: MemoryUploads;
+  /** Undefined if there is no such repository. */
+  read(): MemoryRepository | undefined;
+  /** The repository, created if there is none. */
+  write(): MemoryRepository;
+}
+
+/** What a store in memory has, for those that mount from it. */
+const places = new WeakMap<Source, MemoryPlace>();
+
+/** `memoryStore` over a repository that may not exist yet. */
+export function createMemoryStore(place: MemoryPlace): MemoryStore {
+  const { name } = place;
+  const find = (reference: string, attempted: string): MemoryContent => {
+    const repository = place.read();
+    const digest = isDigest(reference) ? reference : (repository?.tags.get(reference) ?? '');
+    const kept = repository?.content.get(digest);
+    if (kept) return kept;
+    const reason = repository ? undefined : 'no-repository';
+    throw cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference, reason });
+  };
+  const push: Store['push'] = async (target, body, options = {}) => {
+    const bytes = await collect(target, body, options);
+    const { content } = place.write();
+    const known = content.get(target.digest)?.descriptor.mediaType;
+    const mediaType = known && kindOf(known) === 'manifests' ? known : target.mediaType;
+    const descriptor = { mediaType, digest: target.digest, size: target.size };
+    const referrer = kindOf(mediaType) === 'manifests' ? referrerOf(bytes, descriptor) : undefined;
+    content.set(target.digest, { descriptor, bytes, referrer });
+  };
+  const store: MemoryStore = {
+    name,
+    push,
+    ...place.uploads.into({ push }, name),
     async resolve(reference, { signal } = {}) {
       refuseAborted(signal, `resolve "${reference}"`);
       return find(reference, 'resolve').descriptor;
@@ -45,29 +109,43 @@ export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}
       const { descriptor, bytes } = find(target.digest, 'fetch');
       return { descriptor, body: bodyOf(cut(bytes, range), target.digest, signal), from: name };
     },
-    async push(target, body, options = {}) {
-      const bytes = await collect(target, body, options);
-      const known = content.get(target.digest)?.descriptor.mediaType;
-      const mediaType = known && kindOf(known) === 'manifests' ? known : target.mediaType;
-      const descriptor = { mediaType, digest: target.digest, size: target.size };
-      const referrer = kindOf(mediaType) === 'manifests' ? referrerOf(bytes, descriptor) : undefined;
-      content.set(target.digest, { descriptor, bytes, referrer });
+    async tag(target, tag, { signal } = {}) {
+      refuseAborted(signal, `tag "${tag}"`);
+      const { digest } = find(target.digest, `give the name "${tag}" to`).descriptor;
+      place.write().tags.set(tag, digest);
     },
-    async tag(target, name, { signal } = {}) {
-      refuseAborted(signal, `tag "${name}"`);
-      tags.set(name, find(target.digest, `give the name "${name}" to`).descriptor.digest);
+    async untag(tag, { signal } = {}) {
+      refuseAborted(signal, `untag "${tag}"`);
+      if (!place.read()?.tags.delete(tag)) find(tag, 'untag');
+    },
+    async remove(digest, { signal } = {}) {
+      refuseAborted(signal, `remove "${digest}"`);
+      find(digest, 'remove');
+      const { content, tags } = place.write();
+      content.delete(digest);
+      for (const [tag, named] of tags) if (named === digest) tags.delete(tag);
+    },
+    async mount(digest, from, { signal } = {}) {
+      refuseAborted(signal, `mount "${digest}"`);
+      const other = places.get(from)?.read();
+      const known = other?.content.get(digest);
+      if (known) place.write().content.set(digest, known);
+      else if (places.has(from)) throw cannot('NOT_FOUND', `mount "${digest}"`, 'not there', { value: digest });
+      return known !== undefined;
     },
     async tags({ signal } = {}) {
       refuseAborted(signal, 'list tags');
-      return [...tags.keys()].sort();
+      return [...(place.read()?.tags.keys() ?? [])].sort();
     },
     async referrers(digest, { signal, artifactType } = {}) {
       refuseAborted(signal, `list the referrers of "${digest}"`);
-      const found = [...content.values()].filter(({ referrer }) => referrer?.subject === digest);
+      const found = [...(place.read()?.content.values() ?? [])].filter(({ referrer }) => referrer?.subject === digest);
       const all = found.flatMap(({ referrer }) => (referrer ? [referrer.descriptor] : []));
       return artifactType ? all.filter((descriptor) => isOfType(descriptor.artifactType, artifactType)) : all;
     },
   };
+  places.set(store, place);
+  return store;
 }
 
 /** `ABORTED` if the signal has fired. */

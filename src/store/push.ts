@@ -2,7 +2,7 @@ import { abortError, onAbort } from '../abort.ts';
 import { recyclerOf } from '../body.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
-import { algorithmOf } from '../oci/digest.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import { referrerOf } from '../oci/referrer.ts';
 import type { Chunks, PushOptions } from '../source.ts';
@@ -33,25 +33,37 @@ interface PushTask extends PushedContent {
   readonly signal: AbortSignal | undefined;
 }
 
-/**
- * How content is pushed into a layout, which is created if it does not exist. A manifest that refers to another is held by
- * `keep`.
- */
+/** Makes a directory a layout that contents can be written into. */
+export interface Preparation {
+  /** Creates the layout and, if a digest is given, the folder of its contents. */
+  prepare(digest: Digest | undefined, signal: AbortSignal | undefined): Promise<void>;
+  /** To be called after a failure: somebody may have removed the whole directory. */
+  forget(): void;
+}
+
+export function createPreparation({ locks, blobs, index }: LayoutParts): Preparation {
+  /** Directories that exist. */
+  const ready = new Set<string>();
+  return {
+    prepare: async (digest, signal) => {
+      const folder = digest === undefined ? locks.folder : locks.join(blobs.pathOf(digest), '..');
+      if (ready.has(folder)) return;
+      await index.create(signal);
+      await sweep(locks, blobs).catch(() => {});
+      if (digest !== undefined) await locks.files.makeDirectory(folder);
+      ready.add(folder);
+    },
+    forget: () => ready.clear(),
+  };
+}
+
+/** How content is pushed into a layout. A manifest that refers to another is held by `keep`. */
 export function createPush(
-  { locks, blobs, index }: LayoutParts,
+  { locks, blobs }: LayoutParts,
+  { prepare, forget }: Preparation,
   session: Pick<LayoutSession, 'mark'>,
   keep: (target: Descriptor, options: PushOptions) => Promise<void>,
 ) {
-  /** Directories that exist. */
-  const ready = new Set<string>();
-  const prepare = async (digest: string, signal: AbortSignal | undefined): Promise<void> => {
-    const folder = locks.join(blobs.pathOf(digest), '..');
-    if (ready.has(folder)) return;
-    await index.create(signal);
-    await sweep(locks, blobs).catch(() => {});
-    await locks.files.makeDirectory(folder);
-    ready.add(folder);
-  };
   return async (given: Descriptor, open: OpenAt, isResumed: boolean, options: PushOptions): Promise<void> => {
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
@@ -60,8 +72,7 @@ export function createPush(
     try {
       await pushBlob(locks, blobs, { target, open, isResumed }, options);
     } catch (error) {
-      // Somebody may have removed the whole directory.
-      ready.clear();
+      forget();
       throw error;
     }
     if (kindOf(target.mediaType) !== 'manifests') return;

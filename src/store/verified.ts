@@ -1,6 +1,6 @@
 import { remember } from '../bounded-map.ts';
-import { algorithmOf, type Digest } from '../oci/digest.ts';
-import { hashFile } from './file-io.ts';
+import { algorithmOf, createHasher, type Digest } from '../oci/digest.ts';
+import { hashInto, type WriterOptions } from './file-io.ts';
 import type { FileFacts, Files } from './files.ts';
 
 /** The digest of a file as it was when its bytes were hashed. */
@@ -38,4 +38,21 @@ export async function hasDigest(
   if ((await files.facts(path))?.version === version)
     remember(hashedFiles, path, { version, digest: hashed.digest }, mostFiles);
   return hashed.digest === digest;
+}
+
+/** The digest and size of a file; undefined if it does not exist. */
+export async function hashFile(
+  files: Files,
+  path: string,
+  { algorithm, signal }: Pick<WriterOptions, 'algorithm' | 'signal'>,
+): Promise<{ readonly digest: Digest; readonly size: number } | undefined> {
+  const file = await files.open(path, 'read');
+  if (!file) return undefined;
+  const hasher = createHasher(algorithm);
+  try {
+    const size = await hashInto(hasher, file, { path, at: Number.POSITIVE_INFINITY, signal });
+    return { digest: hasher.digest(), size };
+  } finally {
+    await file.close();
+  }
 }

@@ -4,9 +4,9 @@ import { algorithmOf, type Digest, isDigest } from '../oci/digest.ts';
 import { isNonDistributable } from '../oci/manifest.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
-import { hashFile } from './file-io.ts';
 import { checkWhole, type LayoutParts } from './index-file.ts';
 import { foundBy, systemCode } from './store-error.ts';
+import { hashFile } from './verified.ts';
 import { type Reached, walk } from './walk.ts';
 
 /** A content that is not as it should be. */

@@ -70,7 +70,8 @@ describe('paths', () => {
     ['/a/blobs/uploads/..', undefined],
     ['/a', undefined],
     ['a/manifests/latest', undefined],
-    ['/_catalog', undefined],
+    ['/_catalog', { kind: 'catalog' }],
+    ['/_catalog/', undefined],
   ])('%j', (path, route) => {
     expect(parsePath(path)).toEqual(route);
   });

@@ -7,6 +7,7 @@ import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
 import { createLayout, type LayoutStore } from '../../src/store/layout.ts';
 import { fileSystemError } from '../../src/store/store-error.ts';
+import { deleterContract, uploadsContract } from '../contract/abilities.ts';
 import { listsContract } from '../contract/lists.ts';
 import { absent, bytesOf, failsWith, type Sample, sampleOf, samples } from '../contract/source.ts';
 import { fill, pieces, storeContract } from '../contract/store.ts';
@@ -24,6 +25,17 @@ listsContract('layout', async (prepare) => {
   const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
   await prepare(layoutStore(folder));
   return { source: layoutStore(folder), close: () => rm(folder, { recursive: true }) };
+});
+
+/** A layout of its own in a folder. */
+const made = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ocifetch-layout-'));
+  return { store: layoutStore(folder), close: () => rm(folder, { recursive: true }) };
+};
+deleterContract('layout', made);
+uploadsContract('layout', async () => {
+  const { store, close } = await made();
+  return { store: { ...store, reopened: () => layoutStore(store.directory) }, close };
 });
 
 const { large, manifest, config, wide } = samples;

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { layoutStore, openLayout } from '../../src/store/layout.ts';
+import { layoutStore } from '../../src/store/layout.ts';
+import { openLayout } from '../../src/store/open-layout.ts';
 import { failsWith, samples } from '../contract/source.ts';
 import { fill, pieces } from '../contract/store.ts';
 

@@ -1,5 +1,6 @@
 import type { Handler } from '../registry/exchange.ts';
 import { problem } from '../registry/problem.ts';
+import { noteActor } from './actor.ts';
 
 /** Passwords by user name. */
 export type Users = Readonly<Record<string, string>>;
@@ -10,7 +11,9 @@ export const basicAccess =
   (next) =>
   async (request) => {
     const login = basicOf(request);
-    return login && isUser(users, login) ? next(request) : unauthorized(request, basic(realm));
+    if (!login || !isUser(users, login)) return unauthorized(request, basic(realm));
+    noteActor(request, login.username);
+    return next(request);
   };
 
 export interface BasicLogin {

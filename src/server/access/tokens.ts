@@ -4,6 +4,7 @@ import { parsePath } from '../../oci/route.ts';
 import { formatScope, parseScope, type Scope } from '../../oci/scope.ts';
 import { bodyOf, type Handler } from '../registry/exchange.ts';
 import { problem, problemOf } from '../registry/problem.ts';
+import { noteActor } from './actor.ts';
 import { basic, basicOf, isUser, parameters, type Users, unauthorized } from './basic.ts';
 
 /** Most bytes of the form of a token request. */
@@ -16,7 +17,10 @@ export interface TokenAccessOptions {
   /** Name of this registry in challenges and token requests. */
   readonly service: string;
   readonly users?: Users;
-  /** Whether a user, undefined without a login, may do this. Default: each of `users` everything; without `users`, everyone. */
+  /**
+   * Whether a user, undefined without a login, may do this in a repository; in `registry:catalog` the action `*` lists all
+   * repositories. Default: each of `users` everything; without `users`, everyone.
+   */
   readonly allow?: (user: string | undefined, repository: string, action: string) => boolean | Promise<boolean>;
   /** Lifetime of a token in seconds. Default 300. */
   readonly expiresIn?: number;
@@ -27,8 +31,8 @@ export interface TokenAccessOptions {
 /** The two sides of access by tokens: the check, and the endpoint that issues them. */
 export interface TokenAccess {
   /**
-   * Passes only requests with a token for what they do: `pull` for GET and HEAD, `pull` and `push` for the rest, and `pull`
-   * of the repository that a mount names. Others get 401 with a `Bearer` challenge.
+   * Passes only requests with a token for what they do: `pull` for GET and HEAD, `delete` for DELETE, `pull` and `push` for
+   * the rest, `pull` of the repository that a mount names, and `registry:catalog:*` for the list of repositories. Others get 401 with a `Bearer` challenge.
    */
   protect(next: Handler): Handler;
   /**
@@ -48,9 +52,10 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
   const grant = async (user: string | undefined, requested: readonly string[], wantsRefresh: boolean) => {
     const scopes: Scope[] = [];
     for (const scope of requested.flatMap((text) => text.split(' ')).map(parseScope)) {
-      if (scope?.type !== 'repository') continue;
+      if (!scope || (scope.type !== 'repository' && formatScope(scope) !== catalogScope)) continue;
       const actions: string[] = [];
-      for (const action of scope.actions) if (await allow(user, scope.name, action)) actions.push(action);
+      const name = scope.type === 'repository' ? scope.name : `${scope.type}:${scope.name}`;
+      for (const action of scope.actions) if (await allow(user, name, action)) actions.push(action);
       if (actions.length > 0) scopes.push({ ...scope, actions });
     }
     const token = tokens.add({ user, scopes }, expiresIn);
@@ -94,7 +99,10 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
       const needed = neededScopes(request);
       const sent = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
       const token = sent === undefined ? undefined : tokens.find(sent);
-      if (token && needed.every((scope) => covers(token.scopes, scope))) return next(request);
+      if (token && needed.every((scope) => covers(token.scopes, scope))) {
+        if (token.user !== undefined) noteActor(request, token.user);
+        return next(request);
+      }
       const error = sent === undefined ? undefined : token ? 'insufficient_scope' : 'invalid_token';
       const scope = needed.map(formatScope).join(' ');
       const challenge = parameters({ realm: new URL(realm, request.url).href, service, scope, error });
@@ -110,12 +118,17 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
   };
 }
 
+/** Listing all repositories is not about one of them. */
+const catalogScope = 'registry:catalog:*';
+
 function neededScopes({ method, url }: Request): Scope[] {
   const { pathname, searchParams } = new URL(url);
   const route = parsePath(pathname.replace(/^\/v2/, ''));
   if (!route || route.kind === 'base') return [];
+  if (route.kind === 'catalog') return [{ type: 'registry', name: 'catalog', actions: ['*'] }];
   const repository = (name: string, actions: readonly string[]): Scope => ({ type: 'repository', name, actions });
   if (method === 'GET' || method === 'HEAD') return [repository(route.name, ['pull'])];
+  if (method === 'DELETE' && route.kind !== 'upload') return [repository(route.name, ['delete'])];
   const from = searchParams.get('from');
   const source =
     searchParams.has('mount') && from !== null && isRepositoryName(from) ? [repository(from, ['pull'])] : [];

@@ -1,3 +1,4 @@
+import { verifiedBody } from '../../content/verified-body.ts';
 import { cannot } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { isDigest } from '../../oci/digest.ts';
@@ -5,30 +6,55 @@ import { kindOf } from '../../oci/manifest.ts';
 import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
 import { isTag } from '../../oci/reference.ts';
 import type { Body } from '../../source.ts';
-import { type Exchange, octets, type RouteHandler } from './exchange.ts';
+import { isStore } from '../../source.ts';
+import { type Exchange, type ExchangeRecord, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
 
-/** GET and HEAD of a manifest, by tag or digest. `Accept` is ignored, because content has one form. */
-export const readManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
-  const { request, source, links } = exchange;
-  if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
-  if (!reference.includes(':') && !isTag(reference)) {
-    return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": not a tag`);
-  }
-  const content = request.method === 'GET';
-  const descriptor = await source.resolve(reference, { signal: request.signal, content, links });
-  if (isDigest(reference) && kindOf(descriptor.mediaType) !== 'manifests') {
-    return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": it is a blob`);
-  }
-  return contentOf(exchange, descriptor, descriptor.mediaType);
-};
+/** How content is given out. */
+export interface ContentRules {
+  /** False: the response to GET of a manifest by tag does not have its digest; that to HEAD has. */
+  readonly tagDigests: boolean;
+}
 
-/** GET and HEAD of a blob. Also of manifests: some clients request everything that they know by digest in this way. */
+/** GET and HEAD of a manifest, by tag or digest. `Accept` is ignored, because content has one form. */
+export const readManifest =
+  ({ tagDigests }: ContentRules): RouteHandler<'manifest'> =>
+  async (exchange, { reference }) => {
+    const { request, source, links, record } = exchange;
+    if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
+    if (!reference.includes(':') && !isTag(reference)) {
+      return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": not a tag`);
+    }
+    const content = request.method === 'GET';
+    const descriptor = await source.resolve(reference, {
+      signal: request.signal,
+      content,
+      links,
+      onWarning: record.warn,
+    });
+    if (isDigest(reference) && kindOf(descriptor.mediaType) !== 'manifests') {
+      return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": it is a blob`);
+    }
+    record.action = 'pull';
+    if (!isDigest(reference)) record.tag = reference;
+    const response = await contentOf(exchange, descriptor, descriptor.mediaType);
+    if (!tagDigests && content && !isDigest(reference)) response.headers.delete('docker-content-digest');
+    return response;
+  };
+
+/**
+ * GET and HEAD of a blob. Also of manifests: some clients request everything that they know by digest in this way. GET is
+ * redirected if the blob can be read elsewhere.
+ */
 export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (!isDigest(digest)) return invalidDigest(digest);
-  const { request, source, links } = exchange;
+  const { request, source, repository, links, record, locate } = exchange;
   const descriptor = await source.resolve(digest, { signal: request.signal, links });
-  return contentOf(exchange, descriptor, octets);
+  record.action = 'pull';
+  record.descriptor = descriptor;
+  const elsewhere = request.method === 'GET' ? await locate(descriptor, repository, request.signal) : undefined;
+  if (elsewhere === undefined) return contentOf(exchange, descriptor, octets);
+  return new Response(null, { status: 307, headers: { location: elsewhere } });
 };
 
 export const invalidDigest = (text: string | null): Response =>
@@ -39,7 +65,8 @@ export const invalidDigest = (text: string | null): Response =>
  * to GET has a body or a range. https://www.rfc-editor.org/rfc/rfc9110#section-14
  */
 async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: string): Promise<Response> {
-  const { request, source, links } = exchange;
+  const { request, source, links, record } = exchange;
+  record.descriptor = descriptor;
   const tag = `"${descriptor.digest}"`;
   const headers = new Headers({ 'content-type': mediaType, 'docker-content-digest': descriptor.digest, etag: tag });
   headers.set('accept-ranges', 'bytes');
@@ -58,7 +85,12 @@ async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: 
   if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
   if (request.method === 'HEAD') return new Response(null, { headers });
   const { body } = await source.fetch(descriptor, { signal: request.signal, range, links });
-  return new Response(streamOf(body, size, descriptor.digest), { status: range ? 206 : 200, headers });
+  const isSafe = range !== undefined || isStore(source) || source.verifies;
+  const sent = isSafe ? body : verifiedBody(body, descriptor);
+  return new Response(streamOf(sent, { size, digest: descriptor.digest, record }), {
+    status: range ? 206 : 200,
+    headers,
+  });
 }
 
 function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof parseRange> {
@@ -75,29 +107,46 @@ const isKnown = (header: string | null, digest: string): boolean =>
  * A body as a web stream of exactly `size` bytes, as `Content-Length` promises: more is cut off, fewer is `UNEXPECTED_END`,
  * so that no client sees a wrong end. Reads on demand; cancelling cancels the body.
  */
-function streamOf(body: Body, size: number, digest: string): ReadableStream<Uint8Array> {
+function streamOf(
+  body: Body,
+  { size, digest, record }: { readonly size: number; readonly digest: string; readonly record: ExchangeRecord },
+): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
   let left = size;
+  record.isStreaming = true;
+  const end = (controller: ReadableStreamDefaultController): void => {
+    controller.close();
+    record.onEnd?.();
+  };
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         for (;;) {
-          const { done, value } = await chunks.next();
+          const { done, value } = await chunks.next().catch((error: unknown) => {
+            record.onEnd?.(error);
+            throw error;
+          });
           if (done && left > 0) {
-            throw cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
+            const error = cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
+            record.onEnd?.(error);
+            throw error;
           }
-          if (done) return controller.close();
+          if (done) return end(controller);
           if (value.length === 0) continue;
           if (left === 0) {
             await body.cancel();
-            return controller.close();
+            return end(controller);
           }
           const chunk = value.subarray(0, left);
           left -= chunk.length;
+          record.bytes += chunk.length;
           return controller.enqueue(chunk);
         }
       },
-      cancel: (reason) => body.cancel(reason),
+      cancel: async (reason) => {
+        await body.cancel(reason);
+        record.onEnd?.(reason);
+      },
     },
     { highWaterMark: 0 },
   );

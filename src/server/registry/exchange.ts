@@ -1,10 +1,44 @@
 import { cannot } from '../../errors.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Repository } from '../../oci/reference.ts';
 import type { Route } from '../../oci/route.ts';
-import type { Source, Store } from '../../source.ts';
+import { type CallOptions, isStore, type Registry, type Source, type Store } from '../../source.ts';
+import { quote } from '../../text/quote.ts';
 
 /** What `serve` makes, and what `listen` and the access wrappers take: a web-standard request handler. */
 export type Handler = (request: Request) => Promise<Response>;
+
+/** What a request did: for logs, metrics and notifications. */
+export type ServerAction = 'pull' | 'push' | 'mount' | 'delete' | 'list' | 'upload' | 'none';
+
+/** What its handler notes about a request. */
+export interface ExchangeRecord {
+  action: ServerAction;
+  repository?: Repository;
+  descriptor?: Descriptor;
+  tag?: string;
+  /** Name of the repository that a blob was mounted from. */
+  from?: string;
+  /** Bytes of the response's body that were sent. */
+  bytes: number;
+  /** Warnings of a host upstream, as `Warning` headers have them. */
+  readonly warnings: Set<string>;
+  readonly warn: NonNullable<CallOptions['onWarning']>;
+  /** The body is sent after the handler has returned; `onEnd` is called then. */
+  isStreaming: boolean;
+  onEnd?: ((error?: unknown) => void) | undefined;
+}
+
+export function createRecord(): ExchangeRecord {
+  const warnings = new Set<string>();
+  const warn: ExchangeRecord['warn'] = (text, _host, code = 299) => {
+    if (warnings.size < mostWarnings) warnings.add(`${code} - ${quote(text)}`);
+  };
+  return { action: 'none', bytes: 0, warnings, warn, isStreaming: false };
+}
+
+/** Most warnings of one response. */
+const mostWarnings = 10;
 
 /** A request with its repository, and access to the other repositories of the registry. */
 export interface Exchange {
@@ -12,10 +46,16 @@ export interface Exchange {
   readonly query: URLSearchParams;
   readonly repository: Repository;
   readonly source: Source;
+  /** Where an upload continues, if not here. */
+  uploadUrl(id: string, repository: Repository): string | undefined;
+  readonly record: ExchangeRecord;
   /** Whether what a layout has through a link is sent: `ServeOptions`. */
   readonly links: boolean;
+  readonly registry: Registry;
   /** Another repository of the same registry. */
   sibling(name: string): Source;
+  /** The URL at which content is, too; undefined for only here. */
+  locate(target: Descriptor, repository: Repository, signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** Handles the requests of one kind of route. */
@@ -28,7 +68,7 @@ export const octets = 'application/octet-stream';
 
 /** The repository as a store; `UNSUPPORTED` if it is read-only. */
 export function storeOf({ source, repository }: Exchange): Store {
-  if ('push' in source && typeof source.push === 'function') return source as Store;
+  if (isStore(source)) return source;
   throw cannot('UNSUPPORTED', `write to repository "${repository.name}"`, 'it is read-only', {
     value: repository.name,
   });

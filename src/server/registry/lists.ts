@@ -3,55 +3,103 @@ import { formatNext } from '../../http/header-fields.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { isDigest } from '../../oci/digest.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
-import { isLister, isReferrers } from '../../source.ts';
+import { isCatalog, isLister, isReferrers } from '../../source.ts';
+import { quote } from '../../text/quote.ts';
 import { invalidDigest } from './content.ts';
-import type { RouteHandler } from './exchange.ts';
+import type { Exchange, RouteHandler } from './exchange.ts';
 import { notOffered, problem } from './problem.ts';
+
+/** How lists are given out. */
+export interface ListRules {
+  /** A larger `n` is 400 `UNSUPPORTED`; Infinity for no limit. */
+  readonly mostListed: number;
+  /** False: `n` and `last` are ignored, and every list comes as a whole. */
+  readonly pages: boolean;
+  /** False: a page has no `Link` to the next one. */
+  readonly nextLinks: boolean;
+  /** False: there is no referrers API. */
+  readonly referrers: boolean;
+  /** False: `artifactType` is ignored. */
+  readonly referrersFilter: boolean;
+}
 
 /**
  * GET and HEAD of a repository's tags: at most `n`, after `last`, with a `Link` to the next page if more are left. No tags
  * and no `Link` for an `n` of 0. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export const listTags: RouteHandler<'tags'> = async ({ request, query, source, links }, { name }) => {
-  if (!isLister(source)) return notOffered(request);
-  const [count, last, namespace] = [query.get('n'), query.get('last'), query.get('ns')];
-  if (count !== null && !/^\d+$/.test(count)) {
-    return problem(400, 'UNSUPPORTED', `Cannot list ${JSON.stringify(count)} tags: "n" is not a whole number`);
+export const listTags =
+  (rules: ListRules): RouteHandler<'tags'> =>
+  async (exchange, { name }) => {
+    const { request, source, links, record } = exchange;
+    if (!isLister(source)) return notOffered(request);
+    record.action = 'list';
+    const all = await source.tags({ signal: request.signal, links });
+    return pageOf(exchange, rules, all, (tags) => ({ name, tags }));
+  };
+
+/** The names of all repositories, in pages like tags. Not offered if the registry cannot list them. */
+export async function listRepositories(
+  exchange: Pick<Exchange, 'request' | 'query' | 'registry' | 'record'>,
+  rules: ListRules,
+): Promise<Response> {
+  const { request, registry, record } = exchange;
+  if (!isCatalog(registry)) return notOffered(request);
+  record.action = 'list';
+  const all = await registry.repositories({ signal: request.signal });
+  return pageOf(exchange, rules, all, (repositories) => ({ repositories }));
+}
+
+/** One page of a list that is sorted by code point. */
+function pageOf(
+  { request, query }: Pick<Exchange, 'request' | 'query'>,
+  { mostListed, pages, nextLinks }: ListRules,
+  all: readonly string[],
+  bodyOf: (page: readonly string[]) => object,
+): Response {
+  const [count, last, namespace] = pages ? [query.get('n'), query.get('last'), query.get('ns')] : [null, null, null];
+  if (count !== null && !/^\d+$/.test(count))
+    return problem(400, 'UNSUPPORTED', `Cannot list ${quote(count)} names: "n" is not a whole number`);
+  if (Number(count) > mostListed)
+    return problem(400, 'UNSUPPORTED', `Cannot list ${count} names at once: "n" is at most ${mostListed}`);
+  const most = count === null ? mostListed : Number(count);
+  const from = last === null ? all : all.filter((name) => name > last);
+  const page = pages ? from.slice(0, most) : all;
+  const response = jsonResponse(bodyOf(page), 'application/json');
+  const end = page.at(-1);
+  if (nextLinks && end !== undefined && page.length < from.length) {
+    const next = new URLSearchParams({ n: String(most), last: end, ...(namespace !== null && { ns: namespace }) });
+    response.headers.set('link', formatNext(`${new URL(request.url).pathname}?${next}`));
   }
-  const all = await source.tags({ signal: request.signal, links });
-  const from = last === null ? all : all.filter((tag) => tag > last);
-  const tags = count === null ? from : from.slice(0, Number(count));
-  const body = new TextEncoder().encode(JSON.stringify({ name, tags }));
-  const headers = new Headers({ 'content-type': 'application/json', 'content-length': String(body.length) });
-  const end = tags.at(-1);
-  if (count !== null && end !== undefined && tags.length < from.length) {
-    const next = new URLSearchParams({ n: count, last: end, ...(namespace !== null && { ns: namespace }) });
-    headers.set('link', formatNext(`/v2/${name}/tags/list?${next}`));
-  }
-  return new Response(body, { headers });
-};
+  return response;
+}
+
+function jsonResponse(value: object, mediaType: string): Response {
+  const body = new TextEncoder().encode(JSON.stringify(value));
+  return new Response(body, { headers: { 'content-type': mediaType, 'content-length': String(body.length) } });
+}
 
 /**
  * GET and HEAD of the referrers of a digest, as an index in one page, empty for a digest without referrers or an unknown
  * one. Several values of `artifactType` are alternatives. Not offered if the source cannot list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
-export const listReferrers: RouteHandler<'referrers'> = async ({ request, query, source, links }, { digest }) => {
-  if (!isReferrers(source)) return notOffered(request);
-  if (!isDigest(digest)) return invalidDigest(digest);
-  const types = query.getAll('artifactType').filter((type) => type !== '');
-  const [artifactType] = types.length === 1 ? types : [];
-  const all = await source
-    .referrers(digest, { signal: request.signal, links, ...(artifactType !== undefined && { artifactType }) })
-    .catch(noneIfMissing);
-  const manifests = types.length > 1 ? all.filter(({ artifactType = '' }) => types.includes(artifactType)) : all;
-  const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
-  const body = new TextEncoder().encode(JSON.stringify(index));
-  const headers = new Headers({ 'content-type': mediaTypes.ociIndex, 'content-length': String(body.length) });
-  if (types.length > 0) headers.set('oci-filters-applied', 'artifactType');
-  return new Response(body, { headers });
-};
+export const listReferrers =
+  ({ referrers, referrersFilter }: ListRules): RouteHandler<'referrers'> =>
+  async ({ request, query, source, links, record }, { digest }) => {
+    if (!referrers || !isReferrers(source)) return notOffered(request);
+    if (!isDigest(digest)) return invalidDigest(digest);
+    record.action = 'list';
+    const types = referrersFilter ? query.getAll('artifactType').filter((type) => type !== '') : [];
+    const [artifactType] = types.length === 1 ? types : [];
+    const all = await source
+      .referrers(digest, { signal: request.signal, links, ...(artifactType !== undefined && { artifactType }) })
+      .catch(noneIfMissing);
+    const manifests = types.length > 1 ? all.filter(({ artifactType = '' }) => types.includes(artifactType)) : all;
+    const response = jsonResponse({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }, mediaTypes.ociIndex);
+    if (types.length > 0) response.headers.set('oci-filters-applied', 'artifactType');
+    return response;
+  };
 
 /** A registry with this API must not respond with 404. */
 function noneIfMissing(error: unknown): readonly Descriptor[] {

@@ -6,6 +6,7 @@ import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../..
 import { isTag } from '../../oci/reference.ts';
 import { referrerOf } from '../../oci/referrer.ts';
 import { isReferrers, type Store } from '../../source.ts';
+import { quote } from '../../text/quote.ts';
 import { invalidDigest } from './content.ts';
 import { bodyOf, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
@@ -13,18 +14,19 @@ import { has } from './uploads.ts';
 
 /**
  * PUT of a manifest of at most `limit` bytes. It is stored byte for byte under its digest and, if it was put by tag, under
- * that tag. Its config and layers must exist, as the specification allows to require; the manifests of an index, and a
+ * that tag, or under those of the `tag` parameters if it was put by digest; `OCI-Tag` says which. Its config and layers must exist, as the specification allows to require; the manifests of an index, and a
  * subject, may come later or never. `OCI-Subject` says that it is listed as a referrer of that subject.
  */
 export const writeManifest =
   (limit: number): RouteHandler<'manifest'> =>
   async (exchange, { reference }) => {
     const store = storeOf(exchange);
-    const { request, repository } = exchange;
+    const { request, query, repository, record, locate } = exchange;
     if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
-    if (!isDigest(reference) && !isTag(reference)) {
-      return problem(400, 'MANIFEST_INVALID', `Cannot put manifest "${reference}": not a tag`);
-    }
+    const tags = isDigest(reference) ? [...new Set(query.getAll('tag'))] : [reference];
+    const wrong = tags.length > mostTags ? `${tags.length} tags` : tags.find((tag) => !isTag(tag));
+    if (wrong !== undefined)
+      return problem(400, 'MANIFEST_INVALID', `Cannot put manifest "${reference}" by tag ${quote(wrong)}: not a tag`);
     const { signal } = request;
     const mediaType = bareMediaType(request.headers.get('content-type') ?? '');
     const bytes = await readAll(bodyOf(request), limit, `manifest "${reference}"`);
@@ -39,13 +41,20 @@ export const writeManifest =
     }
     const descriptor = { mediaType, digest, size: bytes.length };
     await store.push(descriptor, once(bytes), { signal });
-    if (!isDigest(reference)) await store.tag(descriptor, reference, { signal });
-    const location = `/v2/${repository.name}/manifests/${digest}`;
+    for (const tag of tags) await store.tag(descriptor, tag, { signal });
+    record.action = 'push';
+    record.descriptor = descriptor;
+    if (tags[0] !== undefined) [record.tag] = tags;
+    const location = (await locate(descriptor, repository, signal)) ?? `/v2/${repository.name}/manifests/${digest}`;
     const headers = new Headers({ location, 'docker-content-digest': digest });
+    if (isDigest(reference)) for (const tag of tags) headers.append('oci-tag', tag);
     const referrer = isReferrers(store) ? referrerOf(bytes, descriptor) : undefined;
     if (referrer) headers.set('oci-subject', referrer.subject);
     return new Response(null, { status: 201, headers });
   };
+
+/** Most tags that one request gives. */
+const mostTags = 100;
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;

@@ -54,6 +54,47 @@ const clientErrors: Partial<Record<ErrorCode, number>> = {
   TOO_LARGE: 413,
 };
 
+/** An error as a response says it. */
+export interface ServerProblem {
+  readonly status: number;
+  readonly code: ProblemCode;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Servers whose statuses differ from those of the specification. */
+export type StatusTable = 'ociserver' | 'distribution';
+
+const statusesOf: Readonly<Record<StatusTable, Partial<Record<ProblemCode, number>>>> = {
+  ociserver: { UNSUPPORTED: 400, BLOB_UPLOAD_INVALID: 416, MANIFEST_BLOB_UNKNOWN: 404 },
+  distribution: { UNSUPPORTED: 405, BLOB_UPLOAD_INVALID: 404, MANIFEST_BLOB_UNKNOWN: 400 },
+};
+
+/** How errors are written. */
+export interface ProblemRules {
+  /** Which status an error has if servers differ. Default: that of the specification. */
+  readonly statuses?: StatusTable;
+  /** Writes the response to an error in another form. Its status and headers may be used or not. */
+  readonly writeError?: (found: ServerProblem, request: Request) => Response | Promise<Response>;
+}
+
+/** What responses that `problem` made say. */
+const problemsIn = new WeakMap<Response, ServerProblem>();
+
+/** The response to an error as the options of a server want it; any other response as it is. */
+export async function rewritten(
+  response: Response,
+  request: Request,
+  { statuses, writeError }: ProblemRules,
+): Promise<Response> {
+  const found = problemsIn.get(response);
+  if (!found || !(statuses || writeError)) return response;
+  const status = (statuses && statusesOf[statuses][found.code]) ?? found.status;
+  if (writeError) return writeError({ ...found, status }, request);
+  const { code, message, headers } = found;
+  return status === found.status ? response : problem(status, code, message, headers);
+}
+
 /** An error response in the form of the specification. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
 export function problem(
   status: number,
@@ -62,7 +103,9 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const body = JSON.stringify({ errors: [{ code, message }] });
-  return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
+  const response = new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
+  problemsIn.set(response, { status, code, message, headers });
+  return response;
 }
 
 /** 404 for an API that is not offered, as clients expect from a registry without referrers. */
@@ -75,7 +118,9 @@ export const notOffered = ({ method, url }: Request): Response =>
  */
 export function problemOf(error: unknown, { unknown, writes }: { unknown: ProblemCode; writes: boolean }): Response {
   if (!(error instanceof RegistryError)) return problem(500, 'UNKNOWN', 'The server failed');
-  if (error.code === 'NOT_FOUND') return problem(404, unknown, messageOf(error));
+  if (error.code === 'NOT_FOUND')
+    return problem(404, error.reason === 'no-repository' ? 'NAME_UNKNOWN' : unknown, messageOf(error));
   const [status, code] = problems[error.code];
-  return problem((writes && clientErrors[error.code]) || status, code, messageOf(error));
+  const headers = error.code === 'RATE_LIMITED' ? { 'retry-after': '5' } : {};
+  return problem((writes && clientErrors[error.code]) || status, code, messageOf(error), headers);
 }

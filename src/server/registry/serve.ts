@@ -1,45 +1,24 @@
 import { defaultManifestBytes } from '../../oci/manifest.ts';
 import { hostProblem } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
-import type { Registry } from '../../source.ts';
-import { readBlob, readManifest } from './content.ts';
-import type { Handler, RouteHandler } from './exchange.ts';
-import { listReferrers, listTags } from './lists.ts';
+import { canLocate, type Registry, type Source } from '../../source.ts';
+import { createMemoryUploads } from '../../store/memory/uploads.ts';
+import { actorOf } from '../access/actor.ts';
+import { type ContentRules, readBlob, readManifest } from './content.ts';
+import { deleteBlob, deleteManifest } from './deletes.ts';
+import { createRecord, type Exchange, type ExchangeRecord, type Handler, type RouteHandler } from './exchange.ts';
+import { type ListRules, listReferrers, listRepositories, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
-import { type ProblemCode, problem, problemOf } from './problem.ts';
-import { addChunk, beginUpload, endUpload, finishUpload, readUpload, uploadSessions } from './uploads.ts';
+import { type ProblemCode, problem, problemOf, rewritten } from './problem.ts';
+import type { ServeOptions } from './serve-options.ts';
+import { addChunk, beginUpload, endUpload, finishUpload, readUpload, type UploadRules } from './uploads.ts';
 
-/** Limits of a server, and its name. */
-export interface ServeOptions {
-  /** `Repository.registry`. Default `localhost`; never the Host of a request, because its sender chooses that. */
-  readonly registry?: string;
-  /**
-   * Registries that a request may name in its `ns` parameter, as clients of a mirror do. By default `ns` is ignored: it could
-   * direct a registry that sends requests of its own to any host.
-   */
-  readonly namespaces?: readonly string[] | ((registry: string) => boolean);
-  /**
-   * Also sends content that a layout has through a link, symbolic or hard, wherever it leads. Default: that content does
-   * not exist.
-   */
-  readonly links?: boolean;
-  /** Most bytes of a pushed manifest. Default 4 MiB. */
-  readonly manifestBytes?: number;
-  /** Most bytes of one upload in memory; a single request with a `Content-Length` is not held. Default 256 MiB. */
-  readonly uploadBytes?: number;
-  /** Most uploads that are open at a time. Default 64. */
-  readonly uploads?: number;
-  /** Milliseconds without a request after which an upload is dropped. Default 300,000. */
-  readonly uploadIdle?: number;
-  /** Called with errors that become status 500: the client sees no details of them. */
-  readonly onError?: (error: unknown, request: Request) => void;
-}
-
-type Methods = { readonly [Kind in Route['kind']]: Readonly<Record<string, RouteHandler<Kind>>> };
+/** Routes of a repository, and those of none. */
+type NamedKind = Extract<Route, { readonly name: string }>['kind'];
+type Methods = { readonly [Kind in NamedKind]: Readonly<Record<string, RouteHandler<Kind>>> };
 
 /** The code for content that does not exist, by route. */
-const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
-  base: 'NAME_UNKNOWN',
+const unknown: Readonly<Record<NamedKind, ProblemCode>> = {
   manifest: 'MANIFEST_UNKNOWN',
   blob: 'BLOB_UNKNOWN',
   tags: 'NAME_UNKNOWN',
@@ -50,77 +29,134 @@ const unknown: Readonly<Record<Route['kind'], ProblemCode>> = {
 
 /**
  * A registry, seen from outside: the distribution API over the content of `registry`, as a function from a web-standard
- * request to its response. Only open uploads are kept between requests. A repository whose source is not a store is
- * read-only: writes are 405. Errors of a source become responses in the form of the specification. Bodies stream; one that
- * fails is aborted, never ended.
+ * request to its response. Only uploads into stores that take none themselves are kept between requests. A repository offers
+ * what its source can do: without a store writes are 405, without a `Deleter` deletes. Errors of a source become responses in
+ * the form of the specification. Bodies stream; one that fails, or of a source that does not verify turns out wrong, is
+ * aborted, never ended.
  *
  * The caller reads the body of a response to its end or cancels it.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
  */
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
-  const {
-    manifestBytes = defaultManifestBytes,
-    uploadBytes = 268_435_456,
-    uploads = 64,
-    uploadIdle = 300_000,
-  } = options;
-  const limits = { uploadBytes, sessions: uploadSessions({ limit: uploads, idle: uploadIdle }) };
-  const methods: Methods = {
-    base: { GET: base, HEAD: base },
-    manifest: { GET: readManifest, HEAD: readManifest, PUT: writeManifest(manifestBytes) },
-    blob: { GET: readBlob, HEAD: readBlob },
-    tags: { GET: listTags, HEAD: listTags },
-    referrers: { GET: listReferrers, HEAD: listReferrers },
-    uploads: { POST: beginUpload(limits) },
-    upload: {
-      GET: readUpload(limits),
-      PATCH: addChunk(limits),
-      PUT: finishUpload(limits),
-      DELETE: endUpload(limits),
-    },
-  };
+  const methods = methodsOf(options);
   return async (request) => {
-    const response = await respond(registry, methods, options, request);
+    const started = performance.now();
+    const record = createRecord();
+    const { found, error } = await respond(registry, methods, { ...options, record }, request);
+    const response = await rewritten(found, request, options);
     response.headers.set('docker-distribution-api-version', 'registry/2.0');
-    if (request.method !== 'HEAD' || !response.body) return response;
-    await response.body.cancel();
-    return new Response(null, response);
+    for (const warning of record.warnings) response.headers.append('warning', warning);
+    const isHead = request.method === 'HEAD' && response.body !== null;
+    if (isHead) await response.body?.cancel();
+    const sent = isHead ? new Response(null, response) : response;
+    report(sent, { request, record, started, error, ...options });
+    return sent;
   };
 }
 
-const base = async (): Promise<Response> =>
-  new Response('{}', { headers: { 'content-type': 'application/json', 'content-length': '2' } });
+function methodsOf(options: ServeOptions): Methods & { readonly lists: ListRules } {
+  const { manifestBytes = defaultManifestBytes, mountsFromAny = false, singlePost = true } = options;
+  const { mostListed = Number.POSITIVE_INFINITY, pages = true, nextLinks = true } = options;
+  const { referrers = true, referrersFilter = true, tagDigests = true } = options;
+  const { uploadBytes, uploads, uploadIdle } = options;
+  const lists = { mostListed, pages, nextLinks, referrers, referrersFilter };
+  const content: ContentRules = { tagDigests };
+  const inMemory = createMemoryUploads();
+  const rules: UploadRules = { inMemory, mountsFromAny, singlePost, uploadBytes, uploads, uploadIdle };
+  const [readAny, readOne] = [readManifest(content), readBlob];
+  const [tags, refer] = [listTags(lists), listReferrers(lists)];
+  return {
+    lists,
+    manifest: { GET: readAny, HEAD: readAny, PUT: writeManifest(manifestBytes), DELETE: deleteManifest },
+    blob: { GET: readOne, HEAD: readOne, DELETE: deleteBlob },
+    tags: { GET: tags, HEAD: tags },
+    referrers: { GET: refer, HEAD: refer },
+    uploads: { POST: beginUpload(rules) },
+    upload: { GET: readUpload(rules), PATCH: addChunk(rules), PUT: finishUpload(rules), DELETE: endUpload(rules) },
+  };
+}
 
+/** The response to a request, and the error that it says, if any. */
 async function respond(
   registry: Registry,
-  methods: Methods,
-  options: ServeOptions,
+  methods: ReturnType<typeof methodsOf>,
+  { record, ...options }: ServeOptions & { readonly record: ExchangeRecord },
   request: Request,
-): Promise<Response> {
+): Promise<{ readonly found: Response; readonly error?: unknown }> {
   const { pathname, searchParams: query } = new URL(request.url);
+  const { method } = request;
   const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
-  if (!route) return unrouted(pathname);
-  const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<Route['kind']>>>;
-  const handle = Object.hasOwn(allowed, request.method) ? allowed[request.method] : undefined;
-  if (!handle) {
-    const found = `Cannot ${request.method} "${pathname}": not offered here`;
-    return problem(405, 'UNSUPPORTED', found, { allow: Object.keys(allowed).join(', ') });
-  }
-  let unknownCode: ProblemCode = 'NAME_UNKNOWN';
+  if (!route) return { found: unrouted(pathname) };
+  let code: ProblemCode = 'NAME_UNKNOWN';
   try {
-    if (route.kind === 'base') return await base();
+    if (route.kind === 'base' || route.kind === 'catalog') {
+      if (method !== 'GET' && method !== 'HEAD') return { found: notAllowed(request, ['GET', 'HEAD']) };
+      const shared = { request, query, registry, record };
+      return { found: route.kind === 'base' ? base() : await listRepositories(shared, methods.lists) };
+    }
+    const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<NamedKind>>>;
+    const handle = Object.hasOwn(allowed, method) ? allowed[method] : undefined;
+    if (!handle) return { found: notAllowed(request, Object.keys(allowed)) };
     const host = namespaceOf(query.get('ns'), options) ?? options.registry ?? 'localhost';
+    const repository = { registry: host, name: route.name };
+    record.repository = repository;
     const sibling = (name: string) => registry({ registry: host, name });
     const source = sibling(route.name);
-    unknownCode = unknown[route.kind];
-    const repository = { registry: host, name: route.name };
-    const { links = false } = options;
-    return await handle({ request, query, repository, source, sibling, links }, route);
+    code = unknown[route.kind];
+    const locate = locateBy(options, source);
+    const { links = false, uploadUrl = () => undefined } = options;
+    const shared = { request, query, repository, source, registry, record };
+    const exchange = { ...shared, sibling, locate, uploadUrl, links };
+    return { found: await handle(exchange, route) };
   } catch (error) {
-    const response = problemOf(error, { unknown: unknownCode, writes: !/^(?:GET|HEAD)$/.test(request.method) });
-    if (response.status === 500) options.onError?.(error, request);
-    return response;
+    const found = problemOf(error, { unknown: code, writes: !/^(?:GET|HEAD)$/.test(method) });
+    if (found.status === 500) options.onError?.(error, request);
+    return { found, error };
   }
+}
+
+const base = (): Response =>
+  new Response('{}', { headers: { 'content-type': 'application/json', 'content-length': '2' } });
+
+const notAllowed = (request: Request, methods: readonly string[]): Response => {
+  const message = `Cannot ${request.method} "${new URL(request.url).pathname}": not offered here`;
+  return problem(405, 'UNSUPPORTED', message, { allow: methods.join(', ') });
+};
+
+/** Where content of a repository is, besides here. */
+function locateBy({ locate }: ServeOptions, source: Source): Exchange['locate'] {
+  return async (target, repository, signal) => {
+    if (locate) return (await locate(target, repository))[0];
+    return canLocate(source) ? source.locate(target, { signal }) : undefined;
+  };
+}
+
+interface Responded extends Pick<ServeOptions, 'onEvent'> {
+  readonly request: Request;
+  readonly record: ExchangeRecord;
+  /** `performance.now()` when the request came. */
+  readonly started: number;
+  readonly error: unknown;
+}
+
+/** Reports a response, once its body has been sent. */
+function report(response: Response, { request, record, started, error, onEvent }: Responded): void {
+  if (!onEvent) return;
+  const { status, headers, body } = response;
+  const emit = (broken?: unknown): void => {
+    record.onEnd = undefined;
+    const { action, repository, descriptor, tag, from } = record;
+    const bytes = record.isStreaming ? record.bytes : body ? Number(headers.get('content-length') ?? 0) : 0;
+    const actor = actorOf(request);
+    const duration = performance.now() - started;
+    const found = { request, action, repository, descriptor, tag, from, actor, status, bytes, duration };
+    // A listener that fails is not the request's problem.
+    Promise.resolve({ ...found, error: broken ?? error })
+      .then(onEvent)
+      .catch(() => {});
+  };
+  if (record.isStreaming) record.onEnd = emit;
+  else emit();
 }
 
 function namespaceOf(name: string | null, { namespaces = [] }: ServeOptions): string | undefined {

@@ -1,156 +1,202 @@
-import { cannot, RegistryError } from '../../errors.ts';
+import { type ErrorCode, messageOf, RegistryError } from '../../errors.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
 import { isRepositoryName } from '../../oci/reference.ts';
-import type { Store } from '../../source.ts';
+import {
+  canMount,
+  hasUploads,
+  isCatalog,
+  type Store,
+  type Upload,
+  type UploadLimits,
+  type Uploads,
+} from '../../source.ts';
+import type { MemoryUploads } from '../../store/memory/uploads.ts';
 import { invalidDigest } from './content.ts';
 import { bodyOf, type Exchange, lengthOf, octets, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
 
-export interface UploadLimits {
-  /** Bytes that one upload may hold in memory. */
-  readonly uploadBytes: number;
-  readonly sessions: UploadSessions;
+/** How blobs are uploaded. */
+export interface UploadRules extends Pick<UploadLimits, 'uploadBytes' | 'uploads' | 'uploadIdle'> {
+  /** For stores that take no uploads themselves. */
+  readonly inMemory: MemoryUploads;
+  /** Looks for a blob to mount in all repositories if the client names none. */
+  readonly mountsFromAny: boolean;
+  /** False: a POST with a digest begins an upload, as if it had none. */
+  readonly singlePost: boolean;
 }
 
 /** POST: mounts a blob, stores a whole one, or begins an upload. */
 export const beginUpload =
-  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'uploads'> =>
+  (rules: UploadRules): RouteHandler<'uploads'> =>
   async (exchange) => {
     const store = storeOf(exchange);
-    const { query, repository } = exchange;
+    const { query, request } = exchange;
     const [mounted, digest] = [query.get('mount'), query.get('digest')];
-    if (mounted !== null && isDigest(mounted) && (await mount(exchange, store, mounted)))
-      return created(exchange, mounted);
-    if (mounted === null && digest !== null) {
+    const found = mounted !== null && isDigest(mounted) ? await mount(exchange, store, mounted, rules) : undefined;
+    if (found) return created(exchange, found, 'mount');
+    const { uploads, limits } = uploadsOf(exchange, store, rules);
+    if (mounted === null && digest !== null && rules.singlePost) {
       if (!isDigest(digest)) return invalidDigest(digest);
-      await pushRest(exchange, store, digest, undefined, uploadBytes);
-      return created(exchange, digest);
+      const length = lengthOf(request);
+      if (length === undefined) return finish(exchange, await uploads.beginUpload(limits), digest);
+      return push(exchange, store, digest, length);
     }
-    const upload = sessions.open(keyOf(repository));
-    return upload
-      ? progress(202, exchange, upload)
-      : problem(429, 'TOOMANYREQUESTS', 'Too many uploads are open', { 'retry-after': '5' });
+    return progress(202, exchange, await uploads.beginUpload(limits));
   };
-
-const keyOf = ({ registry, name }: Exchange['repository']): string => `${registry}/${name}`;
 
 /** GET: the size of an upload. */
 export const readUpload =
-  ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
+  (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) =>
-    progress(204, exchange, uploadOf(exchange, id, sessions));
+    progress(204, exchange, await find(exchange, storeOf(exchange), id, rules));
 
 /** DELETE: cancels an upload. */
 export const endUpload =
-  ({ sessions }: UploadLimits): RouteHandler<'upload'> =>
+  (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
-    sessions.close(uploadOf(exchange, id, sessions));
-    return new Response(null, { status: 204 });
+    const upload = await find(exchange, storeOf(exchange), id, rules);
+    return inTurn(exchange, upload, async () => {
+      await upload.cancel();
+      return new Response(null, { status: 204 });
+    });
   };
 
-/** PATCH: adds a chunk, completely or not at all. */
+/** PATCH: adds a chunk. What arrived before its body broke stays; nothing of one that is not as long as its range. */
 export const addChunk =
-  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
+  (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
-    storeOf(exchange);
-    const upload = uploadOf(exchange, id, sessions);
-    const work = async (): Promise<Response> => {
-      const refused = misplaced(exchange, upload);
-      if (refused) return refused;
-      const { chunks, size } = await collect(bodyOf(exchange.request), uploadBytes - upload.size, 'this chunk');
-      if ((chunkRange(exchange)?.size ?? size) !== size) return wrongSize(size);
-      sessions.add(upload, chunks, size);
-      return progress(202, exchange, upload);
-    };
-    return (await sessions.use(upload, work)) ?? outOfOrder(exchange, upload, 'another request is adding to it');
+    const upload = await find(exchange, storeOf(exchange), id, rules);
+    const refused = misplaced(exchange, upload);
+    if (refused) return refused;
+    return inTurn(exchange, upload, async () => {
+      return (await append(exchange, upload)) ?? progress(202, exchange, upload);
+    });
   };
 
 /** PUT: the last chunk, if any, and the digest. The upload ends if it is stored, and if its bytes are wrong. */
 export const finishUpload =
-  ({ uploadBytes, sessions }: UploadLimits): RouteHandler<'upload'> =>
+  (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     const store = storeOf(exchange);
-    const upload = uploadOf(exchange, id, sessions);
+    const upload = await find(exchange, store, id, rules);
     const digest = exchange.query.get('digest');
     if (digest === null || !isDigest(digest)) return invalidDigest(digest);
-    const work = async (): Promise<Response> => {
-      const refused = misplaced(exchange, upload);
-      if (refused) return refused;
-      try {
-        await pushRest(exchange, store, digest, upload, uploadBytes);
-      } catch (error) {
-        if (error instanceof RegistryError && error.code === 'DIGEST_MISMATCH') sessions.close(upload);
+    const refused = misplaced(exchange, upload);
+    if (refused) return refused;
+    const length = lengthOf(exchange.request);
+    return inTurn(exchange, upload, async () => {
+      if (upload.size > 0 || length === undefined) return finish(exchange, upload, digest);
+      // Not through the upload: the store hashes and keeps it at once.
+      const response = await push(exchange, store, digest, length).catch(async (error: unknown) => {
+        if (isOf(error, 'DIGEST_MISMATCH')) await upload.cancel();
         throw error;
-      }
-      sessions.close(upload);
-      return created(exchange, digest);
-    };
-    return (await sessions.use(upload, work)) ?? outOfOrder(exchange, upload, 'another request is adding to it');
+      });
+      await upload.cancel();
+      return response;
+    });
   };
 
-function uploadOf({ repository }: Exchange, id: string, sessions: UploadSessions): Upload {
-  const upload = sessions.find(id, keyOf(repository));
-  if (!upload) throw new RegistryError('NOT_FOUND', `No upload "${id}"`, { value: id });
-  return upload;
+const isOf = (error: unknown, ...codes: readonly ErrorCode[]): error is RegistryError =>
+  error instanceof RegistryError && codes.includes(error.code);
+
+function uploadsOf(
+  { repository, request }: Exchange,
+  store: Store,
+  { inMemory, uploadBytes, uploads, uploadIdle }: UploadRules,
+): { readonly uploads: Uploads; readonly limits: UploadLimits } {
+  const own = hasUploads(store) ? store : inMemory.into(store, `${repository.registry}/${repository.name}`);
+  return { uploads: own, limits: { uploadBytes, uploads, uploadIdle, signal: request.signal } };
 }
 
-/** Pushes the chunks of an upload and the request's body, which is streamed if its length is known, else collected first. */
-async function pushRest(
-  { request }: Exchange,
+function find(exchange: Exchange, store: Store, id: string, rules: UploadRules): Promise<Upload> {
+  const { uploads, limits } = uploadsOf(exchange, store, rules);
+  return uploads.findUpload(id, limits);
+}
+
+/** Works on an upload; 416 if another request works on it. */
+async function inTurn(exchange: Exchange, upload: Upload, work: () => Promise<Response>): Promise<Response> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.reason !== 'upload-in-use') throw error;
+    return outOfOrder(exchange, upload, 'another request is adding to it');
+  }
+}
+
+/** Stores a blob whose size is known. */
+async function push(exchange: Exchange, store: Store, digest: Digest, size: number): Promise<Response> {
+  const { request } = exchange;
+  const descriptor = { mediaType: octets, digest, size };
+  await store.push(descriptor, bodyOf(request), { signal: request.signal });
+  return created(exchange, descriptor, 'push');
+}
+
+/** Adds the request's body to an upload. The response to a body that is not as long as its `Content-Range`. */
+async function append(exchange: Exchange, upload: Upload): Promise<Response | undefined> {
+  const { signal } = exchange.request;
+  const size = chunkRange(exchange)?.size;
+  try {
+    await upload.append(bodyOf(exchange.request), { size, signal });
+  } catch (error) {
+    if (!isOf(error, 'TOO_LARGE', 'UNEXPECTED_END') || error.reason === 'limit') throw error;
+    return wrongSize(messageOf(error));
+  }
+  return undefined;
+}
+
+/** Adds the request's body, if any, and ends the upload with its digest. */
+async function finish(exchange: Exchange, upload: Upload, digest: Digest): Promise<Response> {
+  const refused = lengthOf(exchange.request) === 0 ? undefined : await append(exchange, upload);
+  if (refused) return refused;
+  const { size } = upload;
+  await upload.commit(digest, { signal: exchange.request.signal });
+  return created(exchange, { mediaType: octets, digest, size }, 'push');
+}
+
+/**
+ * Mounts a blob from the named repository, or any other one, if it does not exist here. Undefined after any failure: the
+ * client uploads it.
+ */
+async function mount(
+  exchange: Exchange,
   store: Store,
   digest: Digest,
-  upload: Upload | undefined,
-  uploadBytes: number,
-): Promise<void> {
-  const earlier = upload ?? { chunks: [], size: 0 };
-  const length = lengthOf(request);
-  const last =
-    length === undefined
-      ? await collect(bodyOf(request), uploadBytes - earlier.size, `blob "${digest}"`)
-      : { chunks: bodyOf(request), size: length };
-  const descriptor = { mediaType: octets, digest, size: earlier.size + last.size };
-  await store.push(descriptor, chain(earlier.chunks, last.chunks), { signal: request.signal });
-}
-
-async function* chain(
-  first: Iterable<Uint8Array>,
-  second: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  yield* first;
-  yield* second;
-}
-
-/** All chunks, at most `limit` bytes; one more is `TOO_LARGE`. */
-async function collect(
-  body: AsyncIterable<Uint8Array>,
-  limit: number,
-  what: string,
-): Promise<{ readonly chunks: readonly Uint8Array[]; readonly size: number }> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw cannot('TOO_LARGE', `take ${what}`, `more than ${limit} bytes`, { reason: 'limit' });
-    chunks.push(chunk);
-  }
-  return { chunks, size };
-}
-
-/** Mounts a blob from the named repository, if it does not exist here. False after any failure: the client uploads it. */
-async function mount(exchange: Exchange, store: Store, digest: Digest): Promise<boolean> {
-  const { request, links } = exchange;
+  { mountsFromAny }: UploadRules,
+): Promise<Descriptor | undefined> {
+  const { query, request, registry, repository } = exchange;
   const { signal } = request;
-  const from = exchange.query.get('from');
-  if (await has(store, digest, signal)) return true;
-  if (from === null || !isRepositoryName(from)) return false;
-  const source = exchange.sibling(from);
+  if (await has(store, digest, signal)) return store.resolve(digest, { signal });
+  const from = query.get('from');
+  if (from !== null) return isRepositoryName(from) ? mountFrom(exchange, store, digest, from) : undefined;
+  if (!mountsFromAny || !isCatalog(registry)) return undefined;
+  for (const name of await registry.repositories({ signal })) {
+    const found = name === repository.name ? undefined : await mountFrom(exchange, store, digest, name);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Takes a blob over from another repository, without copying it if the store can do that. */
+async function mountFrom(
+  exchange: Exchange,
+  store: Store,
+  digest: Digest,
+  from: string,
+): Promise<Descriptor | undefined> {
+  const { request, links, record, sibling } = exchange;
+  const { signal } = request;
+  const source = sibling(from);
   try {
     const descriptor = await source.resolve(digest, { signal, links });
-    const { body } = await source.fetch(descriptor, { signal, links });
-    await store.push({ ...descriptor, mediaType: octets }, body, { signal });
-    return true;
+    if (!canMount(store) || !(await store.mount(digest, source, { signal, links }))) {
+      const { body } = await source.fetch(descriptor, { signal, links });
+      await store.push({ ...descriptor, mediaType: octets }, body, { signal });
+    }
+    record.from = from;
+    return descriptor;
   } catch (error) {
-    if (error instanceof RegistryError) return false;
+    if (error instanceof RegistryError) return undefined;
     throw error;
   }
 }
@@ -161,22 +207,29 @@ export async function has(store: Store, digest: Digest, signal: AbortSignal): Pr
     await store.resolve(digest, { signal });
     return true;
   } catch (error) {
-    if (error instanceof RegistryError && error.code === 'NOT_FOUND') return false;
+    if (isOf(error, 'NOT_FOUND')) return false;
     throw error;
   }
 }
 
-const created = ({ repository }: Exchange, digest: Digest): Response =>
-  new Response(null, {
-    status: 201,
-    headers: { location: `/v2/${repository.name}/blobs/${digest}`, 'docker-content-digest': digest },
-  });
+async function created(exchange: Exchange, descriptor: Descriptor, action: 'push' | 'mount'): Promise<Response> {
+  const { repository, request, record, locate } = exchange;
+  const { digest } = descriptor;
+  Object.assign(record, { action, descriptor });
+  const elsewhere = await locate(descriptor, repository, request.signal);
+  const location = elsewhere ?? `/v2/${repository.name}/blobs/${digest}`;
+  return new Response(null, { status: 201, headers: { location, 'docker-content-digest': digest } });
+}
 
-const uploadHeaders = ({ repository }: Exchange, { id, size }: Upload): Record<string, string> => ({
-  location: `/v2/${repository.name}/blobs/uploads/${id}`,
+const uploadHeaders = (
+  { repository, uploadUrl }: Exchange,
+  { id, size, minimumChunk }: Upload,
+): Record<string, string> => ({
+  location: uploadUrl(id, repository) ?? `/v2/${repository.name}/blobs/uploads/${id}`,
   // `0-0` for an empty upload, too, as for one of a single byte: the form has no other way.
   range: `0-${Math.max(0, size - 1)}`,
   'docker-upload-uuid': id,
+  ...(minimumChunk !== undefined && { 'oci-chunk-min-length': String(minimumChunk) }),
 });
 
 const progress = (status: number, exchange: Exchange, upload: Upload): Response =>
@@ -185,8 +238,7 @@ const progress = (status: number, exchange: Exchange, upload: Upload): Response 
 const outOfOrder = (exchange: Exchange, upload: Upload, found: string): Response =>
   problem(416, 'RANGE_INVALID', `Cannot add to upload "${upload.id}": ${found}`, uploadHeaders(exchange, upload));
 
-const wrongSize = (size: number): Response =>
-  problem(400, 'SIZE_INVALID', `The chunk has ${size} bytes, unlike its Content-Range`);
+const wrongSize = (message: string): Response => problem(400, 'SIZE_INVALID', message);
 
 /** The range of a chunk, `first-last`. Without a `Content-Range` it is the next one. */
 function chunkRange({ request }: Exchange): { readonly start: number; readonly size: number } | undefined {
@@ -201,90 +253,7 @@ function misplaced(exchange: Exchange, upload: Upload): Response | undefined {
   const range = chunkRange(exchange);
   if (!range) return undefined;
   if (range.start !== upload.size) return outOfOrder(exchange, upload, `the next byte is ${upload.size}`);
-  const length = lengthOf(exchange.request);
-  return length !== undefined && length !== range.size ? wrongSize(length) : undefined;
-}
-
-/** A blob that is uploaded in chunks. */
-export interface Upload {
-  readonly id: string;
-  /** The repository it was begun in; it exists only there. */
-  readonly key: string;
-  readonly chunks: readonly Uint8Array[];
-  /** Bytes in `chunks`. */
-  readonly size: number;
-}
-
-export interface UploadSessions {
-  /** Undefined if the limit is reached. */
-  open(key: string): Upload | undefined;
-  find(id: string, key: string): Upload | undefined;
-  /**
-   * Runs `work` while the upload cannot expire; undefined, without running it, if another request is using the upload.
-   */
-  use<Result>(upload: Upload, work: () => Promise<Result>): Promise<Result | undefined>;
-  add(upload: Upload, chunks: readonly Uint8Array[], size: number): void;
-  close(upload: Upload): void;
-}
-
-interface Session extends Upload {
-  chunks: Uint8Array[];
-  size: number;
-  isBusy: boolean;
-  expiry: ReturnType<typeof setTimeout> | undefined;
-}
-
-/** Open uploads: at most `limit`, each dropped after `idle` milliseconds without a request. */
-export function uploadSessions({ limit, idle }: { readonly limit: number; readonly idle: number }): UploadSessions {
-  const sessions = new Map<string, Session>();
-
-  const known = ({ id }: Upload): Session => {
-    const session = sessions.get(id);
-    if (!session) throw new RegistryError('NOT_FOUND', `No upload "${id}": it has ended`, { value: id });
-    return session;
-  };
-  const close = ({ id }: Upload): void => {
-    clearTimeout(sessions.get(id)?.expiry);
-    sessions.delete(id);
-  };
-  const startExpiry = (session: Session): void => {
-    clearTimeout(session.expiry);
-    session.expiry = setTimeout(() => close(session), idle);
-    // An abandoned upload must not keep the process alive.
-    (session.expiry as { unref?: () => void }).unref?.();
-  };
-
-  return {
-    open(key) {
-      if (sessions.size >= limit) return undefined;
-      const session: Session = { id: crypto.randomUUID(), key, chunks: [], size: 0, isBusy: false, expiry: undefined };
-      sessions.set(session.id, session);
-      startExpiry(session);
-      return session;
-    },
-    find(id, key) {
-      const session = sessions.get(id);
-      if (session?.key !== key) return undefined;
-      if (!session.isBusy) startExpiry(session);
-      return session;
-    },
-    async use(upload, work) {
-      const session = known(upload);
-      if (session.isBusy) return undefined;
-      session.isBusy = true;
-      clearTimeout(session.expiry);
-      try {
-        return await work();
-      } finally {
-        session.isBusy = false;
-        if (sessions.has(session.id)) startExpiry(session);
-      }
-    },
-    add(upload, chunks, size) {
-      const session = known(upload);
-      for (const chunk of chunks) session.chunks.push(chunk);
-      session.size += size;
-    },
-    close,
-  };
+  const length = lengthOf(exchange.request) ?? range.size;
+  if (length === range.size && range.size > 0) return undefined;
+  return wrongSize(`Cannot add to upload "${upload.id}": ${length} bytes, unlike the Content-Range`);
 }

@@ -54,7 +54,6 @@ const ranges: readonly [header: string, status: number, contentRange: string | n
   ['bytes=300000-', 206, 'bytes 300000-300006/300007', 300_000, 300_007],
   ['bytes=300000-999999', 206, 'bytes 300000-300006/300007', 300_000, 300_007],
   ['bytes=-7', 206, 'bytes 300000-300006/300007', 300_000, 300_007],
-  ['bytes=5-4', 200, null, 0, 300_007],
   ['lines=0-1', 200, null, 0, 300_007],
 ];
 test.each(ranges)('a blob asked for "%s" is a %i', async (range, status, contentRange, from, to) => {
@@ -65,11 +64,12 @@ test.each(ranges)('a blob asked for "%s" is a %i', async (range, status, content
   expect(Buffer.compare(await bytesOf(response), large.bytes.subarray(from, to))).toBe(0);
 });
 
-test('a range beyond the end is 416 and tells the size; HEAD heeds no range', async () => {
-  const headers = { range: 'bytes=300007-' };
-  const response = await handler(ask(`GET ${blob}`, { headers }));
-  expect(response.headers.get('content-range')).toBe('bytes */300007');
-  expect(await problemOf(response)).toBe('416 RANGE_INVALID');
+test('a range beyond the end, or that ends before it begins, is 416 and gives the size; HEAD heeds no range', async () => {
+  for (const range of ['bytes=300007-', 'bytes=5-4']) {
+    const response = await handler(ask(`GET ${blob}`, { headers: { range } }));
+    expect(response.headers.get('content-range')).toBe('bytes */300007');
+    expect(await problemOf(response)).toBe('416 RANGE_INVALID');
+  }
   const head = await handler(ask(`HEAD ${blob}`, { headers: { range: 'bytes=0-0' } }));
   expect([head.status, head.headers.get('content-length')]).toEqual([200, '300007']);
   expect(head.headers.get('accept-ranges')).toBe('bytes');
@@ -105,7 +105,8 @@ const refusals: readonly [line: string, problem: string][] = [
   ['GET /v2/library/app/blobs/uploads/nothing', '404 BLOB_UPLOAD_UNKNOWN'],
   ['GET /v2/library/app/referrers/latest', '400 DIGEST_INVALID'],
   ['POST /v2/library/app/manifests/latest', '405 UNSUPPORTED'],
-  [`DELETE ${blob}`, '405 UNSUPPORTED'],
+  [`DELETE /v2/library/app/blobs/${absent}`, '404 BLOB_UNKNOWN'],
+  [`PATCH ${blob}`, '405 UNSUPPORTED'],
   ['PUT /v2/', '405 UNSUPPORTED'],
 ];
 test.each(refusals)('%s is %s', async (line, expected) => {
@@ -116,7 +117,7 @@ test.each(refusals)('%s is %s', async (line, expected) => {
 });
 
 test('a method that is not offered is told which are', async () => {
-  expect((await handler(ask(`DELETE ${blob}`))).headers.get('allow')).toBe('GET, HEAD');
+  expect((await handler(ask(`PUT ${blob}`))).headers.get('allow')).toBe('GET, HEAD, DELETE');
 });
 
 test('an error to HEAD has no body', async () => {
@@ -246,7 +247,8 @@ test('a body is read only when asked for, and cancelling the response cancels it
   await unread.body?.cancel('not wanted');
   const reader = (await respond(ask(`GET ${blob}`))).body?.getReader();
   await reader?.read();
-  expect(reads).toBe(1);
+  // One chunk is held back, as it may be the last, and is not verified.
+  expect(reads).toBe(2);
   await reader?.cancel('enough');
   expect(reasons).toEqual(['not wanted', 'enough']);
 });

@@ -1,0 +1,132 @@
+import { cannot, RegistryError } from '../../errors.ts';
+import { mediaTypes } from '../../oci/manifest.ts';
+import type { AppendOptions, Chunks, Store, Upload, UploadLimits, Uploads } from '../../source.ts';
+
+/** The state of one upload. */
+interface MemoryUpload {
+  /** Whose it is: it exists for nobody else. */
+  readonly owner: string;
+  chunks: Uint8Array[];
+  size: number;
+  isBusy: boolean;
+  expiry: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Uploads whose bytes are held in memory until they are pushed. The limits hold for all owners together. */
+export interface MemoryUploads {
+  /** The uploads of one owner, for example a repository, into its store. */
+  into(store: Pick<Store, 'push'>, owner: string): Uploads;
+}
+
+const defaults = { uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000 };
+
+export function createMemoryUploads(): MemoryUploads {
+  const all = new Map<string, MemoryUpload>();
+
+  const end = (id: string): void => {
+    clearTimeout(all.get(id)?.expiry);
+    all.delete(id);
+  };
+  const startExpiry = (id: string, { uploadIdle = defaults.uploadIdle }: UploadLimits): void => {
+    const upload = all.get(id);
+    if (!upload || upload.isBusy) return;
+    clearTimeout(upload.expiry);
+    upload.expiry = setTimeout(() => end(id), uploadIdle);
+    // An abandoned upload must not keep the process alive.
+    (upload.expiry as { unref?: () => void }).unref?.();
+  };
+  const stateOf = (id: string, owner: string): MemoryUpload => {
+    const upload = all.get(id);
+    if (upload?.owner === owner) return upload;
+    throw cannot('NOT_FOUND', `continue upload "${id}"`, 'there is none, or it has ended', { value: id });
+  };
+  /** Works on an upload that nobody else works on, and that cannot expire meanwhile. */
+  const use = async (
+    id: string,
+    { owner, limits }: { readonly owner: string; readonly limits: UploadLimits },
+    work: (upload: MemoryUpload) => Promise<void>,
+  ): Promise<void> => {
+    const upload = stateOf(id, owner);
+    if (upload.isBusy) {
+      const found = 'another request is adding to it';
+      throw cannot('STORE_ERROR', `add to upload "${id}"`, found, { value: id, reason: 'upload-in-use' });
+    }
+    upload.isBusy = true;
+    clearTimeout(upload.expiry);
+    try {
+      await work(upload);
+    } finally {
+      upload.isBusy = false;
+      startExpiry(id, limits);
+    }
+  };
+
+  return {
+    into: (store, owner) => {
+      const uploadOf = (id: string, limits: UploadLimits): Upload => ({
+        id,
+        get size() {
+          return stateOf(id, owner).size;
+        },
+        append: (body, options = {}) =>
+          use(id, { owner, limits }, (upload) => append(upload, body, { id, limits, ...options })),
+        commit: (digest, { signal } = {}) =>
+          use(id, { owner, limits }, async ({ chunks, size }) => {
+            try {
+              await store.push({ mediaType: mediaTypes.octets, digest, size }, each(chunks), { signal });
+            } catch (error) {
+              if (error instanceof RegistryError && error.code === 'DIGEST_MISMATCH') end(id);
+              throw error;
+            }
+            end(id);
+          }),
+        cancel: () => use(id, { owner, limits }, async () => end(id)),
+      });
+      return {
+        beginUpload: async (limits = {}) => {
+          const { uploads = defaults.uploads } = limits;
+          if (all.size >= uploads) {
+            const found = `${all.size} uploads are open, at most ${uploads}`;
+            throw cannot('RATE_LIMITED', 'begin an upload', found, { reason: 'limit', limit: 'uploads' });
+          }
+          const id = crypto.randomUUID();
+          all.set(id, { owner, chunks: [], size: 0, isBusy: false, expiry: undefined });
+          startExpiry(id, limits);
+          return uploadOf(id, limits);
+        },
+        findUpload: async (id, limits = {}) => {
+          stateOf(id, owner);
+          startExpiry(id, limits);
+          return uploadOf(id, limits);
+        },
+      };
+    },
+  };
+}
+
+async function append(
+  upload: MemoryUpload,
+  body: Chunks,
+  { id, size, limits }: AppendOptions & { readonly id: string; readonly limits: UploadLimits },
+): Promise<void> {
+  const { uploadBytes = defaults.uploadBytes } = limits;
+  const before = { count: upload.chunks.length, size: upload.size };
+  const attempted = `add to upload "${id}"`;
+  const undo = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, isLimit = false): RegistryError => {
+    upload.chunks.length = before.count;
+    upload.size = before.size;
+    return cannot(code, attempted, found, { value: id, ...(isLimit && { reason: 'limit', limit: 'uploadBytes' }) });
+  };
+  for await (const chunk of body) {
+    upload.chunks.push(chunk);
+    upload.size += chunk.length;
+    if (upload.size > uploadBytes) throw undo('TOO_LARGE', `more than ${uploadBytes} bytes`, true);
+    if (size !== undefined && upload.size > before.size + size) throw undo('TOO_LARGE', `more than ${size} bytes`);
+  }
+  const added = upload.size - before.size;
+  if (size !== undefined && added < size) throw undo('UNEXPECTED_END', `${added} of ${size} bytes`);
+}
+
+async function* each(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
