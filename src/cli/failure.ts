@@ -2,7 +2,7 @@ import type { ErrorCode, ErrorReason, RegistryError } from '../index.ts';
 import { UsageError } from './command.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { codesOfSignals, Interrupted } from './interrupted.ts';
-import { type Io, manyLines, painter, writeJson, writeJsonLine } from './io.ts';
+import { type Io, manyLines, oneLine, painter, writeJson, writeJsonLine } from './io.ts';
 import { OutputError } from './output.ts';
 import type { Line } from './parse.ts';
 
@@ -21,8 +21,15 @@ export function reportFailure(error: unknown, io: Io, line: FailedLine): number 
   const text = manyLines(shown);
   const more = advice === undefined ? '' : `${separatorAfter(text)}${advice}`;
   io.stderr.write(`${painter(io, io.stderr)('red', 'ocifetch:')} ${text}${more}\n`);
-  if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+  if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${stackText(error)}\n`);
   return exit;
+}
+
+/** A stack whose message cannot forge a line of it. */
+function stackText({ name, message, stack = '' }: Error): string {
+  const head = `${name}: ${message}`;
+  const frames = stack.startsWith(head) ? stack.slice(head.length) : '';
+  return `${oneLine(head)}${manyLines(frames)}`;
 }
 
 const separatorAfter = (text: string): string => (text.includes('\n') ? '\n' : /[.?!]$/.test(text) ? ' ' : '. ');

@@ -87,14 +87,17 @@ export const painter = ({ environment }: Pick<Io, 'environment'>, sink: Pick<Sin
   return (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text);
 };
 
+/** Control and format characters and separators of lines: what a terminal may act on. */
+const acting = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
+
 /** A text from outside on one line, without characters that a terminal acts on. */
-export const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim();
+export const oneLine = (text: string): string => text.replace(acting, ' ').trim();
 
 /** A text of several lines, without characters that a terminal acts on. */
 export const manyLines = (text: string): string =>
   text
     .split('\n')
-    .map((line) => line.replace(/[\p{Cc}\p{Cf}]+/gu, ' '))
+    .map((line) => line.replace(acting, ' '))
     .join('\n');
 
 export const writeLines = (sink: Sink, lines: readonly string[]): void => {
@@ -102,12 +105,21 @@ export const writeLines = (sink: Sink, lines: readonly string[]): void => {
 };
 
 export const writeJson = ({ stdout }: Io, value: unknown): void => {
-  stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  stdout.write(`${jsonText(value, 2)}\n`);
 };
+
+/** JSON has escapes only for the first control characters; the others are the same text escaped. */
+const jsonText = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, undefined, indent).replace(/[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 
 /** One value on a line, for readers that take them as they come. */
 export const writeJsonLine = ({ stdout }: Io, value: unknown): void => {
-  stdout.write(`${JSON.stringify(value)}\n`);
+  stdout.write(`${jsonText(value)}\n`);
 };
 
 /** `1 problem`, `2 problems`. */

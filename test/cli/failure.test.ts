@@ -100,3 +100,18 @@ test('an error as JSON has the message of the library, on one line for commands 
   expect((await reported('pull --json a b', some)).out).toBe(`${JSON.stringify(failure)}\n`);
   expect((await reported('config --json a', some)).out).toBe(`${JSON.stringify(failure, undefined, 2)}\n`);
 });
+
+test('with DEBUG the stack is printed, whose message forges no line and reaches no terminal', () => {
+  let printed = '';
+  const sink = {
+    write: (text: string | Uint8Array) => {
+      printed += String(text);
+    },
+  };
+  const error = new Error('broken\n    at forged (\u001b[31m\u009b\u202e)\r');
+  reportFailure(error, { stdout: sink, stderr: sink, environment: { DEBUG: '1' } }, { isJson: false });
+  expect(printed).toMatch(/\n {4}at .*failure\.test/);
+  const stack = printed.slice(printed.indexOf('Error: broken'));
+  expect(stack.split('\n')[0]).toContain('forged');
+  expect(stack).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+});

@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { writeJson, writeJsonLine } from '../../src/cli/io.ts';
 import { sampleOf } from '../contract/source.ts';
 import { image } from '../copy/support.ts';
 import { bundledProgram } from '../support/program.ts';
@@ -81,4 +82,20 @@ test.runIf(process.platform === 'linux')('a full device on stderr does not chang
   const line = 'exec "$0" "$1" pull --platform all --no-discover "$2" "$3" 2> /dev/full';
   expect(await shell(line, name, path('layout'))).toMatchObject({ code: 0, stdout: expect.stringContaining(name) });
   expect(await shell(line, `${name}:none`, path('layout'))).toMatchObject({ code: 4 });
+});
+
+test('JSON has every character that a terminal acts on as an escape, and means the same', () => {
+  const value = { text: 'a\u001b\u007f\u009b31m\u202e\u2028\n\u{e0001}b', list: ['ä'] };
+  let written = '';
+  const stdout = {
+    write: (text: string | Uint8Array) => {
+      written += String(text);
+    },
+  };
+  for (const write of [writeJson, writeJsonLine]) {
+    written = '';
+    write({ stdout, stderr: stdout, environment: {} }, value);
+    expect(written).not.toMatch(/[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u);
+    expect(JSON.parse(written)).toEqual(value);
+  }
 });
