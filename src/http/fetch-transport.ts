@@ -29,7 +29,7 @@ export function fetchTransport(
 ): Transport {
   return async (request) => {
     checkHost(request);
-    if (request.tls) {
+    if (request.tls && request.url.startsWith('https:')) {
       throw cannot('UNSUPPORTED', `use the TLS settings of "${redactUrl(request.url)}"`, 'fetch takes none');
     }
     const { headers, ...pace } = timeoutsOf(request, timeouts);

@@ -63,7 +63,10 @@ export function createTokens(next: Transport, options: TokensOptions): Tokens {
   };
 }
 
-/** The realm that a challenge names: https, or the http origin that the challenge came from; `UNSAFE_URL` for any other. */
+/**
+ * The realm that a challenge names: https, the http origin that the challenge came from, or any http URL if an endpoint that is
+ * configured as http names it, as its own requests show as much to the network; `UNSAFE_URL` for any other.
+ */
 export function realmOf(
   text: string,
   request: HttpRequest,
@@ -72,8 +75,8 @@ export function realmOf(
   const realm = parseTarget(text, request.url, 'the token realm');
   const { origin, host } = new URL(request.url);
   const isOwn = realm.origin === origin;
-  if (realm.protocol !== 'https:' && !isOwn) {
-    const found = `"${redactUrl(realm)}" is neither https nor its own origin`;
+  if (realm.protocol !== 'https:' && !isOwn && !request.endpoint) {
+    const found = `"${redactUrl(realm)}" is neither https nor its own origin, and no configured host names it`;
     throw cannot('UNSAFE_URL', `use the token realm of "${host}"`, found, { host });
   }
   const { addresses, allowPrivate } = request;

@@ -18,6 +18,7 @@ import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
+import { upgrade } from '../http/upgrade.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { safeRecord } from '../redaction.ts';
@@ -170,6 +171,7 @@ function compose(
     endedBy(closing),
     // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
+    upgrade({ emit }),
     redirects({ limit: limits.redirects }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, emit }),

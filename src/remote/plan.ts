@@ -9,7 +9,7 @@ import { checkRewritten, compileRewrites, type Rewriter } from '../config/rewrit
 import { type Endpoint, redactUrl, type Skipped, type TlsOptions } from '../endpoint.ts';
 import { type ConfigProblem, configError, messageOf, problemText, RegistryError } from '../errors.ts';
 import { tlsProblems } from '../http/tls.ts';
-import { apiOrigin, type Repository, sameRegistry } from '../oci/reference.ts';
+import { apiOrigin, isLoopbackHost, type Repository, sameRegistry } from '../oci/reference.ts';
 import { rootOf } from '../oci/registry.ts';
 import { pullScope } from '../oci/scope.ts';
 import { noProxyWarnings, proxyFor } from '../proxy.ts';
@@ -153,8 +153,8 @@ function endpointOf(
     ...(!sameRegistry(host, registry) && { namespace: registry }),
     ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
     ...(headers && { headers }),
-    // Not used over http; whether the registry itself is http is known only now.
-    ...(tls && (config.url !== undefined || root.startsWith('https:')) && { tls }),
+    // Not used over http, which only a host of this machine leaves (http/upgrade.ts).
+    ...(tls && (root.startsWith('https:') || config.url !== undefined || isLoopbackHost(host)) && { tls }),
     ...plainSettings(config),
     ...(source !== undefined && { credentials: source }),
     ...(proxyUrl !== undefined && { proxy: redactUrl(proxyUrl) }),

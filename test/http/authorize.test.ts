@@ -646,6 +646,18 @@ test('another origin that challenges gets an anonymous token, each time a new on
   expect(basicOnly.log.length).toBe(1);
 });
 
+test('an http realm is used only if a configured host that is http names it, not if what it redirected to does', async () => {
+  const recorded = recording(({ url }) => {
+    if (url.startsWith('http://registry.test')) return { status: 307, headers: { location: 'http://files.test/x' } };
+    return { status: 401, headers: { 'www-authenticate': 'Bearer realm="http://auth.test/token"' } };
+  });
+  const send = wrap(recorded.transport, redirects(), authorize({ loginFor: () => password }));
+  const own = endpointOf('http://registry.test/v2');
+  const call = send({ method: 'GET', url: 'http://registry.test/v2/a', endpoint: own });
+  expect(await failureOf(call)).toEqual(failsWith('UNSAFE_URL'));
+  expect(recorded.log).toEqual(['GET http://registry.test/v2/a', 'GET http://files.test/x']);
+});
+
 test('a redirect takes no credentials with it', async () => {
   const recorded = recording(({ url, headers }) => {
     if (url.startsWith(realm)) return json({ token: 't' });
@@ -668,8 +680,8 @@ const realms: readonly [string, string, string | undefined][] = [
   ['http://127.0.0.1:5000', 'https://auth.test/token', 'https://auth.test/token'],
   ['https://registry.test', 'http://registry.test/token', undefined],
   ['https://registry.test', 'http://auth.test/token', undefined],
-  ['http://127.0.0.1:5000', 'http://127.0.0.1:5001/token', undefined],
-  ['http://127.0.0.1:5000', 'http://auth.test/token', undefined],
+  ['http://127.0.0.1:5000', 'http://127.0.0.1:5001/token', 'http://127.0.0.1:5001/token'],
+  ['http://registry.test:5000', 'http://auth.test:5001/token', 'http://auth.test:5001/token'],
   ['https://registry.test', 'file:///etc/passwd', undefined],
   ['https://registry.test', 'https://', undefined],
 ];

@@ -51,7 +51,17 @@ export async function examine(
   const target = proxy === undefined ? targetOf(new URL(url), timeout, tls) : targetOf(new URL(proxy), timeout);
   const steps = await probe(target);
   if (steps.some(({ ok }) => !ok)) return { endpoint, steps };
+  const secure = { ...endpoint, url: url.replace(/^http:/, 'https:') };
   const { step, skew } = await requestApi(endpoint, examination);
+  // As a client: what speaks TLS on this machine is requested over https.
+  if (
+    !step.ok &&
+    isPlainLoopback(url) &&
+    (await probe(targetOf(new URL(secure.url), timeout, tls))).some(
+      ({ name, ok, code }) => name === 'tls' && (ok || /CERT|SELF_SIGNED|UNABLE_TO/.test(code ?? '')),
+    )
+  )
+    return examine(secure, name, examination);
   if (name === undefined) return { endpoint, steps: [...steps, step], skew };
   const { steps: last, login, digest } = await requestManifest(endpoint, name, examination);
   return {
@@ -62,6 +72,9 @@ export async function examine(
     skew,
   };
 }
+
+const isPlainLoopback = (url: string): boolean =>
+  /^http:\/\/(?:localhost|[^/:]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?\//.test(url);
 
 function withLogin({ credentials: _, ...endpoint }: Endpoint, { source }: LoginFound): Endpoint {
   return source === undefined ? endpoint : { ...endpoint, credentials: source };

@@ -398,6 +398,17 @@ test.runIf(process.platform !== 'win32').each(emptyHelpers)(
   },
 );
 
+test('a registry of this machine that speaks TLS is examined over https, as a pull requests it', async () => {
+  const { port } = await registry({ tls: certificate });
+  const origin = { tls: { insecureSkipVerify: true } };
+  const { path, plain } = await folder({
+    'config.json': JSON.stringify({ registries: { [`127.0.0.1:${port}`]: { origin } } }),
+  });
+  const { code, out } = await run(['doctor', '--config', path('config.json'), `127.0.0.1:${port}/a`]);
+  expect(plain(out)[0]).toMatch(/^ok {9}https:\/\/127\.0\.0\.1:PORT\/v2 {2}name .*, TLS N ms .*, blob N ms/);
+  expect(code).toBe(0);
+});
+
 /** A registry that redirects blobs to another place, and keeps the rest. */
 const redirecting = (place: string) =>
   registry({
