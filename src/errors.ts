@@ -45,6 +45,7 @@ export type ErrorCode =
  * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
  * - `unread`: a request waited for others whose bodies nobody read
  * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
+ * - `login-refused`, `no-login`, `login-withheld`: refused with a login, without one, or at another origin than it is for
  * - `private-address`: a registry refers to a host at a private address (`value`) that `allowPrivate` does not list
  * - `no-repository`: the registry does not have the repository at all
  * - `layout-in-use`: another process is writing into the layout
@@ -65,6 +66,9 @@ export type ErrorReason =
   | 'too-slow'
   | 'unread'
   | 'skipped'
+  | 'login-refused'
+  | 'no-login'
+  | 'login-withheld'
   | 'private-address'
   | 'no-repository'
   | 'layout-in-use'
@@ -291,11 +295,15 @@ export function furthestOf(errors: readonly RegistryError[]): RegistryError | un
   return [...errors].sort((a, b) => rank(a) - rank(b))[0];
 }
 
-/** The code that an HTTP status stands for. */
-export function codeOfStatus(status: number): ErrorCode {
+/** Statuses with which a registry that says why refuses by a policy: Harbor's 412 for content with vulnerabilities. */
+const refusedByPolicy = new Set([409, 412, 422, 423, 424, 428]);
+
+/** The code that an HTTP status stands for; `isExplained` if the registry gave a code of its own with it. */
+export function codeOfStatus(status: number, isExplained = false): ErrorCode {
   if (status === 404 || status === 410) return 'NOT_FOUND';
   if (status === 401) return 'UNAUTHORIZED';
-  if (status === 403 || status === 451) return 'DENIED';
+  if (status === 402 || status === 403 || status === 451) return 'DENIED';
+  if (isExplained && refusedByPolicy.has(status)) return 'DENIED';
   if (status === 429) return 'RATE_LIMITED';
   if (status === 408) return 'TIMEOUT';
   if (status === 425 || status >= 500) return 'UNAVAILABLE';

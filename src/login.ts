@@ -6,7 +6,8 @@ export type Login =
 
 /**
  * The login of a host (`host[:port]`) for a repository, as the host names it; undefined for none. It is called for each
- * request to a host that requires a login, and the result is not cached: the provider caches and renews what expires.
+ * request to a host that requires a login, and once more if the host refuses it; the result is not cached: the provider caches and
+ * renews what expires.
  */
 export interface CredentialProvider {
   (host: string, context: CredentialContext): Promise<Login | undefined> | Login | undefined;
@@ -30,4 +31,6 @@ export interface CredentialHelpers {
 export interface CredentialContext {
   readonly repository?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The provider's own login, which the host has just refused: called once more, a provider that caches drops it. */
+  readonly refused?: Login | undefined;
 }

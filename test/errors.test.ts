@@ -64,6 +64,14 @@ test.each([
   [304, 'BAD_RESPONSE'],
 ] as const)('status %i is %s', (status, code) => expect(codeOfStatus(status)).toBe(code));
 
+test('a status that refuses by a policy is DENIED if the registry says why', () => {
+  for (const status of [409, 412, 422, 423]) {
+    expect([codeOfStatus(status), codeOfStatus(status, true)]).toEqual(['BAD_RESPONSE', 'DENIED']);
+  }
+  expect([codeOfStatus(402), codeOfStatus(451)]).toEqual(['DENIED', 'DENIED']);
+  expect([codeOfStatus(400, true), codeOfStatus(405, true)]).toEqual(['BAD_RESPONSE', 'BAD_RESPONSE']);
+});
+
 test('an error tells code, status, host, registry codes, attempts and cause; what is left out is empty', () => {
   const cause = new Error('why');
   const error = new RegistryError('DENIED', 'no', { status: 403, host: 'a:1', registryErrors: ['X'], cause });

@@ -3,6 +3,7 @@ import { UsageError } from './command.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { codesOfSignals, Interrupted } from './interrupted.ts';
 import { type Io, manyLines, oneLine, painter, writeJson, writeJsonLine } from './io.ts';
+import { helperAdvice } from './login-helpers.ts';
 import { OutputError } from './output.ts';
 import type { Line } from './parse.ts';
 
@@ -52,6 +53,7 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
     const failure = { code, message, exit: exitCodeOf(code) };
     if (reason === 'platform')
       return { ...failure, shown: `Cannot ${attempted}: ${found}`, ...platformAdvice(error, line) };
+    if (error.helper) return { ...failure, advice: `${helperAdvice(error.helper)}.` };
     return { ...failure, advice: reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code] };
   }
   if (error instanceof OutputError) return { code: 'STORE_ERROR', message, exit: exitCodes.storage };
@@ -103,6 +105,9 @@ const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>>
   'inconsistent-image': wrongImage,
   'invalid-document': wrongImage,
   'not-a-manifest': '"ocifetch get" prints blobs.',
+  'login-refused': `The login that was sent is refused, or has no access: log in again, or request access. ${doctor('which login it was')}`,
+  'no-login': `No login was sent: log in, or correct the name. ${doctor('where a login is looked up')}`,
+  'login-withheld': 'The host redirects from http to https, where no login is sent: write https:// in its URL.',
   'private-address':
     'If that host is one of yours, allow it: --allow-private HOST (or .domain, an address, a CIDR block), or allowPrivate in the configuration.',
   'too-slow': 'Run it again, and a pull resumes; a mirror that is nearer helps.',

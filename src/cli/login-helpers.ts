@@ -1,4 +1,4 @@
-import type { Config, CredentialProvider, Login } from '../index.ts';
+import type { Config, CredentialProvider, HelperFailure, Login } from '../index.ts';
 
 /** A program that gives logins. */
 export interface LoginHelper {
@@ -26,6 +26,12 @@ const programOf = (name: string): string => (name === '' ? 'none' : `docker-cred
 /** How it is printed. */
 export const helperName = ({ host, helper }: LoginHelper): string =>
   `${host === undefined ? 'credentials of all others' : `credentials["${host}"]`}, helper: ${helper}`;
+
+/** What to do about a helper that failed. */
+export const helperAdvice = ({ program, found, isMissing }: HelperFailure): string =>
+  isMissing
+    ? `${program} is not on PATH: install it, or remove it from the file that names it`
+    : `Run ${program} yourself, or remove it from the file that names it: it failed with ${found}`;
 
 /** Where the login of a host came from. */
 export interface LoginFound {

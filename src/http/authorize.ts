@@ -1,15 +1,23 @@
-import { abortError, unlessAborted } from '../abort.ts';
+import { unlessAborted } from '../abort.ts';
 import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
-import { cannot, isError, messageOf, RegistryError, restate } from '../errors.ts';
+import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
-import { keepLogin, plainWords } from '../redaction.ts';
-import { quote } from '../text/quote.ts';
 import { parseChallenges } from './header-fields.ts';
-import { basic, createTokens, headersOf, realmOf, type Token, type TokenScope, type TokensOptions } from './tokens.ts';
-import type { HttpRequest, HttpResponse, Wrapper } from './transport.ts';
+import { createLogins, type Logins } from './logins.ts';
+import {
+  basic,
+  createTokens,
+  headersOf,
+  realmOf,
+  type Token,
+  type TokenScope,
+  type Tokens,
+  type TokensOptions,
+} from './tokens.ts';
+import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 import { authoritiesOf } from './trust.ts';
 
 export interface AuthorizeOptions extends TokensOptions {
@@ -29,31 +37,33 @@ interface Proof {
   readonly token?: Token | undefined;
 }
 
-type Prove = (requirement: Requirement, stale?: Token) => Promise<Proof | undefined>;
+/** Statuses with which hosts refuse a login or a token, or hide what they have from whoever has none. */
+const refusing = new Set([400, 401, 403, 404]);
 
 /**
  * Authorizes requests: with configured headers, and with what a host's challenge requires. The first request is
- * anonymous; later ones carry what the host is known to require. A 401 to a token forces one renewal; a password is sent
- * once. If several requests to an endpoint are the first, one goes ahead and the others wait for it. Credentials and headers go to the origin of the request's
- * endpoint only; another origin that challenges gets an anonymous token.
+ * anonymous; later ones carry what the host is known to require. A password is sent once; if it is refused, its provider is
+ * called once more. If several requests to an endpoint are the first, one goes ahead and the others wait for it. Credentials and
+ * headers go to the origin of the request's endpoint only; another origin that challenges gets an anonymous token.
+ *
+ * A token that is refused (401, also 400 and 403 if it is one of an earlier request) is renewed once. If a host refuses or
+ * does not find (401, 403, 404) what was requested anonymously, without a challenge, and there may be a login for it, its
+ * `/v2/` says whether it requires one.
  */
 export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
   const requirements = createRequirements();
   const first = createFirsts();
+  // Tokens that were fetched in place of refused ones, and refused as well: another would be, too.
+  const vain = new WeakSet<Token>();
   return (next) => {
     const tokens = createTokens(next, options);
     const converse = async (request: HttpRequest, responded: Responded): Promise<HttpResponse> => {
-      const login = once(() => loginOf(request, options.loginFor));
-      const prove: Prove = async (requirement, stale) => {
-        if (requirement.scheme === 'none') return undefined;
-        if (requirement.scheme === 'login') return loginProof(await login());
-        const token = await tokens(requirement, await login(), request, stale);
-        return { authorization: `Bearer ${token.value}`, token };
-      };
+      const logins = createLogins(request, options.loginFor);
+      const prove = proverOf(tokens, request, logins);
       const remembered = await prepare(requirements.of(request), prove);
-      let { proof } = remembered;
+      let { requirement, proof } = remembered;
       let response = await next(withProof(request, proof));
-      if (response.status !== 401) responded();
+      if (!refusing.has(response.status)) responded();
       if (remembered.error && response.status < 400) requirements.learn(request, { scheme: 'none' });
       else if (remembered.error && response.status !== 401) {
         // Some registries respond with 404 to an anonymous request for what they hide.
@@ -62,20 +72,35 @@ export const authorize = (options: AuthorizeOptions = {}): Wrapper => {
       }
       let tokensSent = 0;
       let isLoginSent = false;
-      while (response.status === 401) {
+      const nextRequirement = async (): Promise<Requirement | undefined> => {
         if (proof?.token) tokensSent += 1;
         else isLoginSent ||= proof !== undefined;
-        if (tokensSent > 1) return response;
-        const required = await readChallenge(request, response, login, options);
-        if (!required || (required.scheme === 'login' && isLoginSent)) return response;
+        const { status } = response;
+        const challenge = status === 401 ? await readChallenge(request, response, logins, options) : undefined;
+        if (challenge && tokensSent < 2 && !(challenge.scheme === 'login' && isLoginSent)) return challenge;
+        if (!requirement && status !== 400) return challengeOfRoot(next, request, { logins, options, requirements });
+        const isKept = proof?.token !== undefined && proof === remembered.proof && !vain.has(proof.token);
+        if (isKept && status !== 404) return requirement;
+        if (!proof || (status !== 401 && status !== 403) || !(await logins.renew())) return undefined;
+        tokensSent = 0;
+        return challenge ?? requirement;
+      };
+      while (refusing.has(response.status)) {
+        const required = await discarding(response, nextRequirement);
+        if (!required) break;
         await discard(response.body);
         if (isRefused(remembered, required)) throw remembered.error;
         requirements.learn(request, required);
         responded();
+        requirement = required;
         proof = await prove(required, proof?.token);
         response = await next(withProof(request, proof));
       }
-      return response;
+      responded();
+      if (!refusing.has(response.status)) return response;
+      if (proof?.token && proof !== remembered.proof) vain.add(proof.token);
+      if (!request.endpoint) return response;
+      return { ...response, login: proof && (await logins.get()) ? 'login-refused' : 'no-login' };
     };
     return async (given) => {
       const request = withEndpointHeaders(given);
@@ -109,12 +134,67 @@ function loginProof(login: Login | undefined): Proof | undefined {
   return { authorization: 'registryToken' in login ? `Bearer ${login.registryToken}` : basic(login) };
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
+type Prove = (requirement: Requirement, stale?: Token) => Promise<Proof | undefined>;
+
+function proverOf(tokens: Tokens, request: HttpRequest, logins: Logins): Prove {
+  const prove: Prove = async (requirement, stale) => {
+    if (requirement.scheme === 'none') return undefined;
+    if (requirement.scheme === 'login') return loginProof(await logins.get());
+    const token = await tokens(requirement, await logins.get(), request, stale);
+    return { authorization: `Bearer ${token.value}`, token };
   };
+  return async (requirement, stale) => {
+    try {
+      return await prove(requirement, stale);
+    } catch (error) {
+      const isRefusal = error instanceof RegistryError && refusing.has(error.status ?? 0);
+      if (!isRefusal || !(await logins.renew())) throw error;
+      return prove(requirement, stale);
+    }
+  };
+}
+
+/** The result of `work`; if it throws, the body of the response is discarded. */
+async function discarding<T>(response: HttpResponse, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await discard(response.body);
+    throw error;
+  }
+}
+
+interface Conversation {
+  readonly logins: Logins;
+  readonly options: AuthorizeOptions;
+  readonly requirements: ReturnType<typeof createRequirements>;
+}
+
+/**
+ * What `GET /v2/` requires, if the request may have a login: private repositories of some registries respond with 403 or 404
+ * to anonymous requests. Sent once for a repository that turns out to require nothing.
+ */
+async function challengeOfRoot(
+  next: Transport,
+  request: HttpRequest,
+  { logins, options, requirements }: Conversation,
+): Promise<Requirement | undefined> {
+  const { endpoint, headers } = request;
+  if (!endpoint || !(endpoint.credentials ?? (await logins.get()))) return undefined;
+  const agent = headers?.['user-agent'];
+  const own = { ...(agent !== undefined && { 'user-agent': agent }), ...headersOf(endpoint) };
+  const root = { ...request, method: 'GET', url: `${endpoint.url}/`, headers: own, body: undefined };
+  let response: HttpResponse;
+  try {
+    response = await next(root);
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    return undefined;
+  }
+  await discard(response.body);
+  const required = response.status === 401 ? await readChallenge(root, response, logins, options) : undefined;
+  if (!required) requirements.learn(request, { scheme: 'none' });
+  return required;
 }
 
 /** Called without argument when the first response has come: the other requests may go. Called with `false` at the end of the request: without an earlier call it has failed, and another one goes ahead. */
@@ -193,91 +273,24 @@ function isRefused({ requirement, error }: Prepared, required: Requirement): boo
   return requirement.realm.href === required.realm.href && (error.code === 'UNAUTHORIZED' || isSameScope);
 }
 
-/** What a 401's challenge requires, Bearer before Basic; undefined if it cannot be met. If this throws, the response's body is discarded. */
+/** What a 401's challenge requires, Bearer before Basic; undefined if it cannot be met. */
 async function readChallenge(
   request: HttpRequest,
   response: HttpResponse,
-  login: () => Promise<Login | undefined>,
+  logins: Pick<Logins, 'get'>,
   { emit = () => {} }: AuthorizeOptions,
 ): Promise<Requirement | undefined> {
-  try {
-    const given = await login();
-    const { challenges, malformed } = parseChallenges(response.headers['www-authenticate'] ?? '');
-    const { host } = new URL(request.url);
-    if (malformed !== undefined)
-      emit({ type: 'warning', host, text: 'part of its WWW-Authenticate field is malformed' });
-    const offers = (name: string): boolean => challenges.some(({ scheme }) => scheme === name);
-    if (given && 'registryToken' in given) return offers('bearer') || offers('basic') ? { scheme: 'login' } : undefined;
-    const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.realm);
-    if (bearer?.parameters.realm === undefined) {
-      return offers('basic') && given && 'password' in given ? { scheme: 'login' } : undefined;
-    }
-    const { realm, service, scope = '' } = bearer.parameters;
-    const scopes = unionScopes(request.endpoint?.scopes ?? [], scope);
-    return { scheme: 'token', ...realmOf(realm, request, response), service, scopes };
-  } catch (error) {
-    await discard(response.body);
-    throw error;
+  const given = await logins.get();
+  const { challenges, malformed } = parseChallenges(response.headers['www-authenticate'] ?? '');
+  const { host } = new URL(request.url);
+  if (malformed !== undefined) emit({ type: 'warning', host, text: 'part of its WWW-Authenticate field is malformed' });
+  const offers = (name: string): boolean => challenges.some(({ scheme }) => scheme === name);
+  if (given && 'registryToken' in given) return offers('bearer') || offers('basic') ? { scheme: 'login' } : undefined;
+  const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.realm);
+  if (bearer?.parameters.realm === undefined) {
+    return offers('basic') && given && 'password' in given ? { scheme: 'login' } : undefined;
   }
-}
-
-/**
- * The login for a request, none for another origin's. Fails as soon as the request's signal fires, whatever the provider
- * does; `INVALID_CONFIG` if it returns something else than a login, `UNAUTHORIZED` if it throws anything but a
- * `RegistryError`: that may contain a secret and is only in `cause`.
- */
-export async function loginOf(
-  { url, endpoint, signal }: HttpRequest,
-  loginFor: CredentialProvider | undefined,
-): Promise<Login | undefined> {
-  if (!endpoint || !loginFor) return undefined;
-  const { host } = new URL(url);
-  let given: unknown;
-  try {
-    const provided = (async () => loginFor(host, { repository: endpoint.repository, signal }))();
-    given = await unlessAborted(provided, signal);
-  } catch (cause) {
-    if (signal?.aborted) throw abortError(signal.reason);
-    throw failureOf(cause, host, endpoint.repository);
-  }
-  if (given === undefined || given === null) return undefined;
-  const login = readLogin(given);
-  if (login) keepLogin(login);
-  if (login) return login;
-  const found = 'the provider gave neither username and password, nor identityToken, nor registryToken';
-  throw cannot('INVALID_CONFIG', `use the login for "${host}"`, found, { host });
-}
-
-/** A helper's failure is named by the repository, too: one helper is asked for many. Other errors of a provider that are RegistryErrors are passed on unchanged. */
-function failureOf(cause: unknown, host: string, repository: string): RegistryError {
-  if (!(cause instanceof RegistryError)) {
-    const found = 'the provider of credentials failed';
-    return cannot('UNAUTHORIZED', `get a login for "${host}"`, found, { host, cause: plainCause(cause) });
-  }
-  const { helper } = cause;
-  if (!helper) return cause;
-  const attempted = `get a login for "${host}" to read "${repository}"`;
-  const found = `none from credential helper ${quote(helper.program)}: ${helper.found}`;
-  return restate(cause, { attempted, found, host, cause });
-}
-
-/** What a provider throws may name a login that it alone knows: of that only the plain words are kept. */
-function plainCause(thrown: unknown): unknown {
-  const text = messageOf(thrown);
-  const words = plainWords(text);
-  const { name = 'Error', cause } = isError(thrown) ? thrown : {};
-  if (words === text && cause === undefined) return thrown;
-  return Object.assign(new Error(words), { name });
-}
-
-/** Exactly one kind of login, without other properties. */
-function readLogin(given: object): Login | undefined {
-  const { username, password, identityToken, registryToken } = given as Record<string, unknown>;
-  const kinds: (Login | undefined)[] = [
-    typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined,
-    typeof identityToken === 'string' ? { identityToken } : undefined,
-    typeof registryToken === 'string' ? { registryToken } : undefined,
-  ];
-  const [login, second] = kinds.filter((kind) => kind !== undefined);
-  return second ? undefined : login;
+  const { realm, service, scope = '' } = bearer.parameters;
+  const scopes = unionScopes(request.endpoint?.scopes ?? [], scope);
+  return { scheme: 'token', ...realmOf(realm, request, response), service, scopes };
 }

@@ -172,13 +172,16 @@ function post(wanted: TokenRequest, login: Login): HttpRequest {
   return { ...rest, method: 'POST', headers: typed, body: form.toString() };
 }
 
-async function readToken(response: HttpResponse, { realm, limit, more }: TokenRequest): Promise<Token> {
+async function readToken(response: HttpResponse, { realm, login, limit, more }: TokenRequest): Promise<Token> {
   const attempted = `get a token from "${redactUrl(realm)}"`;
   const { host } = realm;
   const received = Date.now();
   if (response.status !== 200) {
     const { found, ...facts } = await readErrorBody(response);
-    throw cannot(codeOf(response.status), attempted, found, { ...facts, host });
+    const code = codeOf(response.status);
+    const isRefusal = code === 'UNAUTHORIZED' || code === 'DENIED';
+    const reason = isRefusal ? (login ? 'login-refused' : 'no-login') : undefined;
+    throw cannot(code, attempted, found, { ...facts, host, reason });
   }
   const what = `the token of "${redactUrl(realm)}"`;
   const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {

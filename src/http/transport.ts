@@ -42,6 +42,8 @@ export interface HttpResponse {
   readonly ended?: Promise<BodyEnd> | undefined;
   /** `performance.now()` when a reader last took a byte of the body or, if one waits for it, now. Given by the transports of this package. */
   readonly lastRead?: (() => number) | undefined;
+  /** Whether a login was sent with a request that was refused, as an error's `reason`. Given by `authorize`. */
+  readonly login?: 'login-refused' | 'no-login' | 'login-withheld' | undefined;
   /** IP address that was connected to, if the transport knows it. */
   readonly address?: string | undefined;
   /** For a status that may pass, if another host is left: what this one is owed. Set by the client's retries. */

@@ -18,7 +18,6 @@ import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
-import { upgrade } from '../http/upgrade.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { safeRecord } from '../redaction.ts';
@@ -34,6 +33,7 @@ import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 import { createEncodings } from './response.ts';
+import { upgrade } from './upgrade.ts';
 
 /** Where a client would look for a reference, as plain data without secrets. */
 export interface Plan {
@@ -172,7 +172,7 @@ function compose(
     // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
     upgrade({ emit }),
-    redirects({ limit: limits.redirects }),
+    redirects({ limit: limits.redirects, emit }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, emit }),
     trust({ tlsFor: planner.tlsFor, allowPrivate }),

@@ -123,8 +123,8 @@ export function fetchHeaders(
   return { accept, 'accept-encoding': size < 0 ? 'identity' : encodings.accepted };
 }
 
-/** Statuses of hosts that do not accept HEAD, or (403) give the reason to a GET only. */
-const headRefused = new Set([400, 403, 405, 501]);
+/** Statuses of hosts that do not accept HEAD, or (402, 403, 412, 451 …) give the reason to a GET only. */
+const headRefused = new Set([400, 402, 403, 405, 409, 412, 422, 423, 451, 501]);
 
 /**
  * What a tag or digest names at one endpoint: by HEAD, which Docker Hub does not count against its rate limit, or by the

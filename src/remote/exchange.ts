@@ -117,9 +117,10 @@ async function statusError(
   const { found: reported, ...facts } = await readErrorBody(response);
   const retryAfter = parseRetryAfter(response.headers['retry-after']);
   const found = retryAfter === undefined ? reported : `${reported}, asks to wait ${Math.ceil(retryAfter / 1000)} s`;
-  const code = codeOfStatus(response.status);
+  const code = codeOfStatus(response.status, facts.registryErrors.length > 0);
   const { host } = new URL(endpoint.url);
-  const details = { ...facts, host, retryAfter, owed: response.owed, value: reference };
+  const reason = code === 'UNAUTHORIZED' || code === 'DENIED' ? response.login : undefined;
+  const details = { ...facts, reason, host, retryAfter, owed: response.owed, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
     ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);

@@ -153,7 +153,7 @@ function endpointOf(
     ...(!sameRegistry(host, registry) && { namespace: registry }),
     ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
     ...(headers && { headers }),
-    // Not used over http, which only a host of this machine leaves (http/upgrade.ts).
+    // Not used over http, which only a host of this machine leaves (upgrade.ts).
     ...(tls && (root.startsWith('https:') || config.url !== undefined || isLoopbackHost(host)) && { tls }),
     ...plainSettings(config),
     ...(source !== undefined && { credentials: source }),

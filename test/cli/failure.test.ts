@@ -64,6 +64,31 @@ const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string 
     'If that host is one of yours, allow it: --allow-private HOST (or .domain, an address, a CIDR block), or allowPrivate in the configuration.',
   ],
   ['UNSAFE_URL', {}, undefined],
+  [
+    'UNAUTHORIZED',
+    { reason: 'no-login' },
+    'No login was sent: log in, or correct the name. Run "ocifetch doctor" with the reference: it shows where a login is looked up.',
+  ],
+  [
+    'DENIED',
+    { reason: 'login-refused' },
+    'The login that was sent is refused, or has no access: log in again, or request access. Run "ocifetch doctor" with the reference: it shows which login it was.',
+  ],
+  [
+    'UNAUTHORIZED',
+    { reason: 'login-withheld' },
+    'The host redirects from http to https, where no login is sent: write https:// in its URL.',
+  ],
+  [
+    'INVALID_CONFIG',
+    { helper: { program: 'docker-credential-x', found: 'there is no such program on PATH', isMissing: true } },
+    'docker-credential-x is not on PATH: install it, or remove it from the file that names it.',
+  ],
+  [
+    'TIMEOUT',
+    { helper: { program: 'docker-credential-x', found: 'no answer in 30000 ms', isMissing: false } },
+    'Run docker-credential-x yourself, or remove it from the file that names it: it failed with no answer in 30000 ms.',
+  ],
   ['TOO_LARGE', { reason: 'limit', limit: 'limits.pages' }, isLimit],
   ['TOO_LARGE', {}, 'Have the cache of the named host emptied, or remove it from the configuration.'],
   ['BAD_RESPONSE', { reason: 'size-conflict' }, isWrong],

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ClientEvent } from '../../src/events.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, wrap } from '../../src/http/transport.ts';
 import { trust } from '../../src/http/trust.ts';
@@ -237,4 +238,57 @@ test('a host whose address is not known counts as public if it is a name, and as
     await redirects()(transport)({ method: 'GET', url, endpoint: endpointOf(`https://${host}/v2`) });
     expect([host, requests[1]?.addresses]).toEqual([host, policy]);
   }
+});
+
+test('an http entry that leads to https of the same name is reported once, as no login goes there', async () => {
+  const { transport } = places({
+    'http://registry.test/a': '301 https://registry.test/a',
+    'https://registry.test/a': { status: 401 },
+    'http://registry.test/b': '301 https://cdn.test/b',
+    'https://cdn.test/b': { status: 403 },
+  });
+  const warnings: ClientEvent[] = [];
+  const send = redirects({ emit: (event) => warnings.push(event) })(transport);
+  const own = endpointOf('http://registry.test/v2');
+  const get = (path: string) => send({ method: 'GET', url: `http://registry.test${path}`, endpoint: own });
+  expect(await get('/a')).toMatchObject({ status: 401, login: 'login-withheld' });
+  await get('/a');
+  expect((await get('/b')).login).toBeUndefined();
+  const text = 'it redirects from http to https, where no login is sent: write https:// in its URL';
+  expect(warnings).toEqual([{ type: 'warning', host: 'registry.test', text }]);
+});
+
+test.each<[string, Given]>([
+  ['403', { status: 403 }],
+  ['400', { status: 400 }],
+  ['404', { status: 404 }],
+  ['a page', { headers: { 'content-type': 'text/html; charset=utf-8' }, body: '<html>' }],
+])('when storage answers %s, the registry is requested once more for another URL', async (_what, refusal) => {
+  const log: string[] = [];
+  const given = (count: number) => {
+    const recorded = recording(({ url }) => {
+      log.push(url);
+      if (url.startsWith(home)) return { status: 307, headers: { location: `https://s3.test/${log.length}` } };
+      return log.length <= count ? refusal : { body: 'content' };
+    });
+    return { send: redirects()(recorded.transport), ...recorded };
+  };
+  const once = given(2);
+  expect(await textOf(await once.send(requestTo('/a')))).toBe('content');
+  expect(log).toEqual([`${home}/a`, 'https://s3.test/1', `${home}/a`, 'https://s3.test/3']);
+  log.length = 0;
+  const always = given(99);
+  expect((await always.send(requestTo('/a'))).status).toBe(refusal.status ?? 200);
+  expect(log).toHaveLength(4);
+  expect(always.open()).toBe(1);
+});
+
+test('what the registry itself refuses is not requested again, and 203 is 200', async () => {
+  const { transport, log } = places({
+    [`${home}/a`]: { status: 404 },
+    [`${home}/b`]: { status: 203, body: 'changed' },
+  });
+  expect((await redirects()(transport)(requestTo('/a'))).status).toBe(404);
+  expect((await redirects()(transport)(requestTo('/b'))).status).toBe(200);
+  expect(log).toHaveLength(2);
 });

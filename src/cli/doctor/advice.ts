@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Given } from '../command.ts';
+import { helperAdvice } from '../login-helpers.ts';
 import type { Examined } from './examine.ts';
 import type { Step } from './probes.ts';
 
@@ -112,7 +113,7 @@ export function adviceOf(examined: Examined, names: FileNames = new Map()): stri
     names,
   );
   return (
-    helperAdvice(steps) ??
+    failedHelper(steps) ??
     certificateAdvice(step, settings, where) ??
     connectionAdvice(step, examined, settings, where) ??
     responseAdvice(step, examined, settings, where)
@@ -130,13 +131,9 @@ function decisive(steps: readonly Step[]): Step | undefined {
   return token ?? page ?? last;
 }
 
-function helperAdvice(steps: readonly Step[]): string | undefined {
+function failedHelper(steps: readonly Step[]): string | undefined {
   const helper = steps.find((step) => step.helper)?.helper;
-  if (!helper) return undefined;
-  const { program, found, isMissing } = helper;
-  return isMissing
-    ? `${program} is not on PATH: install it, or remove it from the file that names it`
-    : `Run ${program} yourself, or remove it from the file that names it: it failed with ${found}`;
+  return helper && helperAdvice(helper);
 }
 
 const untrusted = new Set([
@@ -205,12 +202,17 @@ function responseAdvice(step: Step, examined: Examined, { login, url }: Settings
   const correctRewrite = rewrite && `correct the rewrite "${rewrite.pattern}" ${where}`;
   if (code === 'WEB_PAGE' || code === 'BAD_RESPONSE')
     return `What responds is not a registry: a login page, a proxy, or another path; correct ${url}`;
+  if (step.reason === 'login-withheld')
+    return `It redirects from http to https, where no login is sent: write https:// in ${url}`;
   if (status === 401 || code === 'UNAUTHORIZED')
-    return credentials === undefined
+    return credentials === undefined || step.reason === 'no-login'
       ? `It requires a login: configure one (${login}) for ${host}, or correct the name, since some hosts say this of what does not exist`
       : `It refuses the login of ${credentials}: log in again (${login}) at ${host}`;
   if (status === 403 || code === 'DENIED') {
-    const who = credentials === undefined ? 'Without a login nobody' : `The login of ${credentials} is not one that`;
+    const who =
+      credentials === undefined || step.reason === 'no-login'
+        ? 'Without a login nobody'
+        : `The login of ${credentials} is not one that`;
     return `${who} may read "${repository}" there: request access${correctRewrite ? `, or ${correctRewrite}` : ''}`;
   }
   if (code === 'TOO_MANY_REDIRECTS')

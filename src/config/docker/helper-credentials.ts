@@ -16,6 +16,8 @@ interface KeptLogin {
   readonly login: Login | undefined;
   /** Milliseconds since 1970. */
   readonly expires: number;
+  /** The helper gave it once more after a host had refused it: it is not called again for that. */
+  readonly isConfirmed: boolean;
 }
 
 /** By helper and server, for the whole process. */
@@ -25,7 +27,8 @@ const once = singleFlight<Login | undefined>();
 
 /**
  * Logins from Docker's credential helpers. A helper runs once for all who want the same login at the same time, and is
- * killed when the last of them has left; its login is kept for a while, a failure is not. Errors are `runHelper`'s.
+ * killed when the last of them has left; its login is kept for a while, a failure is not. It runs once more if a host
+ * refuses a login that was kept. Errors are `runHelper`'s.
  * A helper is asked for hosts, whatever the repository; Docker Hub is `https://index.docker.io/v1/` to it.
  */
 export function helperCredentials({
@@ -39,7 +42,7 @@ export function helperCredentials({
     const own = Object.keys(credHelpers).find((key) => sameRegistry(key, host));
     const helper = own === undefined ? credsStore : credHelpers[own];
     const server = normalizeRegistry(host) === 'docker.io' ? hubServer : (own ?? host);
-    const login = helper ? await loginFrom(helper, server, { timeout, lifetime, signal: context.signal }) : undefined;
+    const login = helper ? await loginFrom(helper, server, { timeout, lifetime, ...context }) : undefined;
     return login ?? fallback?.(host, context);
   };
 }
@@ -47,22 +50,25 @@ export function helperCredentials({
 interface HelperRequest {
   readonly timeout: number | undefined;
   readonly lifetime: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly refused?: Login | undefined;
 }
 
 function loginFrom(
   helper: string,
   server: string,
-  { timeout, lifetime, signal }: HelperRequest,
+  { timeout, lifetime, signal, refused }: HelperRequest,
 ): Promise<Login | undefined> {
   const key = `${helper} ${server}`;
   return once(key, signal, async (stopped) => {
     const known = logins.get(key);
-    if (known && known.expires > Date.now()) return known.login;
+    const isRefused = refused !== undefined && JSON.stringify(known?.login) === JSON.stringify(refused);
+    if (known && known.expires > Date.now() && (!isRefused || known.isConfirmed)) return known.login;
     // Loaded when it is needed: only Node has it.
     const { runHelper } = await import('./run-helper.ts');
     const login = await runHelper(helper, server, { timeout, signal: stopped });
-    logins.set(key, { login, expires: Date.now() + lifetime });
+    const isConfirmed = isRefused && JSON.stringify(login) === JSON.stringify(refused);
+    logins.set(key, { login, expires: Date.now() + lifetime, isConfirmed });
     if (logins.size > mostLogins) logins.delete(logins.keys().next().value ?? '');
     return login;
   });

@@ -53,6 +53,18 @@ test('a helper runs once for all who want the same, and its login is kept for it
   expect(await commands()).toEqual(['get slow.a']);
 });
 
+test('a kept login that a host refused is requested again, and once only if it is the same', async () => {
+  const provider = helperCredentials({ credsStore: 'test' });
+  const refused = await provider('slow.refused', {});
+  if (!refused) throw new Error('no login');
+  await commands();
+  expect(await provider('slow.refused', {})).toEqual(refused);
+  expect(await provider('slow.refused', { refused: { registryToken: 'of another time' } })).toEqual(refused);
+  expect(await commands()).toEqual([]);
+  for (let time = 0; time < 3; time++) expect(await provider('slow.refused', { refused })).toEqual(refused);
+  expect(await commands()).toEqual(['get slow.refused']);
+});
+
 test('a failure is not kept', async () => {
   const provider = helperCredentials({ credsStore: 'test' });
   await commands();

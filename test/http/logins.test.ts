@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { helperCredentials } from '../../src/config/docker/helper-credentials.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { loginOf } from '../../src/http/authorize.ts';
+import { loginOf } from '../../src/http/logins.ts';
 import type { HttpRequest } from '../../src/http/transport.ts';
 import type { CredentialProvider } from '../../src/login.ts';
 import { endpointOf, failsWith, failureOf } from '../support/http.ts';

@@ -2,9 +2,9 @@ import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { causeCode } from '../http/connection-error.ts';
+import type { HttpRequest, HttpResponse, Transport, Wrapper } from '../http/transport.ts';
 import { isLoopbackHost } from '../oci/registry.ts';
-import { causeCode } from './connection-error.ts';
-import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
 
 /**
  * Hosts of this machine are requested over http, as nobody configures their certificates. One that responds to that as a
