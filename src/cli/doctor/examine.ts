@@ -15,7 +15,7 @@ import {
   undiciTransport,
 } from '../../index.ts';
 import { type LoginFound, watchCredentials } from '../login-helpers.ts';
-import { probe, type Step, targetOf } from './probes.ts';
+import { probe, type Step, type Target, targetOf } from './probes.ts';
 
 /** What was found out about a host. */
 export interface Examined {
@@ -54,13 +54,7 @@ export async function examine(
   const secure = { ...endpoint, url: url.replace(/^http:/, 'https:') };
   const { step, skew } = await requestApi(endpoint, examination);
   // As a client: what speaks TLS on this machine is requested over https.
-  if (
-    !step.ok &&
-    isPlainLoopback(url) &&
-    (await probe(targetOf(new URL(secure.url), timeout, tls))).some(
-      ({ name, ok, code }) => name === 'tls' && (ok || /CERT|SELF_SIGNED|UNABLE_TO/.test(code ?? '')),
-    )
-  )
+  if (!step.ok && isPlainLoopback(url) && (await speaksTls(targetOf(new URL(secure.url), timeout, tls))))
     return examine(secure, name, examination);
   if (name === undefined) return { endpoint, steps: [...steps, step], skew };
   const { steps: last, login, digest } = await requestManifest(endpoint, name, examination);
@@ -75,6 +69,12 @@ export async function examine(
 
 const isPlainLoopback = (url: string): boolean =>
   /^http:\/\/(?:localhost|[^/:]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?\//.test(url);
+
+/** Whether a handshake gets as far as a certificate, trusted or not. */
+async function speaksTls(target: Target): Promise<boolean> {
+  const step = (await probe(target)).find(({ name }) => name === 'tls');
+  return step !== undefined && (step.ok || /CERT|SELF_SIGNED|UNABLE_TO/.test(step.code ?? ''));
+}
 
 function withLogin({ credentials: _, ...endpoint }: Endpoint, { source }: LoginFound): Endpoint {
   return source === undefined ? endpoint : { ...endpoint, credentials: source };
