@@ -7,6 +7,7 @@ import type { CredentialProvider, Login } from '../login.ts';
 import { unionScopes } from '../oci/scope.ts';
 import { parseChallenges } from './header-fields.ts';
 import { createLogins, type Logins } from './logins.ts';
+import { authoritiesOf } from './tls.ts';
 import {
   basic,
   createTokens,
@@ -18,7 +19,6 @@ import {
   type TokensOptions,
 } from './tokens.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
-import { authoritiesOf } from './trust.ts';
 
 export interface AuthorizeOptions extends TokensOptions {
   readonly loginFor?: CredentialProvider | undefined;

@@ -3,8 +3,8 @@ import { redactUrl } from '../endpoint.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
+import { authoritiesOf } from './tls.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from './transport.ts';
-import { authoritiesOf } from './trust.ts';
 
 export interface RedirectOptions {
   /** Most redirects followed for one request. */

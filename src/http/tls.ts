@@ -47,6 +47,12 @@ function problemOf(setting: string, own: { cert?: string; key?: string }, found:
   }
 }
 
+/**
+ * What another origin, which an endpoint refers to, has of its TLS settings: the authorities, as the storage and the
+ * logins of a company have certificates of the same one. Neither a client certificate, nor what is not verified.
+ */
+export const authoritiesOf = (tls: TlsOptions | undefined): TlsOptions | undefined => tls?.ca && { ca: tls.ca };
+
 const certificates = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]*-----END \1-----/g;
 
 /** A connection reads the authorities up to the first that cannot be read, and does not report it. */

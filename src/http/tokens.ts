@@ -7,8 +7,8 @@ import type { Login } from '../login.ts';
 import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
 import { readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
+import { authoritiesOf } from './tls.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
-import { authoritiesOf } from './trust.ts';
 
 /** What a token is requested for, and from where. */
 export interface TokenScope {

@@ -16,7 +16,6 @@ import { log } from '../http/log.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
-import { trust } from '../http/trust.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
@@ -33,6 +32,7 @@ import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
 import { createEncodings } from './response.ts';
+import { trust } from './trust.ts';
 import { upgrade } from './upgrade.ts';
 
 /** Where a client would look for a reference, as plain data without secrets. */

@@ -6,8 +6,8 @@ import type { ClientEvent } from '../../src/events.ts';
 import { type AuthorizeOptions, authorize } from '../../src/http/authorize.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, type Transport, wrap } from '../../src/http/transport.ts';
-import { trust } from '../../src/http/trust.ts';
 import type { Login } from '../../src/login.ts';
+import { trust } from '../../src/remote/trust.ts';
 import { endpointOf, failsWith, failureOf, type Given, type Recording, recording, textOf } from '../support/http.ts';
 
 const home = 'https://registry.test';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { ClientEvent } from '../../src/events.ts';
 import { redirects } from '../../src/http/redirects.ts';
 import { type HttpRequest, wrap } from '../../src/http/transport.ts';
-import { trust } from '../../src/http/trust.ts';
+import { trust } from '../../src/remote/trust.ts';
 import { endpointOf, failsWith, failureOf, type Given, recording, textOf } from '../support/http.ts';
 
 const home = 'https://registry.test';

@@ -1,6 +1,6 @@
 import type { TlsOptions } from '../endpoint.ts';
-import { type AllowedHosts, addressOf, isListed, isMadeUp, madeUp } from './address.ts';
-import type { HttpRequest, Wrapper } from './transport.ts';
+import { type AllowedHosts, addressOf, isListed, isMadeUp, madeUp } from '../http/address.ts';
+import type { HttpRequest, Wrapper } from '../http/transport.ts';
 
 /** What the configuration says of the hosts that responses refer to. */
 export interface TrustOptions {
@@ -46,9 +46,3 @@ function merged(given: HttpRequest['tls'], own: TlsOptions | undefined): HttpReq
   const ca = [...new Set([...(own.ca ?? []), ...(given.ca ?? [])])];
   return { ...given, ...own, ...(ca.length > 0 && { ca }) };
 }
-
-/**
- * What another origin, which an endpoint refers to, has of its TLS settings: the authorities, as the storage and the
- * logins of a company have certificates of the same one. Neither a client certificate, nor what is not verified.
- */
-export const authoritiesOf = (tls: TlsOptions | undefined): TlsOptions | undefined => tls?.ca && { ca: tls.ca };
