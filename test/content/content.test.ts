@@ -138,12 +138,12 @@ test('a loop that is left and taken up again is one whole read, verified', async
   for (let loops = 0; content.position < content.size; loops += 1) {
     for await (const chunk of content) {
       pieces.push(chunk);
-      if (loops < 3) break;
+      if (loops < 1) break;
     }
   }
   expect(isSame(Buffer.concat(pieces), large.bytes)).toBe(true);
   expect(content.verified).toBe(true);
-  expect(log()[1]).toContain('bytes=65536-');
+  expect(log()[1]).toContain('bytes=262144-');
 });
 
 test('stream and readable give their range, each on its own, and do not move the cursor', async () => {
