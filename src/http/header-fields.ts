@@ -22,13 +22,16 @@ const linkPatterns = {
   rest: /(?:[^,<"]|<[^<>]*>|"(?:[^"\\]|\\.?)*(?:"|$)|<)*/y,
 };
 
+/** Most links, and challenges, of one field; the rest is not read. */
+const mostParts = 1_000;
+
 /** The links of a `Link` field; several lines are one, joined by commas. Malformed parts are skipped. */
 export function parseLinks(field: string): Link[] {
   const links: Link[] = [];
   const scanner = scan(field);
   for (;;) {
     scanner.take(linkPatterns.separators);
-    if (scanner.at >= field.length) return links;
+    if (scanner.at >= field.length || links.length === mostParts) return links;
     const match = scanner.take(linkPatterns.target);
     const parameters: Record<string, string> = Object.create(null);
     for (
@@ -78,7 +81,7 @@ const challengePatterns = {
 
 /**
  * The challenges of a WWW-Authenticate field; several lines are one, joined by commas. `malformed` is the rest from the
- * first error on, which is left out.
+ * first error on, which is left out, as is what follows a thousand of them.
  */
 export function parseChallenges(field: string): { challenges: Challenge[]; malformed?: string } {
   const challenges: Challenge[] = [];
@@ -86,7 +89,8 @@ export function parseChallenges(field: string): { challenges: Challenge[]; malfo
   for (;;) {
     scanner.take(challengePatterns.separators);
     if (scanner.at === field.length) return { challenges };
-    const scheme = scanner.take(challengePatterns.scheme)?.[1]?.toLowerCase();
+    const isLast = challenges.length === mostParts;
+    const scheme = isLast ? undefined : scanner.take(challengePatterns.scheme)?.[1]?.toLowerCase();
     if (scheme === undefined) return { challenges, malformed: field.slice(scanner.at) };
     const token68 = scanner.take(challengePatterns.token68)?.[1];
     const parameters = token68 === undefined ? takeParameters(scanner) : {};

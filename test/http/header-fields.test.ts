@@ -320,3 +320,10 @@ test('a Link field of 256 KiB takes no longer than it should', () => {
     }
   }
 });
+
+test('of more than a thousand links or challenges the rest is not read', () => {
+  expect(parseLinks('<a>,'.repeat(2_000))).toHaveLength(1_000);
+  const { challenges, malformed } = parseChallenges('Basic a=b,'.repeat(2_000));
+  expect(challenges).toHaveLength(1_000);
+  expect(malformed).toBe('Basic a=b,'.repeat(1_000));
+});
