@@ -1,5 +1,6 @@
 import { longestTimer, onAbort } from './abort.ts';
 import { asRegistryError, cannot, type RegistryError } from './errors.ts';
+import { createPile } from './pile.ts';
 import type { Body, Chunks } from './source.ts';
 
 /** How a body ended: the bytes that were read, and the error if it broke or was cancelled before its end. */
@@ -207,30 +208,17 @@ export async function readAll(
   what: string,
   within = 60_000,
 ): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+  const pile = createPile();
   const started = performance.now();
   for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw cannot('TOO_LARGE', `read ${what}`, `more than ${limit} bytes`, { reason: 'limit' });
+    if (pile.size + chunk.length > limit)
+      throw cannot('TOO_LARGE', `read ${what}`, `more than ${limit} bytes`, { reason: 'limit' });
     if (performance.now() - started > within) {
       throw cannot('TIMEOUT', `read ${what}`, `not done in ${within} ms`);
     }
-    chunks.push(chunk);
+    pile.add(chunk);
   }
-  return join(chunks, size);
-}
-
-/** One array of all chunks; a single chunk itself, not copied. */
-export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1 && chunks[0]) return chunks[0];
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return pile.join();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { bytesBody, createBody, derivedBody, discard, type Feed, join, readAll } from '../src/body.ts';
+import { bytesBody, createBody, derivedBody, discard, type Feed, readAll } from '../src/body.ts';
 import type { Body } from '../src/source.ts';
 import { bytes, feedOf, never } from './support/feed.ts';
 import { bytesOf, failsWith, failureOf } from './support/http.ts';
@@ -203,11 +203,6 @@ test('readAll takes as many bytes as its limit, and cancels at one more', async 
   expect(error).toEqual(failsWith('TOO_LARGE', { message: 'Cannot read the manifest "a": more than 3 bytes' }));
   expect([feed.asked, feed.cancelled.length]).toEqual([2, 1]);
   expect((await readAll(createBody(feedOf()).body, 0, 'it')).length).toBe(0);
-});
-
-test('join puts chunks after one another', () => {
-  expect(join([], 0)).toEqual(bytes());
-  expect(join([bytes(1), bytes(), bytes(2, 3)], 3)).toEqual(bytes(1, 2, 3));
 });
 
 test('discard reads a short body to its end, and cancels one that is longer than its limit', async () => {

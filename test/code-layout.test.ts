@@ -138,7 +138,6 @@ const coveredBy: Readonly<Record<string, string>> = {
   'files/layer-file': 'files/layer',
   'files/locate': 'files/layer',
   'files/toc-rows': 'files/toc',
-  'http/tokens': 'http/authorize',
   index: 'examples',
   'remote/endpoint-source': 'remote/repository',
   'remote/exchange': 'remote/resolve',

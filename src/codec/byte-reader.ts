@@ -1,3 +1,5 @@
+import { createPile } from '../pile.ts';
+
 /** Reads a body by counts of bytes, with views of the body's own chunks whenever the bytes lie in one of them. */
 export interface ByteReader {
   /** Bytes that can be read without waiting for the body. */
@@ -12,7 +14,7 @@ export interface ByteReader {
   close(): Promise<void>;
 }
 
-/** Copies a chunk at most once: when the wanted bytes begin in the chunk before. */
+/** Copies bytes only if those wanted lie in several chunks. */
 export function createByteReader(body: AsyncIterable<Uint8Array>): ByteReader {
   const iterator = body[Symbol.asyncIterator]();
   let chunk: Uint8Array = new Uint8Array(0);
@@ -20,16 +22,13 @@ export function createByteReader(body: AsyncIterable<Uint8Array>): ByteReader {
   let position = 0;
   let isOpen = true;
 
-  const load = async (): Promise<boolean> => {
-    if (!isOpen) return false;
+  const next = async (): Promise<Uint8Array | undefined> => {
+    if (!isOpen) return undefined;
     isOpen = false; // a failing iterator has closed itself
-    const next = await iterator.next();
-    if (next.done) return false;
+    const { value, done } = await iterator.next();
+    if (done) return undefined;
     isOpen = true;
-    chunk = start === chunk.length ? next.value : joined(chunk.subarray(start), next.value);
-    position -= start;
-    start = 0;
-    return true;
+    return value;
   };
 
   return {
@@ -37,8 +36,18 @@ export function createByteReader(body: AsyncIterable<Uint8Array>): ByteReader {
       return chunk.length - position;
     },
     async fill(count) {
-      while (chunk.length - position < count) if (!(await load())) return false;
-      return true;
+      if (chunk.length - position >= count) return true;
+      const pile = createPile();
+      pile.add(chunk.subarray(start));
+      position -= start;
+      start = 0;
+      while (pile.size - position < count) {
+        const more = await next();
+        if (!more) break;
+        pile.add(more);
+      }
+      chunk = pile.join();
+      return chunk.length - position >= count;
     },
     read(count) {
       position += count;

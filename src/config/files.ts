@@ -2,6 +2,7 @@ import { constants, type FileHandle, open, readdir, stat } from 'node:fs/promise
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { RegistryError } from '../errors.ts';
+import { createPile } from '../pile.ts';
 import { fileError, longestText, type Position, positions, unreadable } from './document/document.ts';
 import type { FileRead } from './merge.ts';
 import type { ConfigPlace } from './usual-places.ts';
@@ -67,7 +68,7 @@ const words: ReadonlyMap<string, string> = new Map([
  * to come to its end. `INVALID_CONFIG` for what is longer or takes longer, and for a directory; other failures are the
  * system's.
  */
-export async function readBytes(path: string, limit = 10_000): Promise<Buffer> {
+export async function readBytes(path: string, limit = 10_000): Promise<Uint8Array> {
   // Not to block: to open a pipe that nobody writes to would hold a thread, and with it the end of the process, for ever.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
@@ -87,19 +88,17 @@ async function readToEnd(
   handle: FileHandle,
   path: string,
   { limit, isPipe }: { readonly limit: number; readonly isPipe: boolean },
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
+): Promise<Uint8Array> {
+  const pile = createPile();
   for (const end = performance.now() + limit; performance.now() <= end; ) {
     const chunk = await readNext(handle);
     if (chunk && chunk.length > 0) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > longestText) throw tooLong(path, length);
+      pile.add(chunk);
+      if (pile.size > longestText) throw tooLong(path, pile.size);
       continue;
     }
     // A pipe that nobody has written to yet looks as if it were at its end: no event says which, so it is read again.
-    if (chunk && (length > 0 || !isPipe)) return Buffer.concat(chunks);
+    if (chunk && (pile.size > 0 || !isPipe)) return pile.join();
     await wait(20);
   }
   throw unreadable(path, `it is ${isPipe ? 'a pipe' : 'a device'} that did not end within ${limit} ms`);
@@ -110,7 +109,8 @@ async function readNext(handle: FileHandle): Promise<Buffer | undefined> {
   const chunk = Buffer.allocUnsafe(65_536);
   try {
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
-    return chunk.subarray(0, bytesRead);
+    // A copy, as a pipe may give each byte on its own.
+    return Buffer.from(chunk.subarray(0, bytesRead));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
     throw error;

@@ -1,6 +1,7 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { asyncDispose, builtin } from '../runtime.ts';
+import { readJson } from '../text/json.ts';
 import { Cursor } from './cursor.ts';
 import { type ContentReading, Readings, type ReadingsOptions } from './readings.ts';
 import { readWhole } from './wrong-bytes.ts';
@@ -105,17 +106,12 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return new TextDecoder().decode(await this.bytes(options));
   }
 
-  /** The whole, parsed; `BAD_RESPONSE` if it is not JSON. */
+  /** The whole, parsed; `BAD_RESPONSE` if it is not JSON, or JSON of more than a thousand levels. */
   async json(options?: BytesOptions): Promise<unknown> {
-    const text = await this.text(options);
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      throw cannot('BAD_RESPONSE', `parse "${this.descriptor.digest}"`, 'not JSON', {
-        value: this.descriptor.digest,
-        cause,
-      });
-    }
+    const read = readJson(await this.bytes(options));
+    if ('value' in read) return read.value;
+    const { digest } = this.descriptor;
+    throw cannot('BAD_RESPONSE', `parse "${digest}"`, read.found, { value: digest });
   }
 
   /** Ends every reading, at once, and refuses further ones. */

@@ -1,8 +1,8 @@
 import { abortError } from '../abort.ts';
-import { join } from '../body.ts';
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { checkRange } from '../oci/range.ts';
+import { createPile } from '../pile.ts';
 import { type ContentReading, hashOf, type Readings, type RunningHash } from './readings.ts';
 
 /** A position in a content, and the reading that continues from there. */
@@ -44,20 +44,19 @@ export class Cursor {
         throw new RangeError(`Cannot read "${length}" bytes: not a whole number from 0 on`);
       }
       this.#readings.mustBeOpen();
-      const chunks: Uint8Array[] = [];
-      let size = 0;
-      while (size < length) {
-        const chunk = await this.#next(size > 0);
+      const pile = createPile();
+      while (pile.size < length) {
+        const chunk = await this.#next(pile.size > 0);
         if (!chunk) break;
-        const taken = chunk.subarray(0, length - size);
+        const taken = chunk.subarray(0, length - pile.size);
         if (taken.length < chunk.length) this.#rest = chunk.subarray(taken.length);
-        chunks.push(taken);
-        size += taken.length;
+        pile.add(taken);
       }
+      const { size } = pile;
       // The last byte is handed on only when the digest is known to be right.
       if (!this.#rest && size > 0 && this.position + size === this.#descriptor.size) await this.#next(true);
       this.position += size;
-      return join(chunks, size);
+      return pile.join();
     });
   }
 

@@ -1,7 +1,7 @@
-import { join } from '../body.ts';
 import { combineErrors } from '../combine.ts';
 import { RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { createPile } from '../pile.ts';
 import type { ReadingHosts } from './attempts.ts';
 import type { Readings } from './readings.ts';
 
@@ -41,10 +41,10 @@ export async function untilRight<T>(
 export function readWhole(descriptor: Descriptor, readings: Readings): Promise<Uint8Array> {
   return untilRight(descriptor, async (except) => {
     const { chunks, hosts } = readings.open({ start: 0 }, { except });
-    const read: Uint8Array[] = [];
+    const pile = createPile();
     try {
-      for await (const chunk of chunks) read.push(chunk);
-      return { value: join(read, descriptor.size) };
+      for await (const chunk of chunks) pile.add(chunk);
+      return { value: pile.join() };
     } catch (error) {
       return { error, hosts };
     }

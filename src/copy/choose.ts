@@ -3,7 +3,7 @@ import { findImage, findImages, noPlatformError, type Offer, platformOf } from '
 import type { Descriptor } from '../oci/descriptor.ts';
 import { bareMediaType, kindOf, type Manifest, mediaTypes } from '../oci/manifest.ts';
 import { machinePlatform, matchesPlatform, type Platform, platformIn } from '../oci/platform.ts';
-
+import { readJson } from '../text/json.ts';
 import { type CopyState, reportState } from './copy-state.ts';
 import { type Documents, readSmall } from './documents.ts';
 import type { PlatformChoice } from './options.ts';
@@ -105,13 +105,9 @@ function checkConfig(
     wanted,
   }: { readonly config: Descriptor; readonly label: string; readonly wanted: readonly Platform[] },
 ): void {
-  let found: unknown;
-  try {
-    found = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw cannot('BAD_RESPONSE', `read config "${config.digest}"`, 'not JSON', { cause });
-  }
-  const stated = platformIn(found);
+  const read = readJson(bytes);
+  if ('found' in read) throw cannot('BAD_RESPONSE', `read config "${config.digest}"`, read.found);
+  const stated = platformIn(read.value);
   if (!stated || wanted.some((one) => matchesPlatform(one, stated))) return;
   const { os, architecture, variant, 'os.version': version, 'os.features': features } = stated;
   const platform = { os, architecture, variant, 'os.version': version, 'os.features': features };

@@ -1,3 +1,4 @@
+import { readJson } from '../text/json.ts';
 import { type BareEntry, cleanPath, dateOf, type FileType, literalText } from './entry.ts';
 
 /** A record of the table, not yet checked. */
@@ -51,11 +52,9 @@ export function rowsOf(json: Uint8Array): Rows {
 const decoder = new TextDecoder();
 
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw unusable('is not JSON');
-  }
+  const read = readJson(text);
+  if ('found' in read) throw unusable(`is ${read.found}`);
+  return read.value;
 }
 
 /** Where the rows are in the JSON: the objects in the list of the key `entries`, start and end of each in turn. */

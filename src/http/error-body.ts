@@ -1,5 +1,8 @@
 import { discard, readAll } from '../body.ts';
 import { safeText } from '../redaction.ts';
+import type { Body } from '../source.ts';
+import { readJson } from '../text/json.ts';
+import { parseRetryAfter } from './header-fields.ts';
 import type { HttpResponse } from './transport.ts';
 
 /** What a response with a bad status reports, as the facts of an error. */
@@ -9,7 +12,12 @@ export interface ErrorBody {
   readonly found: string;
   /** Codes of the distribution-spec, `MANIFEST_UNKNOWN`. */
   readonly registryErrors: readonly string[];
+  /** Milliseconds that the host asks to wait. */
+  readonly retryAfter?: number | undefined;
 }
+
+/** A body without the encodings of its Content-Encoding field, of at most `limit` bytes. */
+export type DecodeBody = (body: Body, field: string | undefined, limit: number) => Promise<Body>;
 
 /** Most bytes of an error's body that are read. */
 const errorBytes = 65_536;
@@ -20,25 +28,26 @@ const mostErrors = 8;
  * Reads the JSON of a bad status: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec, or `error` and
  * `error_description` (RFC 6749), `details` or `message` of token servers. The body is read or discarded.
  */
-export async function readErrorBody(response: HttpResponse): Promise<ErrorBody> {
+export async function readErrorBody(response: HttpResponse, decode: DecodeBody): Promise<ErrorBody> {
   const { status, headers, body } = response;
   const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
-  const bytes = isJson ? await readAll(body, errorBytes, 'an error', 1_000).catch(() => undefined) : undefined;
+  const read = async (): Promise<Uint8Array> =>
+    readAll(await decode(body, headers['content-encoding'], errorBytes), errorBytes, 'an error', 1_000);
+  const bytes = isJson ? await read().catch(() => undefined) : undefined;
   if (!bytes) await discard(body);
   const json = bytes && parseObject(bytes);
   const errors = errorsOf(json?.errors);
   const words = errors.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
-  const found = [`status ${status}`, words || tokenServerWords(json)].filter((part) => part !== '').join(', ');
-  return { status, found, registryErrors: errors.map(({ code }) => code) };
+  const retryAfter = parseRetryAfter(headers['retry-after']);
+  const wait = retryAfter === undefined ? '' : `asks to wait ${Math.ceil(retryAfter / 1000)} s`;
+  const found = [`status ${status}`, words || tokenServerWords(json), wait].filter((part) => part !== '').join(', ');
+  return { status, found, registryErrors: errors.map(({ code }) => code), retryAfter };
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+  const read = readJson(bytes);
+  if ('found' in read || typeof read.value !== 'object' || read.value === null) return undefined;
+  return read.value as Record<string, unknown>;
 }
 
 function errorsOf(errors: unknown): { code: string; message: string }[] {

@@ -4,8 +4,9 @@ import { remember } from '../bounded-map.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Login } from '../login.ts';
+import { readJson } from '../text/json.ts';
 import { parseTarget, type Reach, reachAfter, reachOf } from './address.ts';
-import { readErrorBody } from './error-body.ts';
+import { type DecodeBody, readErrorBody } from './error-body.ts';
 import { redirects } from './redirects.ts';
 import { authoritiesOf } from './tls.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
@@ -37,11 +38,13 @@ export interface TokensOptions {
   readonly userAgent?: string | undefined;
   /** Most bytes of a realm's response. */
   readonly tokenBytes?: number | undefined;
+  /** By default encoded responses are left as they are, so that they are not JSON. */
+  readonly decode?: DecodeBody | undefined;
 }
 
 /** Tokens by endpoint, realm, service, scopes and login; one request for all that need the same one at the same time. */
 export function createTokens(next: Transport, options: TokensOptions): Tokens {
-  const { userAgent = 'ocifetch', tokenBytes = 1_048_576 } = options;
+  const { userAgent = 'ocifetch', tokenBytes = 1_048_576, decode = async (body) => body } = options;
   const kept = new Map<string, Token>();
   const flights = singleFlight<Token>();
   const send = redirects()(next);
@@ -56,7 +59,7 @@ export function createTokens(next: Transport, options: TokensOptions): Tokens {
       // Another origin is trusted by the endpoint's authorities, but gets no client certificate and is verified.
       const tls = isOwn ? request.tls : authoritiesOf(request.tls);
       const common = { realm, service, scopes, login, reach, tls, signal, headers, more: request.more, userAgent };
-      const fresh = await requestToken(send, { ...common, limit: tokenBytes });
+      const fresh = await requestToken(send, { ...common, limit: tokenBytes, decode });
       remember(kept, key, fresh);
       return fresh;
     });
@@ -108,6 +111,7 @@ interface TokenRequest extends TokenScope {
   readonly userAgent: string;
   /** Most bytes of the response. */
   readonly limit: number;
+  readonly decode: DecodeBody;
 }
 
 const clientId = 'ocifetch';
@@ -172,19 +176,24 @@ function post(wanted: TokenRequest, login: Login): HttpRequest {
   return { ...rest, method: 'POST', headers: typed, body: form.toString() };
 }
 
-async function readToken(response: HttpResponse, { realm, login, limit, more }: TokenRequest): Promise<Token> {
+async function readToken(response: HttpResponse, { realm, login, limit, more, decode }: TokenRequest): Promise<Token> {
   const attempted = `get a token from "${redactUrl(realm)}"`;
   const { host } = realm;
   const received = Date.now();
   if (response.status !== 200) {
-    const { found, ...facts } = await readErrorBody(response);
+    const { found, ...facts } = await readErrorBody(response, decode);
     const code = codeOf(response.status);
     const isRefusal = code === 'UNAUTHORIZED' || code === 'DENIED';
     const reason = isRefusal ? (login ? 'login-refused' : 'no-login') : undefined;
     throw cannot(code, attempted, found, { ...facts, host, reason });
   }
   const what = `the token of "${redactUrl(realm)}"`;
-  const bytes = await readAll(response.body, limit, what, withinFor(more)).catch((error: unknown) => {
+  const read = async (): Promise<Uint8Array> => {
+    const body = await decode(response.body, response.headers['content-encoding'], limit);
+    return readAll(body, limit, what, withinFor(more));
+  };
+  const bytes = await read().catch(async (error: unknown) => {
+    await response.body.cancel(error).catch(() => {});
     if (error instanceof RegistryError && error.code === 'TOO_LARGE')
       throw restate(error, { limit: 'limits.tokenBytes', host });
     // It is the realm's connection that broke, not the one of the requested content.
@@ -192,13 +201,9 @@ async function readToken(response: HttpResponse, { realm, login, limit, more }: 
       ? cannot('UNAVAILABLE', attempted, error.found ?? messageOf(error), { host, cause: error.cause })
       : error;
   });
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw cannot('BAD_RESPONSE', attempted, 'the response is not JSON', { status: 200, host });
-  }
-  const { token, access_token, expires_in } = (json ?? {}) as Record<string, unknown>;
+  const json = readJson(bytes);
+  if ('found' in json) throw cannot('BAD_RESPONSE', attempted, `the response is ${json.found}`, { status: 200, host });
+  const { token, access_token, expires_in } = (json.value ?? {}) as Record<string, unknown>;
   const value = [token, access_token].find((text) => typeof text === 'string' && /^[\x21-\x7e]+$/.test(text));
   if (typeof value !== 'string') {
     throw cannot('BAD_RESPONSE', attempted, 'no token in the response', { status: 200, host });

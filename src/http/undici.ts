@@ -4,6 +4,7 @@ import { createBody, type Feed, offerRecycling } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
+import { createPile } from '../pile.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
@@ -179,8 +180,7 @@ function feedOf(
   stream: Dispatcher.ResponseData['body'],
   url: string,
 ): Feed & { readonly recycle: (chunk: Uint8Array) => void } {
-  const queue: Uint8Array[] = [];
-  let queued = 0;
+  const queue = createPile();
   const given = new WeakSet<Uint8Array>();
   let state: 'unread' | 'open' | 'ending' | 'ended' = 'unread';
   let failure: RegistryError | undefined;
@@ -216,17 +216,15 @@ function feedOf(
       waiting = undefined;
       if (waiter) waiter.resolve(chunk);
       else {
-        queue.push(chunk);
-        queued += chunk.length;
-        if (queued >= readAhead) stream.pause();
+        queue.add(chunk);
+        if (queue.size >= readAhead) stream.pause();
       }
     });
   };
   return {
     next: () => {
       if (state === 'unread' && !failure) open();
-      const chunk = queue.shift();
-      queued -= chunk?.length ?? 0;
+      const chunk = queue.take();
       if (chunk) return chunk;
       if (failure) throw failure;
       if (state === 'ended') return undefined;

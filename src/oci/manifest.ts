@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
+import { endOfString, readJson } from '../text/json.ts';
 import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { type Descriptor, statedDescriptor } from './descriptor.ts';
@@ -213,18 +214,15 @@ function manifestTypeOf({ config }: TypedDocument['document']): string {
 }
 
 /**
- * A JSON object in UTF-8. `BAD_RESPONSE` for anything else, and for a duplicate key in an object: readers
+ * A JSON object in UTF-8, of at most a thousand levels. `BAD_RESPONSE` for anything else, and for a duplicate key in an object: readers
  * differ in which of the two they believe, so that one digest would mean two contents.
  */
 export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
   const text = decode(bytes);
   if (/^\s*</.test(text)) throw bad(`HTML or XML, ${quote(text, 40)}`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw bad(`not JSON, ${quote(text, 40)}`);
-  }
+  const read = readJson(text);
+  if ('found' in read) throw bad(`${read.found}, ${quote(text, 40)}`);
+  const { value } = read;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('JSON, but not an object');
   const duplicate = duplicateKey(text);
   if (duplicate !== undefined) throw bad(`duplicate key ${quote(duplicate)}`);
@@ -263,15 +261,6 @@ function duplicateKey(text: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** The position after the quotation mark that ends the string beginning at `start`. */
-function endOfString(text: string, start: number): number {
-  for (let quotation = text.indexOf('"', start + 1); ; quotation = text.indexOf('"', quotation + 1)) {
-    let backslashes = 0;
-    while (text[quotation - 1 - backslashes] === '\\') backslashes++;
-    if (backslashes % 2 === 0) return quotation + 1;
-  }
 }
 
 function isKey(text: string, end: number): boolean {

@@ -31,7 +31,7 @@ import { type HostPlanner, planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
 import { type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
-import { createEncodings } from './response.ts';
+import { createEncodings, decoderOf, type Encodings } from './response.ts';
 import { trust } from './trust.ts';
 import { upgrade } from './upgrade.ts';
 
@@ -102,9 +102,10 @@ export function createClient(options: ClientOptions = {}): Client {
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
+  const encodings = createEncodings(options.codecs);
   const context: RequestContext = {
-    send: compose(transport, options, { config, planner, emit, closing: closing.signal }),
-    encodings: createEncodings(options.codecs),
+    send: compose(transport, options, { config, planner, encodings, emit, closing: closing.signal }),
+    encodings,
     emit,
     documents: createDocumentsAtHand(),
     filling: new Map(),
@@ -115,8 +116,7 @@ export function createClient(options: ClientOptions = {}): Client {
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
   const using = { ...shared, fetcherOf };
   const resolve = (reference: Reference, call?: ResolveOptions) => resolveReference(reference, call, using);
-  // Anything but a string is refused by `parseReference`.
-  const expand = (text: string): string => (typeof text === 'string' ? expandShortName(text, config.shortNames) : text);
+  const expand = (text: string): string => expanded(text, config);
   const parse = (text: string): Reference => parseReference(expand(text));
   const close = async (): Promise<void> => {
     closing.abort(new RegistryError('CLOSED', 'The client was closed'));
@@ -141,12 +141,17 @@ export function createClient(options: ClientOptions = {}): Client {
   };
 }
 
+/** Anything but a string is refused by `parseReference`. */
+const expanded = (text: string, { shortNames }: Config): string =>
+  typeof text === 'string' ? expandShortName(text, shortNames) : text;
+
 const isRepository = (value: unknown): value is Repository =>
   typeof value === 'object' && value !== null && 'registry' in value && 'name' in value;
 
 interface Composed {
   readonly config: Config;
   readonly planner: HostPlanner;
+  readonly encodings: Encodings;
   readonly emit: Emit;
   readonly closing: AbortSignal;
 }
@@ -162,7 +167,7 @@ function compose(
     allowPrivate: given = [],
     userAgent,
   }: ClientOptions,
-  { config, planner, emit, closing }: Composed,
+  { config, planner, encodings, emit, closing }: Composed,
 ): Transport {
   const allowPrivate = [...given, ...(config.allowPrivate ?? []), ...allowedHosts(externalUrls)];
   const loginFor = loginFrom(config.credentials);
@@ -174,7 +179,7 @@ function compose(
     upgrade({ emit }),
     redirects({ limit: limits.redirects, emit }),
     // Inside redirects: each hop is authorized for its own origin.
-    authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, emit }),
+    authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, decode: decoderOf(encodings), emit }),
     trust({ tlsFor: planner.tlsFor, allowPrivate }),
     health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),

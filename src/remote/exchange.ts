@@ -5,7 +5,7 @@ import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Reach } from '../http/address.ts';
 import { readErrorBody } from '../http/error-body.ts';
-import { parseRetryAfter, parseWarnings } from '../http/header-fields.ts';
+import { parseWarnings } from '../http/header-fields.ts';
 import { authoritiesOf } from '../http/tls.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -15,7 +15,7 @@ import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { DocumentsAtHand } from './at-hand.ts';
-import { decode, describeDocument, type Encodings } from './response.ts';
+import { decode, decoderOf, describeDocument, type Encodings } from './response.ts';
 
 /** What all requests of a client share. */
 export interface RequestContext {
@@ -75,7 +75,7 @@ export interface GoodResponse {
  */
 export async function exchange<T>(
   request: EndpointRequest,
-  { send, emit, userAgent }: RequestContext,
+  { send, emit, userAgent, encodings }: RequestContext,
   { signal, more, tried, canLeave, onWarning }: CallOptions,
   use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
@@ -96,7 +96,7 @@ export async function exchange<T>(
     });
     const warnings = parseWarnings(response.headers.warning);
     for (const text of warnings) onWarning?.(text, new URL(endpoint.url).host);
-    if (response.status >= 300) throw await statusError(response, request);
+    if (response.status >= 300) throw await statusError(response, request, encodings);
     const result = await use({ response, warnings });
     if (response.ended)
       void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(attempt, bytes, error) }));
@@ -113,14 +113,13 @@ export async function exchange<T>(
 async function statusError(
   response: HttpResponse,
   { endpoint, method, url, reference }: EndpointRequest,
+  encodings: Encodings,
 ): Promise<RegistryError> {
-  const { found: reported, ...facts } = await readErrorBody(response);
-  const retryAfter = parseRetryAfter(response.headers['retry-after']);
-  const found = retryAfter === undefined ? reported : `${reported}, asks to wait ${Math.ceil(retryAfter / 1000)} s`;
+  const { found, ...facts } = await readErrorBody(response, decoderOf(encodings));
   const code = codeOfStatus(response.status, facts.registryErrors.length > 0);
   const { host } = new URL(endpoint.url);
   const reason = code === 'UNAUTHORIZED' || code === 'DENIED' ? response.login : undefined;
-  const details = { ...facts, reason, host, retryAfter, owed: response.owed, value: reference };
+  const details = { ...facts, reason, host, owed: response.owed, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
     ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);

@@ -7,6 +7,7 @@ import type { HttpResponse } from '../http/transport.ts';
 import { isTag } from '../oci/reference.ts';
 import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
+import { readJson } from '../text/json.ts';
 import { quote } from '../text/quote.ts';
 import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchange } from './exchange.ts';
 import { decode } from './response.ts';
@@ -248,13 +249,9 @@ const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read the t
 /** Of `{"name":…,"tags":[…]}`; some servers write null for no tags, or leave them out. */
 function tagsOf(bytes: Uint8Array): readonly unknown[] {
   const text = new TextDecoder().decode(bytes);
-  let page: unknown;
-  try {
-    page = JSON.parse(text);
-  } catch {
-    throw bad(`not JSON, ${quote(text, 40)}`);
-  }
-  const { name, tags } = (page ?? {}) as { name?: unknown; tags?: unknown };
+  const read = readJson(text);
+  if ('found' in read) throw bad(`${read.found}, ${quote(text, 40)}`);
+  const { name, tags } = (read.value ?? {}) as { name?: unknown; tags?: unknown };
   if (Array.isArray(tags)) return tags;
   if (tags === null || (tags === undefined && typeof name === 'string')) return [];
   throw bad(`no list of tags in ${quote(text, 40)}`);

@@ -2,6 +2,7 @@ import { derivedBody } from '../body.ts';
 import type { Codecs, Decoder } from '../codec/codec.ts';
 import { loadCodecs, standardEncodings } from '../codec/codecs.ts';
 import { cannot, type RegistryError } from '../errors.ts';
+import type { DecodeBody } from '../http/error-body.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
@@ -158,6 +159,12 @@ export async function decode(
     }, encoded),
   );
 }
+
+/** `decode`, with these encodings. */
+export const decoderOf =
+  (encodings: Encodings): DecodeBody =>
+  (body, field, limit) =>
+    decode(body, field, encodings, limit);
 
 function unsupported(field: string | undefined, found: string): RegistryError {
   return cannot('UNSUPPORTED_ENCODING', `decode content encoding ${quote(field)}`, found);

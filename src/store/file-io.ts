@@ -1,8 +1,9 @@
 import { abortError } from '../abort.ts';
-import { createBody, join } from '../body.ts';
+import { createBody } from '../body.ts';
 import { cannot } from '../errors.ts';
 import { createHasher, type Digest, type DigestAlgorithm, type Hasher } from '../oci/digest.ts';
 import type { ClosedRange } from '../oci/range.ts';
+import { createPile } from '../pile.ts';
 import type { Body } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
@@ -50,16 +51,14 @@ export async function readPart(
   const file = await files.open(path, mode);
   if (!file) return undefined;
   try {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    while (size < length) {
-      const chunk = new Uint8Array(Math.min(stepBytes, length - size));
-      const count = await file.read(chunk, size);
+    const pile = createPile();
+    while (pile.size < length) {
+      const chunk = new Uint8Array(Math.min(stepBytes, length - pile.size));
+      const count = await file.read(chunk, pile.size);
       if (count === 0) break;
-      size += count;
-      chunks.push(chunk.subarray(0, count));
+      pile.add(chunk.subarray(0, count));
     }
-    return join(chunks, size);
+    return pile.join();
   } finally {
     await file.close();
   }

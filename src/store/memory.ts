@@ -5,6 +5,7 @@ import { createHasher, isDigest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
 import { isOfType, type Referrer, referrerOf } from '../oci/referrer.ts';
+import { createPile } from '../pile.ts';
 import type {
   Body,
   CallOptions,
@@ -161,33 +162,21 @@ async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions
   const attempted = `push "${target.digest}"`;
   refuseAborted(signal, attempted);
   const hasher = createHasher(target.digest);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+  const pile = createPile();
   for await (const chunk of body) {
     refuseAborted(signal, attempted);
-    size += chunk.length;
-    if (size > target.size)
+    if (pile.size + chunk.length > target.size)
       throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
     hasher.update(chunk);
-    chunks.push(chunk);
+    pile.add(chunk);
   }
-  if (size < target.size)
-    throw cannot('UNEXPECTED_END', attempted, `${size} of ${target.size} bytes`, { value: target.digest });
+  if (pile.size < target.size)
+    throw cannot('UNEXPECTED_END', attempted, `${pile.size} of ${target.size} bytes`, { value: target.digest });
   const digest = hasher.digest();
   if (digest !== target.digest)
     throw cannot('DIGEST_MISMATCH', attempted, `its bytes are "${digest}"`, { value: target.digest });
-  return join(chunks, size);
-}
-
-/** One copy of all chunks, so that whoever pushed them cannot change what is kept. */
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  // A copy, so that whoever pushed them cannot change what is kept.
+  return pile.copy();
 }
 
 /** Copies of `bytes`, chunk by chunk, so that the receiver cannot change what is kept. */

@@ -3,6 +3,7 @@ import { asRegistryError, cannot, type RegistryError, restate } from '../errors.
 import { type Descriptor, isReadable, problemOf, statedDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, parseDocument } from '../oci/manifest.ts';
+import { readJson } from '../text/json.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
 import { foundBy } from './store-error.ts';
@@ -138,10 +139,8 @@ function unknownDocument(bytes: Uint8Array): DocumentFacts {
     if (isReadable(descriptor)) children.push({ descriptor, as: 'part' });
     for (const inner of Object.values(value)) look(inner);
   };
-  try {
-    look(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    // Not JSON, or nested too deeply: content that names nothing.
-  }
+  const read = readJson(bytes);
+  // Content that is not JSON, or nested too deeply for anybody to walk it, names nothing.
+  if ('value' in read) look(read.value);
   return { children, isIndex: false };
 }

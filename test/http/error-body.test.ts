@@ -4,12 +4,15 @@ import { type ErrorBody, readErrorBody } from '../../src/http/error-body.ts';
 import { keepSecret } from '../../src/redaction.ts';
 
 const read = (text: string, type = 'application/json', status = 403): Promise<ErrorBody> =>
-  readErrorBody({
-    status,
-    headers: { 'content-type': type },
-    body: bytesBody(new TextEncoder().encode(text)),
-    url: 'https://a.test/v2/',
-  });
+  readErrorBody(
+    {
+      status,
+      headers: { 'content-type': type },
+      body: bytesBody(new TextEncoder().encode(text)),
+      url: 'https://a.test/v2/',
+    },
+    async (body) => body,
+  );
 
 const errors = (...list: unknown[]): string => JSON.stringify({ errors: list });
 

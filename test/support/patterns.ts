@@ -41,6 +41,8 @@ function textOf(node: ts.Node, tree: ts.SourceFile): string | undefined {
       .filter(({ name }) => name.getText(tree) === node.text);
     return declared?.initializer && textOf(declared.initializer, tree);
   }
+  if (ts.isTaggedTemplateExpression(node) && ts.isNoSubstitutionTemplateLiteral(node.template))
+    return node.tag.getText(tree) === 'String.raw' ? node.template.rawText : undefined;
   if (!ts.isTemplateExpression(node)) return undefined;
   const parts = node.templateSpans.map(({ expression, literal }) => [textOf(expression, tree), literal.text]);
   return parts.some(([value]) => value === undefined) ? undefined : node.head.text + parts.flat().join('');

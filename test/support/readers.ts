@@ -17,16 +17,19 @@ import { configKindOf } from '../../src/config/usual-places.ts';
 import { cannot, configError } from '../../src/errors.ts';
 import { createNearestPath } from '../../src/files/layer.ts';
 import { readTar } from '../../src/files/tar.ts';
+import { parseHeader, parseRecords } from '../../src/files/tar-header.ts';
+import { rowsOf } from '../../src/files/toc-rows.ts';
 import { isListed, parseTarget } from '../../src/http/address.ts';
 import { connectionError } from '../../src/http/connection-error.ts';
 import { readErrorBody } from '../../src/http/error-body.ts';
-import { checkDocument, parseDocument, parseDocumentText, parseIndex, parseManifest } from '../../src/oci/manifest.ts';
+import { parseDocument, parseDocumentText, parseIndex, parseManifest } from '../../src/oci/manifest.ts';
 import { parseRange } from '../../src/oci/range.ts';
-import { referrerOf } from '../../src/oci/referrer.ts';
+import { isOfType, referrerOf } from '../../src/oci/referrer.ts';
 import { sameRegistry } from '../../src/oci/registry.ts';
 import { proxyFor } from '../../src/proxy.ts';
 import { describeDocument, describeHead } from '../../src/remote/response.ts';
 import { entryOf } from '../../src/store/entries.ts';
+import { readJson } from '../../src/text/json.ts';
 import { checkOptions, flag } from '../../src/text/problems.ts';
 import { nearest } from '../../src/text/quote.ts';
 import { end, part } from './tar.ts';
@@ -100,6 +103,8 @@ const file = '/a/file';
 
 /** Functions that are called with the text, by the path of their module. */
 export const plainReaders: Readonly<Record<string, readonly string[]>> = {
+  redaction: ['safeText', 'plainWords', 'redact'],
+  'files/layer-bytes': ['isArchiveType'],
   'cli/io': ['manyLines', 'oneLine'],
   'cli/units': ['hostOf', 'shortDigest'],
   'config/containerd/directory': ['certsDirectoryNames', 'registryOfDirectory'],
@@ -108,21 +113,34 @@ export const plainReaders: Readonly<Record<string, readonly string[]>> = {
   'config/document/document': ['positions', 'declaredPlace'],
   'config/document/parts': ['directoryOf', 'shownUrl'],
   'config/parse-config': ['parseConfig'],
-  'config/pem': ['pemName', 'pemProblem', 'readPem'],
+  'config/pem': ['isPath', 'pemName', 'pemProblem', 'readPem'],
   'config/regctl/hosts': ['regctlName'],
-  'config/registry-keys': ['credentialKeyProblem', 'normalizeKey', 'registryKeyProblem', 'urlProblem'],
+  'config/registry-keys': [
+    'allowedHostProblem',
+    'credentialKeyProblem',
+    'normalizeKey',
+    'registryKeyProblem',
+    'urlProblem',
+  ],
   'config/rewrite': ['isWellFormed'],
   'config/schema': ['headerNameProblem'],
   endpoint: ['redactUrl'],
   errors: ['messageOf'],
   'files/entry': ['cleanPath'],
-  'files/toc-rows': ['rowsOf'],
   'http/address': ['classOf'],
   'http/header-fields': ['formatNext', 'parseChallenges', 'parseLinks', 'parseRetryAfter', 'parseWarnings'],
   'oci/choose-image': ['platformOf'],
   'oci/descriptor': ['parseDescriptor'],
   'oci/digest': ['algorithmOf', 'digestProblem', 'isDigest', 'parseDigest'],
-  'oci/manifest': ['bareMediaType', 'isIndexType', 'isManifestType', 'isNonDistributable', 'isSchema1', 'kindOf'],
+  'oci/manifest': [
+    'isDocumentType',
+    'bareMediaType',
+    'isIndexType',
+    'isManifestType',
+    'isNonDistributable',
+    'isSchema1',
+    'kindOf',
+  ],
   'oci/platform': ['parsePlatform'],
   'oci/range': ['parseContentRange'],
   'oci/reference': ['checkName', 'isRepositoryName', 'isTag', 'nameProblem', 'parseReference', 'parseRepository'],
@@ -146,7 +164,6 @@ export const plainShapes: Readonly<Record<string, readonly Shape[]>> = {
     })),
   ],
   endpoint: [{ before: 'http://' }, { before: 'http://a/?' }, { before: 'http://a/#' }, { before: 'http://a@' }, {}],
-  'files/toc-rows': [{}, ...fields('{"version":1,"entries":[{', '}]}')],
   'oci/digest': [{}, { before: 'sha256:' }],
   'oci/manifest': [{}, { before: 'application/' }, { before: 'text/a;' }],
   'oci/platform': [{}, { before: 'linux/' }, { before: 'linux(', after: ')' }, { before: 'linux(+', after: ')' }],
@@ -261,6 +278,19 @@ export const readers: Readonly<Record<string, TextReader>> = {
   'errors:configError': { read: (text) => configError(text, [{ key: text, found: text }]) },
   'files/layer:createNearestPath': { read: (text) => createNearestPath(text) },
   'files/tar:readTar': { read: readNamed },
+  'files/tar-header:parseHeader': { read: (text) => parseHeader(bytesOf(text)) },
+  'files/tar-header:parseRecords': {
+    read: (text) => parseRecords(bytesOf(text)),
+    shapes: [{}, { units: ['6 a=b\n', '5 a=\n', '8 =\n', '4 =\n'] }],
+  },
+  'files/toc-rows:rowsOf': {
+    read: (text) => rowsOf(bytesOf(text)).at(0),
+    shapes: [
+      {},
+      ...fields('{"version":1,"entries":[{', '}]}'),
+      { before: '{"version":1,"entries":[', units: ['{},', '{}'] },
+    ],
+  },
   'http/address:isListed': { read: (text) => isListed(url(text), [] as never) },
   'http/address:parseTarget': {
     read: (text) => parseTarget(text, 'http://a.example/', 'a redirect'),
@@ -272,11 +302,10 @@ export const readers: Readonly<Record<string, TextReader>> = {
     shapes: [{}, { units: ['error:0A:a routines:a'] }, { units: ['error:0A:'] }, { before: 'error:0A: routines:' }],
   },
   'http/error-body:readErrorBody': {
-    read: (text) => readErrorBody(responseOf(text)),
+    read: (text) => readErrorBody(responseOf(text), async (body) => body),
     shapes: [{}, ...fields('{"errors":[{"code":"A","message":"a",', '}]}'), ...fields('{"error":"a",', '}')],
   },
   'oci/manifest:parseDocumentText': { read: (text) => parseDocumentText(bytesOf(text)), shapes: documents },
-  'oci/manifest:checkDocument': { read: (text) => checkDocument(bytesOf(text)), shapes: documents },
   'oci/manifest:parseDocument': { read: (text) => parseDocument(bytesOf(text), text), shapes: documents },
   'oci/manifest:parseIndex': { read: (text) => parseIndex(bytesOf(text)), shapes: documents },
   'oci/manifest:parseManifest': { read: (text) => parseManifest(bytesOf(text)), shapes: documents },
@@ -288,6 +317,7 @@ export const readers: Readonly<Record<string, TextReader>> = {
     read: (text) => referrerOf(bytesOf(text), JSON.parse(descriptor)),
     shapes: documents,
   },
+  'oci/referrer:isOfType': { read: (text) => isOfType(text, text), shapes: [{}, { before: 'a/b;' }] },
   'oci/registry:sameRegistry': { read: (text) => sameRegistry(text, text) },
   'proxy:proxyFor': {
     read: (text) => proxyFor(new URL('http://a.example/'), { http: 'http://p', no: [text] }),
@@ -300,6 +330,7 @@ export const readers: Readonly<Record<string, TextReader>> = {
   'store/entries:entryOf': {
     read: (text) => entryOf({ digest: text, mediaType: text, annotations: { [text]: text } }),
   },
+  'text/json:readJson': { read: readJson, shapes: documents },
   'text/problems:checkOptions': { read: (text) => checkOptions('a', { [text]: text }, { a: flag }) },
   'text/quote:nearest': { read: (text) => nearest(text, ['abc', text]) },
 };

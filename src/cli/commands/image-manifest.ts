@@ -45,9 +45,13 @@ export function checkIsManifest(reference: Reference, { digest, mediaType }: Des
 /** A document to print with `--json`. `what` is `config` or `manifest`. */
 export function parsedJson(what: string, bytes: Uint8Array, { digest }: Descriptor): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    // Writing recurses, reading does not.
+    JSON.stringify(value, undefined, 2);
+    return value;
   } catch (cause) {
-    throw new RegistryError('BAD_RESPONSE', `Cannot print ${what} "${digest}" with --json: it is not JSON`, { cause });
+    const found = cause instanceof RangeError ? 'it is nested too deeply' : 'it is not JSON';
+    throw new RegistryError('BAD_RESPONSE', `Cannot print ${what} "${digest}" with --json: ${found}`, { cause });
   }
 }
 

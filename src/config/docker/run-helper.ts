@@ -6,6 +6,7 @@ import { onAbort } from '../../abort.ts';
 import { cannot, type ErrorCode, type RegistryError } from '../../errors.ts';
 import type { Login } from '../../login.ts';
 import { plainWords } from '../../redaction.ts';
+import { readJson } from '../../text/json.ts';
 import { quote } from '../../text/quote.ts';
 
 /** Bytes of a helper's answer that are read, and of its complaints. */
@@ -111,14 +112,9 @@ function collect(stream: NodeJS.ReadableStream, tooLong: () => void): () => stri
 }
 
 function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
-  let answer: { readonly Username?: unknown; readonly Secret?: unknown } | null;
-  try {
-    answer = JSON.parse(stdout);
-  } catch {
-    return 'unreadable';
-  }
-  if (typeof answer !== 'object' || answer === null) return 'unreadable';
-  const { Username: username, Secret: password } = answer;
+  const read = readJson(stdout);
+  if ('found' in read || typeof read.value !== 'object' || read.value === null) return 'unreadable';
+  const { Username: username, Secret: password } = read.value as { Username?: unknown; Secret?: unknown };
   if (typeof username !== 'string' || typeof password !== 'string') return 'unreadable';
   if (username === '' && password === '') return undefined;
   return username === '<token>' ? { identityToken: password } : { username, password };
