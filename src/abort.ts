@@ -1,4 +1,4 @@
-import { cannot, messageOf, RegistryError, withAttemptsOf } from './errors.ts';
+import { cannot, type ErrorDetails, messageOf, RegistryError, withAttemptsOf } from './errors.ts';
 import { builtin } from './runtime.ts';
 
 /** Milliseconds; timers above this fire at once. https://nodejs.org/api/timers.html */
@@ -23,8 +23,8 @@ export function onAbort(signal: AbortSignal | undefined, run: (reason: unknown) 
 export interface Deadline {
   readonly signal: AbortSignal;
   cancel(reason: unknown): void;
-  /** Fires with `TIMEOUT` after `milliseconds`; replaces an earlier limit. `host`: the one that is waited for, if `attempted` names it. */
-  limit(milliseconds: number, attempted: string, host?: string): void;
+  /** Fires with `TIMEOUT` after `milliseconds`; replaces an earlier limit. `facts`: the host that is waited for, if `attempted` names it, and the name of the limit. */
+  limit(milliseconds: number, attempted: string, facts?: Pick<ErrorDetails, 'host' | 'limit'>): void;
   /** Ends the time limit; the parent still counts. */
   unlimit(): void;
   /** The work is over: releases the parent and the timer. Must be called. */
@@ -49,9 +49,9 @@ export function deadline(...parents: (AbortSignal | undefined)[]): Deadline {
     signal: controller.signal,
     cancel,
     unlimit,
-    limit: (milliseconds, attempted, host) => {
+    limit: (milliseconds, attempted, facts) => {
       unlimit();
-      const late = (): void => cancel(cannot('TIMEOUT', attempted, `not done in ${milliseconds} ms`, { host }));
+      const late = (): void => cancel(cannot('TIMEOUT', attempted, `not done in ${milliseconds} ms`, facts));
       timer = setTimeout(late, Math.min(milliseconds, longestTimer));
     },
     end: () => {

@@ -69,7 +69,9 @@ export function createBody(
     finish(aborted(reason ?? 'nobody wants it'));
     await stopFeed(reason);
   };
-  const watch = watchdog(idle, () => fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`)));
+  const watch = watchdog(idle, () =>
+    fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`, { limit: 'timeouts.idle' })),
+  );
   const speed = speedometer(idle, minimumSpeed);
   const waited = (coming: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> =>
     new Promise((resolve, reject) => {

@@ -1,15 +1,6 @@
 import { abortError } from './abort.ts';
-import type { Attempt } from './endpoint.ts';
-import {
-  asRegistryError,
-  cannot,
-  furthestOf,
-  messageOf,
-  type Owed,
-  RegistryError,
-  restate,
-  withAttemptsOf,
-} from './errors.ts';
+import type { Attempt, Owed } from './endpoint.ts';
+import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
 import type { Repository } from './oci/reference.ts';
 import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
 

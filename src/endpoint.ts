@@ -75,6 +75,14 @@ export interface Attempt extends Endpoint {
   readonly found?: string;
 }
 
+/** What a host may still be sent when no other one is left: its tries were cut short because another one was. */
+export interface Owed {
+  /** Tries that it had in full. */
+  readonly tried: number;
+  /** Milliseconds until it may respond, roughly: those that it asked to wait, or what it may take until it is given up. */
+  readonly expected: number;
+}
+
 /** An endpoint as it may be printed: header values, keys and certificates redacted. */
 export function printable(endpoint: Endpoint): Endpoint {
   const { headers, tls, ...rest } = endpoint;

@@ -1,5 +1,5 @@
 import { safeCause } from './cause.ts';
-import type { Attempt } from './endpoint.ts';
+import type { Attempt, Owed } from './endpoint.ts';
 import { oneLine, redact, safeRecord, safeText } from './redaction.ts';
 
 /** Every way in which ocifetch fails. */
@@ -43,6 +43,7 @@ export type ErrorCode =
  * - `not-a-manifest`: a blob instead of a manifest
  * - `path`: there is no such path in an image
  * - `too-slow`: a body came more slowly than `timeouts.minimumSpeed`
+ * - `range`: a host did not send the range that was requested
  * - `unread`: a request waited for others whose bodies nobody read
  * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
  * - `login-refused`, `no-login`, `login-withheld`: refused with a login, without one, or at another origin than it is for
@@ -64,6 +65,7 @@ export type ErrorReason =
   | 'not-a-manifest'
   | 'path'
   | 'too-slow'
+  | 'range'
   | 'unread'
   | 'skipped'
   | 'login-refused'
@@ -85,14 +87,6 @@ export interface ConfigProblem {
   readonly key?: string | undefined;
   /** What was found, and what was expected. */
   readonly found: string;
-}
-
-/** What a host may still be sent when no other one is left: its tries were cut short because another one was. */
-export interface Owed {
-  /** Tries that it had in full. */
-  readonly tried: number;
-  /** Milliseconds until it may respond, roughly: those that it asked to wait, or what it may take until it is given up. */
-  readonly expected: number;
 }
 
 /** A credential helper that failed. */

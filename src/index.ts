@@ -15,10 +15,19 @@ export { parseConfig } from './config/parse-config.ts';
 export { type ConfigKind, type ConfigText, configKinds, readConfigTexts } from './config/read-texts.ts';
 export { redactConfig } from './config/redact-config.ts';
 export type { RewriteRule } from './config/rewrite.ts';
+export type { ClientLimits, ClientRetries, ClientTimeouts } from './config/settings.ts';
 export type { BytesOptions, Content, PartRange } from './content/content.ts';
 export { copy } from './copy/copy.ts';
 export type { Copied, CopyOptions, PlatformChoice } from './copy/options.ts';
-export { type Attempt, type Capability, type Endpoint, redactUrl, type Skipped, type TlsOptions } from './endpoint.ts';
+export {
+  type Attempt,
+  type Capability,
+  type Endpoint,
+  type Owed,
+  redactUrl,
+  type Skipped,
+  type TlsOptions,
+} from './endpoint.ts';
 export {
   type ConfigProblem,
   type ErrorCode,

@@ -2,6 +2,7 @@ import { type Client, type ClientEvent, type ClientOptions, createClient } from 
 import type { Given } from './command.ts';
 import { readConfiguration, reportWarnings } from './configuration.ts';
 import type { Io } from './io.ts';
+import { limitsOf } from './limits.ts';
 
 /** What a command needs of its client besides the configuration. */
 export interface ClientUse {
@@ -24,10 +25,12 @@ export async function withClient<T>(
     reported.add(text);
     onWarning(text);
   };
+  const fromFlags = limitsOf(given);
   const { config } = await readConfiguration(given);
   const client = createClient({
     config,
-    ...(limits && { limits }),
+    ...fromFlags,
+    limits: { ...fromFlags.limits, ...limits },
     onEvent: (event) => {
       if (event.type === 'warning') warn(event.host === undefined ? event.text : `${event.host}: ${event.text}`);
       onEvent?.(event);

@@ -3,6 +3,7 @@ import { UsageError } from './command.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { codesOfSignals, Interrupted } from './interrupted.ts';
 import { type Io, manyLines, oneLine, painter, writeJson, writeJsonLine } from './io.ts';
+import { flagsOfLimits } from './limits.ts';
 import { helperAdvice } from './login-helpers.ts';
 import { OutputError } from './output.ts';
 import type { Line } from './parse.ts';
@@ -54,7 +55,8 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
     if (reason === 'platform')
       return { ...failure, shown: `Cannot ${attempted}: ${found}`, ...platformAdvice(error, line) };
     if (error.helper) return { ...failure, advice: `${helperAdvice(error.helper)}.` };
-    return { ...failure, advice: reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code] };
+    const advice = reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code];
+    return { ...failure, advice: [advice, limitAdvice(error, line)].filter(Boolean).join(' ') || undefined };
   }
   if (error instanceof OutputError) return { code: 'STORE_ERROR', message, exit: exitCodes.storage };
   if (error instanceof UsageError) {
@@ -114,6 +116,15 @@ const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>>
   unread: 'This is an error of ocifetch itself: please report it. Running it again may help.',
   'layout-in-use': 'Wait until that process is done, then run it again.',
 };
+
+/** The flag and the key of the limit that was reached, if the command takes flags for limits. */
+function limitAdvice({ code, limit }: RegistryError, { requested }: FailedLine): string | undefined {
+  const options = requested?.command.options ?? {};
+  const flag = limit === undefined ? undefined : flagsOfLimits[limit];
+  if (flag !== undefined && flag.slice(2) in options) return `${flag}, or ${limit} of ocifetch's own file, changes it.`;
+  if (limit?.startsWith('timeouts.')) return `${limit} of ocifetch's own file changes it.`;
+  return code === 'UNAVAILABLE' && 'retries' in options ? '--retries tries more often.' : undefined;
+}
 
 /** Advice if an index has no image for a platform. Only `pull` can take all platforms. */
 function platformAdvice(

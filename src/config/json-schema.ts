@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { configSchema } from './schema.ts';
 
-/** What each key is for, as an editor shows it; a key has one meaning wherever it stands. */
+/** What each key is for, as an editor shows it; a key has one meaning wherever it stands, unless it is listed below another one. */
 const descriptions: Readonly<Record<string, string>> = {
   registries:
     'By registry as references name it: host[:port], host[:port]/path for the repositories below a path (the longest wins), *.domain for all hosts below a domain, or * for all others.',
@@ -42,6 +42,30 @@ const descriptions: Readonly<Record<string, string>> = {
   shortNames: 'What a name without a registry stands for.',
   aliases: 'Names in full by their short ones: fedora is registry.fedoraproject.org/fedora.',
   search: 'Registries of names that have none, in place of docker.io.',
+  timeouts: 'Limits of time, in milliseconds.',
+  connect: 'To connect, TLS included. Default: 10000, or 3000 if another host is left.',
+  'timeouts.headers':
+    'From sending a request to the end of the head of its response. Default: 30000, or 10000 if another host is left.',
+  idle: 'Without a byte of a body. Default: 30000.',
+  minimumSpeed:
+    'Bytes per second, below which a body is broken off if another host is left. Default: 4096; 0 for none.',
+  operation: 'For resolving a reference, or reading one content. Default: none.',
+  retryAfter: 'The longest Retry-After that is waited for. Default: 60000.',
+  unread: 'How long a request waits for bodies that nobody reads. Default: 60000.',
+  pause: 'How long a host that failed is skipped. Default: 30000.',
+  retries: 'How often a host is tried.',
+  tries:
+    'Most requests to one host for the same content if no other host is left. Default: 3, and further ones for ten seconds to a host that has served before.',
+  backoff: 'Milliseconds before the second request; doubles each time. Default: 200.',
+  limits: 'Limits of sizes and numbers.',
+  manifestBytes: 'Most bytes of a manifest or index. Default: 4194304.',
+  tokenBytes: 'Most bytes of a token response. Default: 1048576.',
+  redirects: 'Most redirects of one request. Default: 10.',
+  pages: 'Most pages of a list. Default: 1000.',
+  'limits.concurrency': 'Exchanges with one host at a time. Default: 8.',
+  discardBytes: 'Most bytes dropped to reach a range at a host without support for ranges. Default: 16777216.',
+  imageEntries: 'Most entries of the layers of an image whose files are listed or opened. Default: 1000000.',
+  imageTreeBytes: 'Most bytes of memory for their names, estimated. Default: 167772160.',
   warnings: 'What was found while files were read. Filled in automatically.',
 };
 
@@ -64,30 +88,30 @@ export function configJsonSchema(): Record<string, unknown> {
 }
 
 /** The schema with descriptions, and without functions, which no file can hold. */
-function described(schema: JsonSchema): JsonSchema {
+function described(schema: JsonSchema, name = ''): JsonSchema {
   const { properties, items, additionalProperties, anyOf } = schema;
-  const forms = anyOf?.filter((form) => Object.keys(form).length > 0).map(described);
+  const forms = anyOf?.filter((form) => Object.keys(form).length > 0).map((form) => described(form));
   const { anyOf: _, ...rest } = schema;
   return {
     ...rest,
     ...(forms && (forms.length === 1 ? forms[0] : { anyOf: forms })),
-    ...(properties && { properties: describedKeys(properties) }),
+    ...(properties && { properties: describedKeys(properties, name) }),
     ...(isSchema(items) && { items: described(items) }),
     ...(isSchema(additionalProperties) && { additionalProperties: described(additionalProperties) }),
   };
 }
 
-function describedKeys(properties: JsonSchema['properties'] = {}): NonNullable<JsonSchema['properties']> {
+function describedKeys(properties: JsonSchema['properties'] = {}, parent = ''): NonNullable<JsonSchema['properties']> {
   return Object.fromEntries(
     Object.entries(properties).map(([key, schema]) => [
       key,
-      isSchema(schema) ? { ...describe(key), ...described(schema) } : schema,
+      isSchema(schema) ? { ...describe(key, parent), ...described(schema, key) } : schema,
     ]),
   );
 }
 
-const describe = (key: string): { description?: string } => {
-  const description = descriptions[key];
+const describe = (key: string, parent: string): { description?: string } => {
+  const description = descriptions[`${parent}.${key}`] ?? descriptions[key];
   return description === undefined ? {} : { description };
 };
 

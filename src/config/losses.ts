@@ -31,7 +31,7 @@ export const keyPath = (name: string, key: string): string => `${name}[${JSON.st
 
 /** Parts of the model that are about no single registry, and that formats of mirrors have no place for. */
 export function reportUnrelated(
-  { credentials, proxy, shortNames, allowPrivate }: Config,
+  { credentials, proxy, shortNames, allowPrivate, timeouts, retries, limits }: Config,
   report: ReportLoss,
   hasLogins = false,
 ): void {
@@ -41,6 +41,8 @@ export function reportUnrelated(
   if (proxy) report('proxy', 'it cannot express proxies: set HTTPS_PROXY and NO_PROXY where it is used');
   if (allowPrivate) report('allowPrivate', 'it cannot allow private addresses');
   if (shortNames) report('shortNames', 'it cannot express short names');
+  for (const [name, setting] of Object.entries({ timeouts, retries, limits }))
+    if (setting) report(name, 'it cannot express limits of a client');
 }
 
 /** The logins that can be written, and a text for each credential helper, which cannot. */

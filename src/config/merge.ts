@@ -18,10 +18,14 @@ export function mergeReads(reads: readonly FileRead[]): Config {
   const registries: Record<string, RegistryConfig> = Object.create(null);
   const aliases: Record<string, string> = Object.create(null);
   const proxy: ProxyConfig = {};
+  const settings: Record<string, object> = {};
   for (const { config } of [...reads].reverse()) {
     Object.assign(registries, config.registries);
     Object.assign(aliases, config.shortNames?.aliases);
     Object.assign(proxy, config.proxy);
+    for (const name of settingNames) {
+      if (config[name]) settings[name] = { ...settings[name], ...config[name] };
+    }
   }
   const search = reads.find(({ config }) => config.shortNames?.search)?.config.shortNames?.search;
   const allowPrivate = [...new Set(reads.flatMap(({ config }) => config.allowPrivate ?? []))];
@@ -31,11 +35,14 @@ export function mergeReads(reads: readonly FileRead[]): Config {
     registries,
     credentials: mergeCredentials(reads),
     ...(Object.keys(proxy).length > 0 && { proxy }),
+    ...settings,
     ...((hasAliases || search) && { shortNames: { ...(hasAliases && { aliases }), ...(search && { search }) } }),
     ...(allowPrivate.length > 0 && { allowPrivate }),
     ...(warnings.length > 0 && { warnings }),
   };
 }
+
+const settingNames = ['timeouts', 'retries', 'limits'] as const;
 
 type LoginsByHost = Readonly<Record<string, Login>>;
 

@@ -2,6 +2,7 @@ import type { Capability } from '../endpoint.ts';
 import type { CredentialProvider, Login } from '../login.ts';
 import type { ProxyConfig } from '../proxy.ts';
 import type { RewriteRule } from './rewrite.ts';
+import type { ClientLimits, ClientRetries, ClientTimeouts } from './settings.ts';
 
 /** The capabilities of a host that does not list any. */
 export const allCapabilities: readonly Capability[] = ['pull', 'resolve', 'referrers'];
@@ -22,6 +23,10 @@ export interface Config {
    * descriptor: `host`, `host:port`, `.domain` for all below it, an address, a CIDR block.
    */
   readonly allowPrivate?: readonly string[] | undefined;
+  /** Of the client, unless its options say otherwise. */
+  readonly timeouts?: ClientTimeouts | undefined;
+  readonly retries?: ClientRetries | undefined;
+  readonly limits?: ClientLimits | undefined;
   /** What files say that has no meaning here; reported as `warning` events when a client is made. */
   readonly warnings?: readonly string[] | undefined;
 }

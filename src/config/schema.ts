@@ -180,6 +180,46 @@ const shortNames = z.strictObject(
   'expected an object',
 );
 
+const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  z
+    .int('expected a whole number')
+    .min(least, `expected a whole number from ${least} on`)
+    .max(most, `expected at most ${most}`)
+    .optional();
+/** Milliseconds. */
+const time = whole(1, longest);
+const timeOrNone = whole(0, longest);
+
+const timeouts = z.strictObject(
+  {
+    connect: time,
+    headers: time,
+    idle: time,
+    minimumSpeed: whole(0),
+    operation: time,
+    retryAfter: timeOrNone,
+    unread: time,
+    pause: timeOrNone,
+  },
+  'expected an object of milliseconds',
+);
+
+const retries = z.strictObject({ tries: whole(1), backoff: timeOrNone }, 'expected an object of numbers');
+
+const limits = z.strictObject(
+  {
+    manifestBytes: whole(1),
+    tokenBytes: whole(1),
+    redirects: whole(0),
+    pages: whole(1),
+    concurrency: whole(1),
+    discardBytes: whole(0),
+    imageEntries: whole(1),
+    imageTreeBytes: whole(1),
+  },
+  'expected an object of numbers',
+);
+
 export const configSchema = z.strictObject(
   {
     registries: z.record(checked(registryKeyProblem), registry, 'expected an object of registries').optional(),
@@ -189,6 +229,9 @@ export const configSchema = z.strictObject(
     proxy: proxy.optional(),
     shortNames: shortNames.optional(),
     allowPrivate: allowPrivate.optional(),
+    timeouts: timeouts.optional(),
+    retries: retries.optional(),
+    limits: limits.optional(),
     warnings: list(text, 'texts').optional(),
   },
   'expected an object',
@@ -204,6 +247,9 @@ export function knownKeys(path: readonly PropertyKey[]): string[] {
   const name = typeof path.at(-1) === 'number' ? path.at(-2) : path.at(-1);
   if (name === 'proxy') return keysOf(proxy);
   if (name === 'shortNames') return keysOf(shortNames);
+  if (name === 'timeouts') return keysOf(timeouts);
+  if (name === 'retries') return keysOf(retries);
+  if (name === 'limits') return keysOf(limits);
   if (name === 'tls') return keysOf(tls);
   return keysOf(name === 'rewrites' ? rewrite : host);
 }

@@ -118,5 +118,5 @@ const signs: readonly [ConfigKind, RegExp][] = [
   ['registries.conf', /^[ \t]*(?:\[\[registry|unqualified-search-registries[ \t]*=)/m],
   ['hosts.toml', /^[ \t]*(?:\[host\.|server[ \t]*=)/m],
   ['registries.yaml', /^['"]?(?:mirrors|configs)['"]?[ \t]*:/m],
-  ['ocifetch', /^[ \t'"[{]*(?:registries|credentials|proxy|shortNames|\$schema)\b/m],
+  ['ocifetch', /^[ \t'"[{]*(?:registries|credentials|proxy|shortNames|timeouts|retries|limits|\$schema)\b/m],
 ];

@@ -118,6 +118,8 @@ export interface ReadingHosts {
   readonly served: ReadonlySet<string>;
   /** Offset at which the bytes that came end. */
   readonly end: number;
+  /** The bytes that came are of several responses. */
+  readonly isSpliced: boolean;
   /** The host gave bytes, up to the offset `end`. */
   serves(host: string, end: number): void;
   /** The host broke off after `bytes`. If it gave none, or broke off before, it is contacted last, and this is false. */
@@ -141,6 +143,7 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
   let lastNow = last;
   let exceptNow = except;
   let endNow = 0;
+  let isSpliced = false;
   return {
     get last() {
       return lastNow;
@@ -151,6 +154,9 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
     get end() {
       return endNow;
     },
+    get isSpliced() {
+      return isSpliced;
+    },
     served,
     serves: (host, end) => {
       served.delete(host);
@@ -158,6 +164,7 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
       endNow = end;
     },
     recordBreak: (host, bytes) => {
+      isSpliced ||= bytes > 0;
       const count = (breaks.get(host) ?? 0) + 1;
       breaks.set(host, count);
       const isTrusted = bytes > 0 && count < trust;

@@ -1,5 +1,6 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { manifestTooLarge } from '../oci/manifest.ts';
 import { asyncDispose, builtin } from '../runtime.ts';
 import { readJson } from '../text/json.ts';
 import { Cursor } from './cursor.ts';
@@ -122,6 +123,12 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
   [asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The bytes of a manifest, verified; `TOO_LARGE` before any request if it is larger than a client allows. */
+export async function manifestBytesOf(content: Content, limit: number): Promise<Uint8Array> {
+  if (content.size > limit) throw manifestTooLarge(content.descriptor.digest, limit, content.size);
+  return content.bytes();
 }
 
 /** A reading as a web stream: nothing is read ahead of its consumer. */

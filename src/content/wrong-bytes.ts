@@ -13,7 +13,8 @@ export type ReadOutcome<T> = { readonly value: T } | { readonly error: unknown; 
 
 /**
  * Reads a whole, and if its bytes turn out wrong, reads it again: without the host that gave all of them, or that gave too
- * many. If several hosts gave them, they are contacted in another order, as liars are remembered. `read` gets the names of
+ * many. If several responses gave them, it is read from its beginning, from any host, in another order, as liars are
+ * remembered. `read` gets the names of
  * hosts not to contact. An error that it throws instead of returning it is final.
  */
 export async function untilRight<T>(
@@ -33,7 +34,9 @@ export async function untilRight<T>(
     if (hosts.end < size || !(isTooLarge || isWrong) || errors.length > mostRestarts) {
       throw combineErrors(`read "${digest}"`, errors, { value: digest });
     }
-    except = isWrong && hosts.served.size === 1 ? [...hosts.except, ...hosts.served] : hosts.except;
+    // Of several responses one may be of another content, as behind a load balancer: the host may be right in one.
+    const isLiar = isWrong && hosts.served.size === 1 && !hosts.isSpliced;
+    except = isLiar ? [...hosts.except, ...hosts.served] : hosts.except;
   }
 }
 

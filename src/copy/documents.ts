@@ -1,5 +1,5 @@
 import { createLiars } from '../content/attempts.ts';
-import { Content } from '../content/content.ts';
+import { Content, manifestBytesOf } from '../content/content.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -90,7 +90,7 @@ async function bytesOf(
   const { emit, liars, signal, operation, backoff, manifest, manifestBytes } = state;
   const content = new Content({ source, descriptor, manifest, emit, liars, operation, backoff, signals: [signal] });
   try {
-    return await content.bytes({ limit: manifestBytes });
+    return await manifestBytesOf(content, manifestBytes);
   } finally {
     await content.close();
   }

@@ -1,5 +1,5 @@
 import { deadline } from '../abort.ts';
-import type { Content } from '../content/content.ts';
+import { type Content, manifestBytesOf } from '../content/content.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -95,7 +95,7 @@ export async function openImage(
   const { descriptor } = await resolve(reference, { signal, platform, content: true });
   const source = fetcherOf({ registry, name });
   await using manifest = await source.fetch(descriptor, { signal });
-  const document = parseManifest(await manifest.bytes({ limit: manifestBytes }), descriptor.mediaType);
+  const document = parseManifest(await manifestBytesOf(manifest, manifestBytes), descriptor.mediaType);
   const layers = await Promise.all(
     document.layers.map((layer) => source.fetch(layer, { signal, manifest: descriptor.digest })),
   );

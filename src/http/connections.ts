@@ -210,8 +210,8 @@ function connector(
     let socket: Socket | undefined;
     const timer = setTimeout(() => {
       isLate = true;
-      const cause = { code: connectTimeout };
-      callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, { cause }), null);
+      const facts = { cause: { code: connectTimeout }, limit: 'timeouts.connect' };
+      callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, facts), null);
       socket?.destroy();
     }, timeout);
     const settle: buildConnector.Callback = (...result) => {

@@ -34,7 +34,10 @@ export function fetchTransport(
     }
     const { headers, ...pace } = timeoutsOf(request, timeouts);
     const limit = deadline(request.signal);
-    limit.limit(headers, `get a response from "${redactUrl(request.url)}"`, new URL(request.url).host);
+    limit.limit(headers, `get a response from "${redactUrl(request.url)}"`, {
+      host: new URL(request.url).host,
+      limit: 'timeouts.headers',
+    });
     try {
       const send: Fetch = fetch ?? ((sent) => globalThis.fetch(sent));
       if (limit.signal.aborted) throw limit.signal.reason;

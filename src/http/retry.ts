@@ -1,8 +1,8 @@
 import { defaultBackoff, jittered, sleep } from '../abort.ts';
 import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
-import { redactUrl } from '../endpoint.ts';
-import { messageOf, type Owed, RegistryError, restate } from '../errors.ts';
+import { type Owed, redactUrl } from '../endpoint.ts';
+import { messageOf, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { causeCode, isUnreachable } from './connection-error.ts';
 import { parseRetryAfter } from './header-fields.ts';

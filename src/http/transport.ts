@@ -1,6 +1,5 @@
 import { type BodyEnd, createBody } from '../body.ts';
-import type { Endpoint, TlsOptions } from '../endpoint.ts';
-import type { Owed } from '../errors.ts';
+import type { Endpoint, Owed, TlsOptions } from '../endpoint.ts';
 import type { Body } from '../source.ts';
 
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */

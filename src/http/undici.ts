@@ -114,7 +114,7 @@ async function exchange(
   const { connect, headers, ...pace } = timeoutsOf(request, timeouts);
   remember(pool.limits, url.origin, connect);
   const limit = deadline(request.signal);
-  limit.limit(headers, `get a response from "${redactUrl(url)}"`, url.host);
+  limit.limit(headers, `get a response from "${redactUrl(url)}"`, { host: url.host, limit: 'timeouts.headers' });
   const end = (): void => {
     limit.end();
     release();

@@ -64,6 +64,18 @@ export const isNonDistributable = (mediaType: string): boolean => nonDistributab
 /** Most bytes of a manifest, unless an option says otherwise: 4 MiB, as registries have it. https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pushing-manifests */
 export const defaultManifestBytes = 4_194_304;
 
+/** Most bytes of a manifest that a layout has: it was let in by whoever wrote it. */
+export const storedManifestBytes = 67_108_864;
+
+/** A manifest over the limit of a client. */
+export const manifestTooLarge = (reference: string, limit: number, size?: number): RegistryError =>
+  cannot(
+    'TOO_LARGE',
+    `use manifest ${quote(reference)}`,
+    `${size === undefined ? 'it has more' : `it has ${size}`} bytes, and the limit "limits.manifestBytes" is ${limit}`,
+    { reason: 'limit', limit: 'limits.manifestBytes', value: reference },
+  );
+
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md */
 export interface Manifest {
   readonly schemaVersion: 2;

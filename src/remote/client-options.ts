@@ -2,9 +2,10 @@ import { longestTimer } from '../abort.ts';
 import type { Codecs } from '../codec/codec.ts';
 import type { Config, HostConfig, OriginConfig, RegistryConfig } from '../config/model.ts';
 import { allowedHostProblem } from '../config/registry-keys.ts';
+import type { ClientLimits, ClientRetries, ClientTimeouts } from '../config/settings.ts';
 import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
-import type { Transport, TransportTimeouts } from '../http/transport.ts';
+import type { Transport } from '../http/transport.ts';
 import type { NetworkOptions } from '../http/undici.ts';
 import { rootOf } from '../oci/registry.ts';
 import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/problems.ts';
@@ -25,53 +26,10 @@ export interface ClientOptions {
   readonly codecs?: Codecs | undefined;
   readonly userAgent?: string | undefined;
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
-  /** Milliseconds. */
-  readonly timeouts?:
-    | (TransportTimeouts & {
-        /** For a `resolve`, a `fetchByDigest`, or reading a content once. Unlimited by default. */
-        readonly operation?: number | undefined;
-        /** The longest `Retry-After` that is waited for. Default 60,000. */
-        readonly retryAfter?: number | undefined;
-        /** How long a request waits while nobody reads the bodies of the exchanges that `limits.concurrency` allows. Default 60,000. */
-        readonly unread?: number | undefined;
-        /** How long a host that failed is skipped. Default 30,000. */
-        readonly pause?: number | undefined;
-      })
-    | undefined;
-  readonly retries?:
-    | {
-        /**
-         * Most requests to one host for the same content if no other host is left. Default: 3, and further ones for ten
-         * seconds to a host that has served before.
-         */
-        readonly tries?: number | undefined;
-        /**
-         * Milliseconds before the second request; doubles each time. Also before a body that broke without bringing much
-         * is requested again. Default 200.
-         */
-        readonly backoff?: number | undefined;
-      }
-    | undefined;
-  readonly limits?:
-    | {
-        /** Default 4 MiB. */
-        readonly manifestBytes?: number | undefined;
-        /** Of a token response. Default 1 MiB. */
-        readonly tokenBytes?: number | undefined;
-        /** Default 10. */
-        readonly redirects?: number | undefined;
-        /** Pages of a list. Default 1,000. */
-        readonly pages?: number | undefined;
-        /** Exchanges with one origin at a time. Default 8. */
-        readonly concurrency?: number | undefined;
-        /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */
-        readonly discardBytes?: number | undefined;
-        /** Entries of the layers of an image whose files are listed or opened. Default 1,000,000. */
-        readonly imageEntries?: number | undefined;
-        /** Memory for their names, estimated, in bytes. Default 160 MiB, enough for as many entries of honest images. */
-        readonly imageTreeBytes?: number | undefined;
-      }
-    | undefined;
+  /** These and the next two take precedence over those of `config`, one by one. */
+  readonly timeouts?: ClientTimeouts | undefined;
+  readonly retries?: ClientRetries | undefined;
+  readonly limits?: ClientLimits | undefined;
   /** Default: allowed, at public addresses only. */
   readonly externalUrls?: ExternalUrls | undefined;
   /**
@@ -164,6 +122,17 @@ export function checkClientOptions(options: ClientOptions): void {
   }
   if (problems.length > 0) throw configError(attempted, problems);
 }
+
+/** The options with the settings of a configuration that they do not give themselves. */
+export const withSettings = (options: ClientOptions, { timeouts, retries, limits }: Config): ClientOptions => ({
+  ...options,
+  timeouts: { ...timeouts, ...given(options.timeouts) },
+  retries: { ...retries, ...given(options.retries) },
+  limits: { ...limits, ...given(options.limits) },
+});
+
+const given = <T extends object>(settings: T | undefined): Partial<T> =>
+  Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** The part of a configuration that can be used with a client's options, and warnings about the rest. */
 export interface UsableConfig {

@@ -23,7 +23,7 @@ import { safeRecord } from '../redaction.ts';
 import { asyncDispose } from '../runtime.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
-import { type ClientOptions, checkClientOptions, usableConfig } from './client-options.ts';
+import { type ClientOptions, checkClientOptions, usableConfig, withSettings } from './client-options.ts';
 import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
@@ -72,14 +72,19 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
+type Settings = 'filling' | 'manifestBytes' | 'discardBytes' | 'pages' | 'retries' | 'userAgent';
+
 const settingsOf = ({
   limits = {},
+  retries = {},
   userAgent = 'ocifetch',
-}: ClientOptions): Pick<RequestContext, 'userAgent' | 'manifestBytes' | 'discardBytes' | 'pages'> => ({
-  userAgent,
+}: ClientOptions): Pick<RequestContext, Settings> => ({
   manifestBytes: limits.manifestBytes ?? defaultManifestBytes,
   discardBytes: limits.discardBytes ?? 16 * mebibyte,
   pages: limits.pages ?? 1_000,
+  retries,
+  userAgent,
+  filling: new Map(),
 });
 
 const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({
@@ -88,9 +93,10 @@ const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({
 });
 
 /** Wrong options are `INVALID_CONFIG` at once. Nothing is sent before the first operation. */
-export function createClient(options: ClientOptions = {}): Client {
-  checkClientOptions(options);
-  const config = parseConfig(options.config === undefined ? {} : options.config);
+export function createClient(given: ClientOptions = {}): Client {
+  checkClientOptions(given);
+  const config = parseConfig(given.config === undefined ? {} : given.config);
+  const options = withSettings(given, config);
   const { timeouts, externalUrls = 'allow', resolver, network } = options;
   const emit = createEmit(options.onEvent);
   const usable = usableConfig(config, options);
@@ -108,7 +114,6 @@ export function createClient(options: ClientOptions = {}): Client {
     encodings,
     emit,
     documents: createDocumentsAtHand(),
-    filling: new Map(),
     ...settingsOf(options),
   };
   const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };

@@ -2,7 +2,7 @@ import { bytesBody, discard, readAll } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { combineErrors } from '../combine.ts';
 import { type Endpoint, printable } from '../endpoint.ts';
-import { asRegistryError, cannot, RegistryError } from '../errors.ts';
+import { asRegistryError, cannot, RegistryError, restate } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
@@ -28,6 +28,7 @@ import {
   describeBlob,
   describeHead,
   discardLimit,
+  discardProblem,
   mediaTypeOf,
   openResponse,
 } from './response.ts';
@@ -71,14 +72,20 @@ async function fetchAt(
     kind === 'manifests' ? { kind: 'manifest', name, reference: digest } : { kind: 'blob', name, digest };
   const accept = mediaType === '' ? manifestAccept : `${mediaType}, */*`;
   const closed = closeRange(range, size);
-  const request = endpointRequest(endpoint, 'GET', route, fetchHeaders(accept, closed, target, context));
-  const fetching = exchange(request, context, call, async ({ response, warnings }) => {
-    const opened =
-      size < 0
-        ? await openUnsized(response, target, context)
-        : { descriptor: target, body: await openResponse(response, target, closed, opening) };
-    return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: request.url };
-  });
+  const send = (given: EndpointRequest['headers']): Promise<Fetched> => {
+    const headers = { accept, ...given };
+    const request = endpointRequest(endpoint, 'GET', route, headers);
+    return exchange(request, context, call, async ({ response, warnings }) => {
+      const opened =
+        size < 0
+          ? await openUnsized(response, target, context)
+          : { descriptor: target, body: await openResponse(response, target, closed, opening) };
+      return { ...opened, from: endpoint.url, warnings, endpoint: printable(endpoint), request: request.url };
+    });
+  };
+  const ranged = closed && ((error: unknown) => insteadOfRange(error, target, discardProblem(closed, opening), send));
+  const sent = send(fetchHeaders(accept, closed, target, context));
+  const fetching = ranged ? sent.catch(ranged) : sent;
   if (kind === 'manifests') return fetching;
   if (size >= 0) {
     return fetching.catch(async (error: unknown) => {
@@ -110,6 +117,29 @@ async function fill(bound: BoundEndpoint, error: unknown, { manifest, ...call }:
     );
   remember(context.filling, key, filling);
   return filling;
+}
+
+/** Statuses that have nothing to do with a range: a login is missing, the content is, or it is too early. */
+const unranged = new Set([401, 402, 403, 404, 407, 408, 410, 425, 429, 451]);
+
+/** Whether a host refused a range because it is one: 400, 416 or 501, say, or another range than the requested one. */
+const isRangeRefused = ({ reason, status = 0 }: RegistryError): boolean =>
+  reason === 'range' || status === 501 || (status >= 400 && status < 500 && !unranged.has(status));
+
+/** The whole content from a host that refused a range of it, unless too much would have to be dropped (`problem`). */
+async function insteadOfRange(
+  error: unknown,
+  { digest }: Descriptor,
+  problem: RegistryError | undefined,
+  send: (headers: EndpointRequest['headers']) => Promise<Fetched>,
+): Promise<Fetched> {
+  if (!(error instanceof RegistryError) || !isRangeRefused(error)) throw error;
+  if (problem) throw restate(error, { owed: problem.owed });
+  const attempted = `fetch "${digest}"`;
+  return send({ 'accept-encoding': 'identity' }).catch((thrown: unknown) => {
+    const errors = [error, asRegistryError(thrown, 'UNAVAILABLE', attempted)];
+    throw combineErrors(attempted, errors, { value: digest });
+  });
 }
 
 /** A range is requested as identity, because a decoder cannot start in the middle; so is content of unknown size, to learn it. */

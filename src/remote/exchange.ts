@@ -1,15 +1,17 @@
+import { defaultBackoff, jittered, sleep } from '../abort.ts';
 import { readAll } from '../body.ts';
 import { recordOf, withAttempt } from '../content/attempts.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
-import { cannot, codeOfStatus, type RegistryError } from '../errors.ts';
+import { cannot, codeOfStatus, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Reach } from '../http/address.ts';
 import { readErrorBody } from '../http/error-body.ts';
-import { parseWarnings } from '../http/header-fields.ts';
+import { parseChallenges, parseWarnings } from '../http/header-fields.ts';
+import { defaultTries, type RetryOptions } from '../http/retry.ts';
 import { authoritiesOf } from '../http/tls.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { manifestAccept } from '../oci/manifest.ts';
+import { manifestAccept, manifestTooLarge } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
@@ -31,6 +33,7 @@ export interface RequestContext {
   readonly filling: Map<string, Promise<boolean>>;
   /** Most pages of a list. */
   readonly pages: number;
+  readonly retries: Pick<RetryOptions, 'tries' | 'backoff'>;
 }
 
 /** An endpoint with the client that uses it, and the repository that it is used for. */
@@ -109,13 +112,47 @@ export async function exchange<T>(
   }
 }
 
+/**
+ * As `exchange`, for a response that `use` reads to its end: if its body breaks off, it is requested again, as often as a
+ * request that fails.
+ */
+export async function exchangeWhole<T>(
+  request: EndpointRequest,
+  context: RequestContext,
+  call: CallOptions,
+  use: (response: GoodResponse) => Promise<T>,
+): Promise<T> {
+  const { tries = defaultTries, backoff = defaultBackoff } = context.retries;
+  for (let tried = (call.tried ?? 0) + 1; ; tried += 1) {
+    let isOpen = false;
+    try {
+      return await exchange(request, context, call, (response) => {
+        isOpen = true;
+        return use(response);
+      });
+    } catch (error) {
+      if (!isOpen || !isBroken(error) || call.signal?.aborted || tried >= tries) throw error;
+      if (call.more) throw restate(error, { owed: { tried, expected: 0 } });
+      const milliseconds = jittered(backoff, tried);
+      const url = redactUrl(request.url);
+      context.emit({ type: 'wait', url, milliseconds: Math.round(milliseconds), reason: messageOf(error) });
+      await sleep(milliseconds, call.signal);
+    }
+  }
+}
+
+/** Whether a body ended early or stopped coming. */
+const isBroken = (error: unknown): error is RegistryError =>
+  error instanceof RegistryError && (error.code === 'UNEXPECTED_END' || error.code === 'TIMEOUT');
+
 /** The error for a bad status, with the codes of the body. */
 async function statusError(
   response: HttpResponse,
   { endpoint, method, url, reference }: EndpointRequest,
   encodings: Encodings,
 ): Promise<RegistryError> {
-  const { found, ...facts } = await readErrorBody(response, decoderOf(encodings));
+  const { found: inBody, ...facts } = await readErrorBody(response, decoderOf(encodings));
+  const found = [inBody, ...challengeErrors(response)].join(', ');
   const code = codeOfStatus(response.status, facts.registryErrors.length > 0);
   const { host } = new URL(endpoint.url);
   const reason = code === 'UNAUTHORIZED' || code === 'DENIED' ? response.login : undefined;
@@ -123,6 +160,13 @@ async function statusError(
   return reference !== undefined && code === 'NOT_FOUND'
     ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);
+}
+
+/** What a challenge says is wrong with what was sent: `insufficient_scope`. RFC 6750 section 3 */
+function challengeErrors({ headers }: HttpResponse): string[] {
+  const { challenges } = parseChallenges(headers['www-authenticate'] ?? '');
+  const errors = challenges.flatMap(({ parameters: { error = '' } }) => (/^[\w-]{1,64}$/.test(error) ? [error] : []));
+  return [...new Set(errors)];
 }
 
 /** A manifest or index that was read whole. */
@@ -143,9 +187,12 @@ export function readDocumentAt(
   const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
   const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
   const request = { ...endpointRequest(endpoint, 'GET', route, headers), reference };
-  return exchange(request, context, call, async ({ response }) => {
+  return exchangeWhole(request, context, call, async ({ response }) => {
     const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
-    const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`);
+    const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`).catch((error: unknown) => {
+      const isLimit = error instanceof RegistryError && error.reason === 'limit';
+      throw isLimit ? manifestTooLarge(reference, manifestBytes) : error;
+    });
     return { descriptor: describeDocument(bytes, response.headers, reference), bytes, url: request.url };
   });
 }

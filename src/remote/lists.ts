@@ -9,7 +9,7 @@ import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { readJson } from '../text/json.ts';
 import { quote } from '../text/quote.ts';
-import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchange } from './exchange.ts';
+import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchangeWhole } from './exchange.ts';
 import { decode } from './response.ts';
 
 /** Most bytes of one list, all pages together: some millions of tags. */
@@ -94,7 +94,7 @@ async function readPage<Item>(
   const { request } = current;
   const { context } = bound;
   try {
-    return await exchange(request, context, call, async ({ response }) => {
+    return await exchangeWhole(request, context, call, async ({ response }) => {
       const { headers } = response;
       const body = await decode(response.body, headers['content-encoding'], context.encodings, left);
       const bytes = await readAll(body, left, `${listing.what}, of which all pages may have ${listBytes} bytes`);

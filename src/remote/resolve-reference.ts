@@ -2,7 +2,7 @@ import { runOperation } from '../abort.ts';
 import { observed } from '../combine.ts';
 import type { Liars } from '../content/attempts.ts';
 import { collectWarnings, type Warnings } from '../content/attempts.ts';
-import { Content } from '../content/content.ts';
+import { Content, manifestBytesOf } from '../content/content.ts';
 import { cannot } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseImage, platformOf } from '../oci/choose-image.ts';
@@ -119,7 +119,7 @@ function createReader({
       noted.last = fetched;
     };
     await using content = new Content({ ...shared, source: observed(source, noteLast), descriptor, signals: [signal] });
-    const bytes = await content.bytes({ limit: manifestBytes });
+    const bytes = await manifestBytesOf(content, manifestBytes);
     const { endpoint, request } = noted.last ?? {};
     if (endpoint && request !== undefined) documents.put(repository, descriptor.digest, { bytes, endpoint, request });
     return bytes;

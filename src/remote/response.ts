@@ -1,12 +1,12 @@
 import { derivedBody } from '../body.ts';
 import type { Codecs, Decoder } from '../codec/codec.ts';
 import { loadCodecs, standardEncodings } from '../codec/codecs.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, type ErrorReason, type RegistryError } from '../errors.ts';
 import type { DecodeBody } from '../http/error-body.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
-import { bareMediaType, isDocumentType, typeOfDocument } from '../oci/manifest.ts';
+import { bareMediaType, isDocumentType, manifestTooLarge, typeOfDocument } from '../oci/manifest.ts';
 import { type ClosedRange, parseContentRange } from '../oci/range.ts';
 import type { Body, FetchOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
@@ -26,7 +26,8 @@ interface OpenOptions {
   readonly finalDiscardBytes?: number | undefined;
 }
 
-const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'use the response', found);
+const bad = (found: string, reason?: ErrorReason): RegistryError =>
+  cannot('BAD_RESPONSE', 'use the response', found, { reason });
 
 /**
  * The bytes of a response, decoded and cut to the requested range, or an error that says why the response cannot have them.
@@ -46,16 +47,17 @@ export async function openResponse(
 function openPart({ headers, body }: HttpResponse, size: number, range: ClosedRange): Body {
   const encoding = headers['content-encoding'];
   // Offsets in an encoded response count encoded bytes, so this is another range.
-  if (parseEncodings(encoding).length > 0) throw bad(`a range with content encoding ${quote(encoding)}`);
+  if (parseEncodings(encoding).length > 0) throw bad(`a range with content encoding ${quote(encoding)}`, 'range');
   const field = headers['content-range'] ?? '';
   const found = parseContentRange(field);
   if (found?.start !== range.start || found.end > range.end) {
-    throw bad(`range ${quote(field)} instead of bytes ${range.start}-${range.end - 1}`);
+    throw bad(`range ${quote(field)} instead of bytes ${range.start}-${range.end - 1}`, 'range');
   }
-  if (found.size !== undefined && found.size !== size) throw bad(`range ${quote(field)} of a content of ${size} bytes`);
+  if (found.size !== undefined && found.size !== size)
+    throw bad(`range ${quote(field)} of a content of ${size} bytes`, 'range');
   const length = lengthOf(headers);
   if (length !== undefined && length !== found.end - found.start)
-    throw bad(`${length} bytes for range ${quote(field)}`);
+    throw bad(`${length} bytes for range ${quote(field)}`, 'range');
   return body;
 }
 
@@ -71,14 +73,21 @@ async function openWhole({ headers, body }: HttpResponse, size: number, { encodi
 
 /** The range of a host without range support, which sends the whole content: the bytes before it are dropped. */
 async function openCut(response: HttpResponse, size: number, range: ClosedRange, options: OpenOptions): Promise<Body> {
-  if (range.start > options.discardBytes) {
-    const found = `the whole content for a range from ${range.start}, but at most ${options.discardBytes} bytes are discarded`;
-    const { finalDiscardBytes = 0 } = options;
-    const owed = range.start > finalDiscardBytes ? undefined : { tried: 0, expected: discardExpected };
-    throw cannot('BAD_RESPONSE', 'use the response', found, { limit: 'limits.discardBytes', owed });
-  }
+  const problem = discardProblem(range, options);
+  if (problem) throw problem;
   const whole = await openWhole(response, size, options);
   return derivedBody(whole, (body) => cut(body, range));
+}
+
+/** Why the whole content must not be read for a range; it may be if this host is the last one, then the error says that it is owed. */
+export function discardProblem(
+  { start }: ClosedRange,
+  { discardBytes, finalDiscardBytes = discardBytes }: Omit<OpenOptions, 'encodings'>,
+): RegistryError | undefined {
+  if (start <= discardBytes) return undefined;
+  const found = `the whole content for a range from ${start}, but at most ${discardBytes} bytes are discarded`;
+  const owed = start > finalDiscardBytes ? undefined : { tried: 0, expected: discardExpected };
+  return cannot('BAD_RESPONSE', 'use the response', found, { limit: 'limits.discardBytes', owed });
 }
 
 async function* cut(body: Body, { start, end }: ClosedRange): AsyncGenerator<Uint8Array> {
@@ -178,13 +187,7 @@ export function describeHead(headers: Headers, reference: string, limit: number)
   const size = contentLengthOf(headers) ?? 0;
   const reported = headers['docker-content-digest'] ?? '';
   if (!isDocumentType(mediaType) || size === 0) return undefined;
-  if (size > limit) {
-    throw cannot('TOO_LARGE', `use manifest ${quote(reference)}`, `${size} bytes, at most ${limit}`, {
-      reason: 'limit',
-      limit: 'limits.manifestBytes',
-      value: reference,
-    });
-  }
+  if (size > limit) throw manifestTooLarge(reference, limit, size);
   // Registries name manifests by sha256; a digest of another algorithm is checked against the document.
   if (isDigest(reference)) {
     if (isDigest(reported) && algorithmOf(reported) === algorithmOf(reference)) checkDigest(reported, reference);

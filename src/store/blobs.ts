@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
-import { defaultManifestBytes, isDocumentType, mediaTypes, typeOfDocument } from '../oci/manifest.ts';
+import { isDocumentType, mediaTypes, storedManifestBytes, typeOfDocument } from '../oci/manifest.ts';
 import type { CallOptions } from '../source.ts';
 import { readFile, readMode, readPart } from './file-io.ts';
 import type { FileFacts } from './files.ts';
@@ -47,15 +47,15 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
   };
   const document: Blobs['document'] = async (digest, links) => {
     const facts = await factsOf(digest, { links });
-    if (!facts || facts.size > defaultManifestBytes) return undefined;
-    return readFile(files, pathOf(digest), defaultManifestBytes, readMode(links));
+    if (!facts || facts.size > storedManifestBytes) return undefined;
+    return readFile(files, pathOf(digest), storedManifestBytes, readMode(links));
   };
   return {
     pathOf,
     factsOf,
     document,
     typeOf: async (digest, size, links) => {
-      if (size > defaultManifestBytes) return mediaTypes.octets;
+      if (size > storedManifestBytes) return mediaTypes.octets;
       const head = await readPart(files, pathOf(digest), Math.min(size, headBytes), readMode(links));
       if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
       const bytes = size > headBytes ? await document(digest, links) : head;

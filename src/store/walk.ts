@@ -2,7 +2,7 @@ import { abortError } from '../abort.ts';
 import { asRegistryError, cannot, type RegistryError, restate } from '../errors.ts';
 import { type Descriptor, isReadable, problemOf, statedDescriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { defaultManifestBytes, kindOf, parseDocument } from '../oci/manifest.ts';
+import { kindOf, parseDocument, storedManifestBytes } from '../oci/manifest.ts';
 import { readJson } from '../text/json.ts';
 import type { Blobs } from './blobs.ts';
 import type { LayoutIndex } from './entries.ts';
@@ -117,7 +117,7 @@ async function readDocument(
 }
 
 const tooLarge = (size: number): RegistryError =>
-  cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${defaultManifestBytes}`, { reason: 'limit' });
+  cannot('TOO_LARGE', 'read manifest', `${size} bytes, at most ${storedManifestBytes}`, { reason: 'limit' });
 
 function documentOf(bytes: Uint8Array, mediaType: string): DocumentFacts {
   const parsed = parseDocument(bytes, mediaType);

@@ -42,6 +42,27 @@ const full = {
   proxy: { http: 'http://p', https: 'http://p', all: 'http://p', no: ['.x.y'] },
   allowPrivate: ['10.0.0.0/8'],
   shortNames: { aliases: { fedora: 'registry.fedoraproject.org/fedora' }, search: ['docker.io'] },
+  timeouts: {
+    connect: 1,
+    headers: 2,
+    idle: 3,
+    minimumSpeed: 0,
+    operation: 4,
+    retryAfter: 0,
+    unread: 5,
+    pause: 0,
+  },
+  retries: { tries: 1, backoff: 0 },
+  limits: {
+    manifestBytes: 1,
+    tokenBytes: 1,
+    redirects: 0,
+    pages: 1,
+    concurrency: 1,
+    discardBytes: 0,
+    imageEntries: 1,
+    imageTreeBytes: 1,
+  },
 };
 
 test('it is draft 2020-12, and can be written as JSON', () => {

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
-import type { Config } from '../../src/index.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import type { Config, RegistryError } from '../../src/index.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { ClientOptions } from '../../src/remote/client-options.ts';
+import { httpServer } from '../support/http.ts';
 
 const dispatcher = { request: () => Promise.reject(new Error('not asked')) };
 const config: Config = {
@@ -109,4 +110,30 @@ test('every problem of the options is reported, with its key', () => {
       ],
     }),
   );
+});
+
+test('a first byte after 35 s is waited for if the configuration or the options say so', async () => {
+  let respond = (): void => {};
+  let arrived = (): void => {};
+  const { port } = await httpServer((_request, response) => {
+    respond = () => void response.end('{"name":"app","tags":["1"]}');
+    arrived();
+  });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const after35 = async (options: ClientOptions): Promise<unknown> => {
+    const arriving = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const client = createClient({ retries: { tries: 1 }, ...options });
+    const listing = client.fetcher(`127.0.0.1:${port}/app`).tags();
+    const outcome = listing.then(String, (error: RegistryError) => error.limit);
+    await arriving;
+    vi.advanceTimersByTime(35_000);
+    respond();
+    return outcome.finally(() => client.close());
+  };
+  expect(await after35({})).toBe('timeouts.headers');
+  expect(await after35({ timeouts: { headers: 40_000 } })).toBe('1');
+  expect(await after35({ config: { timeouts: { headers: 40_000 } } })).toBe('1');
 });

@@ -128,7 +128,7 @@ test('a mirror that does not answer costs one request for the whole client, over
   const server = await listen(serve(() => store));
   const name = `${new URL(server.url).host}/app`;
   const registries = { [new URL(server.url).host]: { mirrors: [{ url: `http://127.0.0.1:${port}` }] } };
-  const client = createClient({ config: { registries }, timeouts: { headers: 100 } });
+  const client = createClient({ config: { registries }, timeouts: { headers: 400 } });
   await pull(client, name);
   expect(heard).toEqual(['GET']);
   await client.close();

@@ -143,3 +143,40 @@ test('a tag is resolved by the same rule', async () => {
   expect(resolved.descriptor.digest).toBe(samples.manifest.descriptor.digest);
   expect(contacted()).toBe('mirror registry mirror');
 });
+
+/** A registry alone that answers with these first, and a client with the settings of a configuration. */
+async function alone(first: readonly Answer[], config: ClientOptions['config'], options: ClientOptions = {}) {
+  const answers = [...first];
+  const healthy = await sampleHost();
+  const hosts = createHosts({ 'registry.test': (request) => (answers.shift() ?? healthy)(request) });
+  const client = createClient({ transport: hosts.transport, config, ...options });
+  const read = async (): Promise<string> => (await client.fetcher(name).fetch(descriptor)).text();
+  return { read, hosts };
+}
+
+test('an outage of three seconds, without Retry-After, is survived once the registry has served', async () => {
+  const started = Date.now();
+  const down: Answer = () =>
+    new Response('', { status: Date.now() - started > 5_000 && Date.now() - started < 8_000 ? 503 : 200 });
+  const healthy = await sampleHost();
+  const answer: Answer = async (request) => {
+    const response = await down(request);
+    return response.status === 503 ? response : healthy(request);
+  };
+  const hosts = createHosts({ 'registry.test': answer });
+  const client = createClient({ transport: hosts.transport });
+  const read = async (): Promise<string> => (await client.fetcher(name).fetch(descriptor)).text();
+  expect(await outcomeOf(read())).toBe('by sha512');
+  await vi.advanceTimersByTimeAsync(5_001);
+  expect(await outcomeOf(read())).toBe('by sha512');
+  expect(Date.now() - started).toBeGreaterThanOrEqual(8_000);
+});
+
+test('the options of the client take precedence over the configuration, one by one', async () => {
+  const always = Array.from({ length: 9 }, () => status(503));
+  const config = { retries: { tries: 2, backoff: 60_000 } };
+  const started = Date.now();
+  const { read, hosts } = await alone(always, config, { retries: { backoff: 1, tries: undefined } });
+  expect((await outcomeOf(errorOf(read()))).code).toBe('UNAVAILABLE');
+  expect([hosts.requests.length, Date.now() - started < 1_000]).toEqual([2, true]);
+});

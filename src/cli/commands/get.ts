@@ -4,6 +4,7 @@ import { withClient } from '../client.ts';
 import { type Command, type Given, outputOption, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, writeJson, writeLines } from '../io.ts';
+import { networkOptions } from '../limits.ts';
 import { isWrong, type Kept, type Output, withOutput } from '../output.ts';
 import { watch } from '../progress/watch.ts';
 import { formatBytes } from '../units.ts';
@@ -18,6 +19,7 @@ export const getCommand: Command = {
     output: outputOption,
     range: { type: 'string', value: 'A-B', help: 'bytes A to B, inclusive; "A-" to the end, "-N" the last N' },
     quiet: quietOption,
+    ...networkOptions,
   },
   examples: [
     ['ocifetch get alpine@sha256:… -o layer.tar.gz', 'a layer into a file'],

@@ -3,6 +3,7 @@ import { withClient } from '../client.ts';
 import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson } from '../io.ts';
+import { networkOptions } from '../limits.ts';
 import { withOutput } from '../output.ts';
 import { parsedJson, readBytes, readImage } from './image-manifest.ts';
 
@@ -14,6 +15,7 @@ export const imageConfigCommand: Command = {
   words: [1, 1],
   options: {
     platform: platformOption,
+    ...networkOptions,
   },
   examples: [
     ['ocifetch config alpine | jq .config.Env', 'the environment of an image'],

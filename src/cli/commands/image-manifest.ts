@@ -23,8 +23,8 @@ export interface DocumentRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Most bytes of a manifest or an image configuration. */
-const mostBytes = 4_194_304;
+/** Most bytes of a manifest or an image configuration. What a reference names is also within `limits.manifestBytes`. */
+const mostBytes = 67_108_864;
 
 /** The manifest or index that a reference names; with a platform, `linux/arm64`, the manifest for it from an index. */
 export async function readDocument(request: DocumentRequest, platform?: string | Platform): Promise<Document> {

@@ -4,6 +4,7 @@ import { withClient } from '../client.ts';
 import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, send } from '../io.ts';
+import { networkOptions } from '../limits.ts';
 
 export const lsCommand: Command = {
   about:
@@ -13,6 +14,7 @@ export const lsCommand: Command = {
   options: {
     platform: platformOption,
     recursive: { type: 'boolean', short: 'R', help: 'also list directories inside, at any depth' },
+    ...networkOptions,
   },
   examples: [
     ['ocifetch ls alpine /etc', 'a directory of an image'],

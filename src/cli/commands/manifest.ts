@@ -2,6 +2,7 @@ import { withClient } from '../client.ts';
 import { type Command, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson, writeLines } from '../io.ts';
+import { networkOptions } from '../limits.ts';
 import { withOutput } from '../output.ts';
 import { checkIsManifest, parsedJson, readDocument } from './image-manifest.ts';
 
@@ -17,6 +18,7 @@ export const manifestCommand: Command = {
       help: 'choose from an index the manifest for linux/arm64, windows/amd64, …',
     },
     digest: { type: 'boolean', help: 'print only the digest; without --platform nothing is downloaded' },
+    ...networkOptions,
   },
   examples: [
     ['ocifetch manifest alpine:3.20 | sha256sum', 'the digest of its bytes'],

@@ -4,6 +4,7 @@ import { type Command, type Given, quietOption, UsageError } from '../command.ts
 import { exitCodes } from '../exit-codes.ts';
 import { Interrupted, untilInterrupted } from '../interrupted.ts';
 import { counted, type Io, oneLine, painter, writeJsonLine, writeLines } from '../io.ts';
+import { networkOptions } from '../limits.ts';
 import { isRead, type Transfer } from '../progress/transfer.ts';
 import { watch } from '../progress/watch.ts';
 import { formatBytes, formatDuration, formatRate } from '../units.ts';
@@ -28,6 +29,7 @@ export const pullCommand: Command = {
     name: { type: 'string', value: 'NAME', help: "its name in the layout; default: the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also copy layers whose licence forbids redistribution' },
     quiet: quietOption,
+    ...networkOptions,
   },
   examples: [
     ['ocifetch pull alpine:3.20 ./alpine', 'the image for this machine'],
@@ -60,7 +62,7 @@ export const pullCommand: Command = {
           if (isJson) writeJsonLine(io, event);
         },
         onWarning: watcher.onWarning,
-        limits: { concurrency: Math.max(defaultExchanges, concurrency ?? 0) },
+        ...(concurrency !== undefined && concurrency > defaultExchanges && { limits: { concurrency } }),
       },
     );
     try {

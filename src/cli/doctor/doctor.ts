@@ -3,6 +3,7 @@ import { type Command, type Given, UsageError } from '../command.ts';
 import { readPlan } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { oneLine, type Paint, painter, writeJson, writeLines } from '../io.ts';
+import { sizeOptions, sizesOf } from '../limits.ts';
 import { adviceOf, type FileNames, usualNames } from './advice.ts';
 import { type Examination, type Examined, examine } from './examine.ts';
 import type { Step } from './probes.ts';
@@ -29,7 +30,7 @@ export const doctorCommand: Command = {
     'One line for each host: what works, how long it took, and how to fix what does not. The exit code is 0 if any host\n' +
     'can serve the reference, 1 otherwise.',
   words: [1, 1],
-  options: { timeout: { type: 'string', value: 'SECONDS', help: 'for each step; default: 5' } },
+  options: { timeout: { type: 'string', value: 'SECONDS', help: 'for each step; default: 5' }, ...sizeOptions },
   examples: [
     ['ocifetch doctor alpine:3.20', 'why it is slow or not found'],
     [
@@ -41,7 +42,7 @@ export const doctorCommand: Command = {
     const { config, plan } = await readPlan(given, io);
     // A plan has no secrets; these are the hosts as a run uses them.
     const endpoints = createResolver(config)(plan.reference);
-    const examination = { config, reference: plan.reference, timeout: timeoutOf(given) };
+    const examination = { config, reference: plan.reference, timeout: timeoutOf(given), limits: sizesOf(given) };
     const found = await diagnose(endpoints, examination, usualNames(given));
     const paint = painter(io, io.stdout);
     if (given.flags.has('json')) writeJson(io, { reference: plan.reference, hosts: found, skipped: plan.skipped });

@@ -1,5 +1,6 @@
 import {
   type ClientEvent,
+  type ClientOptions,
   type Config,
   createClient,
   type Descriptor,
@@ -35,6 +36,7 @@ export interface Examination {
   readonly reference: Reference;
   /** Milliseconds for each step. */
   readonly timeout: number;
+  readonly limits: ClientOptions['limits'];
 }
 
 /**
@@ -122,7 +124,7 @@ interface ManifestExamination extends Pick<Examined, 'steps' | 'digest'> {
 async function requestManifest(
   endpoint: Endpoint,
   name: string,
-  { config, reference, timeout }: Examination,
+  { config, reference, timeout, limits }: Examination,
 ): Promise<ManifestExamination> {
   const { credentials, found: login } = watchCredentials(config.credentials, new URL(endpoint.url).host);
   const events: ClientEvent[] = [];
@@ -132,6 +134,7 @@ async function requestManifest(
     resolver: () => [{ ...endpoint, capabilities: ['pull', 'resolve'] }],
     timeouts: { connect: timeout, headers: timeout, idle: timeout },
     retries: { tries: 1 },
+    limits,
     onEvent: (event) => events.push(event),
   });
   const fetcher = client.fetcher({ registry: reference.registry, name: reference.name });
