@@ -23,7 +23,7 @@ const longFiles: Readonly<Record<string, string>> = {
 const smallFiles: Readonly<Record<string, string>> = {
   'server/index': 'a public entry',
   'http/load-undici': 'boundary of a lazy load: undici',
-  'http/log': 'a wrapper',
+  'remote/log': 'a wrapper',
   'remote/trust': 'a wrapper',
   'http/discretion': 'a wrapper',
   'config/redact-config': 'public: what a program may print',

@@ -23,6 +23,9 @@ const refused = new Set([
   connectTimeout,
 ]);
 
+/** Whether the code of an error says so. */
+export const isRefusal = (code: unknown): boolean => refused.has(String(code));
+
 /** Whether there was no connection at all: it was refused, or not made in time. */
 export const isUnreachable = (error: unknown): boolean =>
   error instanceof RegistryError &&

@@ -1,10 +1,11 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { buildConnector, Client, Dispatcher } from 'undici';
 import { longestTimer } from '../abort.ts';
 import { remember } from '../bounded-map.ts';
 import type { TlsOptions } from '../endpoint.ts';
 import { asError, cannot, type RegistryError } from '../errors.ts';
 import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
+import { addressesInTurn, type Connecting } from './addresses-in-turn.ts';
 import { connectTimeout } from './connection-error.ts';
 import type { Undici } from './load-undici.ts';
 import { onread, receive } from './socket-memory.ts';
@@ -142,16 +143,19 @@ export function createAgent(
   }
   const problem = addressProblem(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
   if (problem) throw problem;
-  const lookup = ruledLookup(modules.dns.lookup, { policy: 'any', family });
+  const connect = connector(modules, pool, { policy: 'any', family, tls: undefined, proxy });
   const factory = watchedClients(modules.undici, {});
   return new ProxyAgent({
     ...common,
     uri: proxy,
     // A plain http request is sent to the proxy itself, as proxies expect; only https goes through a tunnel.
     proxyTunnel: false,
-    factory: (origin, each) => new Pool(origin, { ...common, ...each, factory }),
+    clientFactory: (origin) => new Pool(origin, { ...common, connect }),
+    factory: (origin, each) => {
+      const isProxy = new URL(origin).origin === new URL(proxy).origin;
+      return new Pool(origin, { ...common, ...each, ...(isProxy && { connect }), factory });
+    },
     requestTls: tlsConnectOptions(tls),
-    proxyTls: { ...(lookup && { lookup }), ...(proxy.startsWith('https:') && tlsConnectOptions()) },
   });
 }
 
@@ -187,17 +191,16 @@ function connector(
   { policy, ranges, family, tls }: ConnectionSettings,
 ): Connect {
   const rules = { policy, ranges, family };
-  const lookup = ruledLookup(dns.lookup, rules);
-  const guard = lookup ? { lookup } : {};
+  const lookup = ruledLookup(dns.lookup, rules) ?? ((...call: Parameters<LookupFunction>) => dns.lookup(...call));
   // undici's own timer is coarse (half a second), so it is off; ours is exact.
   // Over TLS no more than 16 KiB come at a time, however large the buffer is.
-  const plain = undici.buildConnector({ ...guard, onread, timeout: 0 });
+  const plain = undici.buildConnector({ onread, timeout: 0 });
   let secure: Connect | undefined;
-  const open: Connect = (options, callback) => {
+  const open = addressesInTurn((options, callback) => {
     if (options.protocol !== 'https:') return plain(options, callback);
-    secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), ...guard, timeout: 0 });
+    secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), timeout: 0 });
     return secure(options, callback);
-  };
+  }, lookup);
   return (options, callback) => {
     const origin = `${options.protocol}//${options.host}`;
     const timeout = Math.min(limits.get(origin) ?? 10_000, longestTimer);
@@ -207,12 +210,12 @@ function connector(
       return;
     }
     let isLate = false;
-    let socket: Socket | undefined;
+    let connecting: Connecting | undefined;
     const timer = setTimeout(() => {
       isLate = true;
       const facts = { cause: { code: connectTimeout }, limit: 'timeouts.connect' };
       callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, facts), null);
-      socket?.destroy();
+      connecting?.destroy();
     }, timeout);
     const settle: buildConnector.Callback = (...result) => {
       clearTimeout(timer);
@@ -225,8 +228,7 @@ function connector(
       callback(...result);
     };
     try {
-      // It returns the socket, though its type does not say so.
-      socket = open(options, settle) as unknown as Socket;
+      connecting = open(options, settle);
     } catch (error) {
       settle(asError(error), null);
     }

@@ -101,7 +101,7 @@ function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest):
 let loading: Promise<NetworkModules> | undefined;
 
 function loadModules(): Promise<NetworkModules> {
-  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(([undici, dns]) => ({ undici, dns }));
+  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(([undici, dns]) => ({ undici, dns: dns.default }));
   return loading;
 }
 

@@ -12,7 +12,6 @@ import { authorize } from '../http/authorize.ts';
 import { discretion } from '../http/discretion.ts';
 import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
-import { log } from '../http/log.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
 import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
@@ -27,6 +26,7 @@ import { type ClientOptions, checkClientOptions, usableConfig, withSettings } fr
 import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
+import { log } from './log.ts';
 import { type HostPlanner, planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';

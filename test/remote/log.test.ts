@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import type { ClientEvent } from '../../src/events.ts';
-import { log } from '../../src/http/log.ts';
 import type { Transport } from '../../src/http/transport.ts';
+import { log } from '../../src/remote/log.ts';
 import { failureOf, recording, textOf } from '../support/http.ts';
 
 function logged(transport: Transport) {

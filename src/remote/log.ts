@@ -1,7 +1,7 @@
 import { redactUrl } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
+import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from '../http/transport.ts';
 
 /** Reports every exchange as a `request` event when its body has ended. */
 export const log =
