@@ -41,8 +41,7 @@ export function deadline(...parents: (AbortSignal | undefined)[]): Deadline {
     if (!controller.signal.aborted) controller.abort(abortError(reason));
   };
   for (const parent of parents) {
-    // One signal may end any number of things; Node takes eleven listeners for a leak.
-    if (parent) builtin('node:events')?.setMaxListeners(0, parent);
+    if (parent) allowListeners(parent);
     release.push(onAbort(parent, cancel));
   }
   return {
@@ -59,6 +58,15 @@ export function deadline(...parents: (AbortSignal | undefined)[]): Deadline {
       for (const undo of release) undo();
     },
   };
+}
+
+/** One signal may end any number of things; Node takes eleven listeners for a leak. Other signals count none, and Node refuses them. */
+function allowListeners(signal: AbortSignal): void {
+  try {
+    builtin('node:events')?.setMaxListeners(0, signal);
+  } catch {
+    // One of a library, such as happy-dom's.
+  }
 }
 
 /** What ends an operation, besides its work. */

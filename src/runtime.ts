@@ -6,6 +6,7 @@ type Builtins = {
   'node:os': typeof import('node:os');
   'node:path': typeof import('node:path');
   'node:stream': typeof import('node:stream');
+  'node:url': typeof import('node:url');
   'node:tls': typeof import('node:tls');
 };
 

@@ -21,6 +21,21 @@ test('it fires with any of its parents, with ABORTED and their reason as cause',
   expect(limit.signal.reason.cause).toBe(reason);
 });
 
+test("a signal that is not of Node, such as happy-dom's, ends it as any other does", () => {
+  let abort = (): void => {};
+  const foreign = {
+    aborted: false,
+    reason: 'enough',
+    addEventListener: (_: string, listener: () => void) => {
+      abort = listener;
+    },
+    removeEventListener: () => {},
+  };
+  const limit = deadline(foreign as unknown as AbortSignal);
+  abort();
+  expect(limit.signal.reason).toEqual(failsWith('ABORTED', { cause: 'enough' }));
+});
+
 test('a parent that has fired before fires it at once', () => {
   expect(deadline(AbortSignal.abort('enough')).signal.reason).toEqual(failsWith('ABORTED', { cause: 'enough' }));
 });

@@ -30,7 +30,6 @@ const smallFiles: Readonly<Record<string, string>> = {
   'config/load': 'boundary of a lazy load: everything that reads files',
   'config/own/write': 'boundary of a lazy load; every format has a read and a write',
   'config/containers/load': 'boundary of a lazy load: the files of /etc/containers',
-  'remote/pull': 'boundary of a lazy load: stores and copying',
   'store/open-layout': 'boundary of a lazy load: a directory that is to be written',
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',

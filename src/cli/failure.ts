@@ -58,6 +58,10 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
     const advice = reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code];
     return { ...failure, advice: [advice, limitAdvice(error, line)].filter(Boolean).join(' ') || undefined };
   }
+  if (isLost(error)) {
+    const found = 'Cannot find the current directory: it no longer exists';
+    return { code: 'STORE_ERROR', message: found, exit: exitCodes.storage, advice: 'Run it in another one.' };
+  }
   if (error instanceof OutputError) return { code: 'STORE_ERROR', message, exit: exitCodes.storage };
   if (error instanceof UsageError) {
     const command = error.command ?? line.requested?.entry.name;
@@ -70,6 +74,9 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
 /** By its name, since a wrong command line is reported without loading the library. */
 const isRegistryError = (error: unknown): error is RegistryError =>
   error instanceof Error && error.name === 'RegistryError';
+
+/** The system's error if the current directory was removed. Whatever takes a relative path throws it. */
+const isLost = (error: unknown): boolean => error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
 
 const doctor = (shows: string): string => `Run "ocifetch doctor" with the reference: it shows ${shows}.`;
 const wrongBytes = 'Have the cache of the named host emptied, or remove it from the configuration.';

@@ -1,4 +1,4 @@
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { configError } from '../errors.ts';
 import { proxyFromEnvironment, proxyProblem } from '../proxy.ts';
 import { readHostsDirectory, registryOfDirectory } from './containerd/directory.ts';
@@ -14,6 +14,7 @@ import {
 import { type FileRead, mergeReads } from './merge.ts';
 import { type ConfigKind, type ConfigText, configKinds, readText } from './read-texts.ts';
 import {
+  absolute,
   type ConfigPlace,
   configKindOf,
   type Environment,
@@ -35,7 +36,7 @@ export async function loadFiles(
   const found = await allFiles(
     readers.map(([kind, read]) => {
       const path = named[kind];
-      const places = path === undefined ? (usual?.[kind] ?? []) : [{ path: resolve(path), named: true }];
+      const places = path === undefined ? (usual?.[kind] ?? []) : [{ path: absolute(path), named: true }];
       return first(places, (place) => read(place, { defaultEndpoint }));
     }),
   );
@@ -97,7 +98,7 @@ const kinds: Readonly<Record<FileKind, KindReader>> = {
 
 /** See `loadConfigText` in load.ts. */
 export async function loadText(path: string, options: LoadConfigTextOptions): Promise<ConfigText> {
-  const file = resolve(path);
+  const file = absolute(path);
   const text = (await textOf({ path: file, named: true })) ?? '';
   const kind = options.kind ?? configKindOf(file, text);
   if (!kind) {

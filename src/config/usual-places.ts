@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { cannot } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { LoadConfigOptions } from './load-options.ts';
 import type { ConfigKind } from './read-texts.ts';
@@ -57,9 +58,9 @@ export function usualPlaces(environment: Environment): Readonly<Record<FileKind,
   const own = ['json', 'yaml', 'toml'];
   const places = (variable: string | undefined, ...paths: (string | undefined)[]): ConfigPlace[] =>
     variable
-      ? [{ path: resolve(variable), named: true }]
+      ? [{ path: absolute(variable), named: true }]
       : paths.filter((path) => path !== undefined).map((path) => ({ path, named: false }));
-  const docker = environment.DOCKER_CONFIG ? resolve(environment.DOCKER_CONFIG) : below(home, '.docker');
+  const docker = environment.DOCKER_CONFIG ? absolute(environment.DOCKER_CONFIG) : below(home, '.docker');
   return {
     file: places(
       environment.OCIFETCH_CONFIG,
@@ -84,6 +85,16 @@ export function usualPlaces(environment: Environment): Readonly<Record<FileKind,
   };
 }
 
+/** A path that may be relative. `STORE_ERROR` if the current directory was removed, which the system reports in its own words. */
+export function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch (cause) {
+    const found = 'the current directory no longer exists';
+    throw cannot('STORE_ERROR', `find ${quote(path)}`, found, { value: path, cause });
+  }
+}
+
 const below = (folder: string | undefined, ...parts: string[]): string | undefined =>
   folder === undefined ? undefined : join(folder, ...parts);
 
@@ -93,7 +104,7 @@ function containersPlaces(config: string | undefined, named: string | undefined)
   const own = below(config, 'containers');
   const user = below(own, 'registries.conf');
   const certificates = [...(own ? [join(own, 'certs.d')] : []), '/etc/containers/certs.d', '/etc/docker/certs.d'];
-  if (named) return [{ path: resolve(named), named: true, certificates }];
+  if (named) return [{ path: absolute(named), named: true, certificates }];
   const dropIns = [`${system}.d`, ...(user ? [`${user}.d`] : [])];
   return [
     ...(user ? [{ path: user, named: false, needsFile: true, certificates }] : []),

@@ -16,15 +16,45 @@ export interface FetchTransportOptions {
   readonly asSent?: boolean | undefined;
 }
 
-type Fetch = (request: Request) => Promise<Response>;
+/**
+ * A web-standard fetch, or a handler. It is called with a `Request`, as handlers expect, that also reads as its URL, and with
+ * the same as `init`: a fetch of a library, such as undici's, knows only its own `Request`, and takes the two.
+ */
+type Fetch = (request: Request, init: WebInit) => Promise<FetchResponse>;
+
+/** A fetch of a library, which takes a `Request` that is not its own for the text that it reads as. */
+type LibraryFetch = (url: string, init: WebInit) => Promise<FetchResponse>;
+
+/** What is used of a `Response`, which may be a library's own. */
+interface FetchResponse {
+  readonly status: number;
+  readonly headers: Iterable<[string, string]> & { get(name: string): string | null };
+  readonly body: {
+    getReader(): {
+      read(): Promise<{ readonly value?: Uint8Array | undefined }>;
+      cancel(reason?: unknown): Promise<void>;
+    };
+    cancel(reason?: unknown): Promise<void>;
+  } | null;
+}
+
+interface WebInit {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly redirect: 'manual';
+  readonly signal?: AbortSignal;
+  readonly body?: string;
+}
 
 /**
  * Transport over a web-standard fetch, or over a handler such as `serve` makes. By default the global one at the time of
  * each call, so that a mock in its place is used. It takes no TLS settings (`UNSUPPORTED`), and sees the host of a URL but
  * not the address connected to.
  */
+export function fetchTransport(fetch?: Fetch, options?: FetchTransportOptions): Transport;
+export function fetchTransport(fetch: LibraryFetch, options?: FetchTransportOptions): Transport;
 export function fetchTransport(
-  fetch?: Fetch,
+  fetch?: Fetch | LibraryFetch,
   { timeouts = {}, asSent = false }: FetchTransportOptions = {},
 ): Transport {
   return async (request) => {
@@ -39,9 +69,9 @@ export function fetchTransport(
       limit: 'timeouts.headers',
     });
     try {
-      const send: Fetch = fetch ?? ((sent) => globalThis.fetch(sent));
+      const send: Fetch = (fetch as Fetch | undefined) ?? ((sent, init) => globalThis.fetch(sent, init));
       if (limit.signal.aborted) throw limit.signal.reason;
-      const response = await settled(send(webRequest(request, asSent, limit.signal)), limit.signal);
+      const response = await settled(send(...webRequest(request, asSent, limit.signal)), limit.signal);
       const encoding = response.headers.get('content-encoding') ?? '';
       if (!asSent && !/^(identity)?$/i.test(encoding)) {
         await response.body?.cancel();
@@ -71,19 +101,28 @@ function causeOf(error: unknown): unknown {
   return isError(error) && error.name === 'TypeError' && isError(error.cause) ? error.cause : error;
 }
 
-function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal): Request {
+function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal): Parameters<Fetch> {
   const url = new URL(request.url);
   // A Request takes no URL with user information, and its error contains the whole URL.
   url.username = '';
   url.password = '';
+  const init: WebInit = {
+    method: request.method,
+    headers: { ...request.headers, ...(!asSent && { 'accept-encoding': 'identity' }) },
+    redirect: 'manual',
+    ...(request.body !== undefined && { body: request.body }),
+  };
+  const made = (given: WebInit): Parameters<Fetch> => {
+    const sent = new Request(url, given);
+    return [Object.defineProperty(sent, 'toString', { value: () => url.href }), given];
+  };
   try {
-    return new Request(url, {
-      method: request.method,
-      headers: { ...request.headers, ...(!asSent && { 'accept-encoding': 'identity' }) },
-      redirect: 'manual',
-      signal,
-      ...(request.body !== undefined && { body: request.body }),
-    });
+    try {
+      return made({ ...init, signal });
+    } catch {
+      // A library of the DOM may have replaced AbortSignal, and a runtime's Request refuses one that is not its own.
+      return made(init);
+    }
   } catch {
     // The runtime's message holds the header's value, which may be a secret.
     throw cannot('UNAVAILABLE', `request "${redactUrl(url)}"`, 'fetch refuses its method or headers', {
@@ -94,7 +133,7 @@ function webRequest(request: HttpRequest, asSent: boolean, signal: AbortSignal):
 }
 
 /** The response, or an error as soon as the signal fires: a function in process may ignore it, and its response is dropped. */
-function settled(response: Promise<Response>, signal: AbortSignal): Promise<Response> {
+function settled(response: Promise<FetchResponse>, signal: AbortSignal): Promise<FetchResponse> {
   return new Promise((resolve, reject) => {
     const release = onAbort(signal, (reason) => {
       reject(reason);
@@ -104,14 +143,14 @@ function settled(response: Promise<Response>, signal: AbortSignal): Promise<Resp
   });
 }
 
-function joinLines(lines: Headers): Record<string, string> {
+function joinLines(lines: FetchResponse['headers']): Record<string, string> {
   const headers: Record<string, string> = {};
   // `set-cookie` comes line by line; other fields are joined already.
   for (const [name, value] of lines) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   return headers;
 }
 
-function feedOf({ body }: Response, url: string): Feed {
+function feedOf({ body }: FetchResponse, url: string): Feed {
   const reader = body?.getReader();
   return {
     next: async () => {

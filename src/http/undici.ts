@@ -3,7 +3,7 @@ import { abortError, deadline } from '../abort.ts';
 import { createBody, type Feed, offerRecycling } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { createPile } from '../pile.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkHost } from './address.ts';
@@ -101,8 +101,20 @@ function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest):
 let loading: Promise<NetworkModules> | undefined;
 
 function loadModules(): Promise<NetworkModules> {
-  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(([undici, dns]) => ({ undici, dns: dns.default }));
+  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(
+    ([undici, dns]) => ({ undici, dns: dns.default }),
+    refuseBundle,
+  );
   return loading;
+}
+
+/**
+ * undici is there and cannot be loaded: a bundler has changed it. esbuild has no `require` in ESM output; rollup imports
+ * `node:sqlite`, which undici would only try, and which Node 20 does not have.
+ */
+function refuseBundle(cause: unknown): never {
+  const found = `${messageOf(cause)}. In a bundle, leave undici out ("external: ['undici']") and install it beside the bundle`;
+  throw cannot('UNSUPPORTED', 'load undici', found, { cause });
 }
 
 async function exchange(

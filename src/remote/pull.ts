@@ -10,10 +10,10 @@ import type { Fetcher, FetcherContext } from './fetcher.ts';
 /** How and where to pull. Events go to the client's `onEvent`. */
 export interface PullOptions extends Omit<CopyOptions, 'onEvent'> {
   /**
-   * A store, or the directory of an OCI image layout, which is created if it does not exist. A directory that is something
+   * A store, or the directory of an OCI image layout, as a path or a `file:` URL, which is created if it does not exist. A directory that is something
    * else, or that cannot be created or written, is `STORE_ERROR` before any request.
    */
-  readonly to: Store | string;
+  readonly to: Store | string | URL;
 }
 
 /** What was pulled. */
@@ -46,8 +46,8 @@ export async function pull(reference: Reference, options: PullOptions, context: 
   return { reference, ...pulled };
 }
 
-async function storeOf(to: Store | string): Promise<Store> {
-  if (typeof to === 'string' && to !== '') {
+async function storeOf(to: PullOptions['to']): Promise<Store> {
+  if ((typeof to === 'string' && to !== '') || isUrl(to)) {
     // Loaded only here, because it needs a file system.
     const { openLayout } = await import('../store/open-layout.ts');
     return openLayout(to);
@@ -55,3 +55,7 @@ async function storeOf(to: Store | string): Promise<Store> {
   if (typeof to === 'object' && to !== null && isStore(to)) return to;
   throw configError(`pull to ${quote(to)}`, [{ found: 'neither a store nor a directory' }]);
 }
+
+/** Not by its class: a URL may be of another realm. */
+const isUrl = (to: unknown): to is URL =>
+  typeof to === 'object' && to !== null && 'href' in to && typeof to.href === 'string';

@@ -39,6 +39,7 @@ import { nodeFiles } from './node-files.ts';
 import { processOwners } from './owner.ts';
 import { createPreparation, createPush, type OpenAt } from './push.ts';
 import { createSession } from './session.ts';
+import { fileSystemError, storeError } from './store-error.ts';
 import { createUploads } from './uploads.ts';
 import { type LayoutReport, type VerifyOptions, verifyLayout } from './verify.ts';
 import { walk } from './walk.ts';
@@ -82,18 +83,20 @@ export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owner
  *
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md · `UNSUPPORTED` without `node:fs`.
  */
-export const layoutStore = (directory: string, { name }: { readonly name?: string | undefined } = {}): LayoutStore =>
-  createLayout(directory, { name });
+export const layoutStore = (
+  directory: string | URL,
+  { name }: { readonly name?: string | undefined } = {},
+): LayoutStore => createLayout(directory, { name });
 
 /** What the index becomes with `target`; undefined if it stays as it is. */
 type Entering = (now: LayoutIndex, target: Descriptor) => LayoutIndex | undefined;
 
 /** `layoutStore` over any file system. */
-export function createLayout(given: string, options: LayoutOptions = {}): LayoutStore {
+export function createLayout(given: string | URL, options: LayoutOptions = {}): LayoutStore {
   const { owners = processOwners(), waits, goneAfter } = options;
   const paths = nodePaths();
-  const { resolve, join } = paths;
-  const directory = resolve(given);
+  const { join } = paths;
+  const directory = directoryOf(given, paths);
   const files = guardedFiles(options.files ?? nodeFiles(), directory, paths);
   const name = options.name ?? `oci:${directory}`;
   const locks: LockFolder = { files, owners, folder: join(directory, '.ocifetch'), join, waits, goneAfter, active: 0 };
@@ -197,6 +200,18 @@ export function createLayout(given: string, options: LayoutOptions = {}): Layout
 }
 
 export type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve' | 'sep'>;
+
+/** The absolute path of a directory that is given as a path or a `file:` URL, which may be of another realm. */
+function directoryOf(given: string | URL, { resolve }: NodePaths): string {
+  const text = `${given}`;
+  const isUrl = typeof given !== 'string' || /^file:\/\//i.test(text);
+  try {
+    return isUrl ? (builtin('node:url')?.fileURLToPath(text) ?? text) : resolve(text);
+  } catch (cause) {
+    if (!isUrl) throw fileSystemError('use directory', text, cause);
+    throw storeError('use directory', text, 'expected a path or a file: URL of this machine');
+  }
+}
 
 export function nodePaths(): NodePaths {
   const paths = builtin('node:path');

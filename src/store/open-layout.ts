@@ -10,7 +10,7 @@ import { fileSystemError, storeError } from './store-error.ts';
  * become one, or has lost its index. An existing layout need not be writable, as it may have everything already. Whether a
  * new one can be created is tried, and nothing is left of that.
  */
-export async function openLayout(given: string): Promise<LayoutStore> {
+export async function openLayout(given: string | URL): Promise<LayoutStore> {
   const store = layoutStore(given);
   const { directory } = store;
   const paths = nodePaths();

@@ -30,7 +30,8 @@ export const systemCode = (error: unknown): string | undefined =>
 export function fileSystemError(attempted: string, path: string, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const code = systemCode(error);
-  const meaning = code === undefined ? undefined : meanings[code];
+  const isLost = isError(error) && 'syscall' in error && error.syscall === 'uv_cwd';
+  const meaning = isLost ? 'the current directory no longer exists' : meanings[code ?? ''];
   const found = meaning === undefined ? messageOf(error) : `${meaning} (${code})`;
   return cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, cause: error });
 }

@@ -5,7 +5,7 @@ import { reportFailure } from '../../src/cli/failure.ts';
 import { parseLine } from '../../src/cli/parse.ts';
 
 /** What is printed about a failure of a command line, and its exit code. */
-async function reported(line: string, error: RegistryError) {
+async function reported(line: string, error: Error) {
   const printed = { out: '', err: '' };
   const io = {
     stdout: { write: (text: string | Uint8Array) => (printed.out += text) },
@@ -139,4 +139,15 @@ test('with DEBUG the stack is printed, whose message forges no line and reaches 
   const stack = printed.slice(printed.indexOf('Error: broken'));
   expect(stack.split('\n')[0]).toContain('forged');
   expect(stack).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+});
+
+test('a current directory that was removed is named as that, and the exit code is 9', async () => {
+  const raw = Object.assign(new Error('ENOENT: no such file or directory, uv_cwd'), {
+    code: 'ENOENT',
+    syscall: 'uv_cwd',
+  });
+  expect(await reported('config a', raw)).toMatchObject({
+    exit: 9,
+    err: 'ocifetch: Cannot find the current directory: it no longer exists. Run it in another one.\n',
+  });
 });

@@ -4,7 +4,7 @@ import os, { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { credentialsFor, loginFrom } from '../../src/config/credentials.ts';
-import { loadConfig, readConfigFiles } from '../../src/config/load.ts';
+import { loadConfig, loadConfigText, readConfigFiles } from '../../src/config/load.ts';
 import { loadFiles } from '../../src/config/load-files.ts';
 import { usualPlaces } from '../../src/config/usual-places.ts';
 
@@ -223,6 +223,22 @@ test('a variable that names a file, or DOCKER_CONFIG, may be relative to the cur
       resolve('auth.json'),
       resolve('docker/config.json'),
     ]);
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test('a relative path in a current directory that was removed is a clear error; an absolute one is read', async () => {
+  const file = await write('config.json', '{}');
+  const before = process.cwd();
+  const gone = await mkdtemp(join(tmpdir(), 'ocifetch-gone-'));
+  process.chdir(gone);
+  try {
+    await rm(gone, { recursive: true });
+    const message = 'Cannot find "config.json": the current directory no longer exists';
+    await expect(loadConfig({ file: 'config.json' })).rejects.toMatchObject({ code: 'STORE_ERROR', message });
+    await expect(loadConfigText('config.json')).rejects.toMatchObject({ code: 'STORE_ERROR', message });
+    expect((await readConfigFiles({ file })).files).toEqual([file]);
   } finally {
     process.chdir(before);
   }

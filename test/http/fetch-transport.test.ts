@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { runInNewContext } from 'node:vm';
 import nock from 'nock';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import undici from 'undici';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
 import { type Handler, transportContract } from '../contract/transport.ts';
 import { atEnd, deadPort, failsWith, failureOf, textOf } from '../support/http.ts';
@@ -151,4 +155,70 @@ test('a response that comes after the signal has fired is cancelled', async () =
   controller.abort();
   expect(await failureOf(call)).toEqual(failsWith('ABORTED'));
   await gone;
+});
+
+test("a fetch of a library that knows only its own Request is given URL, method, headers and body: undici's", async () => {
+  const server = createServer(async (request, response) => {
+    const chunks = await request.toArray();
+    response.end(`${request.method} ${request.url} ${request.headers['x-a']} ${Buffer.concat(chunks)}`);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  nock.enableNetConnect('127.0.0.1');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/b?c=d`;
+  for (const transport of [
+    fetchTransport(undici.fetch),
+    fetchTransport((url: string, init) => undici.fetch(url, init)),
+  ]) {
+    const post = { method: 'POST', url, headers: { 'x-a': 'e', 'content-type': 'text/plain' }, body: 'f' };
+    expect(await textOf(await transport(post))).toBe('POST /b?c=d e f');
+    expect(await textOf(await transport({ method: 'GET', url }))).toBe('GET /b?c=d undefined ');
+    const signal = AbortSignal.abort('enough');
+    expect(await failureOf(transport({ method: 'GET', url, signal }))).toEqual(failsWith('ABORTED'));
+  }
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a handler is given a Request, whose text is its URL', async () => {
+  const seen: string[] = [];
+  const transport = fetchTransport(async (request) => {
+    seen.push(`${request instanceof Request} ${request.method} ${request.url} ${request} ${await request.text()}`);
+    return new Response('');
+  });
+  await (await transport({ method: 'POST', url: `${origin}/a`, body: 'b' })).body.cancel();
+  expect(seen).toEqual([`true POST ${origin}/a ${origin}/a b`]);
+});
+
+test('it works where a library has replaced AbortController, as happy-dom does', async () => {
+  class ForeignSignal {
+    aborted = false;
+    reason: unknown;
+    readonly listeners = new Set<() => void>();
+    addEventListener(_: string, listener: () => void): void {
+      this.listeners.add(listener);
+    }
+    removeEventListener(_: string, listener: () => void): void {
+      this.listeners.delete(listener);
+    }
+  }
+  class ForeignController {
+    readonly signal = new ForeignSignal();
+    abort(reason: unknown): void {
+      Object.assign(this.signal, { aborted: true, reason });
+      for (const listener of this.signal.listeners) listener.call(this.signal);
+    }
+  }
+  vi.stubGlobal('AbortController', ForeignController);
+  try {
+    const transport = fetchTransport(async ({ url }) => new Response(url));
+    const controller = new ForeignController();
+    const { signal } = controller;
+    const given = { method: 'GET', url: `${origin}/a`, signal: signal as unknown as AbortSignal };
+    expect(await textOf(await transport(given))).toBe(`${origin}/a`);
+    const hanging = fetchTransport(() => new Promise(() => {}))(given);
+    controller.abort('enough');
+    expect(await failureOf(hanging)).toEqual(failsWith('ABORTED'));
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

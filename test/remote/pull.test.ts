@@ -1,6 +1,8 @@
 import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import type { ClientEvent } from '../../src/events.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
@@ -274,4 +276,43 @@ test('a mirror without tags that lacks the manifest, too, is passed over after o
   const manifest = `GET https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`;
   // The first as the manifest itself, the second for the sake of its blobs.
   expect(hosts.log().filter((line) => line === manifest)).toHaveLength(2);
+});
+
+test('the directory may be a file: URL, as an object or a text, and must be of this machine', async () => {
+  const { host, seen } = await registry();
+  const { client } = clientOf();
+  const directory = await mkdtemp(join(tmpdir(), 'ocifetch-pull-'));
+  open.push(() => rm(directory, { recursive: true }));
+  const url = pathToFileURL(join(directory, 'a folder#1'));
+  await client.pull(`${host}/app`, { to: url });
+  await client.pull(`${host}/app`, { to: runInNewContext('({ href, toString: () => href })', { href: `${url}-2` }) });
+  await client.pull(`${host}/app`, { to: `${url}-3` });
+  expect((await readdir(directory)).sort()).toEqual(['a folder#1', 'a folder#1-2', 'a folder#1-3']);
+  seen.length = 0;
+  for (const to of [new URL('https://a.test/b'), 'file://elsewhere/b', new URL('file:///a%2Fb')]) {
+    const error = await errorOf(client.pull(`${host}/app`, { to }));
+    expect(error).toMatchObject({
+      code: 'STORE_ERROR',
+      message: expect.stringContaining('expected a path or a file: URL'),
+    });
+  }
+  expect(seen).toEqual([]);
+});
+
+test('a relative directory in a current directory that was removed is a clear error', async () => {
+  const { host, seen } = await registry();
+  const before = process.cwd();
+  const gone = await mkdtemp(join(tmpdir(), 'ocifetch-gone-'));
+  process.chdir(gone);
+  try {
+    await rm(gone, { recursive: true });
+    const error = await errorOf(clientOf().client.pull(`${host}/app`, { to: 'layout' }));
+    expect(error).toMatchObject({
+      code: 'STORE_ERROR',
+      message: 'Cannot use directory "layout": the current directory no longer exists (ENOENT)',
+    });
+    expect(seen).toEqual([]);
+  } finally {
+    process.chdir(before);
+  }
 });
