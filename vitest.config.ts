@@ -12,7 +12,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**'],
+    exclude: ['test/toolchains/**', 'test/interop/**'],
     testTimeout: 20_000,
     // Files share a process, which loads src, zod and undici once; a process for each file takes a third more CPU time.
     // So a test restores what it changes of the process: environment, timers, globals, mocks, listeners.
