@@ -201,5 +201,6 @@ function settingsOf(host: OriginConfig, root: string): string {
     host.requestsPerSecond,
     host.concurrency,
     host.allowPrivate ?? [],
+    host.omitNamespace ?? false,
   ]);
 }

@@ -18,6 +18,7 @@ const descriptions: Readonly<Record<string, string>> = {
   pattern: 'RE2 regular expression, searched for in the repository name.',
   replacement:
     'Groups of the pattern are $1 or $name, in braces if a letter, a digit or _ follows; $$ is a dollar sign.',
+  omitNamespace: 'Requests do not name the registry that this host stands for, in the parameter ns.',
   headers: 'Headers that are sent only to this host.',
   tls: 'Certificates of this host: PEM texts, or paths relative to the file.',
   ca: 'Certificates of the authorities that are trusted.',

@@ -67,11 +67,12 @@ function helperNames({ credsStore, credHelpers = {} }: CredentialHelpers): strin
 
 /** Limits of a host that formats of mirrors have no words for. */
 export function reportLimits(
-  { allowPrivate, requestsPerSecond, concurrency }: OriginConfig,
+  { allowPrivate, omitNamespace, requestsPerSecond, concurrency }: OriginConfig,
   path: string,
   report: ReportLoss,
 ): void {
   if (allowPrivate) report(`${path}.allowPrivate`, 'it cannot allow private addresses');
+  if (omitNamespace) report(`${path}.omitNamespace`, 'it cannot leave out "ns"');
   if (requestsPerSecond !== undefined) report(`${path}.requestsPerSecond`, 'it cannot limit requests');
   if (concurrency !== undefined) report(`${path}.concurrency`, 'it cannot limit requests');
 }

@@ -60,6 +60,11 @@ export interface HostConfig {
   readonly capabilities?: readonly Capability[] | undefined;
   /** The first that matches the repository name replaces all its matches. */
   readonly rewrites?: readonly RewriteRule[] | undefined;
+  /**
+   * Requests do not name the registry that this host stands for. By default they do, in the parameter `ns`, unless the host is
+   * that registry itself; without it, a host that serves several registries cannot tell them apart.
+   */
+  readonly omitNamespace?: boolean | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly tls?: TlsConfig | undefined;
   /** As `allowPrivate` of the configuration, only for what this host redirects to and for its token realm. */

@@ -102,6 +102,7 @@ const host = z.strictObject(
       'capabilities',
     ).optional(),
     rewrites: list(rewrite, 'rewrites').optional(),
+    omitNamespace: flag.optional(),
     headers: z.record(headerName, headerValue, 'expected an object of headers').check(onceEach).optional(),
     tls: tls.optional(),
     allowPrivate: allowPrivate.optional(),

@@ -27,6 +27,7 @@ import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
 import { log } from './log.ts';
+import { namespace } from './namespace.ts';
 import { type HostPlanner, planHosts } from './plan.ts';
 import { type Pulled, type PullOptions, pull } from './pull.ts';
 import { remoteRepository } from './repository.ts';
@@ -182,6 +183,7 @@ function compose(
     // A retry starts at the registry again, because the URLs of redirects expire.
     retry({ ...retries, retryAfter: timeouts.retryAfter, emit }),
     upgrade({ emit }),
+    namespace({ emit }),
     redirects({ limit: limits.redirects, emit }),
     // Inside redirects: each hop is authorized for its own origin.
     authorize({ loginFor, userAgent, tokenBytes: limits.tokenBytes, decode: decoderOf(encodings), emit }),

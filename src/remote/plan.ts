@@ -134,7 +134,7 @@ function endpointOf(
   { registry, name }: Repository,
   { credentials, proxy = {} }: Pick<Config, 'credentials' | 'proxy'>,
 ): Endpoint | Skipped {
-  const { capabilities = allCapabilities, headers } = config;
+  const { capabilities = allCapabilities, headers, omitNamespace = false } = config;
   const proxyUrl = proxyFor(new URL(root), proxy);
   const { name: repository, rule } = rewriter.rewrite(name);
   try {
@@ -150,7 +150,7 @@ function endpointOf(
     repository,
     scopes: [pullScope(repository)],
     capabilities,
-    ...(!sameRegistry(host, registry) && { namespace: registry }),
+    ...(!omitNamespace && !sameRegistry(host, registry) && { namespace: registry }),
     ...(rule && { rewrite: { pattern: rule.pattern, replacement: rule.replacement, from: name } }),
     ...(headers && { headers }),
     // Not used over http, which only a host of this machine leaves (upgrade.ts).

@@ -75,7 +75,11 @@ function asked(config: Config): unknown {
   const resolver = createResolver({ registries: config.registries });
   return ['docker.io', 'r.test', 'r.test:5000', '[::1]:5000', '5000', 'other.test'].flatMap((registry) =>
     ['library/alpine', 'a/b', '7', 'true'].map((name) =>
-      resolver({ registry, name }).map(({ declaredAt: _, ...endpoint }) => endpoint),
+      // Settings for a host of this machine that may turn out to speak TLS: reported as what is lost.
+      resolver({ registry, name }).map(({ declaredAt: _, tls, ...endpoint }) => ({
+        ...endpoint,
+        ...(tls && endpoint.url.startsWith('https:') && { tls }),
+      })),
     ),
   );
 }
@@ -271,8 +275,13 @@ const unsaid: readonly [name: string, to: ConfigFormat, config: Config, told: re
   [
     'limits',
     'hosts.toml',
-    { registries: { 'r.test': { mirrors: [{ url: 'https://m.test', concurrency: 2, requestsPerSecond: 1 }] } } },
+    {
+      registries: {
+        'r.test': { mirrors: [{ url: 'https://m.test', concurrency: 2, requestsPerSecond: 1, omitNamespace: true }] },
+      },
+    },
     [
+      'registries["r.test"].mirrors[0].omitNamespace: it cannot leave out "ns"',
       'registries["r.test"].mirrors[0].requestsPerSecond: it cannot limit requests',
       'registries["r.test"].mirrors[0].concurrency: it cannot limit requests',
     ],

@@ -25,6 +25,7 @@ const full = {
           overridePath: true,
           capabilities: ['pull', 'resolve', 'referrers'],
           rewrites: [{ pattern: '^library/(.*)', replacement: 'hub/$1' }],
+          omitNamespace: true,
           headers: { 'X-Key': 'v' },
           tls: { ca: ['ca.pem'], cert: 'c', key: 'k', insecureSkipVerify: false },
           allowPrivate: ['.corp'],

@@ -139,6 +139,8 @@ function hostOf(
   return {
     url: locationUrl(location, isInsecure),
     ...(rule && { rewrites: [rule] }),
+    // Those tools send none.
+    ...(location.host !== prefix.host && { omitNamespace: true }),
     ...(skipVerify && { tls: { insecureSkipVerify: true } }),
     declaredAt: report.line(place),
   };

@@ -41,11 +41,13 @@ location = "mirror.registry.com"
         {
           url: 'https://example-mirror-0.local',
           rewrites: [{ pattern, replacement: 'mirror-for-foo$1' }],
+          omitNamespace: true,
           declaredAt: '/etc/containers/registries.conf:9',
         },
         {
           url: 'https://example-mirror-1.local',
           rewrites: [{ pattern, replacement: 'mirrors/foo$1' }],
+          omitNamespace: true,
           tls: { insecureSkipVerify: true },
           declaredAt: '/etc/containers/registries.conf:12',
         },
@@ -53,12 +55,19 @@ location = "mirror.registry.com"
       origin: {
         url: 'https://internal-registry-for-example.com',
         rewrites: [{ pattern, replacement: 'bar$1' }],
+        omitNamespace: true,
         declaredAt: '/etc/containers/registries.conf:3',
       },
       declaredAt: '/etc/containers/registries.conf:3',
     },
     'registry.com': {
-      mirrors: [{ url: 'https://mirror.registry.com', declaredAt: '/etc/containers/registries.conf:19' }],
+      mirrors: [
+        {
+          url: 'https://mirror.registry.com',
+          omitNamespace: true,
+          declaredAt: '/etc/containers/registries.conf:19',
+        },
+      ],
       origin: { url: 'https://registry.com', declaredAt: '/etc/containers/registries.conf:16' },
       declaredAt: '/etc/containers/registries.conf:16',
     },
