@@ -25,6 +25,7 @@ const smallFiles: Readonly<Record<string, string>> = {
   'http/load-undici': 'boundary of a lazy load: undici',
   'remote/log': 'a wrapper',
   'remote/trust': 'a wrapper',
+  'remote/namespace': 'a wrapper',
   'http/discretion': 'a wrapper',
   'config/redact-config': 'public: what a program may print',
   'config/load': 'boundary of a lazy load: everything that reads files',
