@@ -63,6 +63,7 @@ const descriptions: Readonly<Record<string, string>> = {
   tokenBytes: 'Most bytes of a token response. Default: 1048576.',
   redirects: 'Most redirects of one request. Default: 10.',
   pages: 'Most pages of a list. Default: 1000.',
+  listBytes: 'Most bytes of a list, all pages together. Default: 16777216.',
   'limits.concurrency': 'Exchanges with one host at a time. Default: 8.',
   discardBytes: 'Most bytes dropped to reach a range at a host without support for ranges. Default: 16777216.',
   imageEntries: 'Most entries of the layers of an image whose files are listed or opened. Default: 1000000.',

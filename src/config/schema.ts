@@ -213,6 +213,7 @@ const limits = z.strictObject(
     tokenBytes: whole(1),
     redirects: whole(0),
     pages: whole(1),
+    listBytes: whole(1),
     concurrency: whole(1),
     discardBytes: whole(0),
     imageEntries: whole(1),

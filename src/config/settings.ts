@@ -45,6 +45,8 @@ export interface ClientLimits {
   readonly redirects?: number | undefined;
   /** Pages of a list. Default 1,000. */
   readonly pages?: number | undefined;
+  /** Bytes of a list, all pages together. Default 16 MiB, some hundred thousand tags. */
+  readonly listBytes?: number | undefined;
   /** Exchanges with one origin at a time. Default 8. */
   readonly concurrency?: number | undefined;
   /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */

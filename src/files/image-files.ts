@@ -45,8 +45,8 @@ export interface ImageFiles extends AsyncDisposable {
   /**
    * A file. Layers are read from the top down, to the one that has it, and there up to the file. Symbolic links are
    * followed, forty at most, within the image: `/` is its root. Hard links are what they link to, also in lower layers.
-   * Errors as those of `openFile`. Of a path that is twice in one layer the last is read if that is known, as after `list`,
-   * and otherwise the first: with `verify` its bytes then end with `BAD_RESPONSE`.
+   * Errors as those of `openFile`. Of a path that is twice in one layer the last is read if that is known, as after `list`
+   * and in layers of up to 256 KiB, and otherwise the first: with `verify` its bytes then end with `BAD_RESPONSE`.
    */
   open(path: string, options?: OpenImageFileOptions): Promise<LayerFile>;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 import { abortError, onAbort } from '../abort.ts';
+import { readAll } from '../body.ts';
 import { type ByteReader, createByteReader } from '../codec/byte-reader.ts';
 import { loadCodecs } from '../codec/codecs.ts';
 import type { Content, PartRange } from '../content/content.ts';
@@ -58,6 +59,18 @@ export function checkLayerType({ descriptor: { digest, mediaType } }: Content): 
   throw cannot('UNSUPPORTED', `read layer ${quote(digest)}, ${quote(mediaType)}`, found, { value: digest });
 }
 
+/** The bytes of layers that were kept, as long as their layer is open. */
+const kept = new WeakMap<Content, Uint8Array>();
+
+/** Keeps the bytes of a layer in memory, so that it is fetched once. False if they are kept already. */
+export async function keepBytes(layer: Content, signal: AbortSignal): Promise<boolean> {
+  if (kept.has(layer)) return false;
+  const bytes = await readAll(storedBytes(layer, signal), layer.descriptor.size, 'a layer', Number.POSITIVE_INFINITY);
+  const isNew = !kept.has(layer);
+  kept.set(layer, bytes);
+  return isNew;
+}
+
 /**
  * The bytes of a content or of a range of it, as they are stored. A whole content ends only if its digest was right.
  * Fails with the signal's reason; leaving early frees the connection.
@@ -68,6 +81,11 @@ export async function* storedBytes(
   range?: PartRange,
 ): AsyncGenerator<Uint8Array, void> {
   if (signal.aborted) throw abortError(signal.reason);
+  const bytes = kept.get(content);
+  if (bytes) {
+    yield bytes.slice(range?.start, range?.end);
+    return;
+  }
   const reader = content.stream(range).getReader();
   const release = onAbort(signal, (reason) => {
     reader.cancel(reason).catch(() => {});

@@ -3,7 +3,7 @@ import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { quote } from '../text/quote.ts';
 import type { BareEntry } from './entry.ts';
 import { entriesOf } from './layer.ts';
-import { checkLayerType, damagedLayer, isArchiveType } from './layer-bytes.ts';
+import { checkLayerType, damagedLayer, isArchiveType, keepBytes } from './layer-bytes.ts';
 import type { TakeMemory } from './layer-entries.ts';
 import { createLayerTree, type LayerTree, type LayerTreeBuilder, overlay, type TreeNode } from './layer-tree.ts';
 import { type FilesOptions, type LocateContext, type Located, locate, locateAt, tableOf } from './locate.ts';
@@ -24,7 +24,15 @@ export interface LayersLimits {
   readonly entries: number;
   /** Bytes of memory, estimated. */
   readonly memory: number;
+  /**
+   * Bytes of a small layer: it is read to its end before any of it is used, so that a path that it has twice is the last.
+   * Default: 256 KiB, which arrive at once in any case.
+   */
+  readonly small?: number | undefined;
 }
+
+/** Most bytes of small layers that are kept. */
+const mostKept = 16 * 1_048_576;
 
 /** The layers of an image, the lowest first, and what is known of them. */
 export class Layers {
@@ -36,7 +44,9 @@ export class Layers {
   readonly #odd = new Map<Content, RegistryError>();
   #merged: TreeNode | undefined;
   /** Of the trees. */
-  #used: LayersLimits = { entries: 0, memory: 0 };
+  #used = { entries: 0, memory: 0 };
+  /** Bytes of the small layers. */
+  #keptBytes = 0;
 
   constructor(contents: readonly Content[], limits: LayersLimits, onWarning?: FilesOptions['onWarning']) {
     this.contents = contents;
@@ -82,10 +92,20 @@ export class Layers {
     const builder = this.#createBuilder(layer);
     return this.#viewOf(builder, async () => {
       checkLayerType(layer);
-      if (!(await tableOf(layer, context, signal))) return locate(layer, path, { ...context, onEntry: builder.add });
+      const isWhole = (await tableOf(layer, context, signal)) !== undefined || (await this.#isKept(layer, signal));
+      if (!isWhole) return locate(layer, path, { ...context, onEntry: builder.add });
       for await (const entry of entriesOf(layer, { ...context, signal })) builder.add(entry);
       return undefined;
     });
+  }
+
+  /** Whether a layer is so small that it is kept. */
+  async #isKept(layer: Content, signal: AbortSignal): Promise<boolean> {
+    const { size } = layer.descriptor;
+    const { small = 262_144 } = this.#limits;
+    if (size > small || this.#keptBytes + size > mostKept) return false;
+    if (await keepBytes(layer, signal)) this.#keptBytes += size;
+    return true;
   }
 
   /** The view up to the entry that `find` finds, or the whole layer. */
@@ -136,7 +156,7 @@ export class Layers {
 
   #createBuilder(layer: Content): TreeBuilder {
     const own = { entries: 0, memory: 0 };
-    const take = (name: keyof LayersLimits, count: number, found: (most: number) => string): void => {
+    const take = (name: 'entries' | 'memory', count: number, found: (most: number) => string): void => {
       own[name] += count;
       const most = this.#limits[name];
       if (this.#used[name] + own[name] <= most) return;
@@ -165,7 +185,7 @@ export class Layers {
   }
 }
 
-const limitNames: Readonly<Record<keyof LayersLimits, string>> = {
+const limitNames: Readonly<Record<'entries' | 'memory', string>> = {
   entries: 'limits.imageEntries',
   memory: 'limits.imageTreeBytes',
 };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
-import { endOfString, readJson } from '../text/json.ts';
+import { checkValueCount, endOfString, mostJsonValues, readJson } from '../text/json.ts';
 import { firstProblem } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { type Descriptor, statedDescriptor } from './descriptor.ts';
@@ -226,10 +226,12 @@ function manifestTypeOf({ config }: TypedDocument['document']): string {
 }
 
 /**
- * A JSON object in UTF-8, of at most a thousand levels. `BAD_RESPONSE` for anything else, and for a duplicate key in an object: readers
- * differ in which of the two they believe, so that one digest would mean two contents.
+ * A JSON object in UTF-8, of at most a thousand levels and so many values (`TOO_LARGE`). `BAD_RESPONSE` for anything else,
+ * and for a duplicate key in an object: readers differ in which of the two they believe, so that one digest would mean two
+ * contents.
  */
-export function parseDocumentText(bytes: Uint8Array): Record<string, unknown> {
+export function parseDocumentText(bytes: Uint8Array, most: number = mostJsonValues(bytes)): Record<string, unknown> {
+  checkValueCount(bytes, 'read manifest', most);
   const text = decode(bytes);
   if (/^\s*</.test(text)) throw bad(`HTML or XML, ${quote(text, 40)}`);
   const read = readJson(text);

@@ -88,6 +88,7 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     tokenBytes: wholeNumber(1),
     redirects: wholeNumber(0),
     pages: wholeNumber(1),
+    listBytes: wholeNumber(1),
     concurrency: wholeNumber(1),
     discardBytes: wholeNumber(0),
     imageEntries: wholeNumber(1),

@@ -73,7 +73,7 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
-type Settings = 'filling' | 'manifestBytes' | 'discardBytes' | 'pages' | 'retries' | 'userAgent';
+type Settings = 'filling' | 'manifestBytes' | 'discardBytes' | 'listBytes' | 'pages' | 'retries' | 'userAgent';
 
 const settingsOf = ({
   limits = {},
@@ -82,6 +82,7 @@ const settingsOf = ({
 }: ClientOptions): Pick<RequestContext, Settings> => ({
   manifestBytes: limits.manifestBytes ?? defaultManifestBytes,
   discardBytes: limits.discardBytes ?? 16 * mebibyte,
+  listBytes: limits.listBytes ?? 16 * mebibyte,
   pages: limits.pages ?? 1_000,
   retries,
   userAgent,

@@ -31,6 +31,8 @@ export interface RequestContext {
   readonly discardBytes: number;
   /** Whether manifests that were requested for the sake of their blobs are there, by endpoint and digest. */
   readonly filling: Map<string, Promise<boolean>>;
+  /** Most bytes of a list, all pages together. */
+  readonly listBytes: number;
   /** Most pages of a list. */
   readonly pages: number;
   readonly retries: Pick<RetryOptions, 'tries' | 'backoff'>;

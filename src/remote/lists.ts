@@ -1,19 +1,19 @@
 import { readAll } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
-import { cannot, messageOf, RegistryError } from '../errors.ts';
+import { cannot, messageOf, RegistryError, restate } from '../errors.ts';
 import { parseTarget, reachAfter } from '../http/address.ts';
 import { nextLink } from '../http/header-fields.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { isTag } from '../oci/reference.ts';
 import type { Route } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
-import { readJson } from '../text/json.ts';
+import { checkValueCount, readJson } from '../text/json.ts';
 import { quote } from '../text/quote.ts';
 import { type BoundEndpoint, type EndpointRequest, endpointRequest, exchangeWhole } from './exchange.ts';
 import { decode } from './response.ts';
 
-/** Most bytes of one list, all pages together: some millions of tags. */
-const listBytes = 67_108_864;
+/** Most values of a page of tags. */
+const mostTags = 1_000_000;
 
 /** A list that a host sends page by page. */
 export interface Listing<Item> {
@@ -52,14 +52,14 @@ interface Page<Item> {
 /**
  * All items of a list without duplicates, in the order of the host. `Link` leads to the next page; if it leads to a page
  * that was requested before, or to nothing new, the list ends there with a warning. `TOO_LARGE` for more pages than the
- * client allows, or more than 64 MiB. A failure after the first page is
+ * client allows, or more bytes (`limits.listBytes`). A failure after the first page is
  * never `NOT_FOUND`: an incomplete list is not a result.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
 export async function listAt<Item>(bound: BoundEndpoint, listing: Listing<Item>, call: CallOptions): Promise<Item[]> {
   const found = new Map<string, Item>();
   const requested = new Set<string>();
-  let left = listBytes;
+  let left = bound.context.listBytes;
   let current: PageRequest | undefined = { request: firstRequest(bound, listing), isFirst: true };
   while (current) {
     if (requested.size >= bound.context.pages) throw tooManyPages(bound, listing);
@@ -97,7 +97,12 @@ async function readPage<Item>(
     return await exchangeWhole(request, context, call, async ({ response }) => {
       const { headers } = response;
       const body = await decode(response.body, headers['content-encoding'], context.encodings, left);
-      const bytes = await readAll(body, left, `${listing.what}, of which all pages may have ${listBytes} bytes`);
+      const what = `${listing.what}, of which all pages may have ${context.listBytes} bytes`;
+      const bytes = await readAll(body, left, what).catch((error: unknown) => {
+        throw error instanceof RegistryError && error.reason === 'limit'
+          ? restate(error, { limit: 'limits.listBytes' })
+          : error;
+      });
       const next = linkedRequest(response, request, firstRequest(bound, listing));
       return { items: listing.read(bytes, headers), size: bytes.length, next };
     });
@@ -213,7 +218,8 @@ function withNamespace(request: EndpointRequest, url: URL): EndpointRequest {
  */
 export async function tagsAt(bound: BoundEndpoint, call: CallOptions): Promise<string[]> {
   const { endpoint, context } = bound;
-  const dropped: unknown[] = [];
+  let dropped = 0;
+  let firstDropped: unknown;
   const listing: Listing<string> = {
     what: 'the tags',
     route: { kind: 'tags', name: endpoint.repository },
@@ -222,14 +228,14 @@ export async function tagsAt(bound: BoundEndpoint, call: CallOptions): Promise<s
     read: (bytes) =>
       tagsOf(bytes).filter((tag): tag is string => {
         const isValid = typeof tag === 'string' && isTag(tag);
-        if (!isValid) dropped.push(tag);
+        if (!isValid && ++dropped === 1) firstDropped = tag;
         return isValid;
       }),
     after: queryAfter,
   };
   const tags = await listAt(bound, listing, call);
-  if (dropped.length > 0) {
-    const text = `Left out ${dropped.length} listed names that are not tags, the first is ${quote(dropped[0])}`;
+  if (dropped > 0) {
+    const text = `Left out ${dropped} listed names that are not tags, the first is ${quote(firstDropped)}`;
     context.emit({ type: 'warning', host: new URL(endpoint.url).host, text });
   }
   return tags.sort();
@@ -248,6 +254,7 @@ const bad = (found: string): RegistryError => cannot('BAD_RESPONSE', 'read the t
 
 /** Of `{"name":…,"tags":[…]}`; some servers write null for no tags, or leave them out. */
 function tagsOf(bytes: Uint8Array): readonly unknown[] {
+  checkValueCount(bytes, 'read the tags', mostTags);
   const text = new TextDecoder().decode(bytes);
   const read = readJson(text);
   if ('found' in read) throw bad(`${read.found}, ${quote(text, 40)}`);

@@ -1,4 +1,4 @@
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, RegistryError, restate } from '../errors.ts';
 import { parseDocumentText } from '../oci/manifest.ts';
 import { quote } from '../text/quote.ts';
 import type { Blobs } from './blobs.ts';
@@ -34,8 +34,9 @@ export interface LayoutParts {
   readonly index: IndexFile;
 }
 
-/** Most bytes of an `index.json` that is read. */
+/** Most bytes of an `index.json` that is read, and most values in it: some hundred thousand entries. */
 const mostBytes = 67_108_864;
+const mostValues = 2_000_000;
 /** The only version of the layout format. */
 const version = '1.0.0';
 
@@ -209,8 +210,10 @@ function parseIndex(bytes: Uint8Array, path: string): LayoutIndex {
 
 function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
-    return parseDocumentText(bytes);
+    return parseDocumentText(bytes, mostValues);
   } catch (error) {
+    const isLimit = error instanceof RegistryError && error.reason === 'limit';
+    if (isLimit) throw restate(error, { attempted: `read ${quote(path)}`, value: path });
     throw unreadable(path, foundBy(error), error);
   }
 }

@@ -1,3 +1,5 @@
+import { cannot } from '../errors.ts';
+
 /** Most levels of lists and objects: what is read is also walked and written, and both recurse. */
 const deepest = 1_000;
 
@@ -35,4 +37,17 @@ export function endOfString(text: string, start: number): number {
     while (text[quotation - 1 - backslashes] === '\\') backslashes++;
     if (backslashes % 2 === 0) return quotation + 1;
   }
+}
+
+/** Most values of a document. A valid one of 4 MiB has fewer; one that a limit was raised for may have up to twice as many. */
+const mostValues = 200_000;
+
+export const mostJsonValues = ({ length }: Uint8Array): number =>
+  Math.min(2 * mostValues, Math.max(mostValues, Math.ceil(length / 20)));
+
+/** `TOO_LARGE` for JSON of too many values, which takes a hundred times its bytes. Counted is what comes before one, also in texts. */
+export function checkValueCount(json: Uint8Array, attempted: string, most: number): void {
+  let count = 0;
+  for (const byte of json) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) count += 1;
+  if (count > most) throw cannot('TOO_LARGE', attempted, `more than ${most} values`, { reason: 'limit' });
 }

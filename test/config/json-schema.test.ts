@@ -61,6 +61,7 @@ const full = {
     pages: 1,
     concurrency: 1,
     discardBytes: 0,
+    listBytes: 1,
     imageEntries: 1,
     imageTreeBytes: 1,
   },

@@ -287,3 +287,21 @@ test.each([
     expect((await errorOf(files.open('d/c'))).code).toBe('NOT_FOUND');
   }
 });
+
+test('small layers are fetched once, and of a path that one has twice the last is read, whichever is called first', async () => {
+  const layers = [tarLayer('low=1'), tarLayer('a=1', 'l->b', 'b=1', 'a=2', 'b=3', 'c=>b', 'd/e=1', 'd=4')];
+  for (const listsFirst of [true, false]) {
+    const made = await Promise.all(layers.map(contentOf));
+    const files = createImageFiles({ descriptor: tarLayer().descriptor, layers: made.map(({ content }) => content) });
+    if (listsFirst) await listed(files);
+    for (const verify of [false, true]) {
+      const text = async (path: string): Promise<string> => (await files.open(path, { verify })).text();
+      const contents: string[] = [];
+      for (const path of ['a', 'l', 'c', 'd', 'low']) contents.push(await text(path));
+      expect(contents).toEqual(['2', '3', '3', '4', '1']);
+    }
+    if (!listsFirst) expect(made.map(({ ranges }) => ranges.length)).toEqual([1, 1]);
+    await listed(files);
+    expect((await errorOf(files.open('d/e'))).code).toBe('NOT_FOUND');
+  }
+});

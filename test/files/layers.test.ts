@@ -96,7 +96,7 @@ function unpackedModel(layers: readonly (readonly Drawn[])[]): Unpacked {
       if (kind === 'file') own.set(path, `${number}:${path}`);
       else if (kind === 'directory') own.set(path, undefined);
       else {
-        const content = own.get(target) ?? lower.get(target);
+        const content = own.get(target) === undefined ? lower.get(target) : own.get(target);
         own.set(path, content ?? null);
         if (typeof content !== 'string') later.push(entry);
       }

@@ -24,7 +24,7 @@ export async function imageOf(layers: readonly Layer[], entries = 1_000_000) {
   const files = createImageFiles({
     descriptor,
     layers: contents.map(({ content }) => content),
-    limits: { entries, memory: 2 ** 27 },
+    limits: { entries, memory: 2 ** 27, small: 0 },
   });
   return { files, fetches: () => contents.map(({ ranges }) => ranges.length) };
 }

@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { readSources } from './support/sources.ts';
+
+/** For each row of the table of bounds, the files that hold it and what they say there. */
+const limits: Readonly<Record<string, readonly (readonly [file: string, text: string])[]>> = {
+  'connect, headers of a response': [['config/settings', 'Default 30,000']],
+  'no bytes of a body': [['config/settings', 'idle']],
+  'speed of a body, if a host is left that has not failed': [['config/settings', 'minimumSpeed']],
+  'consecutive reopenings that bring under 64 KiB, with a wait from the second on': [['content/resume', '65_536']],
+  'reopenings of one reading in all': [['content/resume', '100 + Math.ceil((end - start) / 1_048_576)']],
+  'one operation': [['config/settings', 'operation']],
+  '`Retry-After` obeyed': [['config/settings', 'retryAfter']],
+  'dead host skipped': [['config/settings', 'pause']],
+  'tries for a host, in full when no other is left': [['http/retry', 'defaultTries = 3']],
+  redirects: [['http/redirects', 'limit = 10']],
+  'concurrent exchanges with an origin': [['http/limits', 'concurrency = 8']],
+  'wait for exchanges whose bodies nobody reads; a warning after 5 s': [['http/limits', 'unread = 60_000']],
+  'manifest, token response, error body': [
+    ['oci/manifest', 'defaultManifestBytes = 4_194_304'],
+    ['http/tokens', '1_048_576'],
+    ['http/error-body', 'errorBytes = 65_536'],
+  ],
+  'bytes discarded to reach a range': [['remote/client', 'limits.discardBytes ?? 16 * mebibyte']],
+  'encodings applied to one body': [['remote/response', 'longestChain = 3']],
+  'zstd window': [['codec/zstd', 'largestWindow = 2 ** 27']],
+  'pages, bytes of a list; tags of a page': [
+    ['remote/client', 'limits.pages ?? 1_000'],
+    ['remote/client', 'limits.listBytes ?? 16 * mebibyte'],
+    ['remote/lists', 'mostTags = 1_000_000'],
+  ],
+  'concurrent contents of a copy': [['copy/copy', 'concurrency = 4']],
+  'depth, manifests, their bytes, contents of a copy': [
+    ['oci/choose-image', 'mostDepth = 16'],
+    ['copy/documents', 'manifests: 10_000, bytes: 268_435_456'],
+    ['copy/walk', 'mostContents = 100_000'],
+  ],
+  'values of a manifest, an index or a page of referrers': [['text/json', 'mostValues = 200_000']],
+  'depth, number, bytes of the indexes searched for an image': [
+    ['oci/choose-image', 'mostDepth = 16'],
+    ['remote/resolve-reference', 'indexes: 1_000, bytes: 67_108_864'],
+  ],
+  'entries of an image; memory for their names': [['files/image-files', 'entries: 1_000_000, memory: 160 * 1_048_576']],
+  'table of contents of a layer: bytes, entries, bytes of a row; beyond that the layer is read': [
+    ['files/toc', 'mostBytes = 64 * 1_048_576'],
+    ['files/toc', 'mostEntries = 1_000_000'],
+    ['files/toc-rows', 'mostRowBytes = 1_048_576'],
+  ],
+  'extended headers before an entry of an archive, parts of a sparse file': [
+    ['files/tar', 'mostMetadata = 1_114_112'],
+    ['files/sparse', 'mostParts = 100_000'],
+  ],
+  'file of an image in memory': [['files/layer-file', 'defaultLimit = 64 * 1_048_576']],
+  'small layer that is read whole and kept, all of an image': [
+    ['files/layers', 'small = 262_144'],
+    ['files/layers', 'mostKept = 16 * 1_048_576'],
+  ],
+  'links followed in an image': [['files/layer-tree', 'mostLinks = 40']],
+  'tokens and authorizations remembered, digests with hosts that sent wrong bytes': [
+    ['bounded-map', 'most = 1000'],
+    ['content/attempts', 'most = 1000'],
+  ],
+  'documents kept between `resolve` and `fetch`': [['remote/at-hand', '16_777_216']],
+  '`index.json` of a layout: bytes, values; documents in a layout': [
+    ['store/index-file', 'mostBytes = 67_108_864'],
+    ['store/index-file', 'mostValues = 2_000_000'],
+    ['store/walk', 'mostDocuments = 100_000'],
+  ],
+  'files of a layout known to be right, owners of locks watched': [
+    ['store/verified', 'mostFiles = 10_000'],
+    ['store/owner', 'mostSightings = 10_000'],
+  ],
+  'head of a response, text of an error, errors in its body': [
+    ['http/connections', 'headBytes = 65_536'],
+    ['combine', 'longestMessage = 2_000'],
+    ['http/error-body', 'mostErrors = 8'],
+  ],
+  'configuration file, output of a credential helper, logins of one': [
+    ['config/document/document', 'longestText = 4 * 1024 * 1024'],
+    ['config/docker/run-helper', 'longestOutput = 256 * 1024'],
+    ['config/docker/helper-credentials', 'mostLogins = 1000'],
+  ],
+  'links, challenges of one header field': [['http/header-fields', '1_000']],
+  'manifest, in a layout': [['oci/manifest', 'storedManifestBytes = 67_108_864']],
+  'levels of JSON': [['text/json', 'deepest = 1_000']],
+  'secrets remembered to be hidden, characters of each': [
+    ['redaction', 'mostAdded = 1_000'],
+    ['redaction', 'longest = 512'],
+  ],
+  'open uploads into memory, bytes of one, idle time': [
+    ['store/memory/uploads', 'uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000'],
+  ],
+  "bytes read ahead of a body's reader; memory kept for sockets without TLS": [
+    ['http/socket-memory', 'slabBytes = 262_144'],
+    ['http/socket-memory', 'mostIdle = 32'],
+  ],
+};
+
+const sources = new Map((await readSources()).map(({ name, text }) => [name, text]));
+const page = await readFile(fileURLToPath(new URL('../docs/architecture.md', import.meta.url)), 'utf8');
+const [, table = ''] = /\n## Bounds\n([^#]*)/.exec(page) ?? [];
+const rows = [...table.matchAll(/^\| ([^|]+) \| ([^|]+) \| ([^|]*) ?\|$/gm)]
+  .slice(2)
+  .map(([, what = '', , option = '']) => ({
+    what,
+    options: [...option.matchAll(/`([a-zA-Z.]+)/g)].map(([, name = '']) => name),
+  }));
+
+test('each row of the table of bounds is a limit in the code, and none is forgotten', () => {
+  expect(rows.length).toBeGreaterThan(25);
+  expect(rows.map(({ what }) => what).sort()).toEqual(Object.keys(limits).sort());
+  const missing = Object.values(limits)
+    .flat()
+    .filter(([file, text]) => !sources.get(file)?.includes(text));
+  expect(missing).toEqual([]);
+});
+
+test('each option of the table exists', () => {
+  const options = /^(?:config\/settings|remote\/client-options|copy\/options|source|files\/layer-file)$/;
+  const known = [...sources].flatMap(([name, text]) => (options.test(name) ? [text] : [])).join();
+  const names = rows.flatMap((row) => row.options);
+  expect(names.length).toBeGreaterThan(15);
+  const unknown = names.filter((name) => !new RegExp(`\\b${name.split('.').at(-1)}\\b`).test(known));
+  expect(unknown).toEqual([]);
+});
