@@ -208,15 +208,20 @@ function typeOf(document: TypedDocument['document'], given: string): string {
 function kindOfFields(
   document: TypedDocument['document'],
 ): readonly [manifestField: string | undefined, isIndex: boolean] {
-  const has = (key: string): boolean => (document[key] ?? undefined) !== undefined;
+  const has = (key: string): boolean => (document[key] ?? undefined) !== undefined && !isSettings(document, key);
   const fields = ['layers', 'config'];
   const manifestField = fields.find(has);
   if (has('manifests') && manifestField) throw bad(`both "manifests" and "${manifestField}"`);
   if (has('manifests')) return [undefined, true];
-  const named = manifestField ?? fields.find((key) => key in document);
+  const named = manifestField ?? fields.find((key) => key in document && !isSettings(document, key));
   if (named === undefined && !('manifests' in document)) throw bad('neither "manifests" nor "layers"');
   return [named, named === undefined];
 }
+
+/** Whether it is the `config` of an image's configuration, which has settings, and not that of a manifest: a descriptor. */
+const isSettings = ({ config, rootfs }: TypedDocument['document'], key: string): boolean =>
+  key === 'config' &&
+  (rootfs !== undefined || (typeof config === 'object' && config !== null && !('digest' in config)));
 
 /** Docker's manifests name Docker's type of config. */
 function manifestTypeOf({ config }: TypedDocument['document']): string {

@@ -1,3 +1,4 @@
+export { type LayoutRegistry, layoutRegistry } from '../registry/layout-registry.ts';
 export { type MemoryRegistry, memoryRegistry } from '../registry/memory-registry.ts';
 export { type MemoryStore, memoryStore } from '../store/memory.ts';
 export { basicAccess, type Users } from './access/basic.ts';

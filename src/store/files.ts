@@ -53,6 +53,8 @@ export interface Files {
   list(path: string): Promise<readonly string[] | undefined>;
   /** Gives a file another name, replacing a file of that name. False if there is no such file or no such directory. */
   rename(from: string, to: string): Promise<boolean>;
+  /** Gives a file one more name (a hard link). False if the system does not, or there is something of that name. */
+  link(from: string, to: string): Promise<boolean>;
   /** False if there is no such file. */
   remove(path: string): Promise<boolean>;
   /** With its parents. */

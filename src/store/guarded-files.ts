@@ -46,6 +46,10 @@ export function guardedFiles(files: Files, directory: string, { dirname, sep }: 
       await refuseLinks(to);
       return files.rename(from, to);
     },
+    link: async (from, to) => {
+      await refuseLinks(to);
+      return files.link(from, to);
+    },
     remove: guarded(files.remove),
     touch: guarded(files.touch),
     // Never fails, and never removes a link.

@@ -12,10 +12,12 @@ import type {
   Deleter,
   Keeper,
   Lister,
+  Mounts,
   Referrers,
   ReferrersOptions,
   ResumableStore,
   Sessions,
+  Source,
   Uploads,
 } from '../source.ts';
 import { type Blobs, checkSize, createBlobs } from './blobs.ts';
@@ -45,7 +47,7 @@ import { type LayoutReport, type VerifyOptions, verifyLayout } from './verify.ts
 import { walk } from './walk.ts';
 
 /** A directory that is an OCI image layout. Errors of the file system are `STORE_ERROR`. */
-export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions, Deleter, Uploads {
+export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions, Deleter, Uploads, Mounts {
   readonly name: string;
   /** Absolute. */
   readonly directory: string;
@@ -66,6 +68,8 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
 /** What a layout is called, and in tests what it stands on. */
 export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits' | 'goneAfter'>> {
   readonly name?: string | undefined;
+  /** The directory of another layout of the same registry, whose content this one may have by a link; undefined for no other. */
+  readonly directoryOf?: ((source: Source) => string | undefined) | undefined;
 }
 
 /**
@@ -181,6 +185,16 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
         if (!findDigest(now, digest)) await files.remove(path);
         return undefined;
       }, signal);
+    },
+    async mount(digest, from, { signal } = {}) {
+      refuseAborted(signal);
+      const other = options.directoryOf?.(from);
+      if (other === undefined) return false;
+      await from.resolve(digest, { signal, verify: true, links: false });
+      await preparation.prepare(digest, signal);
+      await session.mark(signal);
+      const isLinked = await files.link(createBlobs(other, locks).pathOf(digest), blobs.pathOf(digest));
+      return isLinked || (await blobs.factsOf(digest)) !== undefined;
     },
     keep,
     begin: session.begin,

@@ -136,7 +136,9 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
     },
     async tags({ signal } = {}) {
       refuseAborted(signal, 'list tags');
-      return [...(place.read()?.tags.keys() ?? [])].sort();
+      const repository = place.read();
+      if (repository) return [...repository.tags.keys()].sort();
+      throw cannot('NOT_FOUND', 'list tags', `"${name}" does not exist`, { value: name, reason: 'no-repository' });
     },
     async referrers(digest, { signal, artifactType } = {}) {
       refuseAborted(signal, `list the referrers of "${digest}"`);

@@ -5,11 +5,16 @@ import { quote } from '../text/quote.ts';
 import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
 import { fileSystemError, storeError, systemCode } from './store-error.ts';
 
-/**
- * The file system of Node. `patience`: milliseconds to wait in total for other files to be closed if too many are open.
- * `UNSUPPORTED` if the runtime has none.
- */
-export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } = {}): Files {
+/** How the file system is used. */
+export interface NodeFilesOptions {
+  /** Milliseconds to wait in total for other files to be closed if too many are open. */
+  readonly patience?: number;
+  /** Whether so many names of a file, `FileFacts.version`, are all of whoever uses it. Default: they are not. */
+  readonly ownsAll?: (path: string, version: string, names: number) => Promise<boolean>;
+}
+
+/** The file system of Node. `UNSUPPORTED` if the runtime has none. */
+export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}): Files {
   const { promises: fs, constants } = builtin('node:fs') ?? {};
   if (!fs || !constants) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
   const modes = openModes(constants);
@@ -40,15 +45,20 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
   const absent = ['ENOENT'];
   const nowhere = [...absent, 'ENOTDIR'];
 
-  const examine = async (path: string): Promise<ReturnType<typeof factsOf> | undefined> => {
+  /** The facts, of which `ownsAll` may say that the file is not shared with others. */
+  const judged = async (path: string, facts: IdentifiedFacts): Promise<IdentifiedFacts> =>
+    facts.names > 1 && !facts.isLink && (await ownsAll?.(path, facts.version, facts.names))
+      ? { ...facts, isShared: false }
+      : facts;
+  const examine = async (path: string): Promise<IdentifiedFacts | undefined> => {
     const named = await attempt('examine', path, nowhere, () => fs.lstat(path, { bigint: true }));
-    if (!named?.isSymbolicLink()) return named && factsOf(named, false);
+    if (!named?.isSymbolicLink()) return named && judged(path, factsOf(named, false));
     return factsOf(await attempt('examine', path, nowhere, () => fs.stat(path, { bigint: true })), true);
   };
   /** The file behind a handle, if it may be used as its mode says. */
   const checked = async (handle: FileHandle, path: string, mode: OpenMode): Promise<OpenFile | undefined> => {
     const { attempted } = modes[mode];
-    const facts = factsOf(await handle.stat({ bigint: true }), false);
+    const facts = await judged(path, factsOf(await handle.stat({ bigint: true }), false));
     refuseOther(attempted, path, facts);
     const refuseShared = (): void => {
       if (facts.isShared) throw storeError(attempted, path, 'the file has another name elsewhere (a hard link)');
@@ -88,6 +98,7 @@ export function nodeFiles({ patience = 5_000 }: { readonly patience?: number } =
     list: (path) => attempt('list', path, absent, () => fs.readdir(path)),
     rename: async (from, to) =>
       (await attempt('rename a file to', to, absent, () => done(fs.rename(from, to)))) ?? false,
+    link: async (from, to) => (await attempt('link', to, unlinkable, () => done(fs.link(from, to)))) ?? false,
     remove: async (path) => (await attempt('remove', path, absent, () => done(fs.unlink(path)))) ?? false,
     makeDirectory: async (path) => {
       await attempt('make directory', path, [], () => makeDirectory(fs, path));
@@ -129,6 +140,9 @@ const unsyncable = [
   'ENOTDIR',
 ];
 
+/** What a system says that has no hard links, or not between these paths, or has a file there. */
+const unlinkable = ['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EEXIST', 'ENOENT', 'EACCES'];
+
 type FileHandle = import('node:fs/promises').FileHandle;
 
 /** How the system opens a file. `O_NONBLOCK`: opening a FIFO waits for nobody. What a system does not have is 0 here. */
@@ -156,10 +170,11 @@ function refuseOther(attempted: string, path: string, { type }: FileFacts): void
   if (type !== 'file') throw storeError(attempted, path, `it is a ${type}, not a file`);
 }
 
-/** `found`: undefined for a link that leads nowhere. `identity` is what distinguishes one file from all others. */
-function factsOf(found: BigIntStats | undefined, isLink: boolean): FileFacts & { readonly identity: string } {
+/** `found`: undefined for a link that leads nowhere. */
+function factsOf(found: BigIntStats | undefined, isLink: boolean): IdentifiedFacts {
   if (!found) {
-    return { type: 'nothing', isLink, isShared: isLink, user: -1, size: 0, modified: 0, version: '', identity: '' };
+    const nothing = { user: -1, size: 0, modified: 0, version: '', identity: '', names: 0 };
+    return { type: 'nothing', isLink, isShared: isLink, ...nothing };
   }
   const { size, mtimeMs, mtimeNs, ctimeNs, dev, ino, nlink, uid } = found;
   const identity = `${dev}:${ino}`;
@@ -172,8 +187,12 @@ function factsOf(found: BigIntStats | undefined, isLink: boolean): FileFacts & {
     modified: Number(mtimeMs),
     version: `${identity}:${size}:${mtimeNs}:${ctimeNs}`,
     identity,
+    names: Number(nlink),
   };
 }
+
+/** `identity` is what distinguishes one file from all others. */
+type IdentifiedFacts = FileFacts & { readonly identity: string; readonly names: number };
 
 function typeOf(found: BigIntStats): FileFacts['type'] {
   if (found.isFile()) return 'file';

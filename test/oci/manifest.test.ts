@@ -268,3 +268,10 @@ describe('media types', () => {
     expect(manifestAccept).toBe(`${ociIndex}, ${ociManifest}, ${dockerList}, ${dockerManifest}, */*`);
   });
 });
+
+test("an image's configuration is not a manifest, though it has a field of that name", () => {
+  for (const config of [{}, { Env: ['A=b'] }, null]) {
+    const bytes = new TextEncoder().encode(JSON.stringify({ architecture: 'amd64', os: 'linux', config, rootfs: {} }));
+    expect(() => typeOfDocument(bytes)).toThrow(expect.objectContaining({ code: 'BAD_RESPONSE' }));
+  }
+});

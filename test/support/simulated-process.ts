@@ -65,6 +65,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
     facts: (path, links) => call(() => real.facts(path, links)),
     list: (path) => call(() => real.list(path)),
     rename: (from, to) => call(() => real.rename(from, to)),
+    link: (from, to) => call(() => real.link(from, to)),
     remove: (path) => call(() => real.remove(path)),
     makeDirectory: (path) => call(() => real.makeDirectory(path)),
     removeDirectory: (path) => call(() => real.removeDirectory(path)),
