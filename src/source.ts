@@ -29,8 +29,11 @@ export interface CallOptions {
   readonly content?: boolean | undefined;
   /** False: what a layout has through a link, symbolic or hard, counts as not there. Set by `serve`. */
   readonly links?: boolean | undefined;
-  /** `resolve` of a digest only: bytes that are wrong count as not there. A store reads them unless it knows. Set by `copy`. */
-  readonly verify?: boolean | undefined;
+  /**
+   * `resolve` of a digest only: bytes that are wrong count as not there. A store reads them unless it knows, and with `again`
+   * whatever it knows. Set by `copy`.
+   */
+  readonly verify?: boolean | 'again' | undefined;
   /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
   readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }

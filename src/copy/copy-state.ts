@@ -23,6 +23,8 @@ export interface CopyContext {
 export interface CopyState extends Omit<CopyContext, 'signals'> {
   readonly from: Source;
   readonly to: Store;
+  /** What the store has is read again, whatever it knows of it. */
+  readonly verify: boolean;
   /** Fires when the copy is to end, also because one of its contents failed. */
   readonly signal: AbortSignal;
   /** Bytes that were read for the store, and that it had. */
@@ -48,11 +50,11 @@ export function reportState(
 
 /** What the store knows of a content, if it has all of it; content of another size or with wrong bytes is another one. */
 export async function findStored(
-  { to, signal }: CopyState,
+  { to, verify, signal }: CopyState,
   { digest, size }: Descriptor,
 ): Promise<Descriptor | undefined> {
   try {
-    const found = await to.resolve(digest, { signal, verify: true });
+    const found = await to.resolve(digest, { signal, verify: verify ? 'again' : true });
     return found.size === size ? found : undefined;
   } catch (thrown) {
     const error = asRegistryError(thrown, 'STORE_ERROR', `look for "${digest}"`);

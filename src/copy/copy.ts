@@ -53,7 +53,8 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const limit = deadline(...signals);
   const queue = createQueue(concurrency, limit.signal);
   const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
-  const state: CopyState = { ...context, ...known, from, to, signal: limit.signal };
+  const { nonDistributable = false, verify = false } = options;
+  const state: CopyState = { ...context, ...known, from, to, verify, signal: limit.signal };
   const documents = createDocuments(state);
   const failures: RegistryError[] = [];
   const during = ending(limit, { label, signals, failures });
@@ -67,7 +68,6 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
       choose(resolved, { label, wanted, isRequested, state, documents }),
     );
     const part = { descriptor: target, role: roleOf(target) };
-    const { nonDistributable = false } = options;
     const skipped = await walk(part, { state, queue, documents, entries, nonDistributable, during });
     const replaced = await during(undefined, () => giveName(state, target, name));
     return { descriptor: target, resolved, ...state.tally, skipped, ...(replaced && { replaced }) };

@@ -78,6 +78,8 @@ export async function readSmall(descriptor: Descriptor, state: CopyState, manife
   if (own) return { bytes: own, stored: isKnown ? 'yes' : 'no', requested: 0 };
   const kept = found && (await readStored(descriptor, state));
   if (kept) return { bytes: kept, stored: isKnown ? 'yes' : 'no', requested: 0 };
+  // A store that knows them to be right would keep them.
+  if (found) await findStored({ ...state, verify: true }, descriptor);
   const bytes = await bytesOf(state.from, descriptor, { ...state, manifest });
   return { bytes, stored: found ? 'wrong' : 'no', requested: bytes.length };
 }

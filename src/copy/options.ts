@@ -21,6 +21,11 @@ export interface CopyOptions {
   readonly concurrency?: number | undefined;
   /** Also copies layers that must not be redistributed. Default: left out, and reported. */
   readonly nonDistributable?: boolean | undefined;
+  /**
+   * Reads again what the store has of it, whatever the store knows, and replaces what is wrong. Default: a layout hashes what
+   * this process has not hashed before, or what changed since by its size, times or inode.
+   */
+  readonly verify?: boolean | undefined;
   /** Its name in the store; `false` for no name. Default: the tag of the reference. */
   readonly name?: string | false | undefined;
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
@@ -51,6 +56,7 @@ const common: Readonly<Record<keyof Omit<CopyOptions, 'onEvent'>, Check>> = {
   platform: anything,
   concurrency: anything,
   nonDistributable: flag,
+  verify: flag,
   name: anything,
 };
 

@@ -43,7 +43,9 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     if (!links && (await isBehindLink(path))) return undefined;
     const facts = await files.facts(path, links);
     if (!facts || !verify) return facts;
-    return (await hasDigest(files, path, facts, { digest: parseDigest(digest), signal })) ? facts : undefined;
+    return (await hasDigest(files, path, facts, { digest: parseDigest(digest), again: verify === 'again', signal }))
+      ? facts
+      : undefined;
   };
   const document: Blobs['document'] = async (digest, links) => {
     const facts = await factsOf(digest, { links });

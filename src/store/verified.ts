@@ -23,13 +23,18 @@ export function rememberWritten(path: string, { version }: FileFacts, digest: Di
   remember(hashedFiles, path, { version, digest }, mostFiles);
 }
 
-/** Whether a file has a digest. Its bytes are read, unless it is as it was when this process hashed it. */
+/** Whether a file has a digest. Its bytes are read, unless it is as it was when this process hashed it; with `again` always. */
 export async function hasDigest(
   files: Files,
   path: string,
   { version }: FileFacts,
-  { digest, signal }: { readonly digest: Digest; readonly signal?: AbortSignal | undefined },
+  {
+    digest,
+    again,
+    signal,
+  }: { readonly digest: Digest; readonly again: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
+  if (again) hashedFiles.delete(path);
   const known = hashedFiles.get(path);
   if (known?.version === version) return known.digest === digest;
   const hashed = await hashFile(files, path, { algorithm: algorithmOf(digest), signal });

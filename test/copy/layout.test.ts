@@ -12,6 +12,7 @@ import { createClient } from '../../src/remote/client.ts';
 import { listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import type { Source } from '../../src/source.ts';
+import type { Files } from '../../src/store/files.ts';
 import { createLayout, layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { nodeFiles } from '../../src/store/node-files.ts';
@@ -236,4 +237,42 @@ test('a content that this process wrote is not read again to know that it is the
   await expect(store.resolve(digest, { verify: true })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await fill(store, [large]);
   expect(await store.resolve(digest, { verify: true })).toMatchObject(large.descriptor);
+});
+
+/** The file system of a layout whose files never seem to change. */
+function sameVersions(): Files {
+  const real = nodeFiles();
+  const unchanged = <T extends { readonly version: string } | undefined>(facts: T): T =>
+    facts && { ...facts, version: 'same' };
+  return {
+    ...real,
+    facts: async (...args) => unchanged(await real.facts(...args)),
+    open: async (...args) => {
+      const file = await real.open(...args);
+      return file && { ...file, facts: async () => unchanged(await file.facts()) };
+    },
+  };
+}
+
+test('with verify, wrong bytes of a file that this process has hashed and that seems the same are replaced', async () => {
+  const from = await filled(app);
+  const to = createLayout(directory, { files: sameVersions() });
+  const pull = (verify: boolean) => copy(from, to, 'latest', { platform: 'all', verify });
+  await pull(false);
+  const whole = await pull(true);
+  expect(whole).toMatchObject({ copied: 0 });
+  const damage = async (): Promise<void> => {
+    for (const { digest, size } of app.parts.map(({ descriptor }) => descriptor))
+      await writeFile(join(directory, 'blobs', digest.replace(':', '/')), Buffer.alloc(size, 0x20));
+  };
+  for (const _ of ['once', 'and after it was verified']) {
+    await damage();
+    // Nothing else finds them: blobs are known, and only manifests are read anyway.
+    expect((await pull(false)).copied).toBeLessThan(whole.present);
+    expect((await to.verify()).wrong.length).toBeGreaterThan(0);
+    const repaired = await pull(true);
+    expect(repaired.copied).toBeGreaterThan(0);
+    expect(await to.verify()).toMatchObject({ wrong: [], missing: [] });
+    expect(await pull(true)).toMatchObject({ copied: 0, present: whole.present });
+  }
 });

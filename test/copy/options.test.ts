@@ -7,7 +7,11 @@ import { filled, image, watched } from './support.ts';
 
 test.each([
   [{ plattform: 'linux/arm64' }, 'unknown option "plattform", did you mean "platform"?'],
-  [{ to: '/x' }, 'unknown option "to", expected one of signal, platform, concurrency, nonDistributable, name, onEvent'],
+  [
+    { to: '/x' },
+    'unknown option "to", expected one of signal, platform, concurrency, nonDistributable, verify, name, onEvent',
+  ],
+  [{ verify: 'again' }, 'verify: found "again", expected true or false'],
   [{ nonDistributable: 'yes' }, 'nonDistributable: found "yes", expected true or false'],
   [{ signal: 5 }, 'signal: found 5, expected an AbortSignal'],
   [{ signal: {} }, 'signal: found an object, expected an AbortSignal'],

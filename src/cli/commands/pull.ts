@@ -28,6 +28,7 @@ export const pullCommand: Command = {
     concurrency: { type: 'string', value: 'N', help: 'contents copied at a time; default: 4' },
     name: { type: 'string', value: 'NAME', help: "its name in the layout; default: the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also copy layers whose licence forbids redistribution' },
+    verify: { type: 'boolean', help: 'read and hash what the layout has again; wrong content is replaced in any case' },
     quiet: quietOption,
     ...networkOptions,
   },
@@ -54,6 +55,7 @@ export const pullCommand: Command = {
           ...(platform !== undefined && { platform: platformsOf(platform) }),
           ...(concurrency !== undefined && { concurrency }),
           ...(name !== undefined && { name }),
+          verify: given.flags.has('verify'),
           nonDistributable: given.flags.has('non-distributable'),
         }),
       {
@@ -101,17 +103,29 @@ async function report(outcome: Outcome, given: Given, io: Io): Promise<void> {
   const { pulled, transfer, directory } = outcome;
   const milliseconds = Math.round(performance.now() - transfer.started);
   const { reference, descriptor } = pulled;
+  const isVerified = given.flags.has('verify');
   if (given.flags.has('json')) {
     const { hosts, requests, retries } = transfer;
     const counts = { hosts: Object.fromEntries(hosts), requests, retries, milliseconds };
-    writeJsonLine(io, { type: 'result', ...pulled, reference: formatReference(reference), directory, ...counts });
+    const verified = isVerified && { verified: true };
+    writeJsonLine(io, {
+      type: 'result',
+      ...pulled,
+      ...verified,
+      reference: formatReference(reference),
+      directory,
+      ...counts,
+    });
     return;
   }
   if (given.flags.has('quiet')) return;
   const paint = painter(io, io.stderr);
   const done = `${paint('green', 'pulled')} ${formatReference(reference)} into ${oneLine(directory)}`;
   const notes = await notesOn(outcome, given.texts.name ?? reference.tag);
-  writeLines(io.stderr, [done, ...summaryLines(transfer, milliseconds), ...notes]);
+  const verified = isVerified
+    ? [`  verified: ${formatBytes(pulled.present)} were read again in ${oneLine(directory)}`]
+    : [];
+  writeLines(io.stderr, [done, ...summaryLines(transfer, milliseconds), ...verified, ...notes]);
   const { registry, name } = reference;
   writeLines(io.stdout, [formatReference({ registry, name, digest: descriptor.digest })]);
 }

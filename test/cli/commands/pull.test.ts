@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { layoutStore, mediaTypes } from 'ocifetch';
 import { expect, test } from 'vitest';
 import { Interrupted } from '../../../src/cli/interrupted.ts';
@@ -50,6 +51,26 @@ test('a second pull downloads only what the tag names', async () => {
   expect(code).toBe(0);
   expect(requests.filter((line) => line.includes('/blobs/'))).toEqual([]);
   expect(plain(err)).toContain('  not downloaded: 2.0 MB already there');
+});
+
+test('--verify reads what the layout has again, replaces what is wrong, and reports it', async () => {
+  const { pull, requests, path, plain } = await prepared();
+  const only = ['--platform', 'linux/amd64', '--verify'];
+  expect(plain((await pull(...only)).err)).toContain('  verified: 0 B were read again in /dir/layout');
+  const whole = await pull(...only, '--json');
+  expect(JSON.parse(whole.out.at(-1) ?? '')).toMatchObject({ type: 'result', verified: true, copied: 0 });
+  const blob = path(join('layout', 'blobs', big.descriptor.digest.replace(':', '/')));
+  await writeFile(blob, Buffer.alloc(big.bytes.length, 'y'));
+  requests.length = 0;
+  const { code, err } = await pull(...only);
+  expect(code).toBe(0);
+  expect(requests.filter((line) => line.includes('/blobs/'))).toEqual([
+    `GET /v2/team/app/blobs/${big.descriptor.digest}`,
+  ]);
+  expect(plain(err).find((line) => line.startsWith('  verified: '))).toMatch(/\d B were read again in \/dir\/layout$/);
+  expect(Buffer.compare(await readFile(blob), big.bytes)).toBe(0);
+  expect(plain((await pull(...only)).err)).toContain('  verified: 2.0 MB were read again in /dir/layout');
+  expect((await pull('--platform', 'linux/amd64')).err.join('\n')).not.toContain('verified:');
 });
 
 test('--platform takes several platforms, or all; --name is its name in the layout', async () => {
