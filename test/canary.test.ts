@@ -13,11 +13,12 @@ import {
   mediaTypes,
   readConfigTexts,
 } from 'ocifetch';
+import { generate } from 'selfsigned';
 import { describe, expect, test } from 'vitest';
 import { folder, run } from './cli/support.ts';
 import { helperPrograms } from './config/helper-programs.ts';
 import { image, layer } from './copy/support.ts';
-import { deadPort, rawServer } from './support/http.ts';
+import { deadPort, httpsServer, rawServer } from './support/http.ts';
 
 /** Every secret is unique, so that one that is found somewhere is known by its place. */
 const canary = (place: string): string => `${place}${crypto.randomUUID().replaceAll('-', '')}`;
@@ -105,6 +106,9 @@ const oneWord = (request: Received): string =>
     .replace(/[^\w.+=-]+/g, '-')
     .slice(0, 60);
 
+/** What is read of a registry; none of its replies has this digest. */
+const wanted = { mediaType: mediaTypes.ociLayer, digest: `sha256:${'a'.repeat(64)}`, size: 6_000 } as const;
+
 /** What a registry does to a request for content that has the right credentials. `signed` is a secret of its own. */
 const failures: Readonly<Record<string, (request: Received, signed: string, other: string) => Reply>> = {
   '401 that repeats': (request) =>
@@ -131,6 +135,11 @@ const failures: Readonly<Record<string, (request: Received, signed: string, othe
       'docker-content-digest': `sha256:${oneWord(request)}`,
       link: `<http://127.0.0.1:1/${oneWord(request)}?a=${oneWord(request)}>; rel="next"`,
       warning: `299 - "${words(request).slice(0, 300)}"`,
+    }),
+  'wrong bytes': (request) =>
+    reply(200, words(request).padEnd(wanted.size, '.').slice(0, wanted.size), {
+      'content-type': mediaTypes.ociManifest,
+      'docker-content-digest': wanted.digest,
     }),
   'a wrong range': (request) => reply(206, 'x', { 'content-range': oneWord(request) }),
   'a head that is not HTTP': (request) => `HTTP/1.1 200 OK\r\n${words(request)}\r\n\r\n`,
@@ -233,7 +242,11 @@ describe.each(Object.entries(kinds))('%s', (_kind, { challenge, login }) => {
         registries: { [registry.name]: { origin: { url: registry.url, headers } } },
         ...(login && { credentials: { [registry.name]: login(secret) } }),
       };
-      const output = await outputOf(config, `${registry.name}/team/app:latest`);
+      const isRead = failure === 'wrong bytes';
+      const read = async (client: ReturnType<typeof createClient>) =>
+        (await client.fetcher(`${registry.name}/team/app`).fetch(wanted)).bytes();
+      const output = await outputOf(config, `${registry.name}/team/app:latest`, isRead ? read : undefined);
+      if (isRead) expect(output).toContain('DIGEST_MISMATCH');
       const canaries = [secret, header, token, signed];
       expect(leaksIn(output, canaries), `${failure}`).toEqual([]);
       expect(leaksIn(other.received.join('\n'), [secret, header, token]), failure).toEqual([]);
@@ -241,6 +254,47 @@ describe.each(Object.entries(kinds))('%s', (_kind, { challenge, login }) => {
       expect(leaksIn(registry.received.join('\n'), [secret, header]).length, failure).toBe(2);
     }
   });
+});
+
+test('no failure of a TLS handshake shows what would have been sent after it, or the key, and nothing is sent', async () => {
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'other.example' }], { keyType: 'ec' });
+  const greetings: Readonly<Record<string, (socket: Socket) => unknown>> = {
+    'plain text': (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'),
+    'a fatal alert': (socket) => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 40])),
+    'a reset': (socket) => socket.resetAndDestroy(),
+    silence: () => {},
+  };
+  const received: string[] = [];
+  const servers = Object.entries(greetings).map(async ([kind, greet]) => {
+    const { port } = await rawServer((socket) => {
+      socket.on('error', () => {}).on('data', (bytes) => received.push(bytes.toString('latin1')));
+      socket.once('data', () => greet(socket));
+    });
+    return { kind, port };
+  });
+  const untrusted = await httpsServer({ cert, key }, (request, response) => {
+    received.push(request.rawHeaders.join(' '));
+    response.end();
+  });
+  for (const { kind, port } of [...(await Promise.all(servers)), { kind: 'a certificate', port: untrusted.port }]) {
+    const [password, header] = [canary('password'), canary('header')];
+    const url = `https://127.0.0.1:${port}`;
+    const output = await outputOf(
+      {
+        registries: {
+          'reg.example': { origin: { url, headers: { 'x-key': header }, tls: { cert, key } } },
+        },
+        credentials: { 'reg.example': { username: 'joe', password } },
+      },
+      'reg.example/team/app:latest',
+    );
+    const canaries = [password, header, ...key.split('\n').filter((line) => line.length > 30)];
+    expect(canaries.length).toBeGreaterThan(3);
+    expect(output, kind).toMatch(/UNAVAILABLE|TIMEOUT/);
+    expect(leaksIn(output, canaries), kind).toEqual([]);
+    expect(leaksIn(received.join('\n'), [password, header]), kind).toEqual([]);
+  }
+  expect(received.length).toBeGreaterThan(3);
 });
 
 test('no failure of a token server shows what was sent to it, or its token', async () => {
@@ -296,14 +350,12 @@ test('a signed URL of a descriptor, its login and its bare query are shown by no
 });
 
 test('the login of a proxy is shown by no failure', async () => {
-  for (const act of [...Object.values(failures), () => reply(407, '{}', { 'proxy-authenticate': 'Basic' })]) {
+  const refused = () => reply(407, '{}', { 'proxy-authenticate': 'Basic' });
+  for (const act of [...Object.values(failures), refused]) {
     const [password, signed] = [canary('password'), canary('signed')];
     const proxy = await host((request) => act(request, signed, 'http://other.example'));
     const url = proxy.url.replace('//', `//joe:${password}@`);
-    const mirrors = [
-      { url: 'http://mirror.example' },
-      ...(act === failures.silence ? [] : [{ url: 'https://tls.example' }]),
-    ];
+    const mirrors = [{ url: 'http://mirror.example' }, { url: 'https://tls.example' }];
     const config = {
       proxy: { http: url, https: url },
       registries: { 'reg.example': { mirrors, origin: 'never' as const } },

@@ -158,6 +158,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'store/index-file': 'store/layout',
   'store/node-files': 'store/disk-errors',
   'store/session': 'store/garbage',
+  'store/verified': 'copy/layout',
   'store/walk': 'store/garbage',
 };
 

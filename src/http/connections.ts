@@ -145,6 +145,7 @@ export function createAgent(
   if (problem) throw problem;
   const connect = connector(modules, pool, { policy: 'any', family, tls: undefined, proxy });
   const factory = watchedClients(modules.undici, {});
+  const through = (tunnel: unknown): Connect => within(pool.limits, tunnel as Connect);
   return new ProxyAgent({
     ...common,
     uri: proxy,
@@ -153,7 +154,12 @@ export function createAgent(
     clientFactory: (origin) => new Pool(origin, { ...common, connect }),
     factory: (origin, each) => {
       const isProxy = new URL(origin).origin === new URL(proxy).origin;
-      return new Pool(origin, { ...common, ...each, ...(isProxy && { connect }), factory });
+      return new Pool(origin, {
+        ...common,
+        ...each,
+        connect: isProxy ? connect : through(Reflect.get(each, 'connect')),
+        factory,
+      });
     },
     requestTls: tlsConnectOptions(tls),
   });
@@ -201,34 +207,47 @@ function connector(
     secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), timeout: 0 });
     return secure(options, callback);
   }, lookup);
-  return (options, callback) => {
-    const origin = `${options.protocol}//${options.host}`;
-    const timeout = Math.min(limits.get(origin) ?? 10_000, longestTimer);
+  return within(limits, (options, callback) => {
     const problem = addressProblem(options.hostname, rules);
     if (problem) {
       callback(problem, null);
       return;
     }
+    return open(options, (...result) => {
+      const [, made] = result;
+      if (made) receive(made as Socket);
+      callback(...result);
+    });
+  });
+}
+
+/**
+ * Connects within the limit of the origin, or for a proxy that of the latest request. The tunnel that a proxy opens, and the
+ * handshake in it, are part of connecting.
+ */
+function within(limits: Pool['limits'], connect: Connect): Connect {
+  return (options, callback) => {
+    const limit = limits.get(`${options.protocol}//${options.host}`) ?? [...limits.values()].at(-1) ?? 10_000;
+    const timeout = Math.min(limit, longestTimer);
+    const tunnel = new AbortController();
     let isLate = false;
-    let connecting: Connecting | undefined;
+    let connecting: Partial<Connecting> | undefined;
     const timer = setTimeout(() => {
       isLate = true;
       const facts = { cause: { code: connectTimeout }, limit: 'timeouts.connect' };
       callback(cannot('TIMEOUT', `connect to "${options.host}"`, `not done in ${timeout} ms`, facts), null);
-      connecting?.destroy();
+      connecting?.destroy?.();
+      tunnel.abort();
     }, timeout);
     const settle: buildConnector.Callback = (...result) => {
       clearTimeout(timer);
-      const [, made] = result;
-      if (isLate) {
-        made?.destroy();
-        return;
-      }
-      if (made) receive(made as Socket);
-      callback(...result);
+      if (isLate) result[1]?.destroy();
+      else callback(...result);
     };
+    // undici's function for a tunnel heeds the signal, though its type does not have it; what it returns cannot be destroyed.
+    const withSignal: buildConnector.Options & { readonly signal: AbortSignal } = { ...options, signal: tunnel.signal };
     try {
-      connecting = open(options, settle);
+      connecting = connect(withSignal, settle) as unknown as Partial<Connecting> | undefined;
     } catch (error) {
       settle(asError(error), null);
     }

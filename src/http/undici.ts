@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { abortError, deadline } from '../abort.ts';
+import { abortError, deadline, unlessAborted } from '../abort.ts';
 import { createBody, type Feed, offerRecycling } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
@@ -135,10 +135,12 @@ async function exchange(
   let response: Dispatcher.ResponseData<Served>;
   const sent = { ...requestOptions(request, url), signal: limit.signal, opaque: served };
   try {
-    response = await pool.agent.request(sent).catch((error: unknown) => {
+    const responding = pool.agent.request(sent).catch((error: unknown) => {
       if (limit.signal.aborted || !pool.fresh || !isStale(served, error)) throw error;
       return pool.fresh().request(sent);
     });
+    // undici heeds the signal only once there is a connection.
+    response = await unlessAborted(responding, limit.signal);
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);

@@ -34,8 +34,7 @@ export async function hasDigest(
     signal,
   }: { readonly digest: Digest; readonly again: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  if (again) hashedFiles.delete(path);
-  const known = hashedFiles.get(path);
+  const known = again ? undefined : hashedFiles.get(path);
   if (known?.version === version) return known.digest === digest;
   const hashed = await hashFile(files, path, { algorithm: algorithmOf(digest), signal });
   if (!hashed) return false;

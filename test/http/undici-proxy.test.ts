@@ -3,7 +3,7 @@ import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { undiciTransport } from '../../src/http/undici.ts';
 import type { ProxyConfig } from '../../src/proxy.ts';
-import { atEnd, httpsServer, textOf } from '../support/http.ts';
+import { atEnd, httpsServer, rawServer, textOf } from '../support/http.ts';
 import { startProxy } from '../support/proxy.ts';
 
 const proxy = (behind: number | undefined) => startProxy({ behind });
@@ -48,6 +48,32 @@ test('a proxy that refuses is UNAVAILABLE, and its login is not in the error', a
 test('a proxy that does not exist is UNAVAILABLE', async () => {
   const send = through({ all: 'http://127.0.0.1:1' });
   await expect(send({ method: 'GET', url: 'http://registry.test/' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('a proxy that never opens the tunnel is left after the time to connect, and its connection is closed', async () => {
+  const { url, log } = await startProxy({ isSilent: true });
+  const transport = undiciTransport({ proxy: { https: url }, timeouts: { connect: 100, headers: 60_000 } });
+  atEnd(() => transport.close());
+  const sent = transport({ method: 'GET', url: 'https://registry.test/v2/' });
+  await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT', message: expect.stringContaining('100 ms') });
+  await expect.poll(() => log).toEqual(['CONNECT registry.test:443 anonymous', 'closed']);
+});
+
+test('an abort ends a request at once whose tunnel or connection is not there yet', async () => {
+  const { url } = await startProxy({ isSilent: true });
+  const silent = await rawServer(() => {});
+  for (const [config, to] of [
+    [{ https: url }, 'https://registry.test/v2/'],
+    [{}, silent.url.replace('http:', 'https:')],
+  ] as const) {
+    const transport = undiciTransport({ proxy: config, timeouts: { connect: 60_000, headers: 60_000 } });
+    atEnd(() => transport.close());
+    const sent = transport({ method: 'GET', url: to, signal: AbortSignal.timeout(50) });
+    await expect(sent).rejects.toMatchObject({ code: 'ABORTED' });
+    const late = undiciTransport({ proxy: config, timeouts: { connect: 60_000, headers: 50 } });
+    atEnd(() => late.close());
+    await expect(late({ method: 'GET', url: to })).rejects.toMatchObject({ code: 'TIMEOUT' });
+  }
 });
 
 test('another origin at a private address is refused before the proxy is contacted', async () => {

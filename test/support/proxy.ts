@@ -15,12 +15,20 @@ export interface ProxyOptions {
   /** Of the proxy itself: it speaks TLS. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   readonly address?: '127.0.0.1' | '::1' | undefined;
+  /** It never answers a CONNECT, and records when the client gives up. */
+  readonly isSilent?: boolean | undefined;
   /** The value of Proxy-Authorization that it requires. */
   readonly login?: string | undefined;
 }
 
 /** Answers plain requests itself; opens tunnels to `behind`, or refuses them. */
-export async function startProxy({ behind, tls, address = '127.0.0.1', login }: ProxyOptions): Promise<Proxy> {
+export async function startProxy({
+  behind,
+  tls,
+  isSilent,
+  address = '127.0.0.1',
+  login,
+}: ProxyOptions): Promise<Proxy> {
   const log: string[] = [];
   const record = ({ method, url, headers }: IncomingMessage): void => {
     log.push(`${method} ${url} ${headers['proxy-authorization'] ?? 'anonymous'}`);
@@ -34,6 +42,11 @@ export async function startProxy({ behind, tls, address = '127.0.0.1', login }: 
   server.on('connection', (socket) => sockets.add(socket));
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     record(request);
+    if (isSilent) {
+      socket.on('error', () => {}).on('end', () => log.push('closed'));
+      socket.resume();
+      return;
+    }
     if (behind === undefined || (login !== undefined && request.headers['proxy-authorization'] !== login)) {
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
       return;
@@ -52,5 +65,8 @@ export async function startProxy({ behind, tls, address = '127.0.0.1', login }: 
     server.close();
   });
   const host = address === '::1' ? '[::1]' : address;
-  return { url: `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`, log };
+  return {
+    url: `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`,
+    log,
+  };
 }
