@@ -66,6 +66,7 @@ const untimed: Readonly<Record<string, string>> = {
   'files/layer-bytes:decoded': 'its text is a constant',
   'http/address:isAllowed': 'an address of the system',
   'http/address:addressProblem': 'a host of a URL, at most 253 characters',
+  'http/connection-error:isRefusal': 'reads no text',
   'http/connection-error:isUnreachable': 'reads no text',
   'remote/exchange:readDocumentAt': 'sends requests',
   'remote/response:decode': 'its field is read by parseEncodings',

@@ -106,10 +106,16 @@ test('with one try for each host nothing is sent again', async () => {
   expect(contacted()).toBe('mirror registry');
 });
 
-test.each([404, 403, 400])('a host that refuses with %i is not contacted again', async (code) => {
+test.each([404, 403])('a host that refuses with %i is not contacted again', async (code) => {
   const { read, contacted } = await closedNetwork([status(code)], status(404));
   await outcomeOf(errorOf(read()));
   expect(contacted()).toBe('mirror registry');
+});
+
+test('a mirror that refuses with 400 is contacted once more, without ns, and not again', async () => {
+  const { read, contacted } = await closedNetwork([status(400), status(400)], status(404));
+  await outcomeOf(errorOf(read()));
+  expect(contacted()).toBe('mirror mirror registry');
 });
 
 test('a host that asked to wait is not contacted before that for other contents, while another is left', async () => {
