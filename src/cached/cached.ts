@@ -13,6 +13,7 @@ import {
   type Source,
   type Store,
 } from '../source.ts';
+import { checkPlain } from '../text/problems.ts';
 import { type Download, startDownload } from './download.ts';
 
 /** What to do when the store fails. */
@@ -41,7 +42,9 @@ const originErrors: ReadonlySet<ErrorCode> = new Set(['DIGEST_MISMATCH', 'TOO_LA
  * `RATE_LIMITED`), which `onWarning` reports; of a digest it goes to the store first. The tags of what is kept are kept,
  * too. Tags and referrers are listed by the origin, if it can.
  */
-export function cached(origin: Source, store: Store, { onError }: CachedOptions = {}): Source {
+export function cached(origin: Source, store: Store, options?: CachedOptions): Source {
+  checkPlain('cache', options);
+  const { onError } = options ?? {};
   const { downloads, names } = sharedOf(store);
   const tags = createTags(store, names);
 

@@ -1,7 +1,7 @@
 import { cannot } from '../errors.ts';
 import { apiOrigin } from '../oci/reference.ts';
 import { rootOf } from '../oci/registry.ts';
-import { pathText } from '../text/problems.ts';
+import { checkPlain, pathText } from '../text/problems.ts';
 
 import { firsts, keyPath, type Loss, type Written, type WrittenFiles, writtenCredentials } from './losses.ts';
 import type { Config, OriginConfig } from './model.ts';
@@ -27,11 +27,10 @@ export interface ConvertOptions {
  * same hosts in the same order, except for what is reported. `INVALID_CONFIG` for half characters (lone surrogates), which no
  * file can hold. No I/O.
  */
-export async function convertConfig(
-  config: Config,
-  to: ConfigFormat,
-  { secrets = false, places = false }: ConvertOptions = {},
-): Promise<Written> {
+export async function convertConfig(config: Config, to: ConfigFormat, options?: ConvertOptions): Promise<Written> {
+  checkPlain('write a configuration', config);
+  checkPlain('write a configuration', options);
+  const { secrets = false, places = false } = options ?? {};
   checkText(config);
   const { credentials, unwritten } = writtenCredentials(config.credentials);
   const stated = { ...config, credentials };

@@ -1,3 +1,4 @@
+import { checkPlain } from '../text/problems.ts';
 import type { ConfigFiles, LoadConfigOptions, LoadConfigTextOptions } from './load-options.ts';
 import type { Config } from './model.ts';
 import type { ConfigText } from './read-texts.ts';
@@ -25,6 +26,7 @@ export async function readConfigFiles(options: LoadConfigOptions = {}): Promise<
  * 10 s to end. `INVALID_CONFIG` if the file cannot be read, is not UTF-8, or its kind cannot be found.
  */
 export async function loadConfigText(path: string, options: LoadConfigTextOptions = {}): Promise<ConfigText> {
+  checkPlain('read a configuration', options);
   const { loadText } = await import('./load-files.ts');
   return loadText(path, options);
 }

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { configError } from '../errors.ts';
 import { keepHeader, keepKey, keepLogin, keepUrl } from '../redaction.ts';
 import { type KeyPath, keyOf, valueAt } from '../text/problems.ts';
-import { describeValue, keyText, nearest, quote } from '../text/quote.ts';
+import { describeValue, isPlain, keyText, nearest, quote } from '../text/quote.ts';
 import type { Config } from './model.ts';
 import { isPath } from './pem.ts';
 import { normalizeKey } from './registry-keys.ts';
@@ -64,7 +64,10 @@ export interface KeyProblem {
 export function problemsOf(config: unknown, error?: z.ZodError): KeyProblem[] {
   const issues = error?.issues.flatMap((issue) => problemsOfIssue(issue, config, issue.path)) ?? [];
   const duplicates = [...sameKeys(config, 'registries'), ...sameKeys(config, 'credentials')];
-  return [...issues, ...duplicates, ...protoKeys(config)];
+  // What has the wrong kind at all is reported once.
+  const reported = new Set(issues.map(({ path }) => keyOf(path)));
+  const foreign = foreignParts(config).filter(({ path }) => !reported.has(keyOf(path)));
+  return [...issues, ...duplicates, ...foreign];
 }
 
 function problemsOfIssue(issue: Issue, config: unknown, path: KeyPath): KeyProblem[] {
@@ -89,7 +92,7 @@ function unknownKey(path: KeyPath, key: string): KeyProblem {
 
 function shown(value: unknown, path: KeyPath, isKind: boolean): string {
   if (value === undefined) return 'nothing found';
-  if (isSecret(path))
+  if (isSecret(path) && !(typeof value === 'object' && value !== null && !Array.isArray(value) && !isPlain(value)))
     return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
   // A URL that is wrong may still have a login before its host, or a token in its query.
   const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
@@ -116,14 +119,19 @@ function sameKeys(config: unknown, field: string): KeyProblem[] {
   });
 }
 
-/** Keys named `__proto__`, which objects built from them would take for their prototype. */
-function protoKeys(value: unknown, path: KeyPath = [], seen = new Set<unknown>()): KeyProblem[] {
+/**
+ * Parts that are no plain objects (a promise that was not awaited, a Map), of which nothing would be read, and keys named
+ * `__proto__`, which objects built from them would take for their prototype.
+ */
+function foreignParts(value: unknown, path: KeyPath = [], seen = new Set<unknown>()): KeyProblem[] {
   if (typeof value !== 'object' || value === null || seen.has(value)) return [];
   seen.add(value);
+  if (!Array.isArray(value) && !isPlain(value))
+    return [{ path, found: `found ${describeValue(value)}, expected an object` }];
   return Reflect.ownKeys(value).flatMap((key) => {
     if (key === '__proto__') return [{ path: [...path, key], found: 'unknown key "__proto__", expected another name' }];
     const inner = [...path, Array.isArray(value) && typeof key === 'string' && /^\d+$/.test(key) ? Number(key) : key];
     // Deeper than any key of a configuration.
-    return path.length > 8 ? [] : protoKeys(Reflect.get(value, key), inner, seen);
+    return path.length > 8 ? [] : foreignParts(Reflect.get(value, key), inner, seen);
   });
 }

@@ -1,6 +1,7 @@
 import { redactUrl } from '../endpoint.ts';
 import type { Login } from '../login.ts';
 import { redacted } from '../redaction.ts';
+import { checkPlain } from '../text/problems.ts';
 import type { Config, HostConfig, RegistryConfig } from './model.ts';
 import { isPath } from './pem.ts';
 
@@ -8,7 +9,9 @@ import { isPath } from './pem.ts';
  * A configuration as it may be printed: logins, header values, PEM texts and what only may be one, and the logins of proxies
  * replaced by `***`. Logins that a function gives are those that it lists as `logins`.
  */
-export function redactConfig({ registries = {}, credentials, proxy, ...rest }: Config): Config {
+export function redactConfig(config: Config): Config {
+  checkPlain('redact a configuration', config);
+  const { registries = {}, credentials, proxy, ...rest } = config;
   const logins = typeof credentials === 'function' ? credentials.logins : credentials;
   const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [
     name,

@@ -8,6 +8,7 @@ import { machinePlatform, type Platform } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
 import { asyncDispose } from '../runtime.ts';
 import type { FetchOptions } from '../source.ts';
+import { checkPlain } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
 import { findInTree, findPath, resolvePath } from './find-path.ts';
@@ -87,9 +88,11 @@ export interface ImageSource {
 /** The files of the image that a reference names or, if it names an index, of the image for the platform. */
 export async function openImage(
   reference: Reference,
-  { signal, platform = machinePlatform(), unindexed }: ImageFilesChoice = {},
+  choice: ImageFilesChoice | undefined,
   { resolve, fetcherOf, emit, manifestBytes, imageLimits }: ImageFilesContext,
 ): Promise<ImageFiles> {
+  checkPlain('read the files of an image', choice);
+  const { signal, platform = machinePlatform(), unindexed } = choice ?? {};
   const { registry, name } = reference;
   const onWarning = (text: string): void => emit({ type: 'warning', text });
   const { descriptor } = await resolve(reference, { signal, platform, content: true });

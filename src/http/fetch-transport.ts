@@ -2,6 +2,7 @@ import { abortError, deadline, onAbort } from '../abort.ts';
 import { createBody, type Feed } from '../body.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, isError } from '../errors.ts';
+import { checkPlain } from '../text/problems.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
@@ -53,10 +54,9 @@ interface WebInit {
  */
 export function fetchTransport(fetch?: Fetch, options?: FetchTransportOptions): Transport;
 export function fetchTransport(fetch: LibraryFetch, options?: FetchTransportOptions): Transport;
-export function fetchTransport(
-  fetch?: Fetch | LibraryFetch,
-  { timeouts = {}, asSent = false }: FetchTransportOptions = {},
-): Transport {
+export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTransportOptions): Transport {
+  checkPlain('make a transport', options);
+  const { timeouts = {}, asSent = false } = options ?? {};
   return async (request) => {
     checkHost(request);
     if (request.tls && request.url.startsWith('https:')) {

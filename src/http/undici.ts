@@ -6,6 +6,7 @@ import { redactUrl } from '../endpoint.ts';
 import { cannot, messageOf, RegistryError } from '../errors.ts';
 import { createPile } from '../pile.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
+import { checkPlain } from '../text/problems.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
@@ -52,7 +53,9 @@ export type ConnectedTransport = Transport & { close(): Promise<void> };
  * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked when they are connected to,
  * bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
  */
-export function undiciTransport({ timeouts = {}, proxy = {}, network = {} }: UndiciOptions = {}): ConnectedTransport {
+export function undiciTransport(options?: UndiciOptions): ConnectedTransport {
+  checkPlain('make a transport', options);
+  const { timeouts = {}, proxy = {}, network = {} } = options ?? {};
   const { family, dispatcher } = network;
   checkNetwork(network, proxy);
   const connections = createConnections();

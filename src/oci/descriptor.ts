@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cannot, type RegistryError } from '../errors.ts';
 import { firstProblem, type KeyPath } from '../text/problems.ts';
-import { quote } from '../text/quote.ts';
+import { describeValue, isPlain, quote } from '../text/quote.ts';
 import { type Digest, digestProblem, parseDigest } from './digest.ts';
 import { type Platform, platformIn } from './platform.ts';
 import { orAbsent, stated, statedAnnotations, statedText, statedTexts } from './stated.ts';
@@ -128,9 +128,20 @@ export function statedDescriptor(value: unknown, path: KeyPath): Descriptor {
 export function parseDescriptor(value: unknown): Descriptor {
   const parsed = givenSchema.safeParse(value);
   if (parsed.success) return parsed.data;
+  const slip = slipOf(value);
+  if (slip !== undefined) throw cannot('INVALID_REFERENCE', 'read descriptor', slip);
   const [issue] = parsed.error.issues.filter(({ path }) => path[0] === 'digest');
   if (issue) parseDigest((value as { digest: string }).digest);
   throw cannot('INVALID_REFERENCE', 'read descriptor', firstProblem(parsed.error, value));
+}
+
+/** What is often given in place of a descriptor, in words. */
+function slipOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return `found ${quote(value)}, expected a descriptor: "fetchByDigest" takes a digest`;
+  if (typeof value !== 'object' || value === null || 'digest' in value) return undefined;
+  if ('descriptor' in value)
+    return 'found what "resolve" returns, expected its descriptor: write ".descriptor" after it';
+  return isPlain(value) ? undefined : `found ${describeValue(value)}, expected a descriptor`;
 }
 
 /**

@@ -69,7 +69,12 @@ function read(text: unknown): Parts {
   const empty = { registry: '', name: '' };
   if (typeof text !== 'string') return { ...empty, problem: 'not a string' };
   const problem = textProblem(text);
-  if (problem !== undefined) return { ...empty, problem };
+  if (problem !== undefined) return { ...empty, problem: schemeProblem(text) ?? problem };
+  const parts = split(text);
+  return parts.problem === undefined ? parts : { ...parts, problem: schemeProblem(text) ?? parts.problem };
+}
+
+function split(text: string): Parts {
   const at = text.indexOf('@');
   const digest = at === -1 ? undefined : text.slice(at + 1);
   const [registry, rest] = splitRegistry(at === -1 ? text : text.slice(0, at));
@@ -77,6 +82,23 @@ function read(text: unknown): Parts {
   const name = withLibrary(registry, colon === -1 ? rest : rest.slice(0, colon));
   const tag = colon === -1 ? undefined : rest.slice(colon + 1);
   return { registry, name, tag, digest: digest as Digest, problem: partsProblem(registry, name, tag, digest) };
+}
+
+/** What other tools write before a reference: URLs, Helm's `oci://`, and the transports of skopeo and Podman. */
+const scheme =
+  /^(?:[A-Za-z][A-Za-z-]*:\/\/|(?:oci|oci-archive|docker|docker-archive|docker-daemon|dir|containers-storage):)/;
+
+/** What is wrong with a text that is a reference after a scheme. A `docker:dind` without a problem is a reference itself. */
+function schemeProblem(text: string): string | undefined {
+  const [before] = scheme.exec(text) ?? [];
+  if (before === undefined) return undefined;
+  const rest = text.slice(before.length);
+  const isReference = textProblem(rest) === undefined && split(rest).problem === undefined;
+  const what = before.endsWith('//')
+    ? `a URL where a reference is expected`
+    : `${quote(before)} is not part of a reference`;
+  if (isReference) return `${what}: write ${quote(rest)}`;
+  return before.endsWith('//') ? undefined : `${what}, and what follows is none`;
 }
 
 function textProblem(text: string): string | undefined {

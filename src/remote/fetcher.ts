@@ -8,6 +8,7 @@ import { type Digest, parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { formatReference, isTag, type Reference, type Repository } from '../oci/reference.ts';
 import type { Lister, Referrers, Source } from '../source.ts';
+import { checkPlain } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { RemoteRepository } from './repository.ts';
 import { type ResolveContext, type Resolved, type ResolveOptions, resolveReference } from './resolve-reference.ts';
@@ -79,7 +80,9 @@ export function createFetcher(
         ...context,
         fetcherOf: () => ({ source }),
       }),
-    fetch: async (target, { signal, manifest, discard } = {}) => {
+    fetch: async (target, options) => {
+      checkPlain('fetch', options);
+      const { signal, manifest, discard } = options ?? {};
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(target);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
@@ -91,7 +94,9 @@ export function createFetcher(
         warned: collectWarnings(emit),
       });
     },
-    fetchByDigest: async (text, { signal, mediaType, discard } = {}) => {
+    fetchByDigest: async (text, options) => {
+      checkPlain('fetch by digest', options);
+      const { signal, mediaType, discard } = options ?? {};
       const digest = parseDigest(text);
       refuseSchema1(digest, mediaType);
       const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
@@ -157,11 +162,15 @@ function repositoryLists(
 ): RepositoryLists {
   const name = quote(formatReference(repository));
   return {
-    tags: ({ signal } = {}) =>
-      runOperation(`list the tags of ${name}`, { signals: [signal, closing], operation }, (call) =>
+    tags: async (options) => {
+      checkPlain('list tags', options);
+      return runOperation(`list the tags of ${name}`, { signals: [options?.signal, closing], operation }, (call) =>
         source.tags({ ...call, onWarning: collectWarnings(emit).add }),
-      ),
-    referrers: async (text, { signal, artifactType } = {}) => {
+      );
+    },
+    referrers: async (text, options) => {
+      checkPlain('list referrers', options);
+      const { signal, artifactType } = options ?? {};
       const digest = parseDigest(text);
       const attempted = `list the referrers of "${digest}" in ${name}`;
       return runOperation(attempted, { signals: [signal, closing], operation }, (call) =>

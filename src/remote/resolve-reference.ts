@@ -11,6 +11,7 @@ import { type Index, isIndexType, isManifestType, parseIndex } from '../oci/mani
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
 import type { Fetched, Source } from '../source.ts';
+import { checkPlain } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { DocumentsAtHand } from './at-hand.ts';
 
@@ -56,9 +57,11 @@ export interface ResolveContext {
 /** What a reference names, or its image for a platform, within the time limit of one operation. */
 export async function resolveReference(
   reference: Reference,
-  { signal, content, platform }: ResolveOptions = {},
+  options: ResolveOptions | undefined,
   context: ResolveContext & { readonly fetcherOf: (repository: Repository) => { readonly source: Source } },
 ): Promise<Resolved> {
+  checkPlain('resolve', options);
+  const { signal, content, platform } = options ?? {};
   const { registry, name, tag = 'latest', digest = tag } = reference;
   const { fetcherOf, closing, operation, emit } = context;
   const repository = { registry, name };
@@ -68,8 +71,8 @@ export async function resolveReference(
   return runOperation(attempted, { signals: [signal, closing], operation }, async (call) => {
     const warned = collectWarnings(emit);
     // With a platform it is usually an index, so it is read at once.
-    const options = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
-    const named = await source.resolve(digest, options);
+    const reading = { ...call, content: content || wanted !== undefined, onWarning: warned.add };
+    const named = await source.resolve(digest, reading);
     if (!wanted || !isIndexType(named.mediaType)) return { descriptor: named, warnings: warned.texts() };
     const read = createReader({ ...context, source, repository, signal: call.signal, warned });
     const label = formatReference(reference);

@@ -3,6 +3,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { onAbort } from '../abort.ts';
 import { cannot } from '../errors.ts';
+import { checkPlain } from '../text/problems.ts';
 import type { Handler } from './registry/exchange.ts';
 
 /** Milliseconds without a byte in either direction after which a connection is closed. */
@@ -34,10 +35,9 @@ export interface Listening {
  * request fires and the body of its response is cancelled. A response body that fails closes the connection, so that a
  * client never takes a part for the whole. Rejects with the system's error if the address cannot be used.
  */
-export async function listen(
-  handler: Handler,
-  { port = 0, host = '127.0.0.1', tls }: ListenOptions = {},
-): Promise<Listening> {
+export async function listen(handler: Handler, options?: ListenOptions): Promise<Listening> {
+  checkPlain('listen', options);
+  const { port = 0, host = '127.0.0.1', tls } = options ?? {};
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {

@@ -20,6 +20,7 @@ import type {
   Source,
   Uploads,
 } from '../source.ts';
+import { checkPlain } from '../text/problems.ts';
 import { type Blobs, checkSize, createBlobs } from './blobs.ts';
 import {
   findDigest,
@@ -208,8 +209,14 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       refuseAborted(options.signal);
       return referrersIn(await index.read(options.links), blobs, digest, options);
     },
-    verify: (options = {}) => verifyLayout({ locks, blobs, index }, options),
-    gc: (options = {}) => collectGarbage({ locks, blobs, index }, options),
+    verify: async (options = {}) => {
+      checkPlain('verify a layout', options);
+      return verifyLayout({ locks, blobs, index }, options);
+    },
+    gc: async (options = {}) => {
+      checkPlain('collect garbage', options);
+      return collectGarbage({ locks, blobs, index }, options);
+    },
   };
 }
 

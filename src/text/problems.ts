@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ConfigProblem, configError } from '../errors.ts';
-import { keyText, nearest, quote } from './quote.ts';
+import { isPlain, keyText, nearest, quote } from './quote.ts';
 
 /** The keys from the root of a value to a part of it. */
 export type KeyPath = readonly PropertyKey[];
@@ -85,8 +85,14 @@ export function checkOptions(attempted: string, options: unknown, checks: Checks
   if (problems.length > 0) throw configError(attempted, problems);
 }
 
+/** Refuses as options what is no plain object, of which nothing would be read: `INVALID_CONFIG`. */
+export function checkPlain(attempted: string, options: unknown): void {
+  if (options === undefined || (typeof options === 'object' && options !== null && isPlain(options))) return;
+  throw configError(attempted, [{ found: `found ${shown(options)}, expected an object of options` }]);
+}
+
 function optionProblems(options: unknown, checks: Checks, path: KeyPath): ConfigProblem[] {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (typeof options !== 'object' || options === null || !isPlain(options)) {
     return [{ key: keyOf(path), found: `found ${shown(options)}, expected an object of options` }];
   }
   // Own and inherited: what is read must be checked.

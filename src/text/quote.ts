@@ -31,9 +31,30 @@ export function keyText(key: string): string {
 
 function shape(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'object' && value !== null) return objectText(value);
   if (typeof value === 'function') return 'a function';
   return String(value);
+}
+
+/**
+ * Whether an object has only what somebody wrote into it: no instance of a class, such as a promise or a Map, whose content
+ * is not in its properties. In any realm.
+ */
+export function isPlain(value: object): boolean {
+  let prototype: unknown = Object.getPrototypeOf(value);
+  while (typeof prototype === 'object' && prototype !== null) {
+    const next: unknown = Object.getPrototypeOf(prototype);
+    if (next !== null && Object.hasOwn(prototype, 'constructor')) return false;
+    prototype = next;
+  }
+  return !Array.isArray(value);
+}
+
+function objectText(value: object): string {
+  if (isPlain(value)) return 'an object';
+  if ('then' in value && typeof value.then === 'function') return 'a promise (write "await" before it)';
+  const name: unknown = value.constructor?.name;
+  return typeof name === 'string' && /^\w{1,64}$/.test(name) ? `an instance of ${name}` : 'an object of a class';
 }
 
 /** A value that is of the wrong kind, as messages show it: `the text "5"`, `the number 5`, `true`, `a list`. */

@@ -2,6 +2,7 @@ import { readAll } from '../../body.ts';
 import { isRepositoryName } from '../../oci/reference.ts';
 import { parsePath } from '../../oci/route.ts';
 import { formatScope, parseScope, type Scope } from '../../oci/scope.ts';
+import { checkPlain } from '../../text/problems.ts';
 import { bodyOf, type Handler } from '../registry/exchange.ts';
 import { problem, problemOf } from '../registry/problem.ts';
 import { noteActor } from './actor.ts';
@@ -44,6 +45,7 @@ export interface TokenAccess {
 
 /** Access by tokens, as Docker's registries have it: opaque, random, in memory. */
 export function tokenAccess(options: TokenAccessOptions): TokenAccess {
+  checkPlain('give access by tokens', options);
   const { realm, service, users, expiresIn = 300, tokens: limit = 10_000 } = options;
   const allow = options.allow ?? ((user: string | undefined) => user !== undefined || !users);
   const tokens = tokenBox<AccessToken>(limit);

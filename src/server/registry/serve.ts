@@ -3,6 +3,7 @@ import { hostProblem } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
 import { canLocate, type Registry, type Source } from '../../source.ts';
 import { createMemoryUploads } from '../../store/memory/uploads.ts';
+import { checkPlain } from '../../text/problems.ts';
 import { actorOf } from '../access/actor.ts';
 import { type ContentRules, readBlob, readManifest } from './content.ts';
 import { deleteBlob, deleteManifest } from './deletes.ts';
@@ -38,6 +39,7 @@ const unknown: Readonly<Record<NamedKind, ProblemCode>> = {
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
  */
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
+  checkPlain('serve', options);
   const methods = methodsOf(options);
   return async (request) => {
     const started = performance.now();
