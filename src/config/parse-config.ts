@@ -92,13 +92,17 @@ function unknownKey(path: KeyPath, key: string): KeyProblem {
 
 function shown(value: unknown, path: KeyPath, isKind: boolean): string {
   if (value === undefined) return 'nothing found';
-  if (isSecret(path) && !(typeof value === 'object' && value !== null && !Array.isArray(value) && !isPlain(value)))
+  if (isSecret(path) && !isForeign(value))
     return `found ${typeof value === 'string' ? 'a text that is not shown' : 'a value that is not shown'}`;
   // A URL that is wrong may still have a login before its host, or a token in its query.
   const isUrl = path.at(-1) === 'url' || path[0] === 'proxy';
   const bare = typeof value === 'string' && isUrl ? value.replace(/^.*@/s, '***@').replace(/\?.*/s, '?***') : value;
   return `found ${typeof bare === 'string' && !isKind ? quote(bare) : describeValue(bare)}`;
 }
+
+/** An object of a class, whose content is not in its properties. */
+const isForeign = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isPlain(value);
 
 /** Where passwords, tokens, keys and headers stand, or what was meant to hold them; a whole file given as a text, too. */
 function isSecret(path: KeyPath): boolean {
@@ -126,8 +130,7 @@ function sameKeys(config: unknown, field: string): KeyProblem[] {
 function foreignParts(value: unknown, path: KeyPath = [], seen = new Set<unknown>()): KeyProblem[] {
   if (typeof value !== 'object' || value === null || seen.has(value)) return [];
   seen.add(value);
-  if (!Array.isArray(value) && !isPlain(value))
-    return [{ path, found: `found ${describeValue(value)}, expected an object` }];
+  if (isForeign(value)) return [{ path, found: `found ${describeValue(value)}, expected an object` }];
   return Reflect.ownKeys(value).flatMap((key) => {
     if (key === '__proto__') return [{ path: [...path, key], found: 'unknown key "__proto__", expected another name' }];
     const inner = [...path, Array.isArray(value) && typeof key === 'string' && /^\d+$/.test(key) ? Number(key) : key];

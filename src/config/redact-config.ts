@@ -13,11 +13,9 @@ export function redactConfig(config: Config): Config {
   checkPlain('redact a configuration', config);
   const { registries = {}, credentials, proxy, ...rest } = config;
   const logins = typeof credentials === 'function' ? credentials.logins : credentials;
-  const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [
-    name,
-    // A URL without a login is shown as it is written.
-    typeof value === 'string' && value.includes('@') ? redactUrl(value) : value,
-  ]);
+  // A URL without a login is shown as it is written.
+  const struckUrl = (value: unknown) => (typeof value === 'string' && value.includes('@') ? redactUrl(value) : value);
+  const proxies = Object.entries(proxy ?? {}).map(([name, value]) => [name, struckUrl(value)]);
   return {
     ...rest,
     registries: mapValues(registries, struckRegistry),

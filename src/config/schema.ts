@@ -226,7 +226,10 @@ export const configSchema = z.strictObject(
   {
     registries: z.record(checked(registryKeyProblem), registry, 'expected an object of registries').optional(),
     credentials: z
-      .union([provider, z.record(checked(credentialKeyProblem), login)], 'expected an object of logins or a function')
+      .union(
+        [provider, z.record(checked(credentialKeyProblem), login, 'expected an object of logins or a function')],
+        'expected an object of logins or a function',
+      )
       .optional(),
     proxy: proxy.optional(),
     shortNames: shortNames.optional(),
