@@ -52,6 +52,7 @@ const innerFolders = [
   'config/k3s',
   'config/own',
   'config/regctl',
+  'http/response',
   'server/access',
   'server/registry',
   'store/memory',

@@ -8,6 +8,7 @@ import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
 import { addressesInTurn, type Connecting } from './addresses-in-turn.ts';
 import { connectTimeout } from './connection-error.ts';
 import type { Undici } from './load-undici.ts';
+import { headBytes, repairReads } from './response/repair.ts';
 import { onread, receive } from './socket-memory.ts';
 import { tlsConnectOptions, tlsProblems } from './tls.ts';
 
@@ -18,9 +19,6 @@ export interface NetworkModules {
   readonly undici: Undici;
   readonly dns: typeof import('node:dns');
 }
-
-/** Most bytes of a response's head: signed Locations are long. */
-const headBytes = 65_536;
 
 /** What the connections of a pool have in common. */
 export interface ConnectionSettings extends AddressRules {
@@ -34,6 +32,10 @@ export interface Pool {
   readonly agent: Dispatcher;
   /** As `agent`, with a new connection for each request. */
   readonly fresh: () => Dispatcher;
+  /** As `fresh`, with responses repaired before they are read. */
+  readonly repairing: () => Dispatcher;
+  /** Origins whose responses need that. */
+  readonly repaired: Map<string, true>;
   /** Milliseconds to connect, by origin, of the latest request. */
   readonly limits: Map<string, number>;
 }
@@ -53,7 +55,7 @@ interface Connection {
 
 /** A pool in use. */
 export interface Lease {
-  readonly pool: Pick<Pool, 'limits'> & { readonly agent: Pick<Dispatcher, 'request'>; readonly fresh?: Pool['fresh'] };
+  readonly pool: Pick<Pool, 'limits'> & Partial<Omit<Pool, 'agent'>> & { readonly agent: Pick<Dispatcher, 'request'> };
   /** The exchange is over. Must be called once. */
   readonly release: () => void;
 }
@@ -113,38 +115,42 @@ function createPool(modules: NetworkModules, settings: ConnectionSettings, host:
     throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
   }
   const limits = new Map<string, number>();
-  const agent = createAgent(modules, { limits }, settings);
-  let unused: Dispatcher | undefined;
-  const fresh = (): Dispatcher => {
-    unused ??= createAgent(modules, { limits }, settings, oneRequestEach);
-    return unused;
+  const agents = new Map<AgentKind, Dispatcher>();
+  const agentOf = (kind: AgentKind) => (): Dispatcher => {
+    const agent = agents.get(kind) ?? createAgent(modules, { limits }, settings, kind);
+    agents.set(kind, agent);
+    return agent;
   };
   const destroy = (reason?: RegistryError): Promise<unknown> =>
-    Promise.all([agent, unused].map((each) => each?.destroy(reason ?? null)));
-  return { agent, fresh, limits, users: 0, destroy };
+    Promise.all(Array.from(agents.values(), (agent) => agent.destroy(reason ?? null)));
+  const [fresh, repairing] = [agentOf('fresh'), agentOf('repairing')];
+  return { agent: agentOf('keeping')(), fresh, repairing, repaired: new Map(), limits, users: 0, destroy };
 }
 
-/** Asks the server to close the connection after the response. */
-const oneRequestEach = { pipelining: 0 };
+/** Whether connections are kept, or new for each request, and then their responses repaired. */
+type AgentKind = 'keeping' | 'fresh' | 'repairing';
 
 /** The dispatcher of a pool: it connects by the pool's settings, to each origin within its limit. */
 export function createAgent(
   modules: NetworkModules,
   pool: Pick<Pool, 'limits'>,
   settings: ConnectionSettings,
-  options: Pick<Client.Options, 'pipelining'> = {},
+  kind: AgentKind = 'keeping',
 ): Dispatcher {
   const { Agent, Pool, ProxyAgent } = modules.undici;
-  const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false, ...options };
+  // Without pipelining the server is asked to close the connection after the response.
+  const connections = kind === 'keeping' ? {} : { pipelining: 0 };
+  const common = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: headBytes, allowH2: false, ...connections };
+  const isRepaired = kind === 'repairing';
   const { proxy, tls, family } = settings;
   if (proxy === undefined) {
-    const factory = watchedClients(modules.undici, { connect: connector(modules, pool, settings) });
+    const factory = watchedClients(modules.undici, { isRepaired, connect: connector(modules, pool, settings) });
     return new Agent({ ...common, factory: (origin, each) => new Pool(origin, { ...each, factory }) });
   }
   const problem = addressProblem(new URL(proxy).hostname.replace(/^\[|\]$/g, ''), { policy: 'any', family });
   if (problem) throw problem;
   const connect = connector(modules, pool, { policy: 'any', family, tls: undefined, proxy });
-  const factory = watchedClients(modules.undici, {});
+  const factory = watchedClients(modules.undici, { isRepaired });
   const through = (tunnel: unknown): Connect => within(pool.limits, tunnel as Connect);
   return new ProxyAgent({
     ...common,
@@ -170,7 +176,10 @@ export function createAgent(
  * to last may be that of another connection: a name can lead to a public address first, and to a private one then. Without
  * a connector of our own they connect as they are told to, through a proxy, whose address is not the host's.
  */
-function watchedClients({ Client }: Undici, { connect: own }: { readonly connect?: Connect }) {
+function watchedClients(
+  { Client }: Undici,
+  { isRepaired, connect: own }: { readonly isRepaired: boolean; readonly connect?: Connect },
+) {
   return (origin: URL, options: { connect?: Connect }): Dispatcher => {
     const connection: Connection = { address: undefined, responses: 0 };
     const connect = own ?? options.connect;
@@ -178,6 +187,7 @@ function watchedClients({ Client }: Undici, { connect: own }: { readonly connect
       connect?.(target, (...result) => {
         connection.address = own && result[1]?.remoteAddress;
         connection.responses = 0;
+        if (isRepaired && result[1]) repairReads(result[1] as Socket);
         callback(...result);
       });
     const client: Client = new Client(origin, { ...options, connect: watched });

@@ -5,7 +5,14 @@ import { cannot, isError } from '../errors.ts';
 import { checkPlain } from '../text/problems.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
-import { type HttpRequest, type Transport, type TransportTimeouts, timeoutsOf } from './transport.ts';
+import { joinLines } from './response/header-lines.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  type Transport,
+  type TransportTimeouts,
+  timeoutsOf,
+} from './transport.ts';
 
 /** Settings of the fetch transport. */
 export interface FetchTransportOptions {
@@ -80,6 +87,13 @@ export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTran
           host: new URL(request.url).host,
         });
       }
+      let headers: HttpResponse['headers'];
+      try {
+        headers = joinLines(response.headers, request.url);
+      } catch (error) {
+        await response.body?.cancel();
+        throw error;
+      }
       limit.unlimit();
       const { body, ended, lastRead } = createBody(feedOf(response, request.url), { ...pace, signal: limit.signal });
       void ended.then(({ error }) => {
@@ -87,7 +101,7 @@ export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTran
         limit.end();
       });
       const { status } = response;
-      return { status, headers: joinLines(response.headers), body, ended, lastRead, url: request.url };
+      return { status, headers, body, ended, lastRead, url: request.url };
     } catch (error) {
       limit.end();
       if (limit.signal.aborted) throw abortError(limit.signal.reason);
@@ -141,13 +155,6 @@ function settled(response: Promise<FetchResponse>, signal: AbortSignal): Promise
     });
     response.then(resolve, reject).finally(release);
   });
-}
-
-function joinLines(lines: FetchResponse['headers']): Record<string, string> {
-  const headers: Record<string, string> = {};
-  // `set-cookie` comes line by line; other fields are joined already.
-  for (const [name, value] of lines) headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
-  return headers;
 }
 
 function feedOf({ body }: FetchResponse, url: string): Feed {

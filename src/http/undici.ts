@@ -11,6 +11,7 @@ import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
 import { loadUndici } from './load-undici.ts';
+import { type DispatchedRequest, type Received, respond, respondRepaired } from './response/respond.ts';
 import { recycle } from './socket-memory.ts';
 import {
   type HttpRequest,
@@ -126,24 +127,20 @@ async function exchange(
   timeouts: TransportTimeouts,
 ): Promise<HttpResponse> {
   const url = new URL(request.url);
-  const { connect, headers, ...pace } = timeoutsOf(request, timeouts);
+  const { connect, headers: headLimit, ...pace } = timeoutsOf(request, timeouts);
   remember(pool.limits, url.origin, connect);
   const limit = deadline(request.signal);
-  limit.limit(headers, `get a response from "${redactUrl(url)}"`, { host: url.host, limit: 'timeouts.headers' });
+  limit.limit(headLimit, `get a response from "${redactUrl(url)}"`, { host: url.host, limit: 'timeouts.headers' });
   const end = (): void => {
     limit.end();
     release();
   };
   const served: Served = {};
-  let response: Dispatcher.ResponseData<Served>;
-  const sent = { ...requestOptions(request, url), signal: limit.signal, opaque: served };
+  const sent: DispatchedRequest = { ...requestOptions(request, url), signal: limit.signal, opaque: served };
+  let received: Received;
   try {
-    const responding = pool.agent.request(sent).catch((error: unknown) => {
-      if (limit.signal.aborted || !pool.fresh || !isStale(served, error)) throw error;
-      return pool.fresh().request(sent);
-    });
     // undici heeds the signal only once there is a connection.
-    response = await unlessAborted(responding, limit.signal);
+    received = await unlessAborted(respond(pool, sent, request.url), limit.signal);
   } catch (error) {
     end();
     if (limit.signal.aborted) throw abortError(limit.signal.reason);
@@ -153,12 +150,16 @@ async function exchange(
   const address = connection?.address;
   if (connection) connection.responses += 1;
   limit.unlimit();
-  const feed = feedOf(response.body, request.url);
+  const { response, headers } = received;
+  const feed = feedAgain(feedOf(response.body, request.url), async (error) => {
+    const again = await respondRepaired(pool, sent, { first: response, error });
+    return feedOf(again.body, request.url);
+  });
   const { body, ended, lastRead } = createBody(feed, { ...pace, signal: limit.signal });
   void ended.then(end);
   return {
     status: response.statusCode,
-    headers: joinLines(response.headers),
+    headers,
     body: offerRecycling(body, feed.recycle),
     ended,
     lastRead,
@@ -166,12 +167,6 @@ async function exchange(
     ...(address !== undefined && { address }),
   };
 }
-
-const closedCodes = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
-
-/** Whether a connection was closed that had brought responses before, so that the server may just have ended it. RFC 9112 section 9.3.1 */
-const isStale = ({ connection }: Served, error: unknown): boolean =>
-  connection !== undefined && connection.responses > 0 && closedCodes.has((error as { code?: string }).code ?? '');
 
 const requestOptions = ({ method, headers, body }: HttpRequest, { origin, pathname, search }: URL) => ({
   origin,
@@ -181,26 +176,50 @@ const requestOptions = ({ method, headers, body }: HttpRequest, { origin, pathna
   body: body ?? null,
 });
 
-function joinLines(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
-  const lines = Object.entries(headers).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? value.join(', ') : (value ?? ''),
-  ]);
-  return Object.fromEntries(lines);
-}
-
 /** Bytes taken from the stream ahead of their reader before it is paused: pausing it for each chunk costs more. */
 const readAhead = 393_216;
 
+interface SocketFeed extends Feed {
+  readonly recycle: (chunk: Uint8Array) => void;
+  /** What the stream failed with. */
+  readonly broken: () => unknown;
+}
+
+/** A feed, in whose place `again` may give another one if it breaks before its first chunk. */
+function feedAgain(feed: SocketFeed, again: (error: unknown) => Promise<SocketFeed>): SocketFeed {
+  let current = feed;
+  let isBegun = false;
+  let isOver = false;
+  const first = async (): Promise<Uint8Array | undefined> => {
+    isBegun = true;
+    try {
+      return await feed.next();
+    } catch (error) {
+      current = await again(feed.broken()).catch(() => {
+        throw error;
+      });
+      if (isOver) await current.cancel(error);
+      return current.next();
+    }
+  };
+  return {
+    next: () => (isBegun ? current.next() : first()),
+    cancel: (reason) => {
+      isOver = true;
+      return current.cancel(reason);
+    },
+    recycle: (chunk) => current.recycle(chunk),
+    broken: () => current.broken(),
+  };
+}
+
 /** Chunks as they come: two thirds of the cost of the stream's own iterator, which joins what it has buffered. */
-function feedOf(
-  stream: Dispatcher.ResponseData['body'],
-  url: string,
-): Feed & { readonly recycle: (chunk: Uint8Array) => void } {
+function feedOf(stream: Dispatcher.ResponseData['body'], url: string): SocketFeed {
   const queue = createPile();
   const given = new WeakSet<Uint8Array>();
   let state: 'unread' | 'open' | 'ending' | 'ended' = 'unread';
   let failure: RegistryError | undefined;
+  let broken: unknown;
   let waiting: { resolve(chunk: Uint8Array | undefined): void; reject(error: unknown): void } | undefined;
   const settle = (): void => {
     const waiter = waiting;
@@ -209,6 +228,7 @@ function feedOf(
     else waiter?.resolve(undefined);
   };
   const fail = (error: unknown): void => {
+    broken ??= error;
     failure ??= connectionError(error, 'UNEXPECTED_END', 'continue to read', url);
     settle();
   };
@@ -239,6 +259,7 @@ function feedOf(
     });
   };
   return {
+    broken: () => broken,
     next: () => {
       if (state === 'unread' && !failure) open();
       const chunk = queue.take();

@@ -8,6 +8,7 @@ import { samples } from '../contract/source.ts';
 import { httpsServer, rawServer } from '../support/http.ts';
 import { bundledProgram } from '../support/program.ts';
 import { type ProxyOptions, startProxy } from '../support/proxy.ts';
+import { repairable, repairableHost } from '../support/repairable.ts';
 import { folder } from './support.ts';
 
 // What undici does in the library is also run through the built program, which has only parts of undici.
@@ -120,4 +121,17 @@ test('the built program connects to an IPv6 address', async () => {
   server.closeAllConnections();
   server.close();
   expect(done).toMatchObject({ code: 0, stdout: printed });
+});
+
+test('the built program reads responses that RFC 9112 tells how to repair', async () => {
+  const text = Buffer.from(bytes).toString();
+  const ways = Object.keys(repairable('a/b', text));
+  for (const way of ways) {
+    const { port } = await repairableHost(way, [{ path: '/v2/app/manifests/', type: descriptor.mediaType, text }]);
+    expect({ way, ...(await run({}, `127.0.0.1:${port}/app:latest`)) }).toMatchObject({
+      way,
+      code: 0,
+      stdout: printed,
+    });
+  }
 });

@@ -6,6 +6,7 @@ import { expect, test, vi } from 'vitest';
 import { samples } from '../../contract/source.ts';
 import { certificate } from '../../server/certificate.ts';
 import { atEnd, deadPort, rawServer } from '../../support/http.ts';
+import { repairable, repairableHost } from '../../support/repairable.ts';
 import { answers, folder, registry, run } from '../support.ts';
 
 const errors = (code: string): string => JSON.stringify({ errors: [{ code, message: 'no' }] });
@@ -444,4 +445,19 @@ test('a redirect of a blob is followed, and where it fails is reported with the 
   const trusted = await found('storage.json');
   expect(trusted.line).toMatch(/^ok .*, blob N ms \(from localhost:PORT\)\.$/);
   expect(trusted.code).toBe(0);
+});
+
+test.each(Object.keys(repairable('a/b', '')))('a host that sends %s serves', async (way) => {
+  const { manifest, config } = samples;
+  const host = await repairableHost(way, [
+    ...[manifest, config].map(({ descriptor, bytes }) => ({
+      path: `/v2/a/${descriptor === config.descriptor ? 'blobs' : 'manifests'}/`,
+      type: descriptor.mediaType,
+      text: Buffer.from(bytes).toString(),
+    })),
+    { path: '/v2/', type: 'application/json', text: '{}' },
+  ]);
+  const { path } = await folder({ 'config.json': mirrored([{ url: host.url }]) });
+  const { code, out } = await run(['doctor', '--config', path('config.json'), 'registry.test/a']);
+  expect({ code, out }).toMatchObject({ code: 0, out: expect.arrayContaining([expect.stringMatching(/^ok .*blob/)]) });
 });
