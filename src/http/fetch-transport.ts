@@ -79,17 +79,9 @@ export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTran
       const send: Fetch = (fetch as Fetch | undefined) ?? ((sent, init) => globalThis.fetch(sent, init));
       if (limit.signal.aborted) throw limit.signal.reason;
       const response = await settled(send(...webRequest(request, asSent, limit.signal)), limit.signal);
-      const encoding = response.headers.get('content-encoding') ?? '';
-      if (!asSent && !/^(identity)?$/i.test(encoding)) {
-        await response.body?.cancel();
-        const found = `fetch gives a response with content encoding "${encoding}" and does not report whether it was decoded`;
-        throw cannot('UNSUPPORTED_ENCODING', `read "${redactUrl(request.url)}"`, found, {
-          host: new URL(request.url).host,
-        });
-      }
-      let headers: HttpResponse['headers'];
+      let lines: HttpResponse['headers'];
       try {
-        headers = joinLines(response.headers, request.url);
+        lines = headersOf(response, request.url, asSent);
       } catch (error) {
         await response.body?.cancel();
         throw error;
@@ -101,13 +93,22 @@ export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTran
         limit.end();
       });
       const { status } = response;
-      return { status, headers, body, ended, lastRead, url: request.url };
+      return { status, headers: lines, body, ended, lastRead, url: request.url };
     } catch (error) {
       limit.end();
       if (limit.signal.aborted) throw abortError(limit.signal.reason);
       throw connectionError(causeOf(error), 'UNAVAILABLE', 'reach', request.url);
     }
   };
+}
+
+function headersOf({ headers }: FetchResponse, url: string, asSent: boolean): HttpResponse['headers'] {
+  const encoding = headers.get('content-encoding') ?? '';
+  if (!asSent && !/^(identity)?$/i.test(encoding)) {
+    const found = `fetch gives a response with content encoding "${encoding}" and does not report whether it was decoded`;
+    throw cannot('UNSUPPORTED_ENCODING', `read "${redactUrl(url)}"`, found, { host: new URL(url).host });
+  }
+  return joinLines(headers, url);
 }
 
 /** A fetch fails with `fetch failed`; the reason is its cause. */
