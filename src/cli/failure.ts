@@ -23,16 +23,28 @@ export function reportFailure(error: unknown, io: Io, line: FailedLine): number 
   const text = manyLines(shown);
   const more = advice === undefined ? '' : `${separatorAfter(text)}${advice}`;
   io.stderr.write(`${painter(io, io.stderr)('red', 'ocifetch:')} ${text}${more}\n`);
-  if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${stackText(error)}\n`);
+  if (io.environment.DEBUG && error instanceof Error) io.stderr.write(`${stackTexts(error).join('\n')}\n`);
   return exit;
 }
 
-/** A stack whose message cannot forge a line of it. */
-function stackText({ name, message, stack = '' }: Error): string {
+/** Causes of causes that are printed. */
+const deepest = 8;
+
+/** Stacks of an error and of its causes, whose messages cannot forge a line. */
+function stackTexts(thrown: unknown, depth = 0): string[] {
+  if (!(thrown instanceof Error)) return [oneLine(String(thrown))];
+  const { name, message, stack = '', cause } = thrown;
   const head = `${name}: ${message}`;
   const frames = stack.startsWith(head) ? stack.slice(head.length) : '';
-  return `${oneLine(head)}${manyLines(frames)}`;
+  const causes: unknown[] = [
+    ...(cause === undefined ? [] : [cause]),
+    ...(thrown instanceof AggregateError ? thrown.errors : []),
+  ];
+  const below = depth < deepest ? causes.flatMap((each) => causedBy(stackTexts(each, depth + 1))) : [];
+  return [`${oneLine(head)}${manyLines(frames)}`, ...below];
 }
+
+const causedBy = ([first = '', ...more]: readonly string[]): string[] => [`caused by ${first}`, ...more];
 
 const separatorAfter = (text: string): string => (text.includes('\n') ? '\n' : /[.?!]$/.test(text) ? ' ' : '. ');
 
@@ -46,7 +58,9 @@ interface Failure {
 }
 
 function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
-  const message = error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  // Only the library's messages have several lines of their own; others repeat what was typed or found.
+  const message = isRegistryError(error) ? words : oneLine(words);
   const interrupted = [error, signal?.aborted ? signal.reason : undefined].find((one) => one instanceof Interrupted);
   if (interrupted) return { code: 'ABORTED', message: interrupted.message, exit: codesOfSignals[interrupted.signal] };
   if (isRegistryError(error)) {

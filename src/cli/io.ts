@@ -100,6 +100,12 @@ export const manyLines = (text: string): string =>
     .map((line) => line.replace(acting, ' '))
     .join('\n');
 
+/** A text with such characters as `\u{1b}`, except line ends and tabs. */
+export const escapedText = (text: string): string => text.replace(/[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/gu, escapedPoint);
+
+/** `\u{1b}` */
+export const escapedPoint = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+
 export const writeLines = (sink: Sink, lines: readonly string[]): void => {
   if (lines.length > 0) sink.write(`${lines.map((line) => line.trimEnd()).join('\n')}\n`);
 };
@@ -109,7 +115,7 @@ export const writeJson = ({ stdout }: Io, value: unknown): void => {
 };
 
 /** JSON has escapes only for the first control characters; the others are the same text escaped. */
-const jsonText = (value: unknown, indent?: number): string =>
+export const jsonText = (value: unknown, indent?: number): string =>
   JSON.stringify(value, undefined, indent).replace(/[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split('')

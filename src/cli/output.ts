@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { RegistryError } from '../index.ts';
 import { UsageError } from './command.ts';
 import { writeProblem } from './exit-codes.ts';
-import { type Io, send } from './io.ts';
+import { escapedText, type Io, send } from './io.ts';
 import { openPartial, type PartialFile, release } from './partial-file.ts';
 
 /** Where content is written. Ended by `commit` or `discard`. */
@@ -60,16 +60,10 @@ function openOutput(path: string | undefined, io: Io, digest: string | undefined
 }
 
 function standardOutput({ stdout }: Io, isForced: boolean): Output {
-  let isFirst = true;
+  if (stdout.isTTY && !isForced) return terminalOutput(stdout);
   let endsLine = true;
   return {
     write: async (chunk) => {
-      if (stdout.isTTY && !isForced && isFirst && isBinary(chunk)) {
-        throw new UsageError(
-          'The content is binary, and stdout is a terminal: write it to a file with -o FILE, or force it with -o -',
-        );
-      }
-      isFirst = false;
       endsLine = chunk.at(-1) === 10;
       await send(stdout, chunk);
     },
@@ -80,9 +74,48 @@ function standardOutput({ stdout }: Io, isForced: boolean): Output {
   };
 }
 
-/** Whether there are control characters other than white space and those of colours. */
+/**
+ * Text for a terminal: all but line ends and tabs that a terminal acts on is escaped, in whatever chunk it is, as pagers do.
+ * Content that begins as binary is refused; if that shows only later, what is printed is of no use, but harmless.
+ */
+function terminalOutput(stdout: Io['stdout']): Output {
+  const decoder = new TextDecoder();
+  let isFirst = true;
+  let shown = '\n';
+  let held = '';
+  const print = async (text: string): Promise<void> => {
+    // Half of a line end of Windows waits for its other half.
+    const whole = held + text;
+    held = whole.endsWith('\r') ? '\r' : '';
+    const printed = escapedText(whole.slice(0, whole.length - held.length).replaceAll('\r\n', '\n'));
+    if (printed === '') return;
+    shown = printed;
+    await send(stdout, printed);
+  };
+  return {
+    write: async (chunk) => {
+      if (isFirst && isBinary(chunk)) {
+        throw new UsageError(
+          'The content is binary, and stdout is a terminal: write it to a file with -o FILE, or force it with -o -',
+        );
+      }
+      isFirst = false;
+      await print(decoder.decode(chunk, { stream: true }));
+    },
+    commit: async () => {
+      await print(`${decoder.decode()}${held === '' ? '' : '\n'}`);
+      if (!shown.endsWith('\n')) stdout.write('\n');
+    },
+    discard: async () => 0,
+  };
+}
+
+/** Bytes in which git looks for what is binary. */
+const headBytes = 8_000;
+
+/** Whether content begins with control characters other than white space and those of colours. */
 const isBinary = (chunk: Uint8Array): boolean =>
-  chunk.some((byte) => byte < 32 && (byte < 9 || byte > 13) && byte !== 27);
+  chunk.subarray(0, headBytes).some((byte) => byte < 32 && (byte < 9 || byte > 13) && byte !== 27);
 
 /** Written under another name in the same directory, and renamed by `commit`. A pipe or a device is written directly. */
 async function fileOutput(path: string, digest: string | undefined): Promise<Output> {

@@ -133,11 +133,21 @@ test('with DEBUG the stack is printed, whose message forges no line and reaches 
       printed += String(text);
     },
   };
-  const error = new Error('broken\n    at forged (\u001b[31m\u009b\u202e)\r');
+  const hostile = 'broken\n    at forged (\u001b[31m\u009b\u202e)\r';
+  const inner = new AggregateError([new Error(`one ${hostile}`), `two ${hostile}`], `both ${hostile}`);
+  const error = new Error(hostile, { cause: new Error(`cause ${hostile}`, { cause: inner }) });
   reportFailure(error, { stdout: sink, stderr: sink, environment: { DEBUG: '1' } }, { isJson: false });
   expect(printed).toMatch(/\n {4}at .*failure\.test/);
   const stack = printed.slice(printed.indexOf('Error: broken'));
   expect(stack.split('\n')[0]).toContain('forged');
+  const causes = stack.split('\n').filter((line) => line.startsWith('caused by '));
+  expect(causes.map((line) => line.replace(/ broken {5}at forged \(.*\)$/, ''))).toEqual([
+    'caused by Error: cause',
+    'caused by AggregateError: both',
+    'caused by Error: one',
+    'caused by two',
+  ]);
+  expect(stack.split('\n').filter((line) => line.startsWith('    at forged'))).toEqual([]);
   expect(stack).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
 });
 

@@ -3,7 +3,7 @@ import type { FileEntry } from '../../index.ts';
 import { withClient } from '../client.ts';
 import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { type Io, send } from '../io.ts';
+import { escapedPoint, type Io, jsonText, send } from '../io.ts';
 import { networkOptions } from '../limits.ts';
 
 export const lsCommand: Command = {
@@ -59,7 +59,7 @@ function isDirectlyIn({ path, type }: FileEntry, base: string): boolean {
   return !path.slice(base === '' ? 0 : base.length + 1).includes('/');
 }
 
-const printJson = (entry: FileEntry, io: Io): Promise<void> => send(io.stdout, `${JSON.stringify(entry)}\n`);
+const printJson = (entry: FileEntry, io: Io): Promise<void> => send(io.stdout, `${jsonText(entry)}\n`);
 
 const printLine = (entry: FileEntry, io: Io): Promise<void> => send(io.stdout, `${fileLine(entry)}\n`);
 
@@ -100,11 +100,9 @@ const escapes: ReadonlyMap<string, string> = new Map([
  * not UTF-8 (`\xff`) stay as the path has them.
  */
 const escaped = (name: string): string =>
-  name.replace(/\\x(?:5c|[89a-f][0-9a-f])|[\\\p{Cc}\p{Cf}]/gu, (character) => {
-    if (character.startsWith('\\x')) return character;
-    const code = character.codePointAt(0) ?? 0;
-    return escapes.get(character) ?? `\\u{${code.toString(16)}}`;
-  });
+  name.replace(/\\x(?:5c|[89a-f][0-9a-f])|[\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character.startsWith('\\x') ? character : (escapes.get(character) ?? escapedPoint(character)),
+  );
 
 /** `rwxr-xr-x`, with setuid, setgid and sticky bits if set. */
 function modeText(mode: number): string {

@@ -80,6 +80,26 @@ test('binary content is not printed on a terminal, unless forced', async () => {
   });
 });
 
+test('on a terminal, what it acts on is escaped in whatever chunk it is; -o - and a pipe get the bytes', async () => {
+  const hostile = '\u001b[31m \u009b \u202e \u2028 \u007f a\rb \u0000';
+  const bytes = Buffer.concat([Buffer.from(`${'x'.repeat(600_000)}\r\n\tü${hostile}`), Buffer.of(0x9b, 0xff, 13)]);
+  const sample = sampleOf(bytes);
+  const { port } = await registry({ content: [sample] });
+  const line = ['get', '--no-discover', `127.0.0.1:${port}/app@${sample.descriptor.digest}`];
+  const { code, out } = await run(line, {}, true);
+  expect(code).toBe(0);
+  const [first = '', ...rest] = out;
+  expect(first).toBe('x'.repeat(600_000));
+  expect(rest).toEqual(['\tü\\u{1b}[31m \\u{9b} \\u{202e} \\u{2028} \\u{7f} a\\u{d}b \\u{0}\ufffd\ufffd']);
+  for (const [more, isTTY] of [
+    [['-o', '-'], true],
+    [[], false],
+  ] as const) {
+    const raw = await run([...line, ...more], {}, isTTY);
+    expect(raw.out.join('\n')).toContain(Buffer.from(hostile).toString('latin1'));
+  }
+});
+
 test('wrong bytes of a host are replaced by those of the next one; wrong bytes of the last one leave no file', async () => {
   const big = sampleOf(Buffer.alloc(5_000_000, 'x'));
   const bad = Buffer.alloc(5_000_000, 'y');
