@@ -69,7 +69,7 @@ const wordsOf = (name: string, message: string): string =>
   name === 'SyntaxError' ? 'the text cannot be parsed' : safeText(message);
 
 /** Where it was thrown: the lines at the end of a stack. */
-export const framesOf = (stack: string): string[] => {
+const framesOf = (stack: string): string[] => {
   const lines = stack.split('\n');
   const first = lines.findLastIndex((line) => !/^ {4}at /.test(line)) + 1;
   return lines.slice(first).map((line) => `    ${oneLine(redact(line)).trim()}`);

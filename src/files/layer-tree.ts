@@ -31,7 +31,7 @@ export interface LayerTree {
 }
 
 /** Most names of a path, with those of the symbolic links in it; Linux allows 4,096 bytes. */
-export const mostNames = 2048;
+const mostNames = 2048;
 /** The limit of Linux. */
 export const mostLinks = 40;
 
