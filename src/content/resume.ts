@@ -111,10 +111,11 @@ export async function* resume(
       isMissing = course.offset < range.end || error.code === 'TOO_LARGE';
       if (isMissing) prepareReopening(job, course, { error, bytes: course.offset - start });
     } finally {
+      // However it ended: whoever stops here knows how far it came.
+      if (course.offset > start) reportProgress(job, course, 0);
       await body.cancel().catch(() => {});
     }
   }
-  reportProgress(job, course, 0);
   verifyAtEnd(job, course);
 }
 

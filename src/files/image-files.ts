@@ -8,7 +8,7 @@ import { machinePlatform, type Platform } from '../oci/platform.ts';
 import type { Reference, Repository } from '../oci/reference.ts';
 import { asyncDispose } from '../runtime.ts';
 import type { FetchOptions } from '../source.ts';
-import { checkPlain } from '../text/problems.ts';
+import { abortSignal, anything, type Checks, checkOptions, flag } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import { cleanPath, type FileEntry } from './entry.ts';
 import { findInTree, findPath, resolvePath } from './find-path.ts';
@@ -63,6 +63,11 @@ export interface ImageFilesChoice {
   readonly unindexed?: boolean | undefined;
 }
 
+const listChecks: Checks = { signal: abortSignal };
+const openChecks: Checks = { signal: abortSignal, verify: flag };
+/** The platform is checked where it is used. */
+const choiceChecks: Checks = { signal: abortSignal, platform: anything, unindexed: flag };
+
 /** What `openImage` uses of the client. */
 export interface ImageFilesContext {
   /** The image of a reference for a platform; its manifest is fetched next. */
@@ -91,7 +96,7 @@ export async function openImage(
   choice: ImageFilesChoice | undefined,
   { resolve, fetcherOf, emit, manifestBytes, imageLimits }: ImageFilesContext,
 ): Promise<ImageFiles> {
-  checkPlain('read the files of an image', choice);
+  checkOptions('read the files of an image', choice ?? {}, choiceChecks);
   const { signal, platform = machinePlatform(), unindexed } = choice ?? {};
   const { registry, name } = reference;
   const onWarning = (text: string): void => emit({ type: 'warning', text });
@@ -133,7 +138,9 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
     closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));
     await Promise.all(contents.map((content) => content.close()));
   };
-  async function* list(path = '', { signal }: { readonly signal?: AbortSignal | undefined } = {}) {
+  async function* list(path = '', how: { readonly signal?: AbortSignal | undefined } = {}) {
+    checkOptions(`list ${quote(path)}`, how, listChecks);
+    const { signal } = how;
     const limit = deadline(options.signal, signal, closing.signal);
     try {
       limit.signal.throwIfAborted();
@@ -146,7 +153,9 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       limit.end();
     }
   }
-  const open = async (path: string, { signal, verify }: OpenImageFileOptions = {}): Promise<LayerFile> => {
+  const open = async (path: string, how: OpenImageFileOptions = {}): Promise<LayerFile> => {
+    checkOptions(`open ${quote(path)}`, how, openChecks);
+    const { signal, verify } = how;
     const limit = deadline(options.signal, signal, closing.signal);
     const context: ReadContext = { ...options, verify, limit };
     try {

@@ -5,9 +5,10 @@ import { firstOf } from '../../src/combine.ts';
 import { createLiars } from '../../src/content/attempts.ts';
 import { Content } from '../../src/content/content.ts';
 import { RegistryError } from '../../src/errors.ts';
+import type { ClientEvent } from '../../src/events.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { Body, Source } from '../../src/source.ts';
-import { sampleOf } from '../contract/source.ts';
+import { sampleOf, samples } from '../contract/source.ts';
 import {
   arbitraryBehaviour,
   type Behaviour,
@@ -236,4 +237,37 @@ test('over sockets, three hosts drawn, read in any way: the bytes are right or t
 
 test('nothing is left open when all of it is over', async () => {
   await expect.poll(() => sockets.connections()).toBe(0);
+});
+
+test('a reading that is aborted reports how far it came, however short it was', async () => {
+  const { large } = samples;
+  const controller = new AbortController();
+  const positions: number[] = [];
+  const source: Source = {
+    resolve: async () => large.descriptor,
+    fetch: async (_, { signal } = {}) => {
+      const chunks = (async function* () {
+        yield large.bytes.slice(0, 100_000);
+        await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      })();
+      const body = Object.assign(chunks, { cancel: async () => {} });
+      return { descriptor: large.descriptor, body, from: 'here' };
+    },
+  };
+  const emit = (event: ClientEvent): void => {
+    if (event.type === 'progress') positions.push(event.position);
+  };
+  const content = new Content({
+    source,
+    descriptor: large.descriptor,
+    signals: [controller.signal],
+    emit,
+    liars: createLiars(),
+  });
+  const chunks = content[Symbol.asyncIterator]();
+  await chunks.next();
+  const next = chunks.next();
+  controller.abort(new Error('enough'));
+  await expect(next).rejects.toMatchObject({ code: 'ABORTED' });
+  expect(positions).toEqual([100_000]);
 });

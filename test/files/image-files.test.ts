@@ -305,3 +305,27 @@ test('small layers are fetched once, and of a path that one has twice the last i
     expect((await errorOf(files.open('d/e'))).code).toBe('NOT_FOUND');
   }
 });
+
+test('unknown options and wrong values of the files of an image are INVALID_CONFIG before any request', async () => {
+  const client = createClient({ transport: () => Promise.reject(new Error('requested')) });
+  const files = createImageFiles({ descriptor: tarLayer().descriptor, layers: [] });
+  const wrong: readonly [run: () => Promise<unknown>, problem: string][] = [
+    [() => client.files('a.test/b', { platfrom: 'linux' } as object), 'did you mean "platform"?'],
+    [() => client.files('a.test/b', { unindexed: 1 } as object), 'unindexed: found 1, expected true or false'],
+    [() => client.files('a.test/b', ['linux'] as object), 'expected an object of options'],
+    [() => files.open('a', { verify: 'yes' } as object), 'verify: found "yes", expected true or false'],
+    [() => files.open('a', { unindexed: true } as object), 'unknown option "unindexed"'],
+    [
+      async () =>
+        files
+          .list('', { signal: 5 } as object)
+          [Symbol.asyncIterator]()
+          .next(),
+      'expected an AbortSignal',
+    ],
+  ];
+  for (const [run, problem] of wrong) {
+    const error = await errorOf(run());
+    expect([error.code, error.message]).toEqual(['INVALID_CONFIG', expect.stringContaining(problem)]);
+  }
+});

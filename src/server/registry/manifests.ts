@@ -1,5 +1,5 @@
 import { readAll } from '../../body.ts';
-import { messageOf, RegistryError } from '../../errors.ts';
+import { messageOf, RegistryError, restate } from '../../errors.ts';
 import { type Descriptor, usable } from '../../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../oci/digest.ts';
 import { bareMediaType, isIndexType, isManifestType, parseDocument } from '../../oci/manifest.ts';
@@ -29,7 +29,10 @@ export const writeManifest =
       return problem(400, 'MANIFEST_INVALID', `Cannot put manifest "${reference}" by tag ${quote(wrong)}: not a tag`);
     const { signal } = request;
     const mediaType = bareMediaType(request.headers.get('content-type') ?? '');
-    const bytes = await readAll(bodyOf(request), limit, `manifest "${reference}"`);
+    const bytes = await readAll(bodyOf(request), limit, `manifest "${reference}"`).catch((error: unknown) => {
+      if (!(error instanceof RegistryError && error.code === 'TOO_LARGE')) throw error;
+      throw restate(error, { limit: 'manifestBytes' });
+    });
     const blobs = blobsOf(bytes, mediaType);
     if (blobs instanceof Response) return blobs;
     const missing = await firstMissing(store, blobs, signal);

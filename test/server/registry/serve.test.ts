@@ -330,8 +330,11 @@ const manifests: readonly [
 test.each(manifests)('a manifest of %s is refused, and nothing kept', async (_, reference, bytes, type, expected) => {
   const { registry, store } = await filledRegistry();
   await fill(store('new/app'), [config]);
-  const push = serve(registry, { manifestBytes: 1_000 });
+  const errors: unknown[] = [];
+  const onEvent = ({ error }: { readonly error?: unknown }): void => void errors.push(error);
+  const push = serve(registry, { manifestBytes: 1_000, onEvent });
   expect(await problemOf(await push(put(reference, bytes, type)))).toBe(expected);
+  if (expected.startsWith('413')) expect(errors).toMatchObject([{ code: 'TOO_LARGE', limit: 'manifestBytes' }]);
   await expect(store('new/app').resolve('v1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(store('new/app').resolve(manifest.descriptor.digest)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
