@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkRewritten, compileRewrites } from '../../src/config/rewrite.ts';
+import { checkRewritten, compileRewrites, patternProblem } from '../../src/config/rewrite.ts';
 
 const rewriteOnce = (pattern: string, replacement: string, name: string): string =>
   compileRewrites([{ pattern, replacement }], 'test').rewrite(name).name;
@@ -52,6 +52,23 @@ describe('rules', () => {
       'Cannot compile mirror https://m, rewrite 1, pattern "(?=x)": ',
     );
   });
+
+  test.each([
+    ['4,097 characters', 'a'.repeat(4_097), '4097 characters, expected at most 4096'],
+    ['many counts', 'a{1000}b{1,}', 'the counts of its repetitions make 1001, expected at most 1000'],
+    ['counts in counts', '(a{30}){2,30}'.repeat(17), 'make 1020'],
+  ])('a pattern of %s is refused, as compiling it may take seconds', (_, pattern, found) => {
+    const rules = [{ pattern, replacement: '' }];
+    expect(() => compileRewrites(rules, 'mirror m')).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    expect(() => compileRewrites(rules, 'mirror m')).toThrow(found);
+  });
+
+  test.each(['a'.repeat(4_096), 'a{1000}', '(a{31}){2,31}'.repeat(16)])(
+    'a pattern within these bounds compiles',
+    (pattern) => {
+      expect(patternProblem(pattern)).toBeUndefined();
+    },
+  );
 
   test('two groups of one name are refused as ambiguous', () => {
     expect(() => rewriteOnce('(?P<n>a)(?P<n>b)', '$n', 'ab')).toThrow(

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createMemoryUploads } from '../../src/store/memory/uploads.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { deleterContract, mountsContract, uploadsContract } from '../contract/abilities.ts';
 import { listsContract } from '../contract/lists.ts';
@@ -29,6 +30,43 @@ test('content pushed as a manifest stays one when it is pushed again as a blob',
   await store.push(descriptor, pieces(bytes));
   await store.push(asBlob, pieces(bytes));
   expect((await store.resolve(descriptor.digest)).mediaType).toBe(descriptor.mediaType);
+});
+
+test('an upload that comes byte by byte is held in few pieces', async () => {
+  const given = new Uint8Array(100_000).map((_, index) => index % 251);
+  const pushed: Uint8Array[] = [];
+  const store = {
+    push: async (_: unknown, body: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of body) pushed.push(chunk);
+    },
+  };
+  const upload = await createMemoryUploads().into(store, 'a').beginUpload();
+  const half = given.length / 2;
+  await upload.append(pieces(given.subarray(0, half), 1));
+  await upload.append(pieces(given.subarray(half, half + 1), 1));
+  await upload.append(pieces(given.subarray(half + 1), 1));
+  expect(upload.size).toBe(given.length);
+  await upload.commit(samples.large.descriptor.digest);
+  expect(Buffer.concat(pushed).equals(given)).toBe(true);
+  expect(pushed.length).toBeLessThan(20);
+});
+
+test('an upload whose push fails can be committed again', async () => {
+  const { descriptor, bytes } = samples.large;
+  let count = 0;
+  const store = {
+    push: async (_: unknown, body: AsyncIterable<Uint8Array>) => {
+      let size = 0;
+      for await (const chunk of body) size += chunk.length;
+      if (count++ === 0) throw new Error('no space');
+      expect(size).toBe(bytes.length);
+    },
+  };
+  const upload = await createMemoryUploads().into(store, 'a').beginUpload();
+  await upload.append(pieces(bytes));
+  await expect(upload.commit(descriptor.digest)).rejects.toThrow('no space');
+  expect(upload.size).toBe(bytes.length);
+  await upload.commit(descriptor.digest);
 });
 
 test('an invalid digest is INVALID_DIGEST, and named', async () => {

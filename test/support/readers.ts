@@ -1,9 +1,12 @@
 import { bytesBody } from '../../src/body.ts';
+import { commands } from '../../src/cli/commands.ts';
+import { parseLine } from '../../src/cli/parse.ts';
 import { readHostsToml } from '../../src/config/containerd/read.ts';
 import { readCertificateNames } from '../../src/config/containers/certificates.ts';
 import { readRegistriesConf } from '../../src/config/containers/read.ts';
 import { credentialsFor, expandShortName } from '../../src/config/credentials.ts';
 import { readDockerConfig } from '../../src/config/docker/read.ts';
+import { describeComplaint, parseHelperAnswer } from '../../src/config/docker/run-helper.ts';
 import { parseJson } from '../../src/config/document/json.ts';
 import { parseToml } from '../../src/config/document/toml.ts';
 import { parseYaml } from '../../src/config/document/yaml.ts';
@@ -11,24 +14,29 @@ import { decodeText } from '../../src/config/files.ts';
 import { readRegistriesYaml } from '../../src/config/k3s/read.ts';
 import { readOwnConfig } from '../../src/config/own/read.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
+import { pemName, pemProblem, readPem } from '../../src/config/pem.ts';
 import { readRegctlConfig } from '../../src/config/regctl/read.ts';
 import { compileRewrites, patternProblem } from '../../src/config/rewrite.ts';
 import { configKindOf } from '../../src/config/usual-places.ts';
 import { cannot, configError } from '../../src/errors.ts';
 import { createNearestPath } from '../../src/files/layer.ts';
+import { createLayerTree, overlay } from '../../src/files/layer-tree.ts';
 import { readTar } from '../../src/files/tar.ts';
 import { parseHeader, parseRecords } from '../../src/files/tar-header.ts';
 import { rowsOf } from '../../src/files/toc-rows.ts';
 import { isListed, parseTarget } from '../../src/http/address.ts';
 import { connectionError } from '../../src/http/connection-error.ts';
 import { readErrorBody } from '../../src/http/error-body.ts';
+import { tlsProblems } from '../../src/http/tls.ts';
 import { parseDocument, parseDocumentText, parseIndex, parseManifest } from '../../src/oci/manifest.ts';
 import { parseRange } from '../../src/oci/range.ts';
 import { isOfType, referrerOf } from '../../src/oci/referrer.ts';
 import { sameRegistry } from '../../src/oci/registry.ts';
 import { proxyFor } from '../../src/proxy.ts';
 import { describeDocument, describeHead } from '../../src/remote/response.ts';
+import { serve } from '../../src/server/registry/serve.ts';
 import { entryOf } from '../../src/store/entries.ts';
+import { memoryStore } from '../../src/store/memory.ts';
 import { readJson } from '../../src/text/json.ts';
 import { checkOptions, flag } from '../../src/text/problems.ts';
 import { nearest } from '../../src/text/quote.ts';
@@ -224,8 +232,60 @@ const toml = tables('', 'a = "', 'a = [', '[a.');
 const jsonTable = tables('', '{"a":"', '{"a":[', '{"');
 const yaml = { ...tables(''), length: 2_048 };
 
+const layer = `sha256:${'1'.repeat(64)}` as const;
+
+/** The tree of a layer whose entries have these paths, over that of another one. */
+function readWhiteouts(text: string): void {
+  const facts = { type: 'file', size: 0, mode: 0, uid: 0, gid: 0, modified: new Date(0) } as const;
+  const tree = createLayerTree(layer, () => {});
+  for (const path of text.split(',')) tree.add({ ...facts, path });
+  overlay(overlay(undefined, tree), tree);
+}
+
+const handler = serve(() => memoryStore());
+const begins = ['CERTIFICATE', 'TRUSTED CERTIFICATE', 'PRIVATE KEY'].map((name) => `-----BEGIN ${name}-----`);
+const bundleUnits = [...begins, '-----', '-----BEGIN ', '-----END CERTIFICATE-----\n', 'MIIB\n', ...'-=+/ \n'];
+
 /** All others, by `module:function`. */
 export const readers: Readonly<Record<string, TextReader>> = {
+  'cli/parse:parseLine': {
+    read: (text) => parseLine([text], commands),
+    shapes: [{}, { before: '--' }, { before: 'config ' }],
+  },
+  'cli/parse:parseLine of a command': {
+    read: (text) => parseLine(['pull', text, `--${text}`, `--to=${text}`], commands),
+  },
+  'config/docker/run-helper:parseHelperAnswer': {
+    read: parseHelperAnswer,
+    shapes: [{}, ...fields('{', '}'), { before: '{"Username":"', after: '","Secret":"a"}' }],
+  },
+  'config/docker/run-helper:describeComplaint': {
+    read: (text) => describeComplaint({ stdout: text, stderr: text }, ['a', text]),
+  },
+  'http/tls:tlsProblems': {
+    read: (text) => tlsProblems({ ca: [text], cert: text, key: text }),
+    shapes: [
+      { units: bundleUnits },
+      ...begins.map((before) => ({ before, units: bundleUnits, after: '-----END CERTIFICATE-----' })),
+    ],
+  },
+  'config/pem:readPem of a bundle': {
+    read: (text) => [readPem(text), pemName(text), pemProblem(text)],
+    shapes: [{ units: bundleUnits }, { before: '-----BEGIN ', units: bundleUnits }],
+  },
+  'files/layer-tree:createLayerTree': {
+    read: readWhiteouts,
+    shapes: ['', 'a/', '.wh.'].map((before) => ({
+      before,
+      units: ['a,', 'a/', '.wh.', '.wh.a,', '.wh..wh..opq,', 'a/.wh.a,', 'a/.wh..wh..opq,', '.wh..wh./', '.wh.a/'],
+    })),
+  },
+  'server/registry/serve:serve': {
+    read: (text) => handler(new Request(url(text))),
+    shapes: ['', 'v2/', 'v2/a/', 'v2/a/blobs/uploads/', 'v2/a/manifests/', 'v2/a/tags/list?', 'v2/a/referrers/'].map(
+      (before) => ({ before }),
+    ),
+  },
   'config/containerd/read:readHostsToml': {
     read: (text) => readHostsToml(text, { file, registry: 'a.example', directory: '/a' } as never),
     ...toml,

@@ -50,9 +50,9 @@ export async function runHelper(
   const output = await run(file, server, { fail, timeout, signal });
   if (output.status !== 'exit status 0') {
     if (`${output.stdout}\n${output.stderr}`.includes(notFound)) return undefined;
-    throw fail('UNAUTHORIZED', `${output.status}, ${words(output, [name, program, server])}`);
+    throw fail('UNAUTHORIZED', `${output.status}, ${describeComplaint(output, [name, program, server])}`);
   }
-  const login = parseAnswer(output.stdout);
+  const login = parseHelperAnswer(output.stdout);
   if (login === 'unreadable') throw fail('UNAUTHORIZED', 'its answer is not an object with Username and Secret');
   return login;
 }
@@ -111,7 +111,8 @@ function collect(stream: NodeJS.ReadableStream, tooLong: () => void): () => stri
   return () => Buffer.concat(chunks).toString('utf8');
 }
 
-function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
+/** The login in the output of a helper; undefined for an empty one. */
+export function parseHelperAnswer(stdout: string): Login | 'unreadable' | undefined {
   const read = readJson(stdout);
   if ('found' in read || typeof read.value !== 'object' || read.value === null) return 'unreadable';
   const { Username: username, Secret: password } = read.value as { Username?: unknown; Secret?: unknown };
@@ -121,7 +122,10 @@ function parseAnswer(stdout: string): Login | 'unreadable' | undefined {
 }
 
 /** What a helper says of its failure, which Docker's say on their output: no answer with a login, and only plain words. */
-function words({ stdout, stderr }: HelperOutput, known: readonly string[]): string {
+export function describeComplaint(
+  { stdout, stderr }: Pick<HelperOutput, 'stdout' | 'stderr'>,
+  known: readonly string[],
+): string {
   const said = stdout.trim() || stderr.trim();
   if (said === '') return 'and said nothing';
   if (/[{}]|(?:secret|password|token)["']?\s*[:=]/i.test(said)) return 'what it said may hold a login and is not shown';

@@ -1,13 +1,15 @@
 import { cannot, RegistryError } from '../../errors.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
+import { createPile, type Pile } from '../../pile.ts';
 import type { AppendOptions, Chunks, Store, Upload, UploadLimits, Uploads } from '../../source.ts';
 
 /** The state of one upload. */
 interface MemoryUpload {
   /** Whose it is: it exists for nobody else. */
   readonly owner: string;
-  chunks: Uint8Array[];
-  size: number;
+  readonly kept: Pile;
+  /** What the request that is adding to it has brought. */
+  readonly added: Pile;
   isBusy: boolean;
   expiry: ReturnType<typeof setTimeout> | undefined;
 }
@@ -66,15 +68,19 @@ export function createMemoryUploads(): MemoryUploads {
       const uploadOf = (id: string, limits: UploadLimits): Upload => ({
         id,
         get size() {
-          return stateOf(id, owner).size;
+          const { kept, added } = stateOf(id, owner);
+          return kept.size + added.size;
         },
         append: (body, options = {}) =>
           use(id, { owner, limits }, (upload) => append(upload, body, { id, limits, ...options })),
         commit: (digest, { signal } = {}) =>
-          use(id, { owner, limits }, async ({ chunks, size }) => {
+          use(id, { owner, limits }, async ({ kept }) => {
+            const { size } = kept;
+            const chunks = kept.takeAll();
             try {
               await store.push({ mediaType: mediaTypes.octets, digest, size }, each(chunks), { signal });
             } catch (error) {
+              addAll(kept, chunks);
               if (error instanceof RegistryError && error.code === 'DIGEST_MISMATCH') end(id);
               throw error;
             }
@@ -90,7 +96,7 @@ export function createMemoryUploads(): MemoryUploads {
             throw cannot('RATE_LIMITED', 'begin an upload', found, { reason: 'limit', limit: 'uploads' });
           }
           const id = crypto.randomUUID();
-          all.set(id, { owner, chunks: [], size: 0, isBusy: false, expiry: undefined });
+          all.set(id, { owner, kept: createPile(), added: createPile(), isBusy: false, expiry: undefined });
           startExpiry(id, limits);
           return uploadOf(id, limits);
         },
@@ -105,26 +111,31 @@ export function createMemoryUploads(): MemoryUploads {
 }
 
 async function append(
-  upload: MemoryUpload,
+  { kept, added }: MemoryUpload,
   body: Chunks,
   { id, size, limits }: AppendOptions & { readonly id: string; readonly limits: UploadLimits },
 ): Promise<void> {
   const { uploadBytes = defaults.uploadBytes } = limits;
-  const before = { count: upload.chunks.length, size: upload.size };
-  const attempted = `add to upload "${id}"`;
-  const undo = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, isLimit = false): RegistryError => {
-    upload.chunks.length = before.count;
-    upload.size = before.size;
-    return cannot(code, attempted, found, { value: id, ...(isLimit && { reason: 'limit', limit: 'uploadBytes' }) });
+  const refuse = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, isLimit = false): RegistryError => {
+    added.takeAll();
+    const limit = isLimit ? ({ reason: 'limit', limit: 'uploadBytes' } as const) : {};
+    return cannot(code, `add to upload "${id}"`, found, { value: id, ...limit });
   };
-  for await (const chunk of body) {
-    upload.chunks.push(chunk);
-    upload.size += chunk.length;
-    if (upload.size > uploadBytes) throw undo('TOO_LARGE', `more than ${uploadBytes} bytes`, true);
-    if (size !== undefined && upload.size > before.size + size) throw undo('TOO_LARGE', `more than ${size} bytes`);
+  try {
+    for await (const chunk of body) {
+      added.add(chunk);
+      if (kept.size + added.size > uploadBytes) throw refuse('TOO_LARGE', `more than ${uploadBytes} bytes`, true);
+      if (size !== undefined && added.size > size) throw refuse('TOO_LARGE', `more than ${size} bytes`);
+    }
+    if (size !== undefined && added.size < size) throw refuse('UNEXPECTED_END', `${added.size} of ${size} bytes`);
+  } finally {
+    // Also of a body that broke.
+    addAll(kept, added.takeAll());
   }
-  const added = upload.size - before.size;
-  if (size !== undefined && added < size) throw undo('UNEXPECTED_END', `${added} of ${size} bytes`);
+}
+
+function addAll(pile: Pile, chunks: readonly Uint8Array[]): void {
+  for (const chunk of chunks) pile.add(chunk);
 }
 
 async function* each(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
