@@ -77,6 +77,8 @@ const portless = (host: string): string => normalizeRegistry(host.replace(/:(?:4
 export function expandShortName(reference: string, { aliases = {}, search }: ShortNames = {}): string {
   const [, name = '', suffix = ''] = /^([^:@]*)(.*)/s.exec(reference) ?? [];
   const [first = ''] = name.split('/');
+  // "docker" is an alias of many machines, but not in "docker://".
+  if (suffix.startsWith('://')) return reference;
   // `localhost` and whatever has a dot or a port is a registry, as in references.
   if (name === '' || first.includes('.') || /^localhost$/i.test(first) || hasPort(reference)) return reference;
   if (Object.hasOwn(aliases, name)) return `${aliases[name]}${suffix}`;

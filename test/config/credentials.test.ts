@@ -97,6 +97,8 @@ test.each([
 test('without a configuration a name stays what Docker makes of it', () => {
   expect(expandShortName('alpine')).toBe('alpine');
   expect(expandShortName('alpine', { search: [] })).toBe('alpine');
+  const docker = { aliases: { docker: 'docker.io/library/docker' }, search: ['quay.io'] };
+  expect(expandShortName('docker://alpine', docker)).toBe('docker://alpine');
 });
 
 test('of several registries none is guessed', () => {
