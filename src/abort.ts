@@ -1,4 +1,4 @@
-import { cannot, type ErrorDetails, messageOf, RegistryError, withAttemptsOf } from './errors.ts';
+import { cannot, type ErrorDetails, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
 import { builtin } from './runtime.ts';
 
 /** Milliseconds; timers above this fire at once. https://nodejs.org/api/timers.html */
@@ -7,7 +7,11 @@ export const longestTimer = 2 ** 31 - 1;
 /** What is thrown when a signal fires: `ABORTED` with the reason as cause, or the RegistryError that was given as reason. */
 export function abortError(reason: unknown): RegistryError {
   if (reason instanceof RegistryError) return reason;
-  return new RegistryError('ABORTED', `The operation was aborted: ${messageOf(reason)}`, { cause: reason });
+  const why = messageOf(reason);
+  return new RegistryError('ABORTED', `The operation was aborted: ${why}`, {
+    found: `it was aborted: ${why}`,
+    cause: reason,
+  });
 }
 
 /** Calls `run` once when the signal fires, at once if it has already. Returns a function that stops listening. */
@@ -88,8 +92,9 @@ export async function runOperation<T>(
     if (operation !== undefined) limit.limit(operation, attempted);
     return await work({ signal: limit.signal });
   } catch (error) {
-    if (limit.signal.aborted) throw withAttemptsOf(abortError(limit.signal.reason), [error]);
-    throw error;
+    if (!limit.signal.aborted) throw error;
+    const end = withAttemptsOf(abortError(limit.signal.reason), [error]);
+    throw end.attempted === undefined ? restate(end, { attempted }) : end;
   } finally {
     limit.end();
   }

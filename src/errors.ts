@@ -106,6 +106,8 @@ export interface ErrorDetails {
   /** What was found, as the message has it after the colon, without advice. */
   readonly found?: string | undefined;
   readonly reason?: ErrorReason | undefined;
+  /** The reference that the operation was for, as it was given, or in full if only its parts were. */
+  readonly reference?: string | undefined;
   /** The value that the error is about, not quoted or shortened: a reference, a digest, a path, a platform. Never a secret. */
   readonly value?: string | undefined;
   /** Name of the option whose limit was reached: `limits.pages`. */
@@ -149,6 +151,7 @@ export class RegistryError extends Error {
   readonly attempted: string | undefined;
   readonly found: string | undefined;
   readonly reason: ErrorReason | undefined;
+  readonly reference: string | undefined;
   readonly value: string | undefined;
   readonly limit: string | undefined;
   readonly platforms: readonly string[] | undefined;
@@ -163,7 +166,7 @@ export class RegistryError extends Error {
   readonly attempts: readonly Attempt[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    const { value, found, cause, ...given } = details;
+    const { value, found, reference, cause, ...given } = details;
     // The reason of a caller's own signal is left as it is.
     const kept = code === 'ABORTED' ? cause : safeCause(cause, (thrown) => brand in thrown);
     const facts = safeRecord(given);
@@ -174,6 +177,7 @@ export class RegistryError extends Error {
     this.attempted = facts.attempted;
     this.found = found === undefined ? undefined : text(found);
     this.reason = facts.reason;
+    this.reference = reference === undefined ? undefined : redact(reference);
     this.value = value === undefined ? undefined : redact(value);
     this.limit = facts.limit;
     this.platforms = facts.platforms;
@@ -247,8 +251,31 @@ export function restate(error: RegistryError, changes: ErrorDetails): RegistryEr
   const isReworded = changes.attempted !== undefined || changes.found !== undefined;
   const words = details.found ?? error.message;
   const message = details.attempted === undefined ? words : `Cannot ${details.attempted}: ${words}`;
-  return new RegistryError(code, isReworded ? message : error.message, details);
+  const reference = isReworded ? changes.reference : error.reference;
+  return new RegistryError(code, isReworded ? message : error.message, { reference, ...details });
 }
+
+/** What an operation is for. */
+export interface Subject {
+  /** `resolve`, `fetch`. */
+  readonly verb: string;
+  /** The reference, as it was given. */
+  readonly reference: string;
+  /** The tag or digest by which inner errors name the same. */
+  readonly part?: string | undefined;
+}
+
+/** What was thrown, as an error that names the whole reference: a tag, a digest or a URL does not say which one was meant. */
+export function naming(thrown: unknown, { verb, reference, part }: Subject): unknown {
+  if (!(thrown instanceof RegistryError) || thrown.reference !== undefined) return thrown;
+  const { attempted, value } = thrown;
+  const whole = `${verb} ${quoted(reference)}`;
+  const isWhole = attempted === undefined || attempted === whole || (value !== undefined && value === part);
+  const named = isWhole ? whole : `${attempted} for ${quoted(reference)}`;
+  return restate(thrown, { attempted: named, reference });
+}
+
+const quoted = (text: string): string => JSON.stringify(safeText(text));
 
 /** The error that ends an operation (an abort, a time limit), with every attempt until then and the host of the last one. */
 export function withAttemptsOf(end: RegistryError, thrown: readonly unknown[]): RegistryError {

@@ -99,7 +99,9 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
         reason: 'limit',
       });
     }
-    return readWhole(this.descriptor, this.#readings);
+    return readWhole(this.descriptor, this.#readings).catch((thrown: unknown) => {
+      throw this.#readings.named(thrown);
+    });
   }
 
   /** The whole as text; bytes that are not UTF-8 become U+FFFD. */
@@ -112,7 +114,7 @@ export class Content implements AsyncIterable<Uint8Array>, AsyncDisposable {
     const read = readJson(await this.bytes(options));
     if ('value' in read) return read.value;
     const { digest } = this.descriptor;
-    throw cannot('BAD_RESPONSE', `parse "${digest}"`, read.found, { value: digest });
+    throw this.#readings.named(cannot('BAD_RESPONSE', `parse "${digest}"`, read.found, { value: digest }));
   }
 
   /** Ends every reading, at once, and refuses further ones. */

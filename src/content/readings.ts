@@ -1,5 +1,5 @@
 import { abortError, type Deadline, deadline, onAbort } from '../abort.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, naming, type RegistryError, type Subject } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, type Digest, type Hasher } from '../oci/digest.ts';
@@ -25,6 +25,8 @@ export const hashOf = ({ digest }: Descriptor): RunningHash => ({
 export interface ReadingsOptions {
   readonly source: Source;
   readonly descriptor: Descriptor;
+  /** What its errors name. */
+  readonly subject?: Subject | undefined;
   /** The manifest that lists it. */
   readonly manifest?: Digest | undefined;
   /** Most bytes to drop to reach an offset, at the last host; the source's own limit when left out. */
@@ -47,6 +49,8 @@ export interface ReadingOptions {
   readonly hash?: RunningHash | undefined;
   /** Names of hosts not to contact. */
   readonly except?: readonly string[] | undefined;
+  /** Errors do not name the subject: the caller combines them first. */
+  readonly bare?: boolean | undefined;
 }
 
 /** One reading: nothing is requested until its first chunk is. */
@@ -80,7 +84,7 @@ export class Readings {
   }
 
   /** Begins a reading. A range beyond the content is a RangeError. */
-  open(range: Range, { hash, except }: ReadingOptions = {}): ContentReading {
+  open(range: Range, { hash, except, bare }: ReadingOptions = {}): ContentReading {
     this.mustBeOpen();
     const { source, descriptor, manifest, discard, emit, liars, signals, warned, backoff } = this.#options;
     const { start, end } = checkRange(range, descriptor.size);
@@ -109,13 +113,19 @@ export class Readings {
       },
       verify: hashed && (() => this.#verify(hashed)),
     });
-    const chunks = this.#run(resumed, limit);
+    const chunks = this.#run(resumed, limit, bare);
     const stop = (reason: unknown): void => {
       limit.cancel(reason);
       // A reading that was never begun has no end of its own.
       void chunks.return().finally(() => this.#end(limit));
     };
     return { chunks, hosts, stop };
+  }
+
+  /** An error that names what the content is of. */
+  named(thrown: unknown): unknown {
+    const { subject } = this.#options;
+    return subject ? naming(thrown, subject) : thrown;
   }
 
   /** `CLOSED` after `close`. */
@@ -137,12 +147,15 @@ export class Readings {
   async *#run(
     resumed: AsyncGenerator<Uint8Array, void, undefined>,
     limit: Deadline,
+    bare = false,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { operation, descriptor } = this.#options;
     this.verified = false;
     if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`);
     try {
       yield* resumed;
+    } catch (thrown) {
+      throw bare ? thrown : this.named(thrown);
     } finally {
       this.#end(limit);
     }

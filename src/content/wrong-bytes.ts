@@ -43,7 +43,7 @@ export async function untilRight<T>(
 /** All bytes, verified. If they turn out wrong, they are read again from another host. */
 export function readWhole(descriptor: Descriptor, readings: Readings): Promise<Uint8Array> {
   return untilRight(descriptor, async (except) => {
-    const { chunks, hosts } = readings.open({ start: 0 }, { except });
+    const { chunks, hosts } = readings.open({ start: 0 }, { except, bare: true });
     const pile = createPile();
     try {
       for await (const chunk of chunks) pile.add(chunk);

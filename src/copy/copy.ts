@@ -57,7 +57,7 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const state: CopyState = { ...context, ...known, from, to, verify, signal: limit.signal };
   const documents = createDocuments(state);
   const failures: RegistryError[] = [];
-  const during = ending(limit, { label, signals, failures });
+  const during = ending(limit, { label, reference, signals, failures });
   const endSession = hasSessions(to) ? to.begin() : undefined;
   try {
     const resolved = await during(undefined, () => resolveRoot(reference, state));
@@ -85,26 +85,29 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
 function refuseOther({ mediaType, digest }: Descriptor, { from, reference, label }: CopyJob): void {
   if (isDigest(reference) || isStore(from) || kindOf(mediaType) === 'manifests') return;
   const found = `its type ${quote(mediaType)} is neither an image manifest nor an index`;
-  throw cannot('UNSUPPORTED', `copy ${quote(label)}`, found, { value: digest });
+  throw cannot('UNSUPPORTED', `copy ${quote(label)}`, found, { value: digest, reference: label });
 }
 
 interface CopyEnding {
   /** Signals of the user: if one fires, no content failed. */
   readonly signals: readonly (AbortSignal | undefined)[];
   readonly label: string;
+  readonly reference: string;
   /** In the order in which they came. */
   readonly failures: RegistryError[];
 }
 
 /** Runs the work for one content. Its failure is reported as a failure of the copy, and ends it. */
-function ending(limit: Deadline, { label, signals, failures }: CopyEnding) {
+function ending(limit: Deadline, { label, reference, signals, failures }: CopyEnding) {
   return async <T>(part: Part | undefined, run: () => Promise<T>): Promise<T> => {
     try {
       limit.signal.throwIfAborted();
       return await run();
     } catch (thrown) {
       const ended = signals.find((signal) => signal?.aborted);
-      const error = ended ? withAttemptsOf(abortError(ended.reason), [thrown]) : failureOf(thrown, label, part);
+      const error = ended
+        ? withAttemptsOf(abortError(ended.reason), [thrown])
+        : failureOf(thrown, { label, reference }, part);
       failures.push(error);
       limit.cancel(error);
       throw error;
@@ -113,14 +116,18 @@ function ending(limit: Deadline, { label, signals, failures }: CopyEnding) {
 }
 
 /** `Cannot copy "app": layer 3 of 40 "sha256:…": …`, with all facts of the failure. */
-function failureOf(thrown: unknown, label: string, part: Part | undefined): RegistryError {
+function failureOf(
+  thrown: unknown,
+  { label, reference }: Pick<CopyJob, 'label' | 'reference'>,
+  part: Part | undefined,
+): RegistryError {
   const attempted = `copy ${quote(label)}`;
   const cause = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
   if (cause.attempted === attempted || cause.reason === 'platform' || cause.code === 'ABORTED') return cause;
   const which = part ? `${part.role} "${part.descriptor.digest}": ` : '';
-  const isOfPart = part !== undefined && cause.value === part.descriptor.digest;
+  const isOfPart = cause.value === (part?.descriptor.digest ?? reference);
   const found = (isOfPart ? cause.found : undefined) ?? messageOf(cause);
-  return restate(cause, { attempted, found: which + found, cause });
+  return restate(cause, { attempted, found: which + found, reference: label, cause });
 }
 
 function roleOf({ mediaType }: Descriptor): string {

@@ -1,6 +1,6 @@
 import { deadline } from '../abort.ts';
 import { type Content, manifestBytesOf } from '../content/content.ts';
-import { cannot, type RegistryError } from '../errors.ts';
+import { cannot, naming, type RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseManifest } from '../oci/manifest.ts';
@@ -78,40 +78,48 @@ export interface ImageFilesContext {
       readonly platform: string | Platform;
       readonly content: true;
     },
+    label: string,
   ) => Promise<{ readonly descriptor: Descriptor }>;
   readonly fetcherOf: (repository: Repository) => ImageSource;
   readonly emit: Emit;
   readonly manifestBytes: number;
   readonly imageLimits: LayersLimits;
+  /** The reference as it was given, for messages. */
+  readonly label: string;
 }
 
 /** Where the content of an image is read from. */
 export interface ImageSource {
-  fetch(descriptor: Descriptor, options: Pick<FetchOptions, 'signal' | 'manifest'>): Promise<Content>;
+  fetch(
+    descriptor: Descriptor,
+    options: Pick<FetchOptions, 'signal' | 'manifest'> & { readonly reference: string },
+  ): Promise<Content>;
 }
 
 /** The files of the image that a reference names or, if it names an index, of the image for the platform. */
 export async function openImage(
   reference: Reference,
   choice: ImageFilesChoice | undefined,
-  { resolve, fetcherOf, emit, manifestBytes, imageLimits }: ImageFilesContext,
+  { resolve, fetcherOf, emit, manifestBytes, imageLimits, label }: ImageFilesContext,
 ): Promise<ImageFiles> {
   checkOptions('read the files of an image', choice ?? {}, choiceChecks);
   const { signal, platform = machinePlatform(), unindexed } = choice ?? {};
   const { registry, name } = reference;
   const onWarning = (text: string): void => emit({ type: 'warning', text });
-  const { descriptor } = await resolve(reference, { signal, platform, content: true });
+  const { descriptor } = await resolve(reference, { signal, platform, content: true }, label);
   const source = fetcherOf({ registry, name });
-  await using manifest = await source.fetch(descriptor, { signal });
+  await using manifest = await source.fetch(descriptor, { signal, reference: label });
   const document = parseManifest(await manifestBytesOf(manifest, manifestBytes), descriptor.mediaType);
   const layers = await Promise.all(
-    document.layers.map((layer) => source.fetch(layer, { signal, manifest: descriptor.digest })),
+    document.layers.map((layer) => source.fetch(layer, { signal, manifest: descriptor.digest, reference: label })),
   );
-  return createImageFiles({ descriptor, layers, limits: imageLimits, signal, unindexed, onWarning });
+  return createImageFiles({ descriptor, label, layers, limits: imageLimits, signal, unindexed, onWarning });
 }
 
 export interface ImageFilesOptions extends FilesOptions {
   readonly descriptor: Descriptor;
+  /** The reference that names the image. Default: its digest. */
+  readonly label?: string | undefined;
   /** The lowest first. Closing the files closes them. */
   readonly layers: readonly Content[];
   readonly limits?: LayersLimits | undefined;
@@ -123,10 +131,12 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
   const { descriptor, layers: contents, limits = defaultImageLimits, onWarning } = options;
   const layers = new Layers(contents, limits, onWarning);
   const closing = new AbortController();
-  const where = `image ${quote(descriptor.digest)}`;
+  const { label = descriptor.digest } = options;
+  const where = `image ${quote(label)}`;
+  const named = (thrown: unknown): unknown => naming(thrown, { verb: 'read the files of', reference: label });
   const missing = (path: string, link?: FileEntry): RegistryError => {
     const attempted = `find ${quote(path)} in ${where}`;
-    const details = { value: path, reason: 'path' } as const;
+    const details = { value: path, reason: 'path', reference: label } as const;
     // It may be in a layer that cannot be read.
     if (layers.problem) return layers.problem;
     if (link) return cannot('NOT_FOUND', attempted, brokenLink(link, cleanPath(path)), details);
@@ -135,7 +145,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
     return cannot('NOT_FOUND', attempted, `not there${nearest.hint}`, details);
   };
   const close = async (): Promise<void> => {
-    closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed'));
+    closing.abort(cannot('CLOSED', `read the files of ${where}`, 'they were closed', { reference: label }));
     await Promise.all(contents.map((content) => content.close()));
   };
   async function* list(path = '', how: { readonly signal?: AbortSignal | undefined } = {}) {
@@ -149,6 +159,8 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       const target = await resolvePath(path, async (names) => findInTree(merged, names));
       if (target.kind === 'nothing') throw missing(path, target.link);
       yield* listTree(merged, target.kind === 'directory' ? target.names : target.entry.path.split('/'));
+    } catch (thrown) {
+      throw named(thrown);
     } finally {
       limit.end();
     }
@@ -162,13 +174,14 @@ export function createImageFiles(options: ImageFilesOptions): ImageFiles {
       limit.signal.throwIfAborted();
       const target = await findPath(layers, path, context);
       if (target.kind === 'nothing') throw missing(path, target.link);
-      if (target.kind === 'directory') throw notAFile({ path: target.names.join('/'), type: 'directory' }, where);
+      if (target.kind === 'directory')
+        throw notAFile({ path: target.names.join('/'), type: 'directory' }, where, label);
       const { entry, found } = target;
-      if (!found.located) throw notAFile(entry, where);
+      if (!found.located) throw notAFile(entry, where, label);
       return await openLocated({ ...found.located, entry }, context, where);
-    } catch (error) {
+    } catch (thrown) {
       limit.end();
-      throw error;
+      throw named(thrown);
     }
   };
   return { descriptor, list, open, close, [asyncDispose]: close };

@@ -120,9 +120,13 @@ export async function openLocated(
 export function notAFile(
   { path, type, linkPath }: Pick<BareEntry, 'path' | 'type' | 'linkPath'>,
   where: string,
+  reference?: string,
 ): RegistryError {
   const kind = type === 'symlink' ? `a symbolic link to ${quote(linkPath)}` : `a ${type}`;
-  return cannot('UNSUPPORTED', `open ${quote(path)} in ${where}`, `it is ${kind}, not a file`, { value: path });
+  return cannot('UNSUPPORTED', `open ${quote(path)} in ${where}`, `it is ${kind}, not a file`, {
+    value: path,
+    reference,
+  });
 }
 
 /** Looks for the path that was probably meant by a wrong one. */

@@ -221,6 +221,7 @@ export function noPlatformError(
     attempted,
     found,
     reason: 'platform',
+    reference: name,
     value: formatPlatform(wanted),
     platforms: texts,
     ...(isForLinux && { suggestion: 'linux' }),

@@ -122,11 +122,12 @@ export function createClient(given: ClientOptions = {}): Client {
   const fetcherOf = (repository: Repository): Fetcher =>
     createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
   const using = { ...shared, fetcherOf };
-  const resolve = (reference: Reference, call?: ResolveOptions) => resolveReference(reference, call, using);
+  const resolve = (reference: Reference, call: ResolveOptions | undefined, label: string) =>
+    resolveReference(reference, call, { ...using, label });
   const expand = (text: string): string => expanded(text, config);
   const parse = (text: string): Reference => parseReference(expand(text));
   const close = async (): Promise<void> => {
-    closing.abort(new RegistryError('CLOSED', 'The client was closed'));
+    closing.abort(new RegistryError('CLOSED', 'The client was closed', { found: 'the client was closed' }));
     await pool?.close();
   };
   return {
@@ -137,11 +138,11 @@ export function createClient(given: ClientOptions = {}): Client {
     },
     resolve: async (text, call) => {
       const reference = parse(text);
-      return { reference, ...(await resolve(reference, call)) };
+      return { reference, ...(await resolve(reference, call, text)) };
     },
-    pull: async (text, pulling) => pull(parse(text), pulling, using),
+    pull: async (text, pulling) => pull(parse(text), pulling, { ...using, label: text }),
     files: async (text, choice) =>
-      openImage(parse(text), choice, { ...using, resolve, imageLimits: imageLimitsOf(options) }),
+      openImage(parse(text), choice, { ...using, resolve, label: text, imageLimits: imageLimitsOf(options) }),
     fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
     close,
     [asyncDispose]: close,

@@ -11,6 +11,7 @@ import { defaultTries, type RetryOptions } from '../http/retry.ts';
 import { authoritiesOf } from '../http/tls.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { isDigest } from '../oci/digest.ts';
 import { manifestAccept, manifestTooLarge } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
@@ -160,7 +161,12 @@ async function statusError(
   const reason = code === 'UNAUTHORIZED' || code === 'DENIED' ? response.login : undefined;
   const details = { ...facts, reason, host, owed: response.owed, value: reference };
   return reference !== undefined && code === 'NOT_FOUND'
-    ? cannot(code, `resolve ${quote(reference)}`, `it is not at ${host} (${found})`, details)
+    ? cannot(
+        code,
+        `resolve ${quote(reference)}`,
+        `${isDigest(reference) ? 'it' : `tag ${quote(reference)}`} is not at ${host} (${found})`,
+        details,
+      )
     : cannot(code, `${method.toLowerCase()} "${redactUrl(url)}"`, found, details);
 }
 

@@ -2,12 +2,12 @@ import { abortError, runOperation } from '../abort.ts';
 import { collectWarnings } from '../content/attempts.ts';
 import { Content } from '../content/content.ts';
 import { reportSwitch } from '../content/resume.ts';
-import { cannot } from '../errors.ts';
+import { cannot, naming, type Subject } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { formatReference, isTag, type Reference, type Repository } from '../oci/reference.ts';
-import type { Lister, Referrers, Source } from '../source.ts';
+import type { CallOptions, Lister, Referrers, Source } from '../source.ts';
 import { checkPlain } from '../text/problems.ts';
 import { quote } from '../text/quote.ts';
 import type { RemoteRepository } from './repository.ts';
@@ -29,10 +29,12 @@ export interface FetcherOptions {
    * `limits.discardBytes`.
    */
   readonly discard?: number | undefined;
+  /** The reference that the content belongs to, for messages. Default: the repository and the digest. */
+  readonly reference?: string | undefined;
 }
 
 /** How to fetch content by its digest. */
-export interface FetchByDigestOptions extends Omit<FetcherOptions, 'manifest'> {
+export interface FetchByDigestOptions extends Omit<FetcherOptions, 'manifest' | 'reference'> {
   /** Says where to look; by default blobs first, then manifests. */
   readonly mediaType?: string | undefined;
 }
@@ -71,6 +73,10 @@ export function createFetcher(
     backoff,
     signals: [signal, closing],
   });
+  const subjectOf = (digest: Digest, reference?: string): Subject =>
+    reference === undefined
+      ? { verb: 'fetch', reference: formatReference({ registry, name, digest }), part: digest }
+      : { verb: 'fetch', reference };
   return {
     repository,
     source,
@@ -82,13 +88,14 @@ export function createFetcher(
       }),
     fetch: async (target, options) => {
       checkPlain('fetch', options);
-      const { signal, manifest, discard } = options ?? {};
+      const { signal, manifest, discard, reference } = options ?? {};
       for (const ended of [signal, closing]) if (ended?.aborted) throw abortError(ended.reason);
       const descriptor = parseDescriptor(target);
       refuseSchema1(descriptor.digest, descriptor.mediaType);
       return new Content({
         ...contentOf(source, signal),
         descriptor,
+        subject: subjectOf(descriptor.digest, reference),
         manifest,
         discard,
         warned: collectWarnings(emit),
@@ -99,15 +106,18 @@ export function createFetcher(
       const { signal, mediaType, discard } = options ?? {};
       const digest = parseDigest(text);
       refuseSchema1(digest, mediaType);
+      const subject = subjectOf(digest);
       const unknown = { mediaType: mediaType ?? '', digest, size: -1 };
       const from = byDigest(mediaType === undefined ? undefined : kindOf(mediaType));
       const warned = collectWarnings(emit);
       const opened = await runOperation(`fetch "${digest}"`, { signals: [signal, closing], operation }, (call) =>
         from.fetch(unknown, { ...call, onWarning: warned.add }),
-      );
+      ).catch((thrown: unknown) => {
+        throw naming(thrown, subject);
+      });
       const { descriptor } = opened;
       reportSwitch(emit, opened);
-      return new Content({ ...contentOf(from, signal), descriptor, discard, opened, warned });
+      return new Content({ ...contentOf(from, signal), descriptor, subject, discard, opened, warned });
     },
   };
 }
@@ -160,22 +170,31 @@ function repositoryLists(
   source: Lister & Referrers,
   { closing, operation, emit }: FetcherContext,
 ): RepositoryLists {
-  const name = quote(formatReference(repository));
+  /** The `work` on what `reference` names, within the limits of an operation. */
+  const list = <T>(
+    { verb, reference }: Subject,
+    signal: AbortSignal | undefined,
+    work: (call: CallOptions) => Promise<T>,
+  ): Promise<T> => {
+    const limits = { signals: [signal, closing], operation };
+    const onWarning = collectWarnings(emit).add;
+    const run = (call: CallOptions) => work({ ...call, onWarning });
+    return runOperation(`${verb} ${quote(reference)}`, limits, run).catch((thrown: unknown) => {
+      throw naming(thrown, { verb, reference });
+    });
+  };
   return {
     tags: async (options) => {
       checkPlain('list tags', options);
-      return runOperation(`list the tags of ${name}`, { signals: [options?.signal, closing], operation }, (call) =>
-        source.tags({ ...call, onWarning: collectWarnings(emit).add }),
-      );
+      const subject = { verb: 'list the tags of', reference: formatReference(repository) };
+      return list(subject, options?.signal, (call) => source.tags(call));
     },
     referrers: async (text, options) => {
       checkPlain('list referrers', options);
       const { signal, artifactType } = options ?? {};
       const digest = parseDigest(text);
-      const attempted = `list the referrers of "${digest}" in ${name}`;
-      return runOperation(attempted, { signals: [signal, closing], operation }, (call) =>
-        source.referrers(digest, { ...call, artifactType, onWarning: collectWarnings(emit).add }),
-      );
+      const subject = { verb: 'list the referrers of', reference: formatReference({ ...repository, digest }) };
+      return list(subject, signal, (call) => source.referrers(digest, { ...call, artifactType }));
     },
   };
 }

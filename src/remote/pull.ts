@@ -1,8 +1,8 @@
 import { copyWith } from '../copy/copy.ts';
 import type { Copied, CopyOptions } from '../copy/options.ts';
 import { checkPullOptions } from '../copy/options.ts';
-import { configError } from '../errors.ts';
-import { formatReference, type Reference, type Repository } from '../oci/reference.ts';
+import { configError, naming } from '../errors.ts';
+import type { Reference, Repository } from '../oci/reference.ts';
 import { isStore, type Store } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { Fetcher, FetcherContext } from './fetcher.ts';
@@ -25,11 +25,13 @@ export interface Pulled extends Copied {
 export interface PullContext extends FetcherContext {
   readonly fetcherOf: (repository: Repository) => Fetcher;
   readonly manifestBytes: number;
+  /** The reference as it was given, for messages. */
+  readonly label: string;
 }
 
 /** Copies what a reference names, under its tag, or without a name if the reference has only a digest. */
 export async function pull(reference: Reference, options: PullOptions, context: PullContext): Promise<Pulled> {
-  const { fetcherOf, closing, emit, liars, operation, backoff, manifestBytes } = context;
+  const { fetcherOf, closing, emit, liars, operation, backoff, manifestBytes, label } = context;
   const { registry, name: repository, tag, digest } = reference;
   checkPullOptions(options);
   const store = await storeOf(options.to);
@@ -39,10 +41,12 @@ export async function pull(reference: Reference, options: PullOptions, context: 
       from: fetcherOf({ registry, name: repository }).source,
       to: store,
       reference: digest ?? tag ?? 'latest',
-      label: formatReference(reference),
+      label,
       options: { ...options, name: options.name ?? tag ?? (digest ? false : 'latest') },
     },
-  );
+  ).catch((thrown: unknown) => {
+    throw naming(thrown, { verb: 'pull', reference: label });
+  });
   return { reference, ...pulled };
 }
 

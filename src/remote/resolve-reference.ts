@@ -3,7 +3,7 @@ import { observed } from '../combine.ts';
 import type { Liars } from '../content/attempts.ts';
 import { collectWarnings, type Warnings } from '../content/attempts.ts';
 import { Content, manifestBytesOf } from '../content/content.ts';
-import { cannot } from '../errors.ts';
+import { cannot, naming } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseImage, platformOf } from '../oci/choose-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -58,15 +58,19 @@ export interface ResolveContext {
 export async function resolveReference(
   reference: Reference,
   options: ResolveOptions | undefined,
-  context: ResolveContext & { readonly fetcherOf: (repository: Repository) => { readonly source: Source } },
+  context: ResolveContext & {
+    readonly fetcherOf: (repository: Repository) => { readonly source: Source };
+    /** The reference as it was given, for messages; in full if only its parts were. */
+    readonly label?: string | undefined;
+  },
 ): Promise<Resolved> {
   checkPlain('resolve', options);
   const { signal, content, platform } = options ?? {};
   const { registry, name, tag = 'latest', digest = tag } = reference;
-  const { fetcherOf, closing, operation, emit } = context;
+  const { fetcherOf, closing, operation, emit, label = formatReference(reference) } = context;
   const repository = { registry, name };
   const wanted = platform === undefined ? undefined : platformOf(platform);
-  const attempted = `resolve ${quote(formatReference(repository))}`;
+  const attempted = `resolve ${quote(label)}`;
   const { source } = fetcherOf(repository);
   return runOperation(attempted, { signals: [signal, closing], operation }, async (call) => {
     const warned = collectWarnings(emit);
@@ -75,10 +79,11 @@ export async function resolveReference(
     const named = await source.resolve(digest, reading);
     if (!wanted || !isIndexType(named.mediaType)) return { descriptor: named, warnings: warned.texts() };
     const read = createReader({ ...context, source, repository, signal: call.signal, warned });
-    const label = formatReference(reference);
     const descriptor = await chooseImage(named, wanted, { label, read: readIndexes(label, read) });
     if (content && descriptor.data === undefined && isManifestType(descriptor.mediaType)) await read(descriptor);
     return { descriptor, warnings: warned.texts() };
+  }).catch((thrown: unknown) => {
+    throw naming(thrown, { verb: 'resolve', reference: label, part: digest });
   });
 }
 
@@ -94,7 +99,11 @@ function readIndexes(label: string, read: ReadDocument): (descriptor: Descriptor
     seen.bytes += descriptor.size;
     if (seen.indexes > most.indexes || seen.bytes > most.bytes) {
       const found = `more than ${most.indexes}, or more than ${most.bytes} bytes`;
-      throw cannot('TOO_LARGE', `read the indexes of ${quote(label)}`, found, { reason: 'limit', value: label });
+      throw cannot('TOO_LARGE', `read the indexes of ${quote(label)}`, found, {
+        reason: 'limit',
+        value: label,
+        reference: label,
+      });
     }
     return parseIndex(await read(descriptor), descriptor.mediaType);
   };

@@ -164,7 +164,7 @@ test('indexes nested more than 16 deep are refused, and so are too many of them'
   const tooMany = await errorOf(resolved(wide, { platform: 'linux/arm/v7' }));
   expect([tooMany.code, tooMany.message]).toEqual([
     'TOO_LARGE',
-    expect.stringContaining('Cannot read the indexes of "origin.test/app:latest": more than 1000'),
+    expect.stringContaining('Cannot read the indexes of "origin.test/app": more than 1000'),
   ]);
 });
 

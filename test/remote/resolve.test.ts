@@ -131,13 +131,13 @@ test('a tag that is not there is told with the hosts that have it not', async ()
   const answers = { 'mirror.test': missing, 'origin.test': missing };
   const hosts = createHosts(answers);
   const only = await errorOf(createClient({ transport: hosts.transport }).resolve('origin.test/app:1.9'));
-  expect(only.message).toBe('Cannot resolve "1.9": it is not at origin.test (status 404)');
+  expect(only.message).toBe('Cannot resolve "origin.test/app:1.9": tag "1.9" is not at origin.test (status 404)');
   const client = createClient({ transport: hosts.transport, config: mirrored });
   expect((await errorOf(client.resolve('origin.test/app:1.9'))).message).toBe(
-    'Cannot resolve "1.9": it is not at mirror.test (status 404); it is not at origin.test (status 404)',
+    'Cannot resolve "origin.test/app:1.9": tag "1.9" is not at mirror.test (status 404); tag "1.9" is not at origin.test (status 404)',
   );
   expect((await errorOf(client.resolve('origin.test/app:1.9', { content: true }))).message).toContain(
-    'it is not at origin.test (status 404, MANIFEST_UNKNOWN "no such tag")',
+    'is not at origin.test (status 404, MANIFEST_UNKNOWN "no such tag")',
   );
 });
 

@@ -60,7 +60,7 @@ test('if there is no image for a platform, the message lists the platforms', asy
   for (const command of ['manifest', 'config']) {
     const { code, err } = await run([command, '--no-discover', '--platform', 'linux/s390x', name]);
     expect(err[0]?.replace(/127\.0\.0\.1:\d+/, 'HOST')).toBe(
-      'ocifetch: Cannot choose an image of "HOST/team/app:latest" for linux/s390x: there are linux/amd64, linux/arm64',
+      'ocifetch: Cannot choose an image of "HOST/team/app" for linux/s390x: there are linux/amd64, linux/arm64',
     );
     expect(code).toBe(4);
   }
@@ -114,7 +114,7 @@ test('an image without a platform is chosen if there is no other', async () => {
   }
   const several = await registry({ content: tagged(index(plain, image('other'))) });
   const { err, code } = await run(['config', '--no-discover', `127.0.0.1:${several.port}/team/app`]);
-  expect(err.join('\n')).toMatch(/Cannot choose an image of "[^"]*\/team\/app:latest" for .*: there is none\./);
+  expect(err.join('\n')).toMatch(/Cannot choose an image of "[^"]*\/team\/app" for .*: there is none\./);
   expect(code).toBe(4);
 });
 

@@ -80,7 +80,7 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
     404,
     errors('MANIFEST_UNKNOWN'),
     'application/json',
-    '/v2/ failed after N ms (404), manifest failed after N ms (it is not at 127.0.0.1:PORT (status 404, MANIFEST_UNKNOWN "no")). It does not have it in "a": push it there, or correct the reference, if it should.',
+    '/v2/ failed after N ms (404), manifest failed after N ms (tag "latest" is not at 127.0.0.1:PORT (status 404, MANIFEST_UNKNOWN "no")). It does not have it in "a": push it there, or correct the reference, if it should.',
   ],
 ];
 
