@@ -78,7 +78,7 @@ test('slashes at the end are removed; a resolver may return no endpoint', async 
   expect(hosts.log()).toEqual([`GET https://own.test/v2/x/y/blobs/${samples.large.descriptor.digest}`]);
   const none = createClient({ transport: hosts.transport, resolver: () => [] });
   const error = await errorOf(none.resolve('a.test/b'));
-  expect([error.code, error.message]).toEqual(['NO_HOSTS', 'No host for "a.test/b": no host is configured']);
+  expect([error.code, error.message]).toEqual(['NO_HOSTS', 'Cannot resolve "a.test/b": no host is configured']);
 });
 
 test('a client refuses a wrong result of its resolver in every operation', async () => {
