@@ -163,7 +163,9 @@ test('an artifact whose layer is not an archive is reported with its type', asyn
   for (const line of [['ls'], ['cat']]) {
     const { code, err } = await run([...line, '--no-discover', `127.0.0.1:${port}/team/text`, 'hi']);
     expect(code).toBe(8);
-    expect(err[0]).toMatch(/Cannot read layer "sha256:[0-9a-f]{64}", "text\/plain" for "[^"]*": it is not an archive of files/);
+    expect(err[0]).toMatch(
+      /Cannot read layer "sha256:[0-9a-f]{64}", "text\/plain" for "[^"]*": it is not an archive of files/,
+    );
   }
 });
 
