@@ -178,12 +178,12 @@ async function linesFor(text: string): Promise<string[][]> {
   });
   await layoutOf(path('layout'), text, content);
   const name = `${host}/app`;
-  const { config, layer, other, strange } = content;
-  const ends = [config, layer, other, strange].map(({ descriptor }) => `${name}@${descriptor.digest}`);
+  const { config, layer, strange, other } = content;
+  const ends = [config, layer, strange, other].map(({ descriptor }) => `${name}@${descriptor.digest}`);
   const safe = text.replaceAll('\0', '');
   const bad = ['401', '403', '404'].map((status) => `${host}/bad-${status}:latest`);
   const lines = [
-    ...[name, ...ends, ...bad, `${name}:${safe}`, safe].flatMap((reference) => [
+    ...[name, ...ends.slice(2), ...bad, `${name}:${safe}`, safe].flatMap((reference) => [
       ['manifest', reference],
       ['config', reference],
       ['plan', reference],

@@ -4,7 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createLiars } from '../../src/content/attempts.ts';
+import { Content } from '../../src/content/content.ts';
 import { copy } from '../../src/copy/copy.ts';
+import { createImageFiles } from '../../src/files/image-files.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import { createLayout, type LayoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
@@ -136,6 +139,12 @@ const works: Readonly<Record<string, (store: LayoutStore) => Promise<unknown>>> 
     // Not even whether a file is there, and its size.
     for (const digest of digests)
       expect(await get(store, `blobs/${digest}`, { method: 'HEAD' })).not.toContain('40007');
+  },
+  'the files of an image': async (store) => {
+    const shared = { source: store, emit: () => {}, liars: createLiars(), signals: [] };
+    const layers = [new Content({ ...shared, descriptor: layer.descriptor })];
+    await using files = createImageFiles({ descriptor: image.descriptor, layers });
+    for await (const { path } of files.list()) expect(path).not.toContain('SECRET');
   },
   gc: (store) => store.gc(),
   'a pull into it': async (store) => {
