@@ -62,7 +62,11 @@ function result(outcome: HttpResponse | RegistryError): HttpResponse {
 
 /** A connection that was made, and then closed or used for something that is not HTTP. */
 const isUnlikeHttp = (error: RegistryError): boolean =>
-  error.code === 'UNAVAILABLE' && /^(?:ECONNRESET|EPIPE|UND_ERR_SOCKET|HPE_.+)$/.test(causeCode(error));
+  error.code === 'UNAVAILABLE' &&
+  (/^(?:ECONNRESET|EPIPE|UND_ERR_SOCKET)$/.test(causeCode(error)) || nameOf(error.cause) === 'HTTPParserError');
+
+/** The name of undici's error for what it cannot parse, which has no code. */
+const nameOf = (cause: unknown): unknown => (cause as { readonly name?: unknown } | undefined)?.name;
 
 /** A server of TLS that is not accepted, or does not accept the client. */
 const speaksTls = (error: RegistryError): boolean =>

@@ -29,14 +29,14 @@ async function read(
   return { texts, warnings };
 }
 
-/** A server of TLS that answers what is not TLS as nginx and Go do; Node's own closes the connection. */
-async function talkative() {
+/** A server of TLS that answers this to what is not TLS: nginx and Go a text, OpenSSL an alert; Node's own closes the connection. */
+async function talkative(reply = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n') {
   const secure = await httpsServer(certificate, (_request, response) => response.end(text));
   const { connect } = await import('node:net');
   return rawServer((socket) => {
     socket.once('data', (first: Buffer) => {
       if (first[0] !== 22) {
-        socket.end('HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n');
+        socket.end(reply, 'latin1');
         return;
       }
       const inner = connect(secure.port, '127.0.0.1');
@@ -50,6 +50,7 @@ async function talkative() {
 test.each<[string, () => Promise<Loopback>]>([
   ['closes the connection', () => httpsServer(certificate, (_request, response) => response.end(text))],
   ['answers 400', talkative],
+  ['answers with an alert', () => talkative('\x15\x03\x01\x00\x02\x02\x46')],
 ])('a registry of this machine that speaks TLS, and %s, is requested over https from then on', async (_how, start) => {
   const server = await start();
   const { texts, warnings } = await read(server, { times: 3 });
