@@ -26,21 +26,29 @@ const mostErrors = 8;
 
 /**
  * Reads the JSON of a bad status: `{"errors":[{"code":…,"message":…}]}` of the distribution-spec, or `error` and
- * `error_description` (RFC 6749), `details` or `message` of token servers. The body is read or discarded.
+ * `error_description` (RFC 6749), `details` or `message` of token servers; or a plain text. The body is read or discarded.
  */
 export async function readErrorBody(response: HttpResponse, decode: DecodeBody): Promise<ErrorBody> {
   const { status, headers, body } = response;
-  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '');
+  const type = headers['content-type'] ?? '';
+  const isJson = /\bjson\b/i.test(type);
+  const isText = /^text\/plain\b/i.test(type);
   const read = async (): Promise<Uint8Array> =>
     readAll(await decode(body, headers['content-encoding'], errorBytes), errorBytes, 'an error', 1_000);
-  const bytes = isJson ? await read().catch(() => undefined) : undefined;
+  const bytes = isJson || isText ? await read().catch(() => undefined) : undefined;
   if (!bytes) await discard(body);
   const json = bytes && parseObject(bytes);
   const errors = errorsOf(json?.errors);
   const words = errors.map(({ code, message }) => (message ? `${code} "${message}"` : code)).join(', ');
   const retryAfter = parseRetryAfter(headers['retry-after']);
   const wait = retryAfter === undefined ? '' : `asks to wait ${Math.ceil(retryAfter / 1000)} s`;
-  const found = [`status ${status}`, words || tokenServerWords(json), wait].filter((part) => part !== '').join(', ');
+  const found = [
+    `status ${status}`,
+    words || tokenServerWords(json) || (isText && bytes ? plainWords(bytes) : ''),
+    wait,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
   return { status, found, registryErrors: errors.map(({ code }) => code), retryAfter };
 }
 
@@ -63,6 +71,12 @@ function tokenServerWords({ error, error_description, details, message }: Record
   const text = [error_description, details, message].find((value) => typeof value === 'string' && value !== '');
   const code = typeof error === 'string' && /^[\w-]{1,64}$/.test(error) ? error : '';
   return [code, typeof text === 'string' ? `"${printableText(text)}"` : ''].filter((part) => part !== '').join(' ');
+}
+
+/** A text of Go's servers and of proxies: `404 page not found`. */
+function plainWords(bytes: Uint8Array): string {
+  const words = printableText(new TextDecoder().decode(bytes)).trim();
+  return words === '' ? '' : `"${words}"`;
 }
 
 /** A server's text, safe for one line of a log. Read before it is cut, as half a secret would not be recognized. */

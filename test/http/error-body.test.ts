@@ -38,3 +38,11 @@ test('what a server says is one line, without quotes, cut, and without the login
   expect(found).toMatch(/^status 403, DENIED "a \[31m b c x{180}\*\*\*"$/);
   expect((await read(errors({ code: 'DENIED', message: 'x'.repeat(1_000) }))).found.length).toBeLessThan(250);
 });
+
+test('a plain text is quoted, on one line and cut; a page of HTML is not', async () => {
+  const plain = async (text: string, type = 'text/plain; charset=utf-8') => (await read(text, type, 404)).found;
+  expect(await plain('404 page\r\n "not" \u001b[31mfound\n')).toBe('status 404, "404 page not [31mfound"');
+  expect((await plain('x'.repeat(5_000))).length).toBeLessThan(250);
+  expect(await plain(' \n')).toBe('status 404');
+  expect(await plain('<html>', 'text/html')).toBe('status 404');
+});
