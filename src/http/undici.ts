@@ -11,7 +11,7 @@ import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
 import { loadUndici } from './load-undici.ts';
-import { type DispatchedRequest, type Received, respond, respondRepaired } from './response/respond.ts';
+import { type DispatchedRequest, type Received, rememberBroken, respond, respondRepaired } from './response/respond.ts';
 import { recycle } from './socket-memory.ts';
 import {
   type HttpRequest,
@@ -156,7 +156,10 @@ async function exchange(
     return feedOf(again.body, request.url);
   });
   const { body, ended, lastRead } = createBody(feed, { ...pace, signal: limit.signal });
-  void ended.then(end);
+  void ended.then(() => {
+    rememberBroken(pool, sent, feed.broken());
+    end();
+  });
   return {
     status: response.statusCode,
     headers,

@@ -66,6 +66,11 @@ export async function respondRepaired(
   throw error;
 }
 
+/** Remembers an origin whose body broke because undici does not take its chunks: what is requested next is repaired. */
+export function rememberBroken({ repaired }: Lease['pool'], { origin }: DispatchedRequest, error: unknown): void {
+  if (repaired && error !== undefined && isMalformed(error)) remember(repaired, origin, true);
+}
+
 /**
  * Sends the request once more, on a connection of its own whose bytes are repaired; from then on, all of that origin are sent
  * so. Fails with the given error if that does not help.

@@ -106,6 +106,17 @@ test('a body that is another one when it is requested again is not put in the pl
   await expect(textOf(await connected()(server.url))).rejects.toEqual(failsWith('UNEXPECTED_END'));
 });
 
+test('a body that breaks later is an error, and the next one is repaired', async () => {
+  const part = 'x'.repeat(70_000);
+  const size = part.length.toString(16);
+  const server = await answering(
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${size}\r\n${part}\r\n${size} \r\n${part}\r\n0\r\n\r\n`,
+  );
+  const send = connected();
+  await expect(textOf(await send(server.url))).rejects.toEqual(failsWith('UNEXPECTED_END'));
+  expect(await textOf(await send(server.url))).toBe(part + part);
+});
+
 test('equal header lines count as one', async () => {
   const type = 'Content-Type: text/plain\r\n';
   const server = await answering(`HTTP/1.1 200 OK\r\n${type}${type}Content-Length: 5\r\n\r\nhello`);
