@@ -45,7 +45,8 @@ export function joinLines(
 function valuesOf(name: string, lines: readonly string[]): readonly string[] {
   const isList = !single.has(name);
   if (isList && name !== 'content-encoding') return [lines.join(', ')];
-  const different = [...new Set(lines.map((line) => uncopied(line.trim())))];
+  // In one line, "gzip, gzip" says that it was encoded twice.
+  const different = [...new Set(lines.map((line) => (isList ? line.trim() : uncopied(line.trim()))))];
   if (isList) return [different.join(', ')];
   if (withoutComma.has(name)) return different.join(',').split(',', 2);
   return name === 'location' ? different.map(fromUtf8) : different;
