@@ -1,14 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copy, type Descriptor, type FileEntry, layoutStore, type Store } from 'ocifetch';
+import { copy, type Descriptor, layoutStore, type Store } from 'ocifetch';
 import { beforeAll, expect, test } from 'vitest';
-import { run as ocifetch } from '../cli/support.ts';
 import { layerOf } from '../support/layers.ts';
 import { archive, pieces } from '../support/tar.ts';
 import { addImage, type Compression, writeLayout } from './support/layout.ts';
 import { layoutSetting } from './support/layout-setting.ts';
-import { filesOf, linesOf } from './support/layout-tools.ts';
-import { run } from './support/process.ts';
+import { filesOf } from './support/layout-tools.ts';
+import { exportImage, readImage } from './support/read-image.ts';
 import { describeWith } from './support/tools.ts';
 
 /** Layers that change, hide and link files of the layers below. */
@@ -34,20 +33,6 @@ const layers = (compression: Compression, isOpaque: boolean) =>
     },
     { 'opt/gone': 'back, as a file\n', 'etc/link': { to: '/etc/motd' } },
   ].map((files) => ({ files: files as Parameters<typeof addImage>[1]['layers'][number]['files'], compression }));
-
-/** The paths that `ls` prints, and for files the digests of what `cat` prints. */
-async function readImage(reference: string, folder: string) {
-  const { code, out, err } = await ocifetch(['ls', '-R', '--json', '--platform', 'linux/amd64', reference]);
-  if (code !== 0) throw new Error(`Cannot list "${reference}": ${err.join(' ')}`);
-  const entries = out.map((line): FileEntry => JSON.parse(line));
-  for (const { path, type } of entries) {
-    if (type !== 'file' && type !== 'hardlink') continue;
-    await mkdir(join(folder, path, '..'), { recursive: true });
-    const words = ['cat', '--quiet', '--platform', 'linux/amd64', '-o', join(folder, path), reference, path];
-    expect(await ocifetch(words)).toMatchObject({ code: 0, err: [] });
-  }
-  return { paths: entries.map(({ path }) => path).sort(), files: await filesOf(folder) };
-}
 
 /** Pushes an image whose layers are these archives. */
 async function pushImage(store: Store, name: string, archives: readonly Buffer[]): Promise<void> {
@@ -104,16 +89,8 @@ describeWith(['crane', 'zstd', 'tar'], 'files of images, as crane exports them',
     'layered-none',
   ])('%s: ls tells the same paths, cat the same bytes', async (name) => {
     const { tools, host, path } = setting();
-    const [reference, folder, exported] = [`${host}/team/app:${name}`, path(), path()];
-    await mkdir(exported);
-    const archive = `${exported}.tar`;
-    await tools.crane('export', '--platform', 'linux/amd64', reference, archive);
-    await run('tar', ['-C', exported, '-xf', archive]);
-    const { paths, files } = await readImage(reference, folder);
-    const listed = linesOf(await run('tar', ['--quoting-style=literal', '-tf', archive]));
-    const cleaned = listed.map((line) => line.replace(/^\.\//, '').replace(/\/$/, ''));
-    expect(paths).toEqual(cleaned.filter((line) => line !== '.').sort());
-    expect(files).toEqual(await filesOf(exported));
+    const reference = `${host}/team/app:${name}`;
+    expect(await readImage(reference, path())).toEqual(await exportImage(tools, reference, path()));
   });
 });
 
