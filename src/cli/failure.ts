@@ -69,7 +69,8 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
     if (reason === 'platform')
       return { ...failure, shown: `Cannot ${attempted}: ${found}`, ...platformAdvice(error, line) };
     if (error.helper) return { ...failure, advice: `${helperAdvice(error.helper)}.` };
-    const advice = reason && reason in adviceByReason ? adviceByReason[reason] : adviceByCode[code];
+    const byCode = line.requested?.entry.usage.includes('REF') || !isOfHosts(code) ? adviceByCode[code] : undefined;
+    const advice = reason && reason in adviceByReason ? adviceByReason[reason] : byCode;
     return { ...failure, advice: [advice, limitAdvice(error, line)].filter(Boolean).join(' ') || undefined };
   }
   if (isLost(error)) {
@@ -115,6 +116,9 @@ const adviceByCode: Partial<Readonly<Record<ErrorCode, string>>> = {
   TOO_LARGE: wrongBytes,
   STORE_ERROR: 'Fix that, then run the same command again.',
 };
+
+/** Whether the advice is about hosts, which a command for a directory or a file has nothing to do with. */
+const isOfHosts = (code: ErrorCode): boolean => code !== 'STORE_ERROR' && !code.startsWith('INVALID_');
 
 /** Advice for errors with a reason, instead of that for their code. Undefined: the message says enough. */
 const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>> = {

@@ -115,10 +115,19 @@ const advices: readonly [code: ErrorCode, details: ErrorDetails, advice: string 
 test.each(advices)(
   '%s, %j: the advice follows from the fields, whatever the message',
   async (code, details, advice) => {
-    const { err } = await reported('config a', new RegistryError(code, 'It failed', details));
+    const { err } = await reported('manifest a', new RegistryError(code, 'It failed', details));
     expect(err).toBe(advice === undefined ? 'ocifetch: It failed\n' : `ocifetch: It failed. ${advice}\n`);
   },
 );
+
+test('a command for a directory is given no advice about hosts', async () => {
+  for (const code of ['NOT_FOUND', 'BAD_RESPONSE', 'DIGEST_MISMATCH', 'TOO_LARGE'] as const) {
+    const { err } = await reported('verify a', new RegistryError(code, 'It failed'));
+    expect(err).toBe('ocifetch: It failed\n');
+  }
+  const { err } = await reported('gc a', new RegistryError('STORE_ERROR', 'It failed'));
+  expect(err).toBe('ocifetch: It failed. Fix that, then run the same command again.\n');
+});
 
 test('an error as JSON has the message of the library, on one line for commands that print lines', async () => {
   const failure = { error: { code: 'NOT_FOUND', message: some.message } };

@@ -91,8 +91,8 @@ test('a wrong reference or file is reported in a paragraph, and as JSON', async 
 });
 
 test.each([
-  ['--platform', 'a b c', /^ocifetch: Cannot (?:parse|use) platform "a b c": [^:]*$/],
-  ['--name', '../x', /^ocifetch: Cannot use name "\.\.\/x": [^"]*$/],
+  ['--platform', 'a b c', /^ocifetch: Cannot (?:parse|use) platform "a b c" for "localhost:9\/a": [^:]*$/],
+  ['--name', '../x', /^ocifetch: Cannot use name "\.\.\/x" for "localhost:9\/a": [^"]*$/],
 ])('a wrong %s is reported without explaining references', async (flag, value, told) => {
   const { path } = await folder({});
   const { code, err } = await run(['pull', '-q', '--no-discover', flag, value, 'localhost:9/a', path('layout')]);
