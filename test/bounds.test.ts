@@ -72,7 +72,7 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['store/owner', 'mostSightings = 10_000'],
   ],
   'head of a response, text of an error, errors in its body': [
-    ['http/connections', 'headBytes = 65_536'],
+    ['http/response/repair', 'headBytes = 65_536'],
     ['combine', 'longestMessage = 2_000'],
     ['http/error-body', 'mostErrors = 8'],
   ],

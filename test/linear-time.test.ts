@@ -150,7 +150,7 @@ const mostGrowth = 6;
 /** Milliseconds for the longer text that only something slow takes, so that its growth is measured. */
 const suspicious = 25;
 
-for (const { name, read, shapes = [{}], length = 16_384 } of await allReaders()) {
+for (const { name, read, shapes = [{}], length = 8_192 } of await allReaders()) {
   test(`the time of ${name} grows no faster than its text`, async () => {
     for (const { before = '', after = '', units: some = units } of shapes) {
       for (const unit of some) {

@@ -69,7 +69,10 @@ function failureOf(error: unknown, { signal }: Io, line: FailedLine): Failure {
     if (reason === 'platform')
       return { ...failure, shown: `Cannot ${attempted}: ${found}`, ...platformAdvice(error, line) };
     if (error.helper) return { ...failure, advice: `${helperAdvice(error.helper)}.` };
-    const byCode = line.requested?.entry.usage.includes('REF') || !isOfHosts(code) ? adviceByCode[code] : undefined;
+    const byCode =
+      /^(?:REF|REPOSITORY)/.test(line.requested?.entry.usage ?? '') || !isOfHosts(code)
+        ? adviceByCode[code]
+        : undefined;
     const advice = reason && reason in adviceByReason ? adviceByReason[reason] : byCode;
     return { ...failure, advice: [advice, limitAdvice(error, line)].filter(Boolean).join(' ') || undefined };
   }

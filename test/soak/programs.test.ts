@@ -20,12 +20,12 @@ const run = (...words: string[]): Promise<{ code: unknown; stdout: string; stder
   });
 
 test('hundreds of exchanges, half of which fail, leave nothing behind', async () => {
-  const ended = await run('exchanges', '200');
+  const ended = await run('exchanges', '100');
   expect(ended).toEqual({ code: 0, stderr: '', stdout: expect.stringMatching(/soak:exchanges: all is level\n$/) });
 }, 120_000);
 
 test('hundreds of random aborts leave no rejection unhandled, and nothing open', async () => {
-  const ended = await run('aborts', '200');
+  const ended = await run('aborts', '100');
   expect(ended).toEqual({ code: 0, stderr: '', stdout: expect.stringMatching(/soak:aborts: all is level\n$/) });
 }, 120_000);
 
