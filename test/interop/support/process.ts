@@ -37,6 +37,30 @@ export async function run(tool: Tool, args: readonly string[], options: SpawnOpt
   return output;
 }
 
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs this Node to its end, whatever its exit code. At most 60 seconds. */
+export async function runNode(args: readonly string[], options: SpawnOptions): Promise<Ended> {
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+    ...options,
+  });
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  const [stdout, stderr, [code]] = await Promise.all([
+    textOf(child.stdout),
+    textOf(child.stderr),
+    once(child, 'close'),
+  ]);
+  return { code, stdout, stderr };
+}
+
 export interface Running {
   /** Lines the program has printed on standard output so far. */
   readonly lines: readonly string[];
