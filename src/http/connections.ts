@@ -1,4 +1,5 @@
 import type { LookupFunction, Socket } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import type { buildConnector, Client, Dispatcher } from 'undici';
 import { longestTimer } from '../abort.ts';
 import { remember } from '../bounded-map.ts';
@@ -215,7 +216,7 @@ function connector(
   const open = addressesInTurn((options, callback) => {
     if (options.protocol !== 'https:') return plain(options, callback);
     secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), timeout: 0 });
-    return secure(options, callback);
+    return secure(withNameOnly(options), callback);
   }, lookup);
   return within(limits, (options, callback) => {
     const problem = addressProblem(options.hostname, rules);
@@ -229,6 +230,15 @@ function connector(
       callback(...result);
     });
   });
+}
+
+/**
+ * Without a server name that is an address, as undici has it for a proxy: TLS has none for addresses (RFC 6066 section 3),
+ * and with the brackets of IPv6 no certificate would match it.
+ */
+function withNameOnly({ servername, ...options }: buildConnector.Options): buildConnector.Options {
+  const isName = servername && !ipaddr.isValid(servername.replace(/^\[|\]$/g, ''));
+  return isName ? { ...options, servername } : options;
 }
 
 /**

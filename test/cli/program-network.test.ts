@@ -25,6 +25,7 @@ const { cert, private: key } = await generate([{ name: 'commonName', value: 'reg
       altNames: [
         { type: 2, value: 'registry.test' },
         { type: 7, ip: '127.0.0.1' },
+        { type: 7, ip: '::1' },
       ],
     },
   ],
@@ -67,11 +68,12 @@ test.each<[string, ProxyOptions]>([
   ['a proxy with a login', { login: joe }],
   ['an https proxy', { tls }],
   ['a proxy at an IPv6 address', { address: '::1' }],
+  ['an https proxy at an IPv6 address', { address: '::1', tls }],
 ])('the built program pulls through %s', async (_, options) => {
   const { port } = await registry();
   const proxy = await startProxy({ behind: port, ...options });
   const url = options.login ? withLogin(proxy.url) : proxy.url;
-  expect(await run({ HTTPS_PROXY: url })).toMatchObject({ code: 0, stdout: printed });
+  expect(await run({ HTTPS_PROXY: url })).toEqual({ code: 0, stdout: printed, stderr: '' });
   expect(new Set(proxy.log)).toEqual(new Set([`CONNECT registry.test:443 ${options.login ?? 'anonymous'}`]));
 });
 
