@@ -16,6 +16,9 @@ const packages = {
   zstd: 'zstd',
   tar: 'tar',
   tmux: 'tmux',
+  unshare: 'util-linux',
+  ip: 'iproute2',
+  bash: 'bash',
 } as const;
 
 /** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
