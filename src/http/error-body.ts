@@ -80,4 +80,5 @@ function plainWords(bytes: Uint8Array): string {
 }
 
 /** A server's text, safe for one line of a log. Read before it is cut, as half a secret would not be recognized. */
-const printableText = (text: string): string => safeText(text.slice(0, 4_096)).replace(/[ "]+/g, ' ').slice(0, 200);
+const printableText = (text: string): string =>
+  safeText(text.slice(0, 4_096)).replaceAll('"', "'").replace(/ +/g, ' ').slice(0, 200);
