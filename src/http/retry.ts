@@ -42,6 +42,9 @@ export const retry = ({
 }: RetryOptions = {}): Wrapper => {
   /** Origins that have served. */
   const known = new Map<string, true>();
+  // The last wait may begin when `patience` is over.
+  const pauseAfter = (tried: number): number =>
+    Math.min(jittered(backoff, tried), tries === undefined ? patience / 2 : Number.POSITIVE_INFINITY);
   return (next) => async (request) => {
     const { origin } = new URL(request.url);
     const started = performance.now();
@@ -50,12 +53,12 @@ export const retry = ({
       emit({ type: 'wait', url: redactUrl(request.url), milliseconds: Math.round(milliseconds), reason });
       await sleep(milliseconds, request.signal);
     };
-    if (before > 0 && !request.more) await wait(jittered(backoff, before), 'no other host is left');
+    if (before > 0 && !request.more) await wait(pauseAfter(before), 'no other host is left');
     for (let tried = before + 1; ; tried += 1) {
       const outcome = await attempt(next, request);
       const isResponse = !(outcome instanceof RegistryError);
       if (isResponse && outcome.status < 400) remember(known, origin, true);
-      const delay = request.signal?.aborted ? undefined : delayAfter(outcome, jittered(backoff, tried), retryAfter);
+      const delay = request.signal?.aborted ? undefined : delayAfter(outcome, pauseAfter(tried), retryAfter);
       const isPatient = tries === undefined && known.has(origin) && performance.now() - started < patience;
       const hasTries = tried < (tries ?? defaultTries) || isPatient;
       if (delay === undefined || request.more || !hasTries) {
