@@ -1,5 +1,6 @@
 export { type LayoutRegistry, layoutRegistry } from '../registry/layout-registry.ts';
 export { type MemoryRegistry, memoryRegistry } from '../registry/memory-registry.ts';
+export { immutable, readOnly } from '../registry/restricted.ts';
 export { type MemoryStore, memoryStore } from '../store/memory.ts';
 export { basicAccess, type Users } from './access/basic.ts';
 export { type TokenAccess, type TokenAccessOptions, tokenAccess } from './access/tokens.ts';
