@@ -13,6 +13,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/toolchains/**', 'test/interop/**'],
+    setupFiles: ['test/support/setup.ts'],
     testTimeout: 20_000,
     // Files share a process, which loads src, zod and undici once; a process for each file takes a third more CPU time.
     // So a test restores what it changes of the process: environment, timers, globals, mocks, listeners.

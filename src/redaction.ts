@@ -39,6 +39,13 @@ export function keepSecret(secret: string): void {
   }
 }
 
+/** Forgets all secrets, as tests of one process must not hide each other's words. */
+export function forgetSecrets(): void {
+  secrets.clear();
+  byStart.clear();
+  added = 0;
+}
+
 function index(forms: readonly string[]): void {
   for (const form of forms) {
     const start = form.slice(0, startLength);
