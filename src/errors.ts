@@ -48,6 +48,7 @@ export type ErrorCode =
  * - `skipped`: no request was sent, as the host failed or asked to wait a moment ago and another one was left
  * - `login-refused`, `no-login`, `login-withheld`: refused with a login, without one, or at another origin than it is for
  * - `private-address`: a registry refers to a host at a private address (`value`) that `allowPrivate` does not list
+ * - `bundle`: a bundler has changed a part of this package or of its dependencies, so that it cannot be loaded
  * - `no-repository`: the registry does not have the repository at all
  * - `layout-in-use`: another process is writing into the layout
  * - `upload-in-use`: another call is adding to the upload
@@ -72,6 +73,7 @@ export type ErrorReason =
   | 'no-login'
   | 'login-withheld'
   | 'private-address'
+  | 'bundle'
   | 'no-repository'
   | 'layout-in-use'
   | 'upload-in-use';

@@ -118,7 +118,7 @@ function loadModules(): Promise<NetworkModules> {
  */
 function refuseBundle(cause: unknown): never {
   const found = `${messageOf(cause)}. In a bundle, leave undici out ("external: ['undici']") and install it beside the bundle`;
-  throw cannot('UNSUPPORTED', 'load undici', found, { cause });
+  throw cannot('UNSUPPORTED', 'load undici', found, { reason: 'bundle', cause });
 }
 
 async function exchange(

@@ -193,6 +193,16 @@ function connectionAdvice(
   return undefined;
 }
 
+function deniedAdvice({ status, reason }: Step, { endpoint }: Examined, correctRewrite: string | undefined): string {
+  // A rule of the registry, not a right of the user: 402, 412, 451 …
+  if (status !== undefined && status !== 403)
+    return 'It has a rule against it, which its message names: ask whoever runs it';
+  const { credentials, repository } = endpoint;
+  const isNobody = credentials === undefined || reason === 'no-login';
+  const who = isNobody ? 'Without a login nobody' : `The login of ${credentials} is not one that`;
+  return `${who} may read "${repository}" there: request access${correctRewrite ? `, or ${correctRewrite}` : ''}`;
+}
+
 function responseAdvice(step: Step, examined: Examined, { login, url }: Settings, where: string): string {
   const { code, status, name } = step;
   const { credentials, repository, rewrite } = examined.endpoint;
@@ -208,13 +218,7 @@ function responseAdvice(step: Step, examined: Examined, { login, url }: Settings
     return credentials === undefined || step.reason === 'no-login'
       ? `It requires a login: configure one (${login}) for ${host}, or correct the name, since some hosts say this of what does not exist`
       : `It refuses the login of ${credentials}: log in again (${login}) at ${host}`;
-  if (status === 403 || code === 'DENIED') {
-    const who =
-      credentials === undefined || step.reason === 'no-login'
-        ? 'Without a login nobody'
-        : `The login of ${credentials} is not one that`;
-    return `${who} may read "${repository}" there: request access${correctRewrite ? `, or ${correctRewrite}` : ''}`;
-  }
+  if (status === 403 || code === 'DENIED') return deniedAdvice(step, examined, correctRewrite);
   if (code === 'TOO_MANY_REDIRECTS')
     return `It redirects without end: correct ${url}, or report the redirects to its operator`;
   if (step.reason === 'private-address')

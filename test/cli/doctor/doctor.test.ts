@@ -55,6 +55,13 @@ const refusals: readonly [name: string, status: number, body: string, type: stri
     '/v2/ failed after N ms (403), manifest failed after N ms (status 403, DENIED "no"). Without a login nobody may read "a" there: request access.',
   ],
   [
+    '412',
+    412,
+    errors('PROJECTPOLICYVIOLATION'),
+    'application/json',
+    '/v2/ failed after N ms (412), manifest failed after N ms (status 412, PROJECTPOLICYVIOLATION "no"). It has a rule against it, which its message names: ask whoever runs it.',
+  ],
+  [
     '429',
     429,
     errors('TOOMANYREQUESTS'),
