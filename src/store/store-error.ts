@@ -43,3 +43,14 @@ export const storeError = (attempted: string, path: string, found: string, reaso
 /** What an error found, without what was attempted. */
 export const foundBy = (error: unknown): string =>
   (error instanceof RegistryError ? error.found : undefined) ?? messageOf(error);
+
+/** There is no upload of this name, or no longer. */
+export const missingUpload = (id: string): RegistryError =>
+  cannot('NOT_FOUND', `continue upload "${id}"`, 'there is none, or it has ended', { value: id });
+
+/** One call at a time works on an upload. */
+export const uploadInUse = (id: string): RegistryError =>
+  cannot('STORE_ERROR', `add to upload "${id}"`, 'another request is adding to it', {
+    value: id,
+    reason: 'upload-in-use',
+  });

@@ -7,6 +7,7 @@ import { openWriter, type Writer } from './file-io.ts';
 import type { Files } from './files.ts';
 import { dropIdleUploads, uploadKey } from './garbage.ts';
 import { acquire, type Lock, type LockFolder, lockFilesOf } from './lock.ts';
+import { missingUpload, uploadInUse } from './store-error.ts';
 import { rememberWritten } from './verified.ts';
 
 /** Most uploads that are open at a time. */
@@ -76,16 +77,13 @@ export function createUploads({ locks, blobs, prepare }: UploadParts): Uploads {
       return uploadOf(id, 0, limits);
     },
     findUpload: async (id, limits = {}) => {
-      if (!/^[0-9a-f-]{36}$/.test(id)) throw missing(id);
+      if (!/^[0-9a-f-]{36}$/.test(id)) throw missingUpload(id);
       const sizes = (await lockFilesOf(locks, uploadKey(id))).map(({ facts }) => facts.size);
-      if (sizes.length === 0) throw missing(id);
+      if (sizes.length === 0) throw missingUpload(id);
       return uploadOf(id, Math.max(...sizes), limits);
     },
   };
 }
-
-const missing = (id: string): RegistryError =>
-  cannot('NOT_FOUND', `continue upload "${id}"`, 'there is none, or it has ended', { value: id });
 
 const pathOf = ({ folder, join }: LockFolder, id: string): string => join(folder, uploadKey(id));
 
@@ -98,18 +96,13 @@ async function useUpload(
 ): Promise<void> {
   const path = pathOf(locks, id);
   const key = uploadKey(id);
-  const inUse = (): RegistryError =>
-    cannot('STORE_ERROR', `add to upload "${id}"`, 'another request is adding to it', {
-      value: id,
-      reason: 'upload-in-use',
-    });
-  if (busyUploads.has(path)) throw inUse();
+  if (busyUploads.has(path)) throw uploadInUse(id);
   busyUploads.add(path);
   try {
-    if ((await lockFilesOf(locks, key)).some(({ state }) => state === 'live')) throw inUse();
+    if ((await lockFilesOf(locks, key)).some(({ state }) => state === 'live')) throw uploadInUse(id);
     const isDone = async (): Promise<boolean> => (await lockFilesOf(locks, key)).length === 0;
     const held = await acquire(locks, { key, takesOver: true, keepsEmpty: true, isDone, signal });
-    if (!held) throw missing(id);
+    if (!held) throw missingUpload(id);
     let state: 'open' | 'ended' = 'open';
     try {
       state = await work(held);
@@ -215,7 +208,7 @@ async function commit(
     }
     return 'ended';
   });
-  if (found === undefined) throw missing(id);
+  if (found === undefined) throw missingUpload(id);
   if (found !== digest)
     throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${found}"`, { value: digest });
 }

@@ -10,7 +10,7 @@ import { quote } from '../../text/quote.ts';
 import { invalidDigest } from './content.ts';
 import { bodyOf, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
-import { has } from './uploads.ts';
+import { find } from './uploads.ts';
 
 /**
  * PUT of a manifest of at most `limit` bytes. It is stored byte for byte under its digest and, if it was put by tag, under
@@ -91,7 +91,7 @@ async function firstMissing(
   signal: AbortSignal,
 ): Promise<Digest | undefined> {
   for (const { digest } of blobs) {
-    if (!(await has(store, digest, signal))) return digest;
+    if (!(await find(store, digest, signal))) return digest;
   }
   return undefined;
 }

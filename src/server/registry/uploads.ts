@@ -49,13 +49,13 @@ export const beginUpload =
 export const readUpload =
   (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) =>
-    progress(204, exchange, await find(exchange, storeOf(exchange), id, rules));
+    progress(204, exchange, await findUpload(exchange, storeOf(exchange), id, rules));
 
 /** DELETE: cancels an upload. */
 export const endUpload =
   (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
-    const upload = await find(exchange, storeOf(exchange), id, rules);
+    const upload = await findUpload(exchange, storeOf(exchange), id, rules);
     return inTurn(exchange, upload, async () => {
       await upload.cancel();
       return new Response(null, { status: 204 });
@@ -66,7 +66,7 @@ export const endUpload =
 export const addChunk =
   (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
-    const upload = await find(exchange, storeOf(exchange), id, rules);
+    const upload = await findUpload(exchange, storeOf(exchange), id, rules);
     const refused = misplaced(exchange, upload);
     if (refused) return refused;
     return inTurn(exchange, upload, async () => {
@@ -79,7 +79,7 @@ export const finishUpload =
   (rules: UploadRules): RouteHandler<'upload'> =>
   async (exchange, { id }) => {
     const store = storeOf(exchange);
-    const upload = await find(exchange, store, id, rules);
+    const upload = await findUpload(exchange, store, id, rules);
     const digest = exchange.query.get('digest');
     if (digest === null || !isDigest(digest)) return invalidDigest(digest);
     const refused = misplaced(exchange, upload);
@@ -109,7 +109,7 @@ function uploadsOf(
   return { uploads: own, limits: { uploadBytes, uploads, uploadIdle, signal: request.signal } };
 }
 
-function find(exchange: Exchange, store: Store, id: string, rules: UploadRules): Promise<Upload> {
+function findUpload(exchange: Exchange, store: Store, id: string, rules: UploadRules): Promise<Upload> {
   const { uploads, limits } = uploadsOf(exchange, store, rules);
   return uploads.findUpload(id, limits);
 }
@@ -166,7 +166,8 @@ async function mount(
 ): Promise<Descriptor | undefined> {
   const { query, request, registry, repository } = exchange;
   const { signal } = request;
-  if (await has(store, digest, signal)) return store.resolve(digest, { signal });
+  const known = await find(store, digest, signal);
+  if (known) return known;
   const from = query.get('from');
   if (from !== null) return isRepositoryName(from) ? mountFrom(exchange, store, digest, from) : undefined;
   if (!mountsFromAny || !isCatalog(registry)) return undefined;
@@ -201,13 +202,12 @@ async function mountFrom(
   }
 }
 
-/** Whether a store has this content. */
-export async function has(store: Store, digest: Digest, signal: AbortSignal): Promise<boolean> {
+/** What a store knows of a content; undefined if it does not have it. */
+export async function find(store: Store, digest: Digest, signal: AbortSignal): Promise<Descriptor | undefined> {
   try {
-    await store.resolve(digest, { signal });
-    return true;
+    return await store.resolve(digest, { signal });
   } catch (error) {
-    if (isOf(error, 'NOT_FOUND')) return false;
+    if (isOf(error, 'NOT_FOUND')) return undefined;
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { cannot, RegistryError } from '../../errors.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
 import { createPile, type Pile } from '../../pile.ts';
 import type { AppendOptions, Chunks, Store, Upload, UploadLimits, Uploads } from '../../source.ts';
+import { missingUpload, uploadInUse } from '../store-error.ts';
 
 /** The state of one upload. */
 interface MemoryUpload {
@@ -40,7 +41,7 @@ export function createMemoryUploads(): MemoryUploads {
   const stateOf = (id: string, owner: string): MemoryUpload => {
     const upload = all.get(id);
     if (upload?.owner === owner) return upload;
-    throw cannot('NOT_FOUND', `continue upload "${id}"`, 'there is none, or it has ended', { value: id });
+    throw missingUpload(id);
   };
   /** Works on an upload that nobody else works on, and that cannot expire meanwhile. */
   const use = async (
@@ -49,10 +50,7 @@ export function createMemoryUploads(): MemoryUploads {
     work: (upload: MemoryUpload) => Promise<void>,
   ): Promise<void> => {
     const upload = stateOf(id, owner);
-    if (upload.isBusy) {
-      const found = 'another request is adding to it';
-      throw cannot('STORE_ERROR', `add to upload "${id}"`, found, { value: id, reason: 'upload-in-use' });
-    }
+    if (upload.isBusy) throw uploadInUse(id);
     upload.isBusy = true;
     clearTimeout(upload.expiry);
     try {
