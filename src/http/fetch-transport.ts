@@ -30,6 +30,9 @@ export interface FetchTransportOptions {
  */
 type Fetch = (request: Request, init: WebInit) => Promise<FetchResponse>;
 
+/** A handler, whose second parameter, if it has one, is something else. */
+type InProcess = (request: Request) => Promise<FetchResponse>;
+
 /** A fetch of a library, which takes a `Request` that is not its own for the text that it reads as. */
 type LibraryFetch = (url: string, init: WebInit) => Promise<FetchResponse>;
 
@@ -60,8 +63,9 @@ interface WebInit {
  * not the address connected to.
  */
 export function fetchTransport(fetch?: Fetch, options?: FetchTransportOptions): Transport;
+export function fetchTransport(fetch: InProcess, options?: FetchTransportOptions): Transport;
 export function fetchTransport(fetch: LibraryFetch, options?: FetchTransportOptions): Transport;
-export function fetchTransport(fetch?: Fetch | LibraryFetch, options?: FetchTransportOptions): Transport {
+export function fetchTransport(fetch?: Fetch | InProcess | LibraryFetch, options?: FetchTransportOptions): Transport {
   checkPlain('make a transport', options);
   const { timeouts = {}, asSent = false } = options ?? {};
   return async (request) => {

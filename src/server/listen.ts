@@ -87,7 +87,8 @@ async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: S
     if (!request) return void outgoing.writeHead(400, { connection: 'close' }).end();
     // The signal of a request follows `gone` only while the request is referenced.
     outgoing.on('close', () => void request.signal);
-    await send(await handler(request), request.method, outgoing, gone.signal);
+    const { remoteAddress } = incoming.socket;
+    await send(await handler(request, { remoteAddress }), request.method, outgoing, gone.signal);
   } catch {
     // The bytes that were sent still arrive, but not the end of the body.
     if (outgoing.headersSent) return void outgoing.socket?.destroySoon();

@@ -3,6 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { fetchTransport } from '../../src/http/fetch-transport.ts';
+import { basicAccess } from '../../src/server/access/basic.ts';
 import { type Listening, type ListenOptions, listen } from '../../src/server/listen.ts';
 import type { Handler } from '../../src/server/registry/exchange.ts';
 import { serve } from '../../src/server/registry/serve.ts';
@@ -87,6 +89,22 @@ async function get(url: string): Promise<IncomingMessage> {
   response.on('error', () => undefined);
   return response;
 }
+
+test('the handler gets the address of the other end, also behind an access check', async () => {
+  const seen: unknown[] = [];
+  const handler: Handler = async (_request, connection) => {
+    seen.push(connection?.remoteAddress);
+    return new Response();
+  };
+  const users = { ann: 'secret' };
+  const headers = { authorization: `Basic ${btoa('ann:secret')}` };
+  for (const one of [handler, basicAccess({ realm: 'test', users })(handler)]) {
+    const { url } = await listening(one);
+    expect((await fetch(url, { headers })).status).toBe(200);
+  }
+  await fetchTransport(handler, { asSent: true })({ method: 'GET', url: 'http://registry.test/' });
+  expect(seen).toEqual(['127.0.0.1', '127.0.0.1', undefined]);
+});
 
 test('a client that reads nothing stops the body, and one that goes away cancels it and fires the signal', async () => {
   const { body, pulled, cancelled } = endless();

@@ -9,11 +9,11 @@ export type Users = Readonly<Record<string, string>>;
 export const basicAccess =
   ({ realm, users }: { readonly realm: string; readonly users: Users }): ((next: Handler) => Handler) =>
   (next) =>
-  async (request) => {
+  async (request, connection) => {
     const login = basicOf(request);
     if (!login || !isUser(users, login)) return unauthorized(request, basic(realm));
     noteActor(request, login.username);
-    return next(request);
+    return next(request, connection);
   };
 
 export interface BasicLogin {

@@ -97,13 +97,13 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
   };
 
   return {
-    protect: (next) => async (request) => {
+    protect: (next) => async (request, connection) => {
       const needed = neededScopes(request);
       const sent = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
       const token = sent === undefined ? undefined : tokens.find(sent);
       if (token && needed.every((scope) => covers(token.scopes, scope))) {
         if (token.user !== undefined) noteActor(request, token.user);
-        return next(request);
+        return next(request, connection);
       }
       const error = sent === undefined ? undefined : token ? 'insufficient_scope' : 'invalid_token';
       const scope = needed.map(formatScope).join(' ');

@@ -5,8 +5,17 @@ import type { Route } from '../../oci/route.ts';
 import { type CallOptions, isStore, type Registry, type Source, type Store } from '../../source.ts';
 import { quote } from '../../text/quote.ts';
 
-/** What `serve` makes, and what `listen` and the access wrappers take: a web-standard request handler. */
-export type Handler = (request: Request) => Promise<Response>;
+/** How a request came. */
+export interface Connection {
+  /** IP address of the other end of the socket, as the system writes it; undefined if there is none, or it is not known. */
+  readonly remoteAddress?: string | undefined;
+}
+
+/**
+ * What `serve` makes, and what `listen` and the access wrappers take: a web-standard request handler. `listen` gives the
+ * connection, too; a handler around another one passes it on.
+ */
+export type Handler = (request: Request, connection?: Connection) => Promise<Response>;
 
 /** What a request did: for logs, metrics and notifications. */
 export type ServerAction = 'pull' | 'push' | 'mount' | 'delete' | 'list' | 'upload' | 'none';
