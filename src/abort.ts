@@ -89,7 +89,7 @@ export async function runOperation<T>(
   const limit = deadline(...signals);
   try {
     limit.signal.throwIfAborted();
-    if (operation !== undefined) limit.limit(operation, attempted);
+    if (operation !== undefined) limit.limit(operation, attempted, { limit: 'timeouts.operation' });
     return await work({ signal: limit.signal });
   } catch (error) {
     if (!limit.signal.aborted) throw error;

@@ -161,7 +161,7 @@ function speedometer(window: number, minimum: number): { add(waited: number, byt
       if (time < window || minimum === 0 || bytes === undefined) return;
       if ((count * 1000) / time < minimum) {
         const found = `${count} bytes came in ${Math.round(time)} ms, fewer than ${minimum} a second`;
-        throw cannot('TIMEOUT', 'read a body', found, { reason: 'too-slow' });
+        throw cannot('TIMEOUT', 'read a body', found, { reason: 'too-slow', limit: 'timeouts.minimumSpeed' });
       }
       time = 0;
       count = 0;

@@ -78,6 +78,8 @@ export interface Source {
   readonly name?: string | undefined;
   /** True: a body of a whole content fails before its last chunk if its bytes do not have its digest. */
   readonly verifies?: boolean | undefined;
+  /** Most bytes of a manifest that a reader of this source should take, as its user set it; otherwise 4 MiB. */
+  readonly manifestBytes?: number | undefined;
   /** What does this tag or digest name? */
   resolve(reference: string, options?: CallOptions): Promise<Descriptor>;
   /**

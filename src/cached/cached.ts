@@ -105,6 +105,7 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
 
   return {
     verifies: true,
+    manifestBytes: origin.manifestBytes,
     resolve: async (reference, options = {}) => {
       if (!isDigest(reference)) return resolveTag(reference, options);
       const { signal, links } = options;

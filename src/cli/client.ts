@@ -30,7 +30,7 @@ export async function withClient<T>(
   const client = createClient({
     config,
     ...fromFlags,
-    limits: { ...fromFlags.limits, ...limits },
+    limits: { ...limits, ...fromFlags.limits },
     onEvent: (event) => {
       if (event.type === 'warning') warn(event.host === undefined ? event.text : `${event.host}: ${event.text}`);
       onEvent?.(event);

@@ -9,6 +9,8 @@ export interface Option {
   readonly value?: string;
   /** May be given several times, which joins its values with commas; any other flag with a value is given once. */
   readonly isList?: boolean;
+  /** The setting of ocifetch's own file that it replaces: `timeouts.connect`. */
+  readonly key?: string;
   readonly help: string;
 }
 

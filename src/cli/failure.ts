@@ -3,7 +3,6 @@ import { UsageError } from './command.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { codesOfSignals, Interrupted } from './interrupted.ts';
 import { type Io, manyLines, oneLine, painter, writeJson, writeJsonLine } from './io.ts';
-import { flagsOfLimits } from './limits.ts';
 import { helperAdvice } from './login-helpers.ts';
 import { OutputError } from './output.ts';
 import type { Line } from './parse.ts';
@@ -145,12 +144,17 @@ const adviceByReason: Readonly<Partial<Record<ErrorReason, string | undefined>>>
   'layout-in-use': 'Wait until that process is done, then run it again.',
 };
 
+/** Milliseconds of a Retry-After that a client obeys, if it is not given another limit. */
+const longestWait = 60_000;
+
 /** The flag and the key of the limit that was reached, if the command takes flags for limits. */
-function limitAdvice({ code, limit }: RegistryError, { requested }: FailedLine): string | undefined {
+function limitAdvice({ code, limit, retryAfter = 0 }: RegistryError, { requested }: FailedLine): string | undefined {
   const options = requested?.command.options ?? {};
-  const flag = limit === undefined ? undefined : flagsOfLimits[limit];
-  if (flag !== undefined && flag.slice(2) in options) return `${flag}, or ${limit} of ocifetch's own file, changes it.`;
+  const [flag] = Object.entries(options).find(([, { key }]) => key !== undefined && key === limit) ?? [];
+  if (flag !== undefined) return `--${flag}, or ${limit} of ocifetch's own file, changes it.`;
   if (limit?.startsWith('timeouts.')) return `${limit} of ocifetch's own file changes it.`;
+  if (retryAfter > longestWait && 'retry-after' in options)
+    return "--retry-after, or timeouts.retryAfter of ocifetch's own file, is the longest wait that is obeyed.";
   return code === 'UNAVAILABLE' && 'retries' in options ? '--retries tries more often.' : undefined;
 }
 

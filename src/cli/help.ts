@@ -61,13 +61,19 @@ const widest = (groups: Parameters<typeof programHelp>[0]): number =>
 /** The help of one command. `entries` are all; those whose first word is its name are listed as well. */
 export const commandHelp = (entry: Entry, command: Command, entries: readonly Entry[]): string[] => {
   const others = entries.filter(({ name }) => name.startsWith(`${entry.name} `));
+  const isLimit = ([, { key }]: [string, Option]): boolean => key !== undefined;
+  const options = Object.entries(command.options);
+  const own = Object.fromEntries(options.filter((option) => !isLimit(option)));
+  const limits = optionRows(Object.fromEntries(options.filter(isLimit)));
+  const width = Math.max(...[...optionRows(own), ...optionRows(commonOptions), ...limits].map(([left]) => left.length));
   return [
     `Usage: ocifetch ${entry.name} ${entry.usage} [options]`.replace(/ {2,}/g, ' '),
     '',
     command.about,
     '',
     'Options:',
-    ...columns([...optionRows(command.options), ...optionRows(commonOptions)]),
+    ...columns([...optionRows(own), ...optionRows(commonOptions)], width),
+    ...(limits.length === 0 ? [] : ['', "Limits, in place of ocifetch's own file:", ...columns(limits, width)]),
     '',
     'Examples:',
     ...command.examples.flatMap(([line, purpose]) => [`  # ${purpose}`, `  ${line}`]),

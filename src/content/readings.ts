@@ -151,7 +151,7 @@ export class Readings {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { operation, descriptor } = this.#options;
     this.verified = false;
-    if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`);
+    if (operation !== undefined) limit.limit(operation, `read "${descriptor.digest}"`, { limit: 'timeouts.operation' });
     try {
       yield* resumed;
     } catch (thrown) {

@@ -29,7 +29,7 @@ import { type Part, walk } from './walk.ts';
 export async function copy(from: Source, to: Store, reference: string, options: CopyOptions = {}): Promise<Copied> {
   checkCopyOptions(options);
   const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal] };
-  const manifestBytes = defaultManifestBytes;
+  const manifestBytes = from.manifestBytes ?? defaultManifestBytes;
   return copyWith({ ...context, manifestBytes }, { from, to, reference, label: reference, options });
 }
 
@@ -54,7 +54,8 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const queue = createQueue(concurrency, limit.signal);
   const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
   const { nonDistributable = false, verify = false } = options;
-  const state: CopyState = { ...context, ...known, from, to, verify, signal: limit.signal };
+  const manifestBytes = options.limits?.manifestBytes ?? context.manifestBytes;
+  const state: CopyState = { ...context, ...known, from, to, verify, signal: limit.signal, manifestBytes };
   const documents = createDocuments(state);
   const failures: RegistryError[] = [];
   const during = ending(limit, { label, reference, signals, failures });

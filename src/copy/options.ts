@@ -1,7 +1,7 @@
 import type { ClientEvent } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
-import { abortSignal, anything, type Check, checkOptions, flag, listener } from '../text/problems.ts';
+import { abortSignal, anything, type Check, checkOptions, flag, listener, wholeNumber } from '../text/problems.ts';
 
 /**
  * Which images of an index: `'all'` of them, attestations, too; or those for one or several platforms, as text
@@ -28,6 +28,8 @@ export interface CopyOptions {
   readonly verify?: boolean | undefined;
   /** Its name in the store; `false` for no name. Default: the tag of the reference. */
   readonly name?: string | false | undefined;
+  /** Most bytes of a manifest or index. Default: what the client allows whose source is copied from, else 4 MiB. */
+  readonly limits?: { readonly manifestBytes?: number | undefined } | undefined;
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
 }
 
@@ -58,6 +60,7 @@ const common: Readonly<Record<keyof Omit<CopyOptions, 'onEvent'>, Check>> = {
   nonDistributable: flag,
   verify: flag,
   name: anything,
+  limits: () => ({ manifestBytes: wholeNumber(1) }),
 };
 
 /** Refuses unknown options of a copy: `INVALID_CONFIG`. */

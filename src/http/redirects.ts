@@ -41,6 +41,7 @@ export const redirects = ({ limit = 10, emit = () => {} }: RedirectOptions = {})
         const found = `redirected more than ${limit} times`;
         throw cannot('TOO_MANY_REDIRECTS', `get "${redactUrl(request.url)}"`, found, {
           host: new URL(request.url).host,
+          limit: 'limits.redirects',
         });
       }
       const target = parseTarget(location, sent.url, 'a redirect');

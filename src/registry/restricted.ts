@@ -22,6 +22,7 @@ function readable(source: Source): Source {
     name: source.name,
     // What a store has it has verified.
     verifies: source.verifies || isStore(source),
+    manifestBytes: source.manifestBytes,
     resolve: (reference, options) => source.resolve(reference, options),
     fetch: (target, options) => source.fetch(target, options),
     ...(isLister(source) && { tags: (options) => source.tags(options) }),

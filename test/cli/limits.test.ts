@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { fileOptions, limitsOf, listOptions } from '../../src/cli/limits.ts';
+import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { sampleOf } from '../contract/source.ts';
 import { httpServer } from '../support/http.ts';
-import { folder, run } from './support.ts';
+import { answers, folder, registry, run } from './support.ts';
 
 const indexType = 'application/vnd.oci.image.index.v1+json';
 
@@ -89,10 +91,12 @@ test.each([
   ['--timeout', '0', 'a time above 0, such as 90s or 2m: "0"'],
   ['--timeout', '5x', 'a time above 0, such as 90s or 2m: "5x"'],
   ['--idle-timeout', '600h', 'a time above 0, such as 90s or 2m: "600h"'],
-  ['--retries', '-1', 'a number from 0 to 999: "-1"'],
-  ['--retries', '1.5', 'a number from 0 to 999: "1.5"'],
+  ['--retries', '-1', 'a whole number, such as 20: "-1"'],
+  ['--retries', '1.5', 'a whole number, such as 20: "1.5"'],
+  ['--pages', '0', 'a whole number above 0, such as 20: "0"'],
+  ['--connect-timeout', '', 'a value: --connect-timeout TIME'],
   ['--manifest-bytes', '0', 'a size above 0, such as 8MiB or 500kB: "0"'],
-  ['--discard-bytes', 'much', 'a size above 0, such as 8MiB or 500kB: "much"'],
+  ['--discard-bytes', 'much', 'a size, such as 8MiB or 500kB: "much"'],
 ])('%s %s is a wrong command line', async (flag, value, found) => {
   const { code, err } = await run(['tags', '--no-discover', `${flag}=${value}`, '127.0.0.1:1/app']);
   expect(code).toBe(2);
@@ -110,4 +114,56 @@ test("ocifetch's own file may not have limits that no client takes", async () =>
   expect(text).toMatch(/timeouts\.idel: unknown key "idel", did you mean "idle"\?/);
   expect(text).toMatch(/retries\.tries: found the number 1\.5, expected a whole number/);
   expect(text).toMatch(/limits: found the number 7, expected an object of numbers/);
+});
+
+test('each limit of the file has a flag, with which it is what the flag says', () => {
+  const { properties = {} } = configJsonSchema() as { properties?: Record<string, { properties?: object }> };
+  const keys = ['timeouts', 'retries', 'limits'].flatMap((group) =>
+    Object.keys(properties[group]?.properties ?? {}).map((key) => `${group}.${key}`),
+  );
+  const options = Object.entries({ ...listOptions, ...fileOptions });
+  expect(options.map(([, { key }]) => key).sort()).toEqual(keys.sort());
+  const texts = Object.fromEntries(
+    options.map(([flag, { value }]) => [flag, value === 'TIME' ? '7ms' : value === 'SIZE' ? '7B' : '7']),
+  );
+  const { timeouts = {}, retries = {}, limits = {} } = limitsOf({ texts });
+  const found = Object.entries({ timeouts, retries, limits }).flatMap(([group, values]) =>
+    Object.entries(values).map(([key, value]) => [`${group}.${key}`, value]),
+  );
+  expect(Object.fromEntries(found)).toEqual(
+    Object.fromEntries(keys.map((key) => [key, key === 'retries.tries' ? 8 : 7])),
+  );
+});
+
+const endless = answers(200, JSON.stringify({ name: 'a', tags: ['t1'] }), 'application/json', {
+  link: '</v2/a/tags/list?last=1>; rel="next"',
+});
+const around = answers(307, '', 'text/plain', { location: '/v2/a/tags/list' });
+const later = answers(429, '', 'text/plain', { 'retry-after': '90' });
+
+test.each([
+  ['tags', '--pages', '1', 'limits.pages', endless],
+  ['tags', '--list-bytes', '8', 'limits.listBytes', endless],
+  ['tags', '--redirects', '2', 'limits.redirects', around],
+  ['tags', '--operation-timeout', '20ms', 'timeouts.operation', () => () => new Promise<never>(() => {})],
+])('%s %s %s is a limit that its error names, with its key', async (command, flag, value, key, gate) => {
+  const { port } = await registry({ gate });
+  const { err } = await run([command, '--no-discover', flag, value, `127.0.0.1:${port}/a`]);
+  expect(err.join(' ')).toContain(`${flag}, or ${key} of ocifetch's own file, changes it.`);
+});
+
+test('a wait that is longer than the limit names the limit, and is obeyed with the flag', async () => {
+  const { port } = await registry({ gate: later });
+  const { err } = await run(['tags', '--no-discover', `127.0.0.1:${port}/a`]);
+  expect(err.join(' ')).toContain('--retry-after, or timeouts.retryAfter');
+  const soon = ['--retry-after', '2m', '--operation-timeout', '100ms'];
+  const waiting = await run(['tags', '--no-discover', ...soon, `127.0.0.1:${port}/a`]);
+  expect(waiting.err.join(' ')).toContain('timeouts.operation');
+});
+
+test('the help of a command lists its limits apart', async () => {
+  const { out } = await run(['tags', '--help']);
+  const at = out.indexOf("Limits, in place of ocifetch's own file:");
+  expect(out.slice(at).join('\n')).toMatch(/--connect-timeout TIME .*\n.*--pages N/s);
+  expect(out.slice(0, at).join('\n')).not.toContain('--pages');
 });

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
 import { sleep } from '../../src/abort.ts';
 import { createBody } from '../../src/body.ts';
+import { cached } from '../../src/cached/cached.ts';
 import { firstOf } from '../../src/combine.ts';
 import { copy } from '../../src/copy/copy.ts';
 import { RegistryError } from '../../src/errors.ts';
+import { fetchTransport } from '../../src/http/fetch-transport.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
+import { createClient } from '../../src/remote/client.ts';
+import { serve } from '../../src/server/registry/serve.ts';
 import type { FetchOptions, ResumableStore, Source, Store } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, sampleOf } from '../contract/source.ts';
@@ -292,6 +296,30 @@ test('a signal ends a copy at once, with its reason, before or under way', async
   expect(error.code).toBe('ABORTED');
   expect(error.message).toBe('The operation was aborted: enough');
   await expect(to.resolve('latest')).rejects.toEqual(failsWith('NOT_FOUND'));
+});
+
+test('a manifest may be as large as the option says, else as the client of the source', async () => {
+  const note = 'x'.repeat(5_000_000);
+  const document = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [], annotations: { note } };
+  const large = sampleOf(new TextEncoder().encode(JSON.stringify(document)), mediaTypes.ociIndex);
+  const store = await filled({ root: large, parts: [large] });
+  const refused = await errorOf(copy(store, memoryStore(), 'latest', { platform: 'all' }));
+  expect(refused).toMatchObject({ code: 'TOO_LARGE', reason: 'limit', limit: 'limits.manifestBytes' });
+  const limits = { manifestBytes: 6_000_000 };
+  const copied = await copy(store, memoryStore(), 'latest', { platform: 'all', limits });
+  expect(copied.copied).toBe(large.bytes.length);
+  const handler = serve(() => store);
+  const client = createClient({ transport: fetchTransport((url, init) => handler(new Request(url, init))), limits });
+  const { source } = client.fetcher('registry.test/app');
+  const all = { platform: 'all' } as const;
+  expect((await copy(source, memoryStore(), 'latest', all)).copied).toBe(large.bytes.length);
+  expect((await copy(cached(source, memoryStore()), memoryStore(), 'latest', all)).copied).toBe(large.bytes.length);
+  const less = copy(source, memoryStore(), 'latest', { ...all, limits: { manifestBytes: 5_000_000 } });
+  await expect(less).rejects.toEqual(failsWith('TOO_LARGE'));
+  await expect(copy(store, memoryStore(), 'latest', { limits: { manifestBytes: 0 } })).rejects.toEqual(
+    failsWith('INVALID_CONFIG'),
+  );
+  await client.close();
 });
 
 test('a manifest that is too large, too deep or none is refused', async () => {

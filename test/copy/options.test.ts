@@ -9,7 +9,7 @@ test.each([
   [{ plattform: 'linux/arm64' }, 'unknown option "plattform", did you mean "platform"?'],
   [
     { to: '/x' },
-    'unknown option "to", expected one of signal, platform, concurrency, nonDistributable, verify, name, onEvent',
+    'unknown option "to", expected one of signal, platform, concurrency, nonDistributable, verify, name, limits, onEvent',
   ],
   [{ verify: 'again' }, 'verify: found "again", expected true or false'],
   [{ nonDistributable: 'yes' }, 'nonDistributable: found "yes", expected true or false'],

@@ -2,7 +2,7 @@ import { withClient } from '../client.ts';
 import { type Command, outputOption, platformOption, quietOption, UsageError } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { writeJson, writeLines } from '../io.ts';
-import { networkOptions } from '../limits.ts';
+import { fileOptions } from '../limits.ts';
 import { withOutput } from '../output.ts';
 
 export const catCommand: Command = {
@@ -16,7 +16,7 @@ export const catCommand: Command = {
     output: outputOption,
     verify: { type: 'boolean', help: 'read the whole layer if there is no other way to verify the file' },
     quiet: quietOption,
-    ...networkOptions,
+    ...fileOptions,
   },
   examples: [
     ['ocifetch cat alpine /etc/os-release', 'one file of an image'],

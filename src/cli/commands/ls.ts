@@ -4,7 +4,7 @@ import { withClient } from '../client.ts';
 import { type Command, platformOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { escapedPoint, type Io, jsonText, send } from '../io.ts';
-import { networkOptions } from '../limits.ts';
+import { fileOptions } from '../limits.ts';
 
 export const lsCommand: Command = {
   about:
@@ -14,7 +14,7 @@ export const lsCommand: Command = {
   options: {
     platform: platformOption,
     recursive: { type: 'boolean', short: 'R', help: 'also list directories inside, at any depth' },
-    ...networkOptions,
+    ...fileOptions,
   },
   examples: [
     ['ocifetch ls alpine /etc', 'a directory of an image'],

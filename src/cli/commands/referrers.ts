@@ -3,7 +3,7 @@ import { withClient } from '../client.ts';
 import type { Command, Given } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { type Io, oneLine, type Paint, painter, writeJson, writeLines } from '../io.ts';
-import { networkOptions } from '../limits.ts';
+import { listOptions } from '../limits.ts';
 import { formatBytes } from '../units.ts';
 
 export const referrersCommand: Command = {
@@ -12,7 +12,7 @@ export const referrersCommand: Command = {
     'of registries without it. A tag is resolved first; for an index, referrers of the index itself are listed. The tags\n' +
     'under which cosign keeps signatures, attestations and SBOMs are named on stderr.',
   words: [1, 1],
-  options: { 'artifact-type': { type: 'string', value: 'TYPE', help: 'only those of this type' }, ...networkOptions },
+  options: { 'artifact-type': { type: 'string', value: 'TYPE', help: 'only those of this type' }, ...listOptions },
   examples: [
     ['ocifetch referrers ghcr.io/team/app:1', 'everything that refers to a tag'],
     ['ocifetch referrers --artifact-type application/spdx+json --json ghcr.io/team/app@sha256:…', 'its SBOMs'],

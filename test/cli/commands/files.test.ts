@@ -192,3 +192,18 @@ test('a missing path is reported with the nearest one', async () => {
     expect([code, err]).toEqual([4, [expect.stringMatching(/"etc\/gone" in image "[^"]*": not there$/)]]);
   }
 });
+
+test.each([
+  ['--image-entries', 'limits.imageEntries'],
+  ['--image-tree-bytes', 'limits.imageTreeBytes'],
+])('%s is a limit of the files of an image that an error names, with its key', async (flag, key) => {
+  const name = await host();
+  for (const args of [
+    ['ls', name],
+    ['cat', name, 'no/such'],
+  ]) {
+    const { code, err } = await run([...args, '--no-discover', flag, '1']);
+    expect(code).toBe(7);
+    expect(err.join(' ')).toContain(`${flag}, or ${key} of ocifetch's own file, changes it.`);
+  }
+});
