@@ -26,8 +26,11 @@ export interface Listening {
   /** `http://127.0.0.1:5000`, without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** Also closes open connections; running requests are aborted. Safe to call again. */
-  close(): Promise<void>;
+  /**
+   * Takes no more connections, and closes those that are open. Requests under way have `drain` milliseconds to end (default
+   * 0); then they are aborted. Safe to call again, to wait no longer.
+   */
+  close(options?: { readonly drain?: number }): Promise<void>;
 }
 
 /**
@@ -40,7 +43,13 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
   const { port = 0, host = '127.0.0.1', tls } = options ?? {};
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
+  const running = new Set<ServerResponse>();
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    running.add(outgoing);
+    outgoing.on('close', () => {
+      running.delete(outgoing);
+      if (!server.listening) incoming.socket.destroySoon();
+    });
     const authority = incoming.headers.host || `${brackets}:${incoming.socket.localPort}`;
     void exchange(handler, incoming, outgoing, origin(authority));
   };
@@ -66,10 +75,17 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
   return {
     url: origin(`${brackets}:${bound}`),
     port: bound,
-    async close() {
+    async close({ drain = 0 } = {}) {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      server.closeIdleConnections();
+      for (const outgoing of running) outgoing.shouldKeepAlive = false;
+      const closeAll = (): void => {
+        for (const socket of sockets) socket.destroy();
+      };
+      if (drain === 0) closeAll();
+      const late = setTimeout(closeAll, drain);
       await closed;
+      clearTimeout(late);
     },
   };
 }

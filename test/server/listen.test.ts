@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { get as httpsGet } from 'node:https';
+import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
@@ -266,6 +266,63 @@ test('close ends open connections, aborts what is being answered, and can be cal
   await gone;
   expect(await cancelled).toMatchObject({ code: 'ABORTED' });
   await expect(fetch(server.url)).rejects.toThrow('fetch failed');
+});
+
+test.each([
+  ['http', {}],
+  ['https', { tls: certificate }],
+] as const)(
+  'a draining close over %s lets what is under way end, closes idle connections, and takes no others',
+  async (_, options) => {
+    const [begun, go] = [signalled(), signalled()];
+    const { url, port, close } = await listening(async ({ url: requested }) => {
+      if (requested.endsWith('/quick')) return new Response('quick');
+      const bytes = new Uint8Array(3_000_000).fill(7);
+      begun.fire();
+      await go.promise;
+      return new Response(bytes);
+    }, options);
+    const agent = new HttpsAgent({ keepAlive: true, ca: certificate.cert, servername: 'localhost' });
+    const get = (path: string): Promise<IncomingMessage> =>
+      url.startsWith('https')
+        ? once(httpsGet(url + path, { agent }), 'response').then(([response]) => response)
+        : once(httpRequest(url + path).end(), 'response').then(([response]) => response);
+    (await get('/quick')).resume();
+    const idle = connect(port, '127.0.0.1');
+    const idleClosed = once(idle, 'close');
+    await once(idle, 'connect');
+    idle.write('GET /quick HTTP/1.1\r\nhost: a\r\n\r\n');
+    if (!url.startsWith('https')) await once(idle, 'data');
+    const slow = get('/slow');
+    await begun.promise;
+    const closed = close({ drain: 15_000 });
+    await idleClosed;
+    await expect(once(connect(port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    go.fire();
+    const response = await slow;
+    expect(response.headers.connection).toBe('close');
+    let length = 0;
+    for await (const chunk of response) length += chunk.length;
+    expect(length).toBe(3_000_000);
+    await closed;
+    agent.destroy();
+  },
+);
+
+test('a draining close ends what takes longer than it allows', async () => {
+  const begun = signalled();
+  const aborted = signalled<unknown>();
+  const { url, close } = await listening(async ({ signal }) => {
+    signal.addEventListener('abort', () => aborted.fire(signal.reason));
+    begun.fire();
+    await aborted.promise;
+    return new Response();
+  });
+  const failed = fetch(url).catch(() => 'failed');
+  await begun.promise;
+  await close({ drain: 50 });
+  expect(await failed).toBe('failed');
+  expect(await aborted.promise).toMatchObject({ code: 'ABORTED' });
 });
 
 test('an address that cannot be had is refused', async () => {
