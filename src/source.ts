@@ -16,6 +16,20 @@ export interface Body extends Chunks {
   cancel(reason?: unknown): Promise<void>;
 }
 
+/** A host's word for what it says of a tag, which it recognizes later. https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3 */
+export interface Validator {
+  /** As the host wrote it, with its quotes. */
+  readonly etag: string;
+  /** Name of the source that gave it: others do not know it. */
+  readonly from: string;
+}
+
+/** What a tag named, as a host said it. */
+export interface KnownTag {
+  readonly descriptor: Descriptor;
+  readonly validator: Validator;
+}
+
 /** Options of every call to a source. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -34,6 +48,15 @@ export interface CallOptions {
    * whatever it knows. Set by `copy`.
    */
   readonly verify?: boolean | 'again' | undefined;
+  /** `resolve` of a digest only: what it probably is, so that a registry is asked for that first. Set by `serve`. */
+  readonly kind?: 'manifests' | 'blobs' | undefined;
+  /**
+   * `resolve` of a tag only: what it named before. The host that gave the validator may say that nothing has changed, which
+   * gives this descriptor. Set by `pullThrough`.
+   */
+  readonly known?: KnownTag | undefined;
+  /** `resolve` of a tag only: called with the validator of the response, if it has one. */
+  readonly onValidator?: ((validator: Validator) => void) | undefined;
   /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
   readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }
@@ -126,6 +149,12 @@ export interface Keeper {
 export interface Sessions {
   /** What is pushed, or found here by its digest, stays until the function that this gives is called; that never fails. */
   begin(): () => Promise<void>;
+}
+
+/** Opens content of which only the digest is known, in one request: a source may be this, too. */
+export interface Opener {
+  /** The whole content of a digest; its descriptor has the size. `NOT_FOUND`, and errors as those of `fetch`. */
+  open(digest: Digest, options?: CallOptions): Promise<Fetched>;
 }
 
 /** Whose tags can be listed: a source may be this, too. */
@@ -223,6 +252,7 @@ export const isStore = (source: Source): source is Store => 'push' in source && 
 export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
 export const isKeeper = (store: Store): store is Store & Keeper => 'keep' in store;
 export const hasSessions = (store: Store): store is Store & Sessions => 'begin' in store;
+export const isOpener = (source: Source): source is Source & Opener => 'open' in source;
 export const isLister = (source: Source): source is Source & Lister => 'tags' in source;
 export const isDeleter = (source: Source): source is Source & Deleter => 'remove' in source && 'untag' in source;
 export const hasUploads = (source: Source): source is Source & Uploads => 'beginUpload' in source;

@@ -17,7 +17,6 @@ const linesOf = ({ text }: SourceFile): number => text.trimEnd().split('\n').len
 const longFiles: Readonly<Record<string, string>> = {
   'store/layout': 'the methods of one store over the same parts',
   errors: 'the one class of errors, with every code, reason and fact',
-  'cached/download': 'one download, with its queue, its reader and its store',
 };
 
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
@@ -35,6 +34,7 @@ const smallFiles: Readonly<Record<string, string>> = {
   'store/open-layout': 'boundary of a lazy load: a directory that is to be written',
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
+  'cached/tags': 'tags beside contents: each has its own rules',
   'content/verified-body': 'one idea, for the cache and for the server',
   'server/registry/deletes': 'every kind of request has a file',
   'server/access/basic': 'one of the two kinds of access',
@@ -91,6 +91,7 @@ const messageReaders: Readonly<Record<string, string>> = {
 
 /** Suites that cover a file of more than 60 lines without a test file of its own. */
 const coveredBy: Readonly<Record<string, string>> = {
+  'cached/chunk-queue': 'cached/cached',
   'cached/download': 'cached/cached',
   'cli/command': 'cli/main',
   'cli/commands': 'cli/main',
@@ -143,6 +144,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   index: 'examples',
   'remote/endpoint-source': 'remote/repository',
   'remote/exchange': 'remote/resolve',
+  'remote/resolution': 'remote/resolve',
   'remote/lists': 'remote/tags',
   'server/registry/content': 'server/registry/serve',
   'server/registry/exchange': 'server/registry/serve',

@@ -1,20 +1,20 @@
-import { remember } from '../bounded-map.ts';
-import { asRegistryError, type ErrorCode, messageOf, RegistryError } from '../errors.ts';
+import { asRegistryError, type ErrorCode, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
 import {
-  type CallOptions,
   type Fetched,
   type FetchOptions,
   isLister,
   isReferrers,
   type Lister,
+  type Opener,
   type Referrers,
   type Source,
   type Store,
 } from '../source.ts';
 import { checkPlain } from '../text/problems.ts';
 import { type Download, startDownload } from './download.ts';
+import { cachedTags } from './tags.ts';
 
 /** What to do when the store fails. */
 export interface CachedOptions {
@@ -22,31 +22,26 @@ export interface CachedOptions {
   readonly onError?: ((error: RegistryError) => void) | undefined;
 }
 
-/** The code of a warning that a response is stale. https://www.rfc-editor.org/rfc/rfc7234#section-5.5.1 */
-const stale = 110;
-/** Errors of an origin that cannot be reached for now. */
-const unreachable: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'RATE_LIMITED']);
 /** Errors about the bytes of the origin, not about the store. */
 const originErrors: ReadonlySet<ErrorCode> = new Set(['DIGEST_MISMATCH', 'TOO_LARGE', 'UNEXPECTED_END', 'ABORTED']);
 
 /**
  * A source in front of another one, which keeps what passes through it.
  *
- * `fetch` reads from the store if that has the content. Otherwise it reads the whole from the origin, at the pace of its
- * reader, resumes it if it breaks, and keeps it once it is verified. The reader's body fails before its last chunk if it is
- * not. Others who want it meanwhile wait, and then read from
- * the store; a reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the
- * origin and is not kept.
+ * `fetch` and `open` read from the store if that has the content and its bytes are right: they are hashed once in a process.
+ * Otherwise the whole is read from the origin, at the pace of its reader, resumed if it breaks, and kept once it is verified.
+ * The reader's body fails before its last chunk if it is not. Others who want it meanwhile wait, and then read from the store; a
+ * reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the origin and is
+ * not kept.
  *
  * `resolve` of a tag goes to the origin, and to the store if the origin cannot be reached (`UNAVAILABLE`, `TIMEOUT`,
  * `RATE_LIMITED`), which `onWarning` reports; of a digest it goes to the store first. The tags of what is kept are kept,
  * too. Tags and referrers are listed by the origin, if it can.
  */
-export function cached(origin: Source, store: Store, options?: CachedOptions): Source {
+export function cached(origin: Source, store: Store, options?: CachedOptions): Source & Opener {
   checkPlain('cache', options);
   const { onError } = options ?? {};
   const { downloads, names } = sharedOf(store);
-  const tags = createTags(store, names);
 
   const report = (thrown: unknown): void => {
     const error = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
@@ -63,77 +58,84 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
     }
   };
 
+  const tags = cachedTags(origin, store, { waiting: names, fromStore });
+
   const begin = (target: Descriptor, options: FetchOptions): Download => {
-    const key = keyOf(target);
+    const { digest } = target;
     const forget = (): void => {
-      if (downloads.get(key) === download) downloads.delete(key);
+      if (downloads.get(digest) === download) downloads.delete(digest);
     };
     const download = startDownload({
       ...{ origin, store, target, options },
-      onDone: (isStored, storeError) => {
+      onDone: (isStored, kept, storeError) => {
         forget();
         if (storeError !== undefined) report(storeError);
-        if (isStored) tags.give(target).catch(report);
+        if (isStored) tags.give(kept).catch(report);
       },
       onLeft: forget,
     });
-    downloads.set(key, download);
+    downloads.set(digest, download);
     return download;
   };
 
+  /** What the store has, if its bytes are right. */
+  const kept = ({ target, options }: Wanted): Promise<Fetched | undefined> =>
+    fromStore(options.signal, async () => {
+      const { signal, links } = options;
+      await store.resolve(target.digest, { signal, links, verify: true });
+      return store.fetch(target, options);
+    });
+
   const follow = async (download: Download, target: Descriptor, options: FetchOptions): Promise<Fetched> => {
     const isStored = await download.wait(options.signal);
-    const stored = isStored ? await fromStore(options.signal, () => store.fetch(target, options)) : undefined;
+    const stored = isStored ? await kept({ target, options }) : undefined;
     return stored ?? origin.fetch(target, options);
   };
 
-  const resolveTag = async (reference: string, options: CallOptions): Promise<Descriptor> => {
-    try {
-      const descriptor = await origin.resolve(reference, options);
-      await fromStore(options.signal, () => tags.note(descriptor, reference));
-      return descriptor;
-    } catch (error) {
-      if (!(error instanceof RegistryError) || !unreachable.has(error.code)) throw error;
-      const { signal, links } = options;
-      const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
-      if (!known) throw error;
-      const text = `"${reference}" is as it was when it was kept: ${messageOf(error)}`;
-      options.onWarning?.(text, store.name ?? 'store', stale);
-      return known;
-    }
+  const fetch = async (target: Descriptor, options: FetchOptions = {}): Promise<Fetched> => {
+    const { range, last = [], except = [] } = options;
+    const name = store.name ?? '';
+    // A reader who had wrong bytes from the store does not want them again.
+    const isTrusted = ![...last, ...except].includes(name);
+    const isWhole = range === undefined || (range.start === 0 && (range.end ?? target.size) >= target.size);
+    const isKept = isTrusted && isWhole;
+    // Before the look into the store, as the download may end meanwhile.
+    const earlier = isKept ? comingOf(downloads, target) : undefined;
+    if (earlier) return follow(earlier, target, options);
+    const stored = isTrusted ? await kept({ target, options }) : undefined;
+    if (stored) return stored;
+    const later = isKept ? comingOf(downloads, target) : undefined;
+    if (later) return follow(later, target, options);
+    return isKept && !downloads.has(target.digest) ? begin(target, options).opened : origin.fetch(target, options);
   };
 
   return {
     verifies: true,
     manifestBytes: origin.manifestBytes,
+    fetch,
+    open: (digest, options) => fetch({ mediaType: '', digest, size: -1 }, options),
     resolve: async (reference, options = {}) => {
-      if (!isDigest(reference)) return resolveTag(reference, options);
+      if (!isDigest(reference)) return tags.resolve(reference, options);
       const { signal, links } = options;
       const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
-      const coming = [...downloads.values()].find(({ target }) => target.digest === reference);
-      return known ?? coming?.target ?? origin.resolve(reference, options);
-    },
-    fetch: async (target, options = {}) => {
-      const { range, signal, last = [], except = [] } = options;
-      const name = store.name ?? '';
-      // A reader who had wrong bytes from the store does not want them again.
-      const isTrusted = ![...last, ...except].includes(name);
-      const isWhole = range === undefined || (range.start === 0 && (range.end ?? target.size) >= target.size);
-      const isKept = isTrusted && isWhole && target.size >= 0;
-      // Before the look into the store, as the download may end meanwhile.
-      const earlier = isKept ? downloads.get(keyOf(target)) : undefined;
-      if (earlier) return follow(earlier, target, options);
-      const stored = isTrusted ? await fromStore(signal, () => store.fetch(target, options)) : undefined;
-      if (stored) return stored;
-      if (!isKept) return origin.fetch(target, options);
-      const download = downloads.get(keyOf(target));
-      return download ? follow(download, target, options) : begin(target, options).opened;
+      const coming = downloads.get(reference)?.target;
+      return known ?? (coming && coming.size >= 0 ? coming : origin.resolve(reference, options));
     },
     ...listing(origin),
   };
 }
 
-const keyOf = ({ digest, size }: Descriptor): string => `${digest} ${size}`;
+/** The download of a content that is under way, unless it is of another size. */
+function comingOf(downloads: ReadonlyMap<string, Download>, { digest, size }: Descriptor): Download | undefined {
+  const found = downloads.get(digest);
+  return found && (size < 0 || found.target.size < 0 || found.target.size === size) ? found : undefined;
+}
+
+/** What a reader wants, and how. */
+interface Wanted {
+  readonly target: Descriptor;
+  readonly options: FetchOptions;
+}
 
 /** What the origin can list. */
 function listing(origin: Source): Partial<Lister & Referrers> {
@@ -146,7 +148,7 @@ function listing(origin: Source): Partial<Lister & Referrers> {
 
 /** What all users of one store share. */
 interface SharedDownloads {
-  /** Downloads under way, by content. */
+  /** Downloads under way, by digest. */
   readonly downloads: Map<string, Download>;
   /** Names that wait until their content is in the store. */
   readonly names: Map<string, Descriptor>;
@@ -176,31 +178,4 @@ function sharedOf(store: Store): SharedDownloads {
     if (downloads.size === 0) byDirectory.delete(oldest);
   }
   return shared;
-}
-
-/** Tags that are remembered until their content is in the store. */
-const mostTags = 1_000;
-
-/** Names of content, given to it as soon as the store has it; until then they are in `waiting`. */
-function createTags(store: Store, waiting: Map<string, Descriptor>) {
-  const give = async (target: Descriptor, name: string): Promise<void> => {
-    const known = await store.resolve(name).catch(() => undefined);
-    if (known?.digest !== target.digest) await store.tag(target, name);
-  };
-  return {
-    /** Gives the name at once if the store has the content; otherwise remembers it. */
-    note: async (target: Descriptor, name: string): Promise<void> => {
-      remember(waiting, name, target, mostTags);
-      await give(target, name);
-      waiting.delete(name);
-    },
-    /** Gives the names that waited for this content. */
-    give: async (target: Descriptor): Promise<void> => {
-      for (const [name, descriptor] of [...waiting]) {
-        if (descriptor.digest !== target.digest) continue;
-        await give(descriptor, name);
-        waiting.delete(name);
-      }
-    },
-  };
 }

@@ -5,22 +5,25 @@ import { resume } from '../content/resume.ts';
 import { createHoldBack } from '../content/verified-body.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Fetched, type FetchOptions, isResumable, type Source, type Store } from '../source.ts';
+import { createChunkQueue } from './chunk-queue.ts';
 
 /** Where content comes from, and where it is to be kept. */
 export interface DownloadOptions {
   readonly origin: Source;
   readonly store: Store;
+  /** A negative size if it is not known. */
   readonly target: Descriptor;
   /** Of the first reader. */
   readonly options: FetchOptions;
-  /** Called once it is known whether the store has it; `storeError` is set if that failed by the store. */
-  readonly onDone: (isStored: boolean, storeError?: unknown) => void;
+  /** Called once it is known whether the store has it, as `target` says; `storeError` is set if that failed by the store. */
+  readonly onDone: (isStored: boolean, target: Descriptor, storeError?: unknown) => void;
   /** Called when the last reader has left: nobody may wait for it any more. */
   readonly onLeft: () => void;
 }
 
 /** One download of content, for its first reader and for the store; others wait for the store. */
 export interface Download {
+  /** Its size is negative until the origin has responded, if nobody knew it. */
   readonly target: Descriptor;
   /** The response of the origin, whose body also feeds the store. */
   readonly opened: Promise<Fetched>;
@@ -31,7 +34,8 @@ export interface Download {
 /** Milliseconds that others wait for a first reader who takes nothing; then it has the rest from the store, too. */
 const patience = 1_000;
 
-export function startDownload({ origin, store, target, options, onDone, onLeft }: DownloadOptions): Download {
+export function startDownload({ origin, store, options, onDone, onLeft, ...given }: DownloadOptions): Download {
+  let { target } = given;
   const limit = deadline();
   const done = deferred<boolean>();
   const reader = createFirstReader();
@@ -51,7 +55,7 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
   };
   const settle = (outcome: Awaited<Storing['done']>): void => {
     done.resolve(outcome === true);
-    onDone(outcome === true, typeof outcome === 'object' ? outcome.error : undefined);
+    onDone(outcome === true, target, typeof outcome === 'object' ? outcome.error : undefined);
     if (!reader.isReading()) limit.cancel('the store needs no more of it');
   };
   const pump = async (opened: Fetched): Promise<void> => {
@@ -86,27 +90,25 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
       await undefined;
       release = onAbort(options.signal, leave);
       const opened = await origin.fetch(target, { ...options, range: undefined, signal: limit.signal });
+      if (target.size < 0) target = opened.descriptor;
       void pump(opened);
       const rest = async (start: number): Promise<Fetched> => {
-        const how = { ...options, range: { start } };
-        if (!(await done.promise)) return origin.fetch(target, how);
-        // The store may have it in a way that its reader does not want: through a link.
-        return store.fetch(target, how).catch((error: unknown) => {
-          if (options.signal?.aborted) throw error;
-          return origin.fetch(target, how);
-        });
+        const isStored = await done.promise;
+        return restOf(isStored ? store : origin, origin, target, { ...options, range: { start } });
       };
       return { ...opened, body: createBody(reader.feed(rest, leave), { signal: options.signal }).body };
     } catch (error) {
       done.reject(error);
-      onDone(false);
+      onDone(false, target);
       throw error;
     }
   };
 
   void done.promise.catch(() => {}).finally(() => release());
   return {
-    target,
+    get target() {
+      return target;
+    },
     opened: unlessAborted(open(), options.signal),
     wait: async (signal) => {
       waiting += 1;
@@ -121,6 +123,13 @@ export function startDownload({ origin, store, target, options, onDone, onLeft }
     },
   };
 }
+
+/** A part of a content from a store, which may have it in a way that its reader does not want: through a link. */
+const restOf = (from: Source, origin: Source, target: Descriptor, options: FetchOptions): Promise<Fetched> =>
+  from.fetch(target, options).catch((error: unknown) => {
+    if (from === origin || options.signal?.aborted) throw error;
+    return origin.fetch(target, options);
+  });
 
 /** Chunks that the first reader may be behind. */
 const readerRoom = 2;
@@ -217,74 +226,6 @@ function beginStoring(store: Store, target: Descriptor, signal: AbortSignal): St
       queue.end(error);
     },
     done,
-  };
-}
-
-/** Chunks on their way from one who gives to one who takes. */
-interface ChunkQueue {
-  /** Adds a chunk; returns once fewer than `room` chunks are waiting, or nobody takes any more. */
-  put(chunk: Uint8Array): Promise<void>;
-  /** There will be no more; an error is thrown to the taker after the last chunk. */
-  end(error?: unknown): void;
-  /** The next chunk; undefined at the end. */
-  take(): Promise<Uint8Array | undefined>;
-  /** Nobody takes any more: what is put is dropped. */
-  leave(): void;
-  /** Lets a `put` that waits return, once. */
-  release(): void;
-  readonly isFull: boolean;
-  readonly isLeft: boolean;
-}
-
-function createChunkQueue(room: number): ChunkQueue {
-  const chunks: Uint8Array[] = [];
-  let ended: { readonly error: unknown } | undefined;
-  let isLeft = false;
-  let wakeTaker = (): void => {};
-  let wakeGiver = (): void => {};
-  const isFull = (): boolean => !isLeft && chunks.length >= room;
-  return {
-    put: async (chunk) => {
-      if (isLeft) return;
-      chunks.push(chunk);
-      wakeTaker();
-      if (!isFull()) return;
-      await new Promise<void>((resolve) => {
-        wakeGiver = resolve;
-      });
-    },
-    end: (error) => {
-      ended ??= { error };
-      wakeTaker();
-    },
-    take: async () => {
-      for (;;) {
-        const chunk = chunks.shift();
-        if (chunk) {
-          if (!isFull()) wakeGiver();
-          return chunk;
-        }
-        if (ended?.error !== undefined) throw ended.error;
-        if (ended) return undefined;
-        await new Promise<void>((resolve) => {
-          wakeTaker = resolve;
-        });
-      }
-    },
-    leave: () => {
-      isLeft = true;
-      chunks.length = 0;
-      ended ??= { error: undefined };
-      wakeGiver();
-      wakeTaker();
-    },
-    release: () => wakeGiver(),
-    get isFull() {
-      return isFull();
-    },
-    get isLeft() {
-      return isLeft;
-    },
   };
 }
 

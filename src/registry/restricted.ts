@@ -6,10 +6,12 @@ import {
   isCatalog,
   isDeleter,
   isLister,
+  isOpener,
   isReferrers,
   isStore,
   type Lister,
   type Locates,
+  type Opener,
   type Referrers,
   type Registry,
   type Source,
@@ -18,13 +20,14 @@ import {
 
 /** What can be read of a source, and listed. */
 function readable(source: Source): Source {
-  const abilities: Source & Partial<Lister & Referrers & Locates> = {
+  const abilities: Source & Partial<Opener & Lister & Referrers & Locates> = {
     name: source.name,
     // What a store has it has verified.
     verifies: source.verifies || isStore(source),
     manifestBytes: source.manifestBytes,
     resolve: (reference, options) => source.resolve(reference, options),
     fetch: (target, options) => source.fetch(target, options),
+    ...(isOpener(source) && { open: (digest, options) => source.open(digest, options) }),
     ...(isLister(source) && { tags: (options) => source.tags(options) }),
     ...(isReferrers(source) && { referrers: (digest, options) => source.referrers(digest, options) }),
     ...(canLocate(source) && { locate: (target, options) => source.locate(target, options) }),

@@ -1,11 +1,11 @@
-import { bytesBody, discard, readAll } from '../body.ts';
+import { bytesBody, readAll } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { combineErrors } from '../combine.ts';
-import { type Endpoint, printable } from '../endpoint.ts';
+import { printable } from '../endpoint.ts';
 import { asRegistryError, cannot, RegistryError, restate } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, digestOf, isDigest } from '../oci/digest.ts';
+import { algorithmOf, digestOf } from '../oci/digest.ts';
 import { kindOf, manifestAccept } from '../oci/manifest.ts';
 import { type ClosedRange, closeRange, formatRange } from '../oci/range.ts';
 import type { Route } from '../oci/route.ts';
@@ -21,12 +21,11 @@ import {
 } from './exchange.ts';
 import { tagsAt } from './lists.ts';
 import { referrersAt } from './referrers.ts';
+import { headBlob, resolveAt } from './resolution.ts';
 import {
   checkDigest,
   contentLengthOf,
   decode,
-  describeBlob,
-  describeHead,
   discardLimit,
   discardProblem,
   mediaTypeOf,
@@ -151,70 +150,6 @@ export function fetchHeaders(
 ): Record<string, string> {
   if (range) return { accept, 'accept-encoding': 'identity', range: formatRange(range) };
   return { accept, 'accept-encoding': size < 0 ? 'identity' : encodings.accepted };
-}
-
-/** Statuses of hosts that do not accept HEAD, or (402, 403, 412, 451 …) give the reason to a GET only. */
-const headRefused = new Set([400, 402, 403, 405, 409, 412, 422, 423, 451, 501]);
-
-/**
- * What a tag or digest names at one endpoint: by HEAD, which Docker Hub does not count against its rate limit, or by the
- * document if HEAD leaves something out or the content is wanted next. A digest that is not a manifest may be a blob.
- */
-async function resolveAt(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Descriptor> {
-  try {
-    const found = call.content ? undefined : await headManifest(bound, reference, call);
-    return found ?? (await readManifest(bound, reference, call));
-  } catch (error) {
-    const missing = error instanceof RegistryError && error.code === 'NOT_FOUND';
-    if (!missing || !isDigest(reference)) throw error;
-    return headBlob(bound, reference, call);
-  }
-}
-
-async function headManifest(
-  bound: BoundEndpoint,
-  reference: string,
-  call: CallOptions,
-): Promise<Descriptor | undefined> {
-  const route: Route = { kind: 'manifest', name: bound.endpoint.repository, reference };
-  const describe = (headers: HttpResponse['headers']) => describeHead(headers, reference, bound.context.manifestBytes);
-  try {
-    return await head(bound, { ...headRequest(bound.endpoint, route, manifestAccept), reference }, call, describe);
-  } catch (error) {
-    if (error instanceof RegistryError && headRefused.has(error.status ?? 0)) return undefined;
-    throw error;
-  }
-}
-
-async function readManifest(bound: BoundEndpoint, reference: string, call: CallOptions): Promise<Descriptor> {
-  const { endpoint, repository, context } = bound;
-  const { descriptor, bytes, url } = await readDocumentAt(bound, reference, call);
-  context.documents.put(repository, descriptor.digest, { bytes, endpoint, request: url });
-  return descriptor;
-}
-
-/** The blob of a digest, as HEAD describes it: `BAD_RESPONSE` without its size. */
-function headBlob(bound: BoundEndpoint, digest: Digest, call: CallOptions): Promise<Descriptor> {
-  const route: Route = { kind: 'blob', name: bound.endpoint.repository, digest };
-  const request = { ...headRequest(bound.endpoint, route, '*/*'), reference: digest };
-  return head(bound, request, call, (headers) => describeBlob(headers, digest));
-}
-
-// The length of an encoded response is not that of the content.
-const headRequest = (endpoint: Endpoint, route: Route, accept: string): EndpointRequest =>
-  endpointRequest(endpoint, 'HEAD', route, { accept, 'accept-encoding': 'identity' });
-
-/** Describes a response within its exchange, so that an error carries the host and the attempt. */
-function head<T>(
-  { context }: BoundEndpoint,
-  request: EndpointRequest,
-  call: CallOptions,
-  describe: (headers: HttpResponse['headers']) => T,
-): Promise<T> {
-  return exchange(request, context, call, async ({ response }) => {
-    await discard(response.body);
-    return describe(response.headers);
-  });
 }
 
 /** Milliseconds for content of unknown size to arrive. */

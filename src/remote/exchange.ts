@@ -69,7 +69,7 @@ export function endpointRequest(
   return { endpoint, method, url: `${endpoint.url}${toPath(route)}${query}`, headers };
 }
 
-/** A response with a status below 300. */
+/** A response with a status below 300, or 304 if the request was conditional. */
 export interface GoodResponse {
   readonly response: HttpResponse;
   readonly warnings: readonly string[];
@@ -102,7 +102,8 @@ export async function exchange<T>(
     });
     const warnings = parseWarnings(response.headers.warning);
     for (const text of warnings) onWarning?.(text, new URL(endpoint.url).host);
-    if (response.status >= 300) throw await statusError(response, request, encodings);
+    const isUnchanged = response.status === 304 && headers['if-none-match'] !== undefined;
+    if (response.status >= 300 && !isUnchanged) throw await statusError(response, request, encodings);
     const result = await use({ response, warnings });
     if (response.ended)
       void response.ended.then(({ bytes, error }) => emit({ type: 'attempt', ...recordOf(attempt, bytes, error) }));
@@ -186,21 +187,50 @@ interface ReceivedDocument {
 }
 
 /** What a tag or digest names at an endpoint, read whole: at most `manifestBytes`. */
-export function readDocumentAt(
+export async function readDocumentAt(
+  bound: BoundEndpoint,
+  reference: string,
+  call: Omit<CallOptions, 'known'>,
+): Promise<ReceivedDocument> {
+  const found = await readUnlessKnown(bound, reference, { ...call, known: undefined });
+  const { bytes = new Uint8Array(0) } = found;
+  return { ...found, bytes };
+}
+
+/** The same, without its bytes if the endpoint says that the tag names what was `known`. */
+export function readUnlessKnown(
   { endpoint, context }: BoundEndpoint,
   reference: string,
   call: CallOptions,
-): Promise<ReceivedDocument> {
+): Promise<Omit<ReceivedDocument, 'bytes'> & Partial<ReceivedDocument>> {
   const { encodings, manifestBytes } = context;
   const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
-  const headers = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
+  const accepted = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
+  const headers = { ...accepted, ...conditionOf(call, endpoint) };
   const request = { ...endpointRequest(endpoint, 'GET', route, headers), reference };
+  const { url } = request;
   return exchangeWhole(request, context, call, async ({ response }) => {
     const body = await decode(response.body, response.headers['content-encoding'], encodings, manifestBytes);
     const bytes = await readAll(body, manifestBytes, `the manifest ${quote(reference)}`).catch((error: unknown) => {
       const isLimit = error instanceof RegistryError && error.reason === 'limit';
       throw isLimit ? manifestTooLarge(reference, manifestBytes) : error;
     });
-    return { descriptor: describeDocument(bytes, response.headers, reference), bytes, url: request.url };
+    const known = response.status === 304 ? call.known : undefined;
+    const descriptor = known ? known.descriptor : describeDocument(bytes, response.headers, reference);
+    noteValidator(response, endpoint, call);
+    return { descriptor, url, ...(!known && { bytes }) };
   });
+}
+
+/** The header by which the endpoint that gave a validator need not say again what it said with it. */
+export const conditionOf = ({ known }: CallOptions, { url }: Endpoint): Readonly<Record<string, string>> =>
+  known?.validator.from === url ? { 'if-none-match': known.validator.etag } : {};
+
+/** https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3: of visible characters */
+const entityTag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]{0,1000}"$/;
+
+/** Reports the validator of a response: that of a 304 is the one that was sent, if it does not repeat it. */
+export function noteValidator({ headers, status }: HttpResponse, { url }: Endpoint, call: CallOptions): void {
+  const { etag = status === 304 ? call.known?.validator.etag : undefined } = headers;
+  if (etag !== undefined && entityTag.test(etag)) call.onValidator?.({ etag, from: url });
 }

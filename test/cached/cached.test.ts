@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { serve } from '../../src/server/registry/serve.ts';
 import type { Fetched, FetchOptions, Source, Store } from '../../src/source.ts';
 import { type LayoutStore, layoutStore } from '../../src/store/layout.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { bytesOf, failsWith, sampleOf, samples, sourceContract } from '../contract/source.ts';
+import { absent, bytesOf, failsWith, sampleOf, samples, sourceContract } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
 
 const folders: string[] = [];
@@ -270,7 +270,7 @@ test('it lists what its origin lists, and nothing if that cannot', async () => {
   expect('tags' in cached(plain, memoryStore())).toBe(false);
   const origin = await emptyLayout();
   await fill(origin);
-  const source = cached(origin, memoryStore()) as LayoutStore;
+  const source = cached(origin, memoryStore()) as Source as LayoutStore;
   expect(await source.tags()).toEqual(['latest']);
   expect(await source.referrers(manifest.descriptor.digest)).toEqual([]);
 });
@@ -317,4 +317,30 @@ test('a mirror over sockets serves what it has once its origin is gone', async (
     await client.close();
     await origin.close();
   }
+});
+
+test('content of which only the digest is known is requested once by many, and kept with its size', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(await filledMemory());
+  const source = cached(origin, store);
+  const opened = await Promise.all([1, 2, 3].map(() => source.open(large.descriptor.digest)));
+  expect(opened.map(({ descriptor }) => descriptor.size)).toEqual([300_007, 300_007, 300_007]);
+  const all = await Promise.all(opened.map(bytesOf));
+  expect(all.every((bytes) => Buffer.compare(bytes, large.bytes) === 0)).toBe(true);
+  expect(calls).toEqual([`fetch ${short}`]);
+  expect((await store.verify()).wrong).toEqual([]);
+  await expect(source.open(absent)).rejects.toEqual(failsWith('NOT_FOUND'));
+});
+
+test('what has changed in the store since it was kept is requested from the origin again, and kept again', async () => {
+  const store = await emptyLayout();
+  const { source: origin, calls } = watched(await filledMemory());
+  const source = cached(origin, store);
+  await bytesOf(await source.fetch(large.descriptor));
+  const path = join(store.directory, 'blobs', ...large.descriptor.digest.split(':'));
+  await writeFile(path, Buffer.from(large.bytes).fill(7, 200_000));
+  for (let times = 0; times < 2; times++) {
+    expect(Buffer.compare(await bytesOf(await source.fetch(large.descriptor)), large.bytes)).toBe(0);
+  }
+  expect(calls).toEqual([`fetch ${short}`, `fetch ${short}`]);
 });

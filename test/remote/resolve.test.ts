@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { Config } from '../../src/index.ts';
 import { manifestAccept, mediaTypes } from '../../src/oci/manifest.ts';
 import { createClient } from '../../src/remote/client.ts';
+import type { CallOptions } from '../../src/source.ts';
 import { absent, sampleOf, samples } from '../contract/source.ts';
 import { type Answer, chunked, createHosts, errorOf, refusal, sampleHost, text } from '../support/hosts.ts';
 
@@ -328,4 +329,58 @@ test('the manifest of another artifact has its own type, and is fetched as it wa
   const { memoryStore } = await import('../../src/store/memory.ts');
   const refused = await errorOf(client.pull('origin.test/app', { to: memoryStore() }));
   expect(refused).toMatchObject({ code: 'UNSUPPORTED', found: expect.stringContaining(type) });
+});
+
+describe('a tag that was resolved before', () => {
+  const etag = '"one"';
+  const from = 'https://origin.test/v2';
+  const known = { descriptor: { mediaType, digest, size }, validator: { etag, from } };
+  const answer: Answer = ({ method, headers }) => {
+    if (headers.get('if-none-match') === etag) return new Response(null, { status: 304 });
+    return new Response(method === 'HEAD' ? null : manifest.bytes.slice(), { headers: { ...good, etag } });
+  };
+  const asking = (options: CallOptions = {}, given = answer) => {
+    const hosts = createHosts({ 'origin.test': given });
+    const client = createClient({ transport: hosts.transport, retries: { tries: 1 } });
+    const validators: unknown[] = [];
+    const onValidator: CallOptions['onValidator'] = (validator) => validators.push(validator);
+    const resolved = client.fetcher('origin.test/app').source.resolve('latest', { onValidator, ...options });
+    return { ...hosts, resolved, validators };
+  };
+
+  test.each([true, false])('has the validator that its host gave (content: %s)', async (content) => {
+    const { resolved, validators } = asking({ content });
+    expect(await resolved).toEqual(known.descriptor);
+    expect(validators).toEqual([known.validator]);
+  });
+
+  test.each([true, false])(
+    'is what it was if its host says that nothing has changed (content: %s)',
+    async (content) => {
+      const { resolved, requests, validators } = asking({ content, known });
+      expect(await resolved).toEqual(known.descriptor);
+      expect(requests.map(({ headers }) => headers.get('if-none-match'))).toEqual([etag]);
+      expect(validators).toEqual([known.validator]);
+    },
+  );
+
+  test('is asked for without the validator of another host', async () => {
+    const elsewhere = { ...known, validator: { etag, from: 'https://mirror.test/v2' } };
+    const { resolved, requests } = asking({ known: elsewhere });
+    await resolved;
+    expect(requests.map(({ headers }) => headers.get('if-none-match'))).toEqual([null]);
+  });
+
+  test('is not what it was if its host says so without having been asked', async () => {
+    const { resolved } = asking({}, () => new Response(null, { status: 304 }));
+    await expect(resolved).rejects.toMatchObject({ code: 'BAD_RESPONSE' });
+  });
+});
+
+test('what is probably a blob is looked for there first, and may be a manifest', async () => {
+  const hosts = createHosts({ 'origin.test': await sampleHost() });
+  const { source } = createClient({ transport: hosts.transport }).fetcher('origin.test/app');
+  expect(await source.resolve(config.descriptor.digest, { kind: 'blobs' })).toMatchObject({ size: 2 });
+  expect(hosts.log()).toEqual([`HEAD ${base}/blobs/${config.descriptor.digest}`]);
+  expect(await source.resolve(digest, { kind: 'blobs' })).toMatchObject({ size });
 });

@@ -5,8 +5,7 @@ import { isDigest } from '../../oci/digest.ts';
 import { kindOf } from '../../oci/manifest.ts';
 import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
 import { isTag } from '../../oci/reference.ts';
-import type { Body } from '../../source.ts';
-import { isStore } from '../../source.ts';
+import { type Body, type Fetched, isOpener, isStore } from '../../source.ts';
 import { type Exchange, type ExchangeRecord, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
 
@@ -28,6 +27,7 @@ export const readManifest =
     const content = request.method === 'GET';
     const descriptor = await source.resolve(reference, {
       signal: request.signal,
+      kind: 'manifests',
       content,
       links,
       onWarning: record.warn,
@@ -48,14 +48,24 @@ export const readManifest =
  */
 export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (!isDigest(digest)) return invalidDigest(digest);
-  const { request, source, repository, links, record, locate } = exchange;
-  const descriptor = await source.resolve(digest, { signal: request.signal, links });
+  const { request, source, repository, links, record, locate, isElsewhere } = exchange;
+  const how = { signal: request.signal, links, onWarning: record.warn };
+  if (!isElsewhere && isOpener(source) && isPlain(request)) {
+    const opened = await source.open(digest, how);
+    record.action = 'pull';
+    return contentOf(exchange, opened.descriptor, octets, opened);
+  }
+  const descriptor = await source.resolve(digest, { ...how, kind: 'blobs' });
   record.action = 'pull';
   record.descriptor = descriptor;
   const elsewhere = request.method === 'GET' ? await locate(descriptor, repository, request.signal) : undefined;
   if (elsewhere === undefined) return contentOf(exchange, descriptor, octets);
   return new Response(null, { status: 307, headers: { location: elsewhere } });
 };
+
+/** Whether a request is for the whole of a content, so that nothing has to be known of it before it is opened. */
+const isPlain = ({ method, headers }: Request): boolean =>
+  method === 'GET' && !headers.has('range') && !headers.has('if-none-match');
 
 export const invalidDigest = (text: string | null): Response =>
   problem(400, 'DIGEST_INVALID', text === null ? 'No digest given' : `"${text}" is not a digest`);
@@ -64,7 +74,12 @@ export const invalidDigest = (text: string | null): Response =>
  * The response with the content of a descriptor: 200, 206 for a range, 304 if the client has it, or 416. Only the response
  * to GET has a body or a range. https://www.rfc-editor.org/rfc/rfc9110#section-14
  */
-async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: string): Promise<Response> {
+async function contentOf(
+  exchange: Exchange,
+  descriptor: Descriptor,
+  mediaType: string,
+  opened?: Fetched,
+): Promise<Response> {
   const { request, source, links, record } = exchange;
   record.descriptor = descriptor;
   const tag = `"${descriptor.digest}"`;
@@ -84,7 +99,7 @@ async function contentOf(exchange: Exchange, descriptor: Descriptor, mediaType: 
   headers.set('content-length', String(size));
   if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
   if (request.method === 'HEAD') return new Response(null, { headers });
-  const { body } = await source.fetch(descriptor, { signal: request.signal, range, links });
+  const { body } = opened ?? (await source.fetch(descriptor, { signal: request.signal, range, links }));
   const isSafe = range !== undefined || isStore(source) || source.verifies;
   const sent = isSafe ? body : verifiedBody(body, descriptor);
   return new Response(streamOf(sent, { size, digest: descriptor.digest, record }), {

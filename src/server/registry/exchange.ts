@@ -63,6 +63,8 @@ export interface Exchange {
   readonly registry: Registry;
   /** Another repository of the same registry. */
   sibling(name: string): Source;
+  /** Whether content may be elsewhere, too, as `locate` says. */
+  readonly isElsewhere: boolean;
   /** The URL at which content is, too; undefined for only here. */
   locate(target: Descriptor, repository: Repository, signal: AbortSignal): Promise<string | undefined>;
 }

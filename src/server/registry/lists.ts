@@ -34,7 +34,7 @@ export const listTags =
     const { request, source, links, record } = exchange;
     if (!isLister(source)) return notOffered(request);
     record.action = 'list';
-    const all = await source.tags({ signal: request.signal, links });
+    const all = await source.tags({ signal: request.signal, links, onWarning: record.warn });
     return pageOf(exchange, rules, all, (tags) => ({ name, tags }));
   };
 
@@ -93,7 +93,10 @@ export const listReferrers =
     const types = referrersFilter ? query.getAll('artifactType').filter((type) => type !== '') : [];
     const [artifactType] = types.length === 1 ? types : [];
     const all = await source
-      .referrers(digest, { signal: request.signal, links, ...(artifactType !== undefined && { artifactType }) })
+      .referrers(digest, {
+        ...{ signal: request.signal, links, onWarning: record.warn },
+        ...(artifactType !== undefined && { artifactType }),
+      })
       .catch(noneIfMissing);
     const manifests = types.length > 1 ? all.filter(({ artifactType = '' }) => types.includes(artifactType)) : all;
     const response = jsonResponse({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }, mediaTypes.ociIndex);

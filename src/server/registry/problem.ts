@@ -112,6 +112,12 @@ export function problem(
 export const notOffered = ({ method, url }: Request): Response =>
   problem(404, 'UNSUPPORTED', `Cannot ${method} "${new URL(url).pathname}": not offered here`);
 
+/** Statuses of what may succeed a little later. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
+const retried: ReadonlySet<number> = new Set([429, 503]);
+
+/** Whole seconds until then: as a host upstream said, else a few. */
+const secondsOf = (milliseconds = 5_000): string => String(Math.max(1, Math.ceil(milliseconds / 1_000)));
+
 /**
  * The response to an error of a source or store. `unknown` is the code for `NOT_FOUND`. Anything but a RegistryError is a
  * 500 without details.
@@ -121,6 +127,6 @@ export function problemOf(error: unknown, { unknown, writes }: { unknown: Proble
   if (error.code === 'NOT_FOUND')
     return problem(404, error.reason === 'no-repository' ? 'NAME_UNKNOWN' : unknown, messageOf(error));
   const [status, code] = problems[error.code];
-  const headers = error.code === 'RATE_LIMITED' ? { 'retry-after': '5' } : {};
+  const headers = retried.has(status) ? { 'retry-after': secondsOf(error.retryAfter) } : {};
   return problem((writes && clientErrors[error.code]) || status, code, messageOf(error), headers);
 }

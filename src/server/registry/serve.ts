@@ -108,7 +108,8 @@ async function respond(
     const locate = locateBy(options, source);
     const { links = false, uploadUrl = () => undefined } = options;
     const shared = { request, query, repository, source, registry, record };
-    const exchange = { ...shared, sibling, locate, uploadUrl, links };
+    const isElsewhere = options.locate !== undefined || canLocate(source);
+    const exchange = { ...shared, sibling, locate, isElsewhere, uploadUrl, links };
     return { found: await handle(exchange, route) };
   } catch (error) {
     const found = problemOf(error, { unknown: code, writes: !/^(?:GET|HEAD)$/.test(method) });
