@@ -69,6 +69,7 @@ const untimed: Readonly<Record<string, string>> = {
   'http/connection-error:isRefusal': 'reads no text',
   'http/connection-error:isUnreachable': 'reads no text',
   'remote/exchange:readDocumentAt': 'sends requests',
+  'remote/exchange:readUnlessKnown': 'sends requests',
   'remote/response:decode': 'its field is read by parseEncodings',
   'store/file-io:readFile': 'a path of this machine',
   'store/file-io:readPart': 'a path of this machine',
