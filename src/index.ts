@@ -43,9 +43,11 @@ export { listFiles, openFile } from './files/layer.ts';
 export type { FileBytesOptions, LayerFile } from './files/layer-file.ts';
 export type { FilesOptions, OpenFileOptions } from './files/locate.ts';
 export { type FetchTransportOptions, fetchTransport } from './http/fetch-transport.ts';
+export { type SocketTransportOptions, socketTransport } from './http/socket/socket-transport.ts';
 export { tlsConnectOptions } from './http/tls.ts';
 export {
   type AddressPolicy,
+  type ConnectedTransport,
   type HttpRequest,
   type HttpResponse,
   type Transport,
@@ -53,7 +55,7 @@ export {
   type Wrapper,
   wrap,
 } from './http/transport.ts';
-export { type ConnectedTransport, type NetworkOptions, type UndiciOptions, undiciTransport } from './http/undici.ts';
+export { type NetworkOptions, type UndiciOptions, undiciTransport } from './http/undici.ts';
 export type { CredentialContext, CredentialHelpers, CredentialProvider, Login } from './login.ts';
 export { selectPlatform } from './oci/choose-image.ts';
 export { type Descriptor, parseDescriptor } from './oci/descriptor.ts';

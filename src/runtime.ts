@@ -1,8 +1,10 @@
 type Builtins = {
   'node:crypto': typeof import('node:crypto');
   'node:diagnostics_channel': typeof import('node:diagnostics_channel');
+  'node:dns': typeof import('node:dns');
   'node:events': typeof import('node:events');
   'node:fs': typeof import('node:fs');
+  'node:net': typeof import('node:net');
   'node:os': typeof import('node:os');
   'node:path': typeof import('node:path');
   'node:stream': typeof import('node:stream');

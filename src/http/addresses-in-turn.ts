@@ -1,7 +1,6 @@
 import type { LookupAddress } from 'node:dns';
-import type { LookupFunction, Socket } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { buildConnector } from 'undici';
 import { asError } from '../errors.ts';
 import { isRefusal } from './connection-error.ts';
 
@@ -9,6 +8,11 @@ import { isRefusal } from './connection-error.ts';
 export interface Connecting {
   destroy(): void;
 }
+
+type ConnectedTo<Made> = (error: Error | null, made: Made | null) => void;
+
+/** Connects to one address, its `hostname`; returns the attempt, which can be given up. */
+type ConnectTo<Place, Made> = (place: Place, callback: ConnectedTo<Made>) => Connecting;
 
 /** Milliseconds after which the next address is tried, too, while the earlier ones are not given up. RFC 8305 section 5 */
 const attemptDelay = 250;
@@ -20,8 +24,12 @@ const attemptDelay = 250;
  * https://www.rfc-editor.org/rfc/rfc8305
  */
 export const addressesInTurn =
-  (connect: buildConnector.connector, lookup: LookupFunction, delay = attemptDelay) =>
-  (options: buildConnector.Options, callback: buildConnector.Callback): Connecting => {
+  <Place extends { readonly hostname: string }, Made extends Connecting>(
+    connect: ConnectTo<Place, Made>,
+    lookup: LookupFunction,
+    delay = attemptDelay,
+  ) =>
+  (place: Place, callback: ConnectedTo<Made>): Connecting => {
     const open = new Set<Connecting>();
     const errors: Error[] = [];
     let isOver = false;
@@ -32,25 +40,24 @@ export const addressesInTurn =
       for (const attempt of open) attempt.destroy();
       open.clear();
     };
-    const end = (...result: Parameters<buildConnector.Callback>): void => {
+    const end: ConnectedTo<Made> = (error, made) => {
       destroy();
-      callback(...result);
+      callback(error, made);
     };
     const attempt = (address: string, failed: () => void): void => {
-      const connecting: { socket?: Socket } = {};
-      const settle: buildConnector.Callback = (...[error, socket]) => {
-        if (connecting.socket) open.delete(connecting.socket);
-        if (isOver) socket?.destroy();
-        else if (socket) end(null, socket);
+      const attempted: { connecting?: Connecting } = {};
+      const settle: ConnectedTo<Made> = (error, made) => {
+        if (attempted.connecting) open.delete(attempted.connecting);
+        if (isOver) made?.destroy();
+        else if (made) end(null, made);
         else if (isFinal(error)) end(error, null);
         else {
           errors.push(asError(error));
           failed();
         }
       };
-      // It returns the socket, though its type does not say so.
-      connecting.socket = connect({ ...options, hostname: address }, settle) as unknown as Socket;
-      open.add(connecting.socket);
+      attempted.connecting = connect({ ...place, hostname: address }, settle);
+      open.add(attempted.connecting);
     };
     const next = (rest: readonly string[]): void => {
       clearTimeout(timer);
@@ -66,9 +73,9 @@ export const addressesInTurn =
         end(asError(error), null);
       }
     };
-    if (ipaddr.isValid(options.hostname)) next([options.hostname]);
+    if (ipaddr.isValid(place.hostname)) next([place.hostname]);
     else {
-      lookup(options.hostname, { all: true }, (error, found) => {
+      lookup(place.hostname, { all: true }, (error, found) => {
         if (isOver) return;
         if (error) end(error, null);
         else next(byTurns(Array.isArray(found) ? found : []));

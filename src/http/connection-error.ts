@@ -11,6 +11,17 @@ export function causeCode(error: unknown): string {
   return String(cause?.code ?? '');
 }
 
+/** The code of a response that is not read. */
+export const invalidResponse = 'INVALID_RESPONSE';
+
+/** A response that is not read, and why; `connectionError` names its URL. */
+export const cannotRead = (found: string): Error =>
+  Object.assign(new Error(`the response cannot be read: ${found}`), { code: invalidResponse });
+
+/** A connection that was closed too early; the same as one that was reset. */
+export const endedEarly = (where: string): Error =>
+  Object.assign(new Error(`the connection was closed ${where}`), { code: 'ECONNRESET' });
+
 const refused = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',

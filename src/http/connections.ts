@@ -11,7 +11,7 @@ import { connectTimeout } from './connection-error.ts';
 import type { Undici } from './load-undici.ts';
 import { headBytes, repairReads } from './response/repair.ts';
 import { onread, receive } from './socket-memory.ts';
-import { tlsConnectOptions, tlsProblems } from './tls.ts';
+import { checkTls, tlsConnectOptions } from './tls.ts';
 
 type Connect = buildConnector.connector;
 
@@ -110,11 +110,7 @@ export function createConnections(most = 100): Connections {
 }
 
 function createPool(modules: NetworkModules, settings: ConnectionSettings, host: string): CountedPool {
-  const [problem] = settings.tls ? tlsProblems(settings.tls) : [];
-  if (problem) {
-    const { setting, found, cause } = problem;
-    throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
-  }
+  checkTls(settings.tls, host);
   const limits = new Map<string, number>();
   const agents = new Map<AgentKind, Dispatcher>();
   const agentOf = (kind: AgentKind) => (): Dispatcher => {
@@ -213,10 +209,12 @@ function connector(
   // Over TLS no more than 16 KiB come at a time, however large the buffer is.
   const plain = undici.buildConnector({ onread, timeout: 0 });
   let secure: Connect | undefined;
-  const open = addressesInTurn((options, callback) => {
-    if (options.protocol !== 'https:') return plain(options, callback);
+  const open = addressesInTurn<buildConnector.Options, Socket>((options, callback) => {
+    const settle = callback as buildConnector.Callback;
+    // Both return the socket, though their type does not say so.
+    if (options.protocol !== 'https:') return plain(options, settle) as unknown as Socket;
     secure ??= undici.buildConnector({ ...tlsConnectOptions(tls), timeout: 0 });
-    return secure(withNameOnly(options), callback);
+    return secure(withNameOnly(options), settle) as unknown as Socket;
   }, lookup);
   return within(limits, (options, callback) => {
     const problem = addressProblem(options.hostname, rules);
@@ -226,8 +224,8 @@ function connector(
     }
     return open(options, (...result) => {
       const [, made] = result;
-      if (made) receive(made as Socket);
-      callback(...result);
+      if (made) receive(made);
+      callback(...(result as Parameters<buildConnector.Callback>));
     });
   });
 }

@@ -47,6 +47,14 @@ function problemOf(setting: string, own: { cert?: string; key?: string }, found:
   }
 }
 
+/** `INVALID_CONFIG` for settings of a host that cannot be used; it names the first that is wrong. */
+export function checkTls(tls: TlsOptions | undefined, host: string): void {
+  const [problem] = tls ? tlsProblems(tls) : [];
+  if (!problem) return;
+  const { setting, found, cause } = problem;
+  throw cannot('INVALID_CONFIG', `connect to "${host}" with tls.${setting}`, found, { host, cause });
+}
+
 /**
  * What another origin, which an endpoint refers to, has of its TLS settings: the authorities, as the storage and the
  * logins of a company have certificates of the same one. Neither a client certificate, nor what is not verified.

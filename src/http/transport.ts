@@ -60,6 +60,9 @@ export interface HttpResponse {
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
+/** A transport that keeps connections. `close` ends them, also those in use; from then on it fails with `CLOSED`. */
+export type ConnectedTransport = Transport & { close(): Promise<void> };
+
 /** One concern around a transport. */
 export type Wrapper = (next: Transport) => Transport;
 

@@ -14,6 +14,7 @@ import { loadUndici } from './load-undici.ts';
 import { type DispatchedRequest, type Received, rememberBroken, respond, respondRepaired } from './response/respond.ts';
 import { recycle } from './socket-memory.ts';
 import {
+  type ConnectedTransport,
   type HttpRequest,
   type HttpResponse,
   type Transport,
@@ -46,9 +47,6 @@ export interface NetworkOptions {
    */
   readonly dispatcher?: Pick<Dispatcher, 'request'> | undefined;
 }
-
-/** A transport that keeps connections. `close` ends them, also those in use; from then on it fails with `CLOSED`. */
-export type ConnectedTransport = Transport & { close(): Promise<void> };
 
 /**
  * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked when they are connected to,

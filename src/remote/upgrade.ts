@@ -2,7 +2,7 @@ import { discard } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { RegistryError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { causeCode } from '../http/connection-error.ts';
+import { causeCode, invalidResponse } from '../http/connection-error.ts';
 import type { HttpRequest, HttpResponse, Transport, Wrapper } from '../http/transport.ts';
 import { isLoopbackHost } from '../oci/registry.ts';
 
@@ -62,8 +62,9 @@ function result(outcome: HttpResponse | RegistryError): HttpResponse {
 
 /** A connection that was made, and then closed or used for something that is not HTTP. */
 const isUnlikeHttp = (error: RegistryError): boolean =>
-  error.code === 'UNAVAILABLE' &&
-  (/^(?:ECONNRESET|EPIPE|UND_ERR_SOCKET)$/.test(causeCode(error)) || nameOf(error.cause) === 'HTTPParserError');
+  error.code === 'UNAVAILABLE' && (unlikeHttp.has(causeCode(error)) || nameOf(error.cause) === 'HTTPParserError');
+
+const unlikeHttp = new Set([invalidResponse, 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 /** The name of undici's error for what it cannot parse, which has no code. */
 const nameOf = (cause: unknown): unknown => (cause as { readonly name?: unknown } | undefined)?.name;

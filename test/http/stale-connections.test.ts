@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { retry } from '../../src/http/retry.ts';
+import { socketTransport } from '../../src/http/socket/socket-transport.ts';
 import { wrap } from '../../src/http/transport.ts';
 import { undiciTransport } from '../../src/http/undici.ts';
 import { createClient } from '../../src/remote/client.ts';
@@ -29,87 +30,92 @@ const respond = (socket: Socket, body = 'text'): void => {
   socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
 };
 
-/** A transport without retries. */
-function plain() {
-  const transport = undiciTransport();
-  atEnd(() => transport.close());
-  return transport;
-}
-
 const endings: [string, (socket: Socket) => void][] = [
   ['reset', (socket) => socket.resetAndDestroy()],
   ['closed', (socket) => socket.end()],
 ];
 
-test.each(endings)(
-  'a reused connection that is %s before the first byte is replaced, without a try',
-  async (_, end) => {
+describe.each([
+  ['undici', undiciTransport],
+  ['sockets', socketTransport],
+] as const)('over %s', (_name, make) => {
+  /** A transport without retries. */
+  function plain() {
+    const transport = make();
+    atEnd(() => transport.close());
+    return transport;
+  }
+
+  test.each(endings)(
+    'a reused connection that is %s before the first byte is replaced, without a try',
+    async (_, end) => {
+      const { url, connections } = await rawServer((socket) => {
+        requestsOf(socket, (_socket, count) => (count > 2 ? end(socket) : respond(socket)));
+      });
+      const send = wrap(plain(), retry({ tries: 1 }));
+      for (let count = 0; count < 7; count += 1) expect(await textOf(await send({ method: 'GET', url }))).toBe('text');
+      expect(connections()).toBeGreaterThanOrEqual(4);
+    },
+  );
+
+  test('the second request of such a pair is sent on a new connection', async () => {
+    const heads: string[] = [];
+    const { url } = await rawServer((socket) => {
+      requestsOf(socket, (_socket, count, head) => {
+        heads.push(`${count} ${/connection: (.*)/i.exec(head)?.[1]}`);
+        if (count > 1) socket.resetAndDestroy();
+        else respond(socket);
+      });
+    });
+    const send = plain();
+    for (let count = 0; count < 2; count += 1) await textOf(await send({ method: 'GET', url }));
+    expect(heads).toEqual(['1 keep-alive', '2 keep-alive', expect.stringMatching(/^1 /)]);
+  });
+
+  test.each(endings)('a new connection that is %s is a failed try', async (_, end) => {
+    const { url, connections } = await rawServer((socket) => requestsOf(socket, () => end(socket)));
+    expect(await failureOf(plain()({ method: 'GET', url }))).toEqual(failsWith('UNAVAILABLE'));
+    expect(connections()).toBe(1);
+  });
+
+  test('the new connection may fail, too: then the request has failed once', async () => {
+    let served = 0;
     const { url, connections } = await rawServer((socket) => {
-      requestsOf(socket, (_socket, count) => (count > 2 ? end(socket) : respond(socket)));
+      requestsOf(socket, () => {
+        served += 1;
+        if (served === 1) respond(socket);
+        else socket.resetAndDestroy();
+      });
     });
-    const send = wrap(plain(), retry({ tries: 1 }));
-    for (let count = 0; count < 7; count += 1) expect(await textOf(await send({ method: 'GET', url }))).toBe('text');
-    expect(connections()).toBeGreaterThanOrEqual(4);
-  },
-);
+    const send = plain();
+    await textOf(await send({ method: 'GET', url }));
+    expect(await failureOf(send({ method: 'GET', url }))).toEqual(failsWith('UNAVAILABLE'));
+    expect([served, connections()]).toEqual([3, 2]);
+  });
 
-test('the second request of such a pair is sent on a new connection, which is not kept', async () => {
-  const heads: string[] = [];
-  const { url } = await rawServer((socket) => {
-    requestsOf(socket, (_socket, count, head) => {
-      heads.push(`${count} ${/connection: (.*)/i.exec(head)?.[1]}`);
-      if (count > 1) socket.resetAndDestroy();
-      else respond(socket);
+  test('a request on a reused connection that is too late is not sent again', async () => {
+    let received = 0;
+    const { url } = await rawServer((socket) => {
+      requestsOf(socket, (_socket, count) => {
+        received += 1;
+        if (count === 1) respond(socket);
+      });
     });
+    const transport = make({ timeouts: { headers: 60 } });
+    atEnd(() => transport.close());
+    await textOf(await transport({ method: 'GET', url }));
+    expect(await failureOf(transport({ method: 'GET', url }))).toEqual(failsWith('TIMEOUT'));
+    expect(received).toBe(2);
   });
-  const send = plain();
-  for (let count = 0; count < 2; count += 1) await textOf(await send({ method: 'GET', url }));
-  expect(heads).toEqual(['1 keep-alive', '2 keep-alive', '1 close']);
-});
 
-test.each(endings)('a new connection that is %s is a failed try', async (_, end) => {
-  const { url, connections } = await rawServer((socket) => requestsOf(socket, () => end(socket)));
-  expect(await failureOf(plain()({ method: 'GET', url }))).toEqual(failsWith('UNAVAILABLE'));
-  expect(connections()).toBe(1);
-});
-
-test('the new connection may fail, too: then the request has failed once', async () => {
-  let served = 0;
-  const { url, connections } = await rawServer((socket) => {
-    requestsOf(socket, () => {
-      served += 1;
-      if (served === 1) respond(socket);
-      else socket.resetAndDestroy();
+  test('over TLS a reused connection is replaced, too', async () => {
+    const { url } = await rawTlsServer(certificate, (socket) => {
+      requestsOf(socket, (_socket, count) => (count > 1 ? socket.destroy() : respond(socket)));
     });
+    const send = plain();
+    const request = { method: 'GET', url, tls: { ca: [certificate.cert] } };
+    for (let count = 0; count < 3; count += 1) expect(await textOf(await send(request))).toBe('text');
   });
-  const send = plain();
-  await textOf(await send({ method: 'GET', url }));
-  expect(await failureOf(send({ method: 'GET', url }))).toEqual(failsWith('UNAVAILABLE'));
-  expect([served, connections()]).toEqual([3, 2]);
-});
-
-test('a request on a reused connection that is too late is not sent again', async () => {
-  let received = 0;
-  const { url } = await rawServer((socket) => {
-    requestsOf(socket, (_socket, count) => {
-      received += 1;
-      if (count === 1) respond(socket);
-    });
-  });
-  const transport = undiciTransport({ timeouts: { headers: 60 } });
-  atEnd(() => transport.close());
-  await textOf(await transport({ method: 'GET', url }));
-  expect(await failureOf(transport({ method: 'GET', url }))).toEqual(failsWith('TIMEOUT'));
-  expect(received).toBe(2);
-});
-
-test('over TLS a reused connection is replaced, too', async () => {
-  const { url } = await rawTlsServer(certificate, (socket) => {
-    requestsOf(socket, (_socket, count) => (count > 1 ? socket.destroy() : respond(socket)));
-  });
-  const send = plain();
-  const request = { method: 'GET', url, tls: { ca: [certificate.cert] } };
-  for (let count = 0; count < 3; count += 1) expect(await textOf(await send(request))).toBe('text');
 });
 
 /** A proxy for plain http, whose connections are reset at their second request. */

@@ -136,6 +136,7 @@ export const plainReaders: Readonly<Record<string, readonly string[]>> = {
   errors: ['messageOf'],
   'files/entry': ['cleanPath'],
   'http/address': ['classOf'],
+  'http/socket/framing': ['parseChunkSize'],
   'http/header-fields': ['formatNext', 'parseChallenges', 'parseLinks', 'parseRetryAfter', 'parseWarnings'],
   'oci/choose-image': ['platformOf'],
   'oci/descriptor': ['parseDescriptor'],
