@@ -42,7 +42,7 @@ export interface LentFeed extends Feed {
 }
 
 /** One connection, which serves one request at a time. */
-export interface Connection {
+export interface SocketConnection {
   readonly address: string | undefined;
   /** Whether it served a request before, and no byte of the response to the latest one has come: the server may just have ended it. RFC 9112 section 9.3.1 */
   readonly isUnanswered: boolean;
@@ -56,12 +56,12 @@ export interface Connection {
 /** Whoever keeps a connection between two requests. */
 export interface Keeping {
   /** It may serve another request within so many milliseconds. */
-  free(connection: Connection, milliseconds: number): void;
+  free(connection: SocketConnection, milliseconds: number): void;
   /** It is closed. */
-  lost(connection: Connection): void;
+  lost(connection: SocketConnection): void;
 }
 
-export function createConnection(wire: Wire, keeping: Keeping): Connection {
+export function createConnection(wire: Wire, keeping: Keeping): SocketConnection {
   const { socket } = wire;
   let arrival: Arrival | undefined;
   let served = 0;
@@ -75,7 +75,7 @@ export function createConnection(wire: Wire, keeping: Keeping): Connection {
       keeping.free(connection, keeps);
     }
   };
-  const connection: Connection = {
+  const connection: SocketConnection = {
     address: socket.remoteAddress,
     get isUnanswered() {
       return served > 0 && arrival?.hasBegun === false;

@@ -2,14 +2,14 @@ import { remember } from '../../bounded-map.ts';
 import type { RegistryError } from '../../errors.ts';
 import { checkTls } from '../tls.ts';
 import { type ConnectWire, createConnect, type WireSettings, type WireTarget } from './connect.ts';
-import { type Connection, createConnection } from './connection.ts';
+import { createConnection, type SocketConnection } from './connection.ts';
 
 /** Connections with the same settings, to any number of origins. */
 export interface SocketPool {
   /** One that has served and waits for another request, the latest first; it is then in use. */
-  take(place: string): Connection | undefined;
+  take(place: string): SocketConnection | undefined;
   /** A new one, in use. */
-  connect(place: string, target: WireTarget): Promise<Connection>;
+  connect(place: string, target: WireTarget): Promise<SocketConnection>;
 }
 
 /** Pools of connections by their settings. */
@@ -28,7 +28,7 @@ interface ManagedPool extends SocketPool {
 /** Of more than `most` pools the one that was requested longest ago is dropped. */
 export function createSocketPools(most = 100): SocketPools {
   const pools = new Map<string, ManagedPool>();
-  const open = new Set<Connection>();
+  const open = new Set<SocketConnection>();
   return {
     use: (settings, host) => {
       const key = JSON.stringify(settings);
@@ -46,22 +46,22 @@ export function createSocketPools(most = 100): SocketPools {
 
 /** A connection that waits for a request, and the timer that ends it. */
 interface Waiting {
-  readonly connection: Connection;
+  readonly connection: SocketConnection;
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
-function createPool(settings: WireSettings, host: string, open: Set<Connection>): ManagedPool {
+function createPool(settings: WireSettings, host: string, open: Set<SocketConnection>): ManagedPool {
   checkTls(settings.tls, host);
   const waiting = new Map<string, Waiting[]>();
   let isRetired = false;
   let connectWire: ConnectWire | undefined;
-  const leave = (place: string, connection: Connection): void => {
+  const leave = (place: string, connection: SocketConnection): void => {
     const list = waiting.get(place) ?? [];
     const at = list.findIndex((one) => one.connection === connection);
     if (at !== -1) clearTimeout(list.splice(at, 1)[0]?.timer);
     if (list.length === 0) waiting.delete(place);
   };
-  const rest = (place: string, connection: Connection, milliseconds: number): void => {
+  const rest = (place: string, connection: SocketConnection, milliseconds: number): void => {
     if (isRetired) {
       connection.destroy();
       return;

@@ -14,7 +14,7 @@ import {
   timeoutsOf,
 } from '../transport.ts';
 import type { WireTarget } from './connect.ts';
-import type { Arrived, Connection } from './connection.ts';
+import type { Arrived, SocketConnection } from './connection.ts';
 import { createSocketPools, type SocketPool, type SocketPools } from './pool.ts';
 import { type WrittenRequest, writeRequest } from './request.ts';
 
@@ -116,7 +116,7 @@ async function respond(pool: SocketPool, target: WireTarget, written: WrittenReq
 }
 
 /** A connection that is given up is closed at once: its response would come to nobody. */
-async function sendOn(connection: Connection, written: WrittenRequest, signal: AbortSignal): Promise<Answered> {
+async function sendOn(connection: SocketConnection, written: WrittenRequest, signal: AbortSignal): Promise<Answered> {
   const release = onAbort(signal, (reason) => connection.destroy(asError(reason)));
   try {
     return { address: connection.address, ...(await connection.send(written)) };
