@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^ocifetch\/server$/, replacement: source('./src/server/index.ts') },
+      { find: /^ocifetch\/testing$/, replacement: source('./src/testing/index.ts') },
       { find: /^ocifetch$/, replacement: source('./src/index.ts') },
     ],
   },

@@ -43,7 +43,7 @@ function run(version, args, stdio) {
 }
 
 const load = `
-  for (const entry of ['ocifetch', 'ocifetch/server']) {
+  for (const entry of ['ocifetch', 'ocifetch/server', 'ocifetch/testing']) {
     const names = Object.keys(await import(entry));
     if (names.length === 0) throw new Error(entry + ' exports nothing');
     const { createRequire } = await import('node:module');

@@ -43,12 +43,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   registry: places,
   remote: places,
   server: [...places, 'registry', 'remote'],
+  testing: [...contracts, 'store', 'registry', 'server'],
   index: [...places, 'registry', 'remote'],
   cli: ['index'],
 };
 
 /** Files that may import `node:` modules at run time; everything else loads in any runtime. A slash at the end: a folder. */
-const nodeFiles = ['http/undici', 'codec/native', 'store/', 'cli/', 'server/listen'];
+const nodeFiles = ['http/undici', 'codec/native', 'store/', 'cli/', 'server/listen', 'testing/faulty-server'];
 const nodeConfigFiles = [
   'config/usual-places',
   'config/load',
@@ -221,7 +222,7 @@ test('no module awaits while it loads, so that require() of the package works', 
   expect(found).toEqual([]);
 });
 
-const entries = ['src/index.ts', 'src/server/index.ts'];
+const entries = ['src/index.ts', 'src/server/index.ts', 'src/testing/index.ts'];
 
 test('an entry point is a list of re-exports, without code', () => {
   const found = entries.flatMap((entry) => {
@@ -297,7 +298,7 @@ const loadsUndici = (specifier: string): Promise<string> =>
 
 test('importing the package does not load undici, whose import replaces the dispatcher of the process', async () => {
   expect(await loadsUndici('undici')).toBe('loaded');
-  for (const entry of ['index.js', 'server/index.js']) {
+  for (const entry of ['index.js', 'server/index.js', 'testing/index.js']) {
     expect([entry, await loadsUndici(urlOf(entry))]).toEqual([entry, 'not loaded']);
   }
 });

@@ -74,6 +74,7 @@ const untimed: Readonly<Record<string, string>> = {
   'store/file-io:readFile': 'a path of this machine',
   'store/file-io:readPart': 'a path of this machine',
   'text/problems:firstProblem': 'of a document that was read',
+  'testing/archive:isBytes': 'looks at the kind of a value alone',
 };
 
 test('every function that reads a text is timed, or has a reason not to be', async () => {

@@ -91,7 +91,8 @@ export function checkPlain(attempted: string, options: unknown): void {
   throw configError(attempted, [{ found: `found ${shown(options)}, expected an object of options` }]);
 }
 
-function optionProblems(options: unknown, checks: Checks, path: KeyPath): ConfigProblem[] {
+/** What `checkOptions` refuses of the options at `path`. */
+export function optionProblems(options: unknown, checks: Checks, path: KeyPath): ConfigProblem[] {
   if (typeof options !== 'object' || options === null || !isPlain(options)) {
     return [{ key: keyOf(path), found: `found ${shown(options)}, expected an object of options` }];
   }
@@ -119,7 +120,7 @@ function unknownOption(path: KeyPath, known: readonly string[]): string {
 }
 
 /** A text in quotes, anything else as it is or by its kind. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   const text = quote(value);
   return typeof value === 'string' ? text : text.slice(1, -1);
 }
