@@ -1,8 +1,7 @@
 import { abortError } from './abort.ts';
 import type { Attempt, Owed } from './endpoint.ts';
 import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
-import type { Repository } from './oci/reference.ts';
-import type { CallOptions, Fetched, FetchOptions, Lister, Referrers, Registry, Source } from './source.ts';
+import type { CallOptions, Fetched, FetchOptions, Source } from './source.ts';
 
 /** A source that failed before another one succeeded. */
 export interface FailedSource {
@@ -155,7 +154,10 @@ export function combineErrors(
   const most = longestMessage - `Cannot ${attempted}: `.length - leftOut.length;
   const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
   const owed = errors.find((error) => error.owed)?.owed;
-  const facts = { value: value ?? main.value, owed, attempts, cause: main };
+  // The repository is missing only if it is missing everywhere.
+  const isMissing = errors.every(({ reason }) => reason === 'no-repository');
+  const reason = main.reason === 'no-repository' && !isMissing ? undefined : main.reason;
+  const facts = { value: value ?? main.value, owed, attempts, cause: main, reason };
   return restate(main, { attempted, found: bounded + leftOut, ...facts });
 }
 
@@ -169,25 +171,3 @@ export const observed = (source: Source, note: (fetched: Fetched, started: numbe
     return fetched;
   },
 });
-
-/** A registry below a prefix of another one's repositories. */
-export const under =
-  (registry: Registry, prefix: string): Registry =>
-  (repository) =>
-    registry({ ...repository, name: `${prefix}/${repository.name}` });
-
-/** A registry of only the allowed repositories; the others are `NOT_FOUND`, and have no referrers. */
-export const only =
-  (registry: Registry, allowed: (repository: Repository) => boolean): Registry =>
-  (repository) => {
-    if (allowed(repository)) return registry(repository);
-    const refuse = (): Promise<never> =>
-      Promise.reject(new RegistryError('NOT_FOUND', `No repository "${repository.registry}/${repository.name}" here`));
-    const none: Source & Lister & Referrers = {
-      resolve: refuse,
-      fetch: refuse,
-      tags: refuse,
-      referrers: async () => [],
-    };
-    return none;
-  };

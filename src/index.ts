@@ -1,9 +1,9 @@
 export { bytesBody } from './body.ts';
-export { type CachedOptions, cached } from './cached/cached.ts';
+export type { CachedOptions } from './cached/cached.ts';
 export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
 export { loadCodecs } from './codec/codecs.ts';
 export { portableCodecs } from './codec/portable.ts';
-export { firstOf, only, under } from './combine.ts';
+export { firstOf } from './combine.ts';
 export { type ConfigFormat, type ConvertOptions, convertConfig } from './config/convert.ts';
 export { credentialsInTurn } from './config/credentials.ts';
 export { configJsonSchema } from './config/json-schema.ts';
@@ -73,6 +73,8 @@ export { formatPlatform, machinePlatform, matchesPlatform, type Platform, parseP
 export type { Range } from './oci/range.ts';
 export { formatReference, parseReference, parseRepository, type Reference, type Repository } from './oci/reference.ts';
 export type { ProxyConfig } from './proxy.ts';
+export { cached } from './registry/cached-registry.ts';
+export { only, under } from './registry/names.ts';
 export { type Client, createClient, type Plan } from './remote/client.ts';
 export type { ClientOptions } from './remote/client-options.ts';
 export type { ExternalUrls } from './remote/external.ts';

@@ -99,7 +99,10 @@ export interface Fetched {
 export interface Source {
   /** The name of this source in `from`, `last` and `except`; a source made of several has none. */
   readonly name?: string | undefined;
-  /** True: a body of a whole content fails before its last chunk if its bytes do not have its digest. */
+  /**
+   * True: a body of a whole content fails before its last chunk if its bytes do not have its digest. Default: whether it is a
+   * store, as what a store has it has verified.
+   */
   readonly verifies?: boolean | undefined;
   /** Most bytes of a manifest that a reader of this source should take, as its user set it; otherwise 4 MiB. */
   readonly manifestBytes?: number | undefined;

@@ -88,6 +88,11 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['redaction', 'mostAdded = 1_000'],
     ['redaction', 'longest = 512'],
   ],
+  'descriptors that `described` remembers; stores of repositories that a registry keeps': [
+    ['registry/described', 'entries = 10_000'],
+    ['registry/memory-registry', 'mostStores = 1_000'],
+    ['registry/layout-registry', 'mostStores = 1_000'],
+  ],
   'open uploads into memory, bytes of one, idle time': [
     ['store/memory/uploads', 'uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000'],
   ],

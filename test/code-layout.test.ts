@@ -37,6 +37,8 @@ const smallFiles: Readonly<Record<string, string>> = {
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
   'cached/tags': 'tags beside contents: each has its own rules',
+  'registry/cached-registry': 'a registry of its own; every kind has a file',
+  'registry/restricted': 'a registry of its own; every kind has a file',
   'content/verified-body': 'one idea, for the cache and for the server',
   'server/registry/deletes': 'every kind of request has a file',
 };
@@ -146,6 +148,8 @@ const coveredBy: Readonly<Record<string, string>> = {
   'http/socket/connect': 'http/socket/socket-transport',
   'http/socket/pool': 'http/socket/connection',
   index: 'examples',
+  'registry/changed': 'registry/restricted',
+  'registry/writes-to-both': 'registry/union',
   'remote/endpoint-source': 'remote/repository',
   'remote/exchange': 'remote/resolve',
   'remote/resolution': 'remote/resolve',

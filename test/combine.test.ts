@@ -1,14 +1,12 @@
 import { expect, test } from 'vitest';
 import { bytesBody } from '../src/body.ts';
-import { askInTurn, combineErrors, failedBefore, firstOf, only, orElse, under } from '../src/combine.ts';
+import { askInTurn, combineErrors, failedBefore, firstOf, orElse } from '../src/combine.ts';
 import { type Attempt, printable } from '../src/endpoint.ts';
 import { cannot, type ErrorCode, RegistryError } from '../src/errors.ts';
-import type { Repository } from '../src/oci/reference.ts';
 import type { CallOptions, FetchOptions, Source } from '../src/source.ts';
 import { endpointOf, failsWith, failureOf, textOf } from './support/http.ts';
 
 const target = { mediaType: 'text/plain', digest: `sha256:${'0'.repeat(64)}`, size: 4 } as const;
-const repository: Repository = { registry: 'registry.test', name: 'library/app' };
 
 const attemptAt = (host: string, outcome: string): Attempt => ({
   ...printable(endpointOf(`https://${host}/v2`)),
@@ -307,31 +305,4 @@ test('places of any kind are asked in turn, and what failed before the answer is
 test('one error alone is told as it is', () => {
   const error = new RegistryError('DENIED', 'no', { host: 'a' });
   expect(combineErrors('it', [error])).toBe(error);
-});
-
-test('under puts a prefix before the name, and nothing else', async () => {
-  const seen: Repository[] = [];
-  const log: string[] = [];
-  const registry = (asked: Repository): Source => {
-    seen.push(asked);
-    return place('a', log);
-  };
-  expect((await under(registry, 'mirror/hub')(repository).fetch(target)).from).toBe('a');
-  expect(seen).toEqual([{ registry: 'registry.test', name: 'mirror/hub/library/app' }]);
-});
-
-test('only lets some repositories through; the others are NOT_FOUND and named', async () => {
-  const log: string[] = [];
-  const registry = only(
-    () => place('a', log),
-    ({ name }) => name.startsWith('library/'),
-  );
-  expect(await registry(repository).resolve('latest')).toBe(target);
-  const secret = registry({ ...repository, name: 'secret/app' });
-  for (const call of [secret.resolve('latest'), secret.fetch(target)]) {
-    expect(await failureOf(call)).toEqual(
-      failsWith('NOT_FOUND', { message: expect.stringContaining('"registry.test/secret/app"') }),
-    );
-  }
-  expect(log).toEqual(['a']);
 });

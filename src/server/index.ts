@@ -1,6 +1,18 @@
+export { cached, type StoreRegistry } from '../registry/cached-registry.ts';
+export type { MadeRegistry } from '../registry/changed.ts';
+export {
+  type DescribedOptions,
+  type DescriptorCache,
+  described,
+  type KnownDescriptor,
+  memoryDescriptors,
+} from '../registry/described.ts';
 export { type LayoutRegistry, layoutRegistry } from '../registry/layout-registry.ts';
 export { type MemoryRegistry, memoryRegistry } from '../registry/memory-registry.ts';
+export { only, under } from '../registry/names.ts';
+export { observed, type RegistryObserver, type RegistryOperation } from '../registry/observed.ts';
 export { immutable, readOnly } from '../registry/restricted.ts';
+export { type UnionOptions, union } from '../registry/union.ts';
 export { type MemoryStore, memoryStore } from '../store/memory.ts';
 export { basicAccess, type Users } from './access/basic.ts';
 export { type TokenAccess, type TokenAccessOptions, tokenAccess } from './access/tokens.ts';

@@ -100,7 +100,7 @@ async function contentOf(
   if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
   if (request.method === 'HEAD') return new Response(null, { headers });
   const { body } = opened ?? (await source.fetch(descriptor, { signal: request.signal, range, links }));
-  const isSafe = range !== undefined || isStore(source) || source.verifies;
+  const isSafe = range !== undefined || (source.verifies ?? isStore(source));
   const sent = isSafe ? body : verifiedBody(body, descriptor);
   return new Response(streamOf(sent, { size, digest: descriptor.digest, record }), {
     status: range ? 206 : 200,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { only, under } from '../../../src/combine.ts';
 import { nextLink } from '../../../src/http/header-fields.ts';
+import { only, under } from '../../../src/registry/names.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import type { Source } from '../../../src/source.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
