@@ -262,3 +262,19 @@ export function offerRecycling<T extends Chunks>(chunks: T, recycle: Recycle): T
 
 /** Gives back a chunk of these, if they offer it; otherwise undefined. Each chunk once; not giving back is always safe. */
 export const recyclerOf = (chunks: Chunks | undefined): Recycle | undefined => chunks && recyclers.get(chunks);
+
+type Lend = () => Promise<Uint8Array | undefined>;
+
+/** By the object that is iterated, as recyclers are. */
+const lenders = new WeakMap<Chunks, Lend>();
+
+/**
+ * Lets a reader of exactly this body read it by `lend` instead of iterating it: what that gives is not the reader's, must not be
+ * changed, and is overwritten by the call after the next one. That saves copies and memory for whoever only passes bytes on.
+ */
+export function offerLending<T extends Chunks>(chunks: T, lend: Lend): T {
+  lenders.set(chunks, lend);
+  return chunks;
+}
+
+export const lenderOf = (chunks: Chunks): Lend | undefined => lenders.get(chunks);

@@ -49,7 +49,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files that may import `node:` modules at run time; everything else loads in any runtime. A slash at the end: a folder. */
-const nodeFiles = ['http/undici', 'codec/native', 'store/', 'cli/', 'server/listen', 'testing/faulty-server'];
+const nodeFiles = [
+  'http/undici',
+  'codec/native',
+  'store/',
+  'cli/',
+  'server/listen',
+  'server/node/',
+  'testing/faulty-server',
+];
 const nodeConfigFiles = [
   'config/usual-places',
   'config/load',

@@ -58,6 +58,7 @@ const innerFolders = [
   'http/response',
   'http/socket',
   'server/access',
+  'server/node',
   'server/registry',
   'store/memory',
 ];
@@ -96,6 +97,8 @@ const messageReaders: Readonly<Record<string, string>> = {
 /** Suites that cover a file of more than 60 lines without a test file of its own. */
 const coveredBy: Readonly<Record<string, string>> = {
   'cached/chunk-queue': 'cached/cached',
+  'server/node/request': 'server/listen',
+  'server/node/send': 'server/listen',
   'cached/download': 'cached/cached',
   'cli/command': 'cli/main',
   'cli/commands': 'cli/main',

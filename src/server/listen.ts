@@ -1,9 +1,10 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { onAbort } from '../abort.ts';
-import { cannot } from '../errors.ts';
 import { checkPlain } from '../text/problems.ts';
+import { isDirect } from './direct.ts';
+import { createRequester, requestOf } from './node/request.ts';
+import { send } from './node/send.ts';
 import type { Handler } from './registry/exchange.ts';
 
 /** Milliseconds without a byte in either direction after which a connection is closed. */
@@ -91,24 +92,20 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
 }
 
 async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse, origin: string) {
-  const gone = new AbortController();
   // `close` follows; without a listener the process would end.
   outgoing.on('error', () => undefined);
   outgoing.on('finish', () => discard(incoming));
-  outgoing.on('close', () => {
-    if (!outgoing.writableFinished) gone.abort(clientGone());
-  });
+  const client = createRequester(outgoing);
   try {
-    const request = requestOf(incoming, outgoing, origin, gone.signal);
+    const request = requestOf({ incoming, outgoing }, origin, client, isDirect(handler));
     if (!request) return void outgoing.writeHead(400, { connection: 'close' }).end();
-    // The signal of a request follows `gone` only while the request is referenced.
-    outgoing.on('close', () => void request.signal);
+    // The signal of a request that follows another does so only while the request is referenced.
+    outgoing.on('close', () => void request.method);
     const { remoteAddress } = incoming.socket;
-    await send(await handler(request, { remoteAddress }), request.method, outgoing, gone.signal);
+    await send(await handler(request, { remoteAddress }), request.method, outgoing, client);
   } catch {
     // The bytes that were sent still arrive, but not the end of the body.
     if (outgoing.headersSent) return void outgoing.socket?.destroySoon();
-    for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
     outgoing.writeHead(500, { connection: 'close' }).end();
   }
 }
@@ -120,85 +117,3 @@ function discard(incoming: IncomingMessage): void {
   incoming.on('close', () => clearTimeout(late));
   incoming.resume();
 }
-
-const clientGone = () => cannot('ABORTED', 'continue the request', 'the client disconnected');
-
-/** The web-standard request for one of Node. Undefined for `*`, `CONNECT`, `TRACE` and an invalid `Host`. */
-function requestOf(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  origin: string,
-  signal: AbortSignal,
-): Request | undefined {
-  const target = incoming.url ?? '';
-  const method = incoming.method ?? 'GET';
-  const url = target.startsWith('/') ? `${origin}${target}` : target;
-  if (!URL.canParse(url) || method === 'TRACE') return undefined;
-  const headers = new Headers();
-  for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
-    headers.append(incoming.rawHeaders[index] ?? '', incoming.rawHeaders[index + 1] ?? '');
-  }
-  if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal });
-  return new Request(url, { method, headers, signal, body: bodyOf(incoming, outgoing), duplex: 'half' } as RequestInit);
-}
-
-/** A request's body. Cancelling it does not close the connection, which still has to carry the response. */
-function bodyOf(incoming: IncomingMessage, outgoing: ServerResponse): ReadableStream<Uint8Array> {
-  let isDone = false;
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        const finish = (then: () => void) => {
-          if (!isDone) then();
-          isDone = true;
-        };
-        incoming.on('data', (chunk: Uint8Array) => {
-          if (isDone || outgoing.writableFinished) return;
-          controller.enqueue(chunk);
-          incoming.pause();
-        });
-        incoming.on('end', () => finish(() => controller.close()));
-        incoming.on('error', () => finish(() => controller.error(clientGone())));
-        incoming.on('close', () => finish(() => controller.error(clientGone())));
-        incoming.pause();
-      },
-      pull() {
-        incoming.resume();
-      },
-      cancel() {
-        isDone = true;
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/** Sends a response with backpressure; cancels its body when the client is gone. */
-async function send(response: Response, method: string, outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
-  const reader = response.body?.getReader();
-  const cancel = () => void reader?.cancel(gone.reason).catch(() => undefined);
-  if (gone.aborted || method === 'HEAD') cancel();
-  if (gone.aborted) return;
-  outgoing.statusCode = response.status;
-  for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
-  if (!reader || method === 'HEAD') return void outgoing.end();
-  onAbort(gone, cancel);
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done || gone.aborted) break;
-    if (!outgoing.write(value)) await drained(outgoing);
-  }
-  if (!gone.aborted) outgoing.end();
-}
-
-/** Waits until more can be written, or the client is gone. */
-const drained = (outgoing: ServerResponse): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      outgoing.off('drain', done);
-      outgoing.off('close', done);
-      resolve();
-    };
-    outgoing.on('drain', done);
-    outgoing.on('close', done);
-  });

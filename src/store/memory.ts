@@ -1,4 +1,4 @@
-import { createBody } from '../body.ts';
+import { createBody, offerLending } from '../body.ts';
 import { asRegistryError, cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
@@ -22,8 +22,9 @@ import type {
 } from '../source.ts';
 import { createMemoryUploads, type MemoryUploads } from './memory/uploads.ts';
 
-/** Bytes of one chunk of a body. */
+/** Bytes of one chunk of a body: of one that is copied, and of one that is lent. */
 const chunkBytes = 262_144;
+const lentBytes = 1_048_576;
 
 export interface MemoryContent {
   readonly descriptor: Descriptor;
@@ -181,17 +182,18 @@ async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions
   return pile.copy();
 }
 
-/** Copies of `bytes`, chunk by chunk, so that the receiver cannot change what is kept. */
+/** Copies of `bytes`, chunk by chunk, so that the receiver cannot change what is kept; or they themselves, lent. */
 function bodyOf(bytes: Uint8Array, digest: string, signal: AbortSignal | undefined): Body {
   let offset = 0;
-  return createBody({
-    next() {
-      refuseAborted(signal, `read "${digest}"`);
-      if (offset === bytes.length) return undefined;
-      const chunk = bytes.slice(offset, offset + chunkBytes);
-      offset += chunk.length;
-      return chunk;
-    },
-    cancel: () => undefined,
-  }).body;
+  const take = (most: number): Uint8Array | undefined => {
+    refuseAborted(signal, `read "${digest}"`);
+    if (offset === bytes.length) return undefined;
+    const chunk = bytes.subarray(offset, offset + most);
+    offset += chunk.length;
+    return chunk;
+  };
+  const cancel = (): void => {
+    offset = bytes.length;
+  };
+  return offerLending(createBody({ next: () => take(chunkBytes)?.slice(), cancel }).body, async () => take(lentBytes));
 }

@@ -3,6 +3,7 @@ import { isRepositoryName } from '../../oci/reference.ts';
 import { parsePath } from '../../oci/route.ts';
 import { formatScope, parseScope, type Scope } from '../../oci/scope.ts';
 import { checkPlain } from '../../text/problems.ts';
+import { directAs } from '../direct.ts';
 import { bodyOf, type Handler } from '../registry/exchange.ts';
 import { problem, problemOf } from '../registry/problem.ts';
 import { noteActor } from './actor.ts';
@@ -97,19 +98,20 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
   };
 
   return {
-    protect: (next) => async (request, connection) => {
-      const needed = neededScopes(request);
-      const sent = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
-      const token = sent === undefined ? undefined : tokens.find(sent);
-      if (token && needed.every((scope) => covers(token.scopes, scope))) {
-        if (token.user !== undefined) noteActor(request, token.user);
-        return next(request, connection);
-      }
-      const error = sent === undefined ? undefined : token ? 'insufficient_scope' : 'invalid_token';
-      const scope = needed.map(formatScope).join(' ');
-      const challenge = parameters({ realm: new URL(realm, request.url).href, service, scope, error });
-      return unauthorized(request, `Bearer ${challenge}`);
-    },
+    protect: (next) =>
+      directAs(next, async (request, connection) => {
+        const needed = neededScopes(request);
+        const sent = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+        const token = sent === undefined ? undefined : tokens.find(sent);
+        if (token && needed.every((scope) => covers(token.scopes, scope))) {
+          if (token.user !== undefined) noteActor(request, token.user);
+          return next(request, connection);
+        }
+        const error = sent === undefined ? undefined : token ? 'insufficient_scope' : 'invalid_token';
+        const scope = needed.map(formatScope).join(' ');
+        const challenge = parameters({ realm: new URL(realm, request.url).href, service, scope, error });
+        return unauthorized(request, `Bearer ${challenge}`);
+      }),
     token: async (request) => {
       if (request.method === 'GET') return fromQuery(request);
       if (request.method === 'POST') {

@@ -1,3 +1,4 @@
+import { lenderOf } from '../../body.ts';
 import { verifiedBody } from '../../content/verified-body.ts';
 import { cannot } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -6,6 +7,7 @@ import { kindOf } from '../../oci/manifest.ts';
 import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
 import { isTag } from '../../oci/reference.ts';
 import { type Body, type Fetched, isOpener, isStore } from '../../source.ts';
+import { responseWith, type Sending } from '../direct.ts';
 import { type Exchange, type ExchangeRecord, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
 
@@ -83,11 +85,15 @@ async function contentOf(
   const { request, source, links, record } = exchange;
   record.descriptor = descriptor;
   const tag = `"${descriptor.digest}"`;
-  const headers = new Headers({ 'content-type': mediaType, 'docker-content-digest': descriptor.digest, etag: tag });
-  headers.set('accept-ranges', 'bytes');
+  const headers: Record<string, string> = {
+    'content-type': mediaType,
+    'docker-content-digest': descriptor.digest,
+    etag: tag,
+    'accept-ranges': 'bytes',
+  };
   if (isKnown(request.headers.get('if-none-match'), descriptor.digest)) {
-    headers.delete('content-type');
-    return new Response(null, { status: 304, headers });
+    const { 'content-type': _, ...others } = headers;
+    return new Response(null, { status: 304, headers: others });
   }
   const range = request.method === 'GET' ? rangeOf(request, descriptor.size, tag) : undefined;
   if (range === 'unsatisfiable') {
@@ -96,16 +102,16 @@ async function contentOf(
     return problem(416, 'RANGE_INVALID', message, { 'content-range': formatUnsatisfied(size) });
   }
   const size = range ? range.end - range.start : descriptor.size;
-  headers.set('content-length', String(size));
-  if (range) headers.set('content-range', formatContentRange({ ...range, size: descriptor.size }));
+  headers['content-length'] = String(size);
+  if (range) headers['content-range'] = formatContentRange({ ...range, size: descriptor.size });
   if (request.method === 'HEAD') return new Response(null, { headers });
   const { body } = opened ?? (await source.fetch(descriptor, { signal: request.signal, range, links }));
   const isSafe = range !== undefined || (source.verifies ?? isStore(source));
   const sent = isSafe ? body : verifiedBody(body, descriptor);
-  return new Response(streamOf(sent, { size, digest: descriptor.digest, record }), {
-    status: range ? 206 : 200,
-    headers,
-  });
+  const { digest } = descriptor;
+  return responseWith(request, { status: range ? 206 : 200, headers }, (lends) =>
+    exactly(sent, { size, digest, record }, lends),
+  );
 }
 
 function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof parseRange> {
@@ -119,50 +125,48 @@ const isKnown = (header: string | null, digest: string): boolean =>
   header?.split(',').some((entry) => /^(?:W\/)?"?([^"]*)"?$/.exec(entry.trim())?.[1] === digest) ?? false;
 
 /**
- * A body as a web stream of exactly `size` bytes, as `Content-Length` promises: more is cut off, fewer is `UNEXPECTED_END`,
- * so that no client sees a wrong end. Reads on demand; cancelling cancels the body.
+ * Exactly `size` bytes of a body, as `Content-Length` promises: more is cut off, fewer is `UNEXPECTED_END`, so that no client
+ * sees a wrong end. What happens after the last byte is no error of the response.
  */
-function streamOf(
+function exactly(
   body: Body,
   { size, digest, record }: { readonly size: number; readonly digest: string; readonly record: ExchangeRecord },
-): ReadableStream<Uint8Array> {
+  lends: boolean,
+): Sending {
+  const lend = lends ? lenderOf(body) : undefined;
   const chunks = body[Symbol.asyncIterator]();
+  const read = lend ?? (async () => (await chunks.next()).value);
   let left = size;
   record.isStreaming = true;
-  const end = (controller: ReadableStreamDefaultController): void => {
-    controller.close();
-    record.onEnd?.();
+  const end = async (): Promise<undefined> => {
+    try {
+      if (await read()) await body.cancel();
+      record.onEnd?.();
+    } catch (error) {
+      record.onEnd?.(error);
+    }
   };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        for (;;) {
-          const { done, value } = await chunks.next().catch((error: unknown) => {
-            record.onEnd?.(error);
-            throw error;
-          });
-          if (done && left > 0) {
-            const error = cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
-            record.onEnd?.(error);
-            throw error;
-          }
-          if (done) return end(controller);
-          if (value.length === 0) continue;
-          if (left === 0) {
-            await body.cancel();
-            return end(controller);
-          }
-          const chunk = value.subarray(0, left);
-          left -= chunk.length;
-          record.bytes += chunk.length;
-          return controller.enqueue(chunk);
-        }
-      },
-      cancel: async (reason) => {
-        await body.cancel(reason);
-        record.onEnd?.(reason);
-      },
+  const next = async (): Promise<Uint8Array | undefined> => {
+    if (left === 0) return end();
+    const chunk = await read();
+    if (!chunk) throw cannot('UNEXPECTED_END', `send "${digest}"`, `${left} bytes are missing`, { value: digest });
+    if (chunk.length === 0) return next();
+    const part = chunk.subarray(0, left);
+    left -= part.length;
+    record.bytes += part.length;
+    return part;
+  };
+  return {
+    size,
+    isLent: lend !== undefined,
+    next: () =>
+      next().catch((error: unknown) => {
+        record.onEnd?.(error);
+        throw error;
+      }),
+    cancel: async (reason) => {
+      await body.cancel(reason);
+      record.onEnd?.(reason);
     },
-    { highWaterMark: 0 },
-  );
+  };
 }

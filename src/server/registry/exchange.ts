@@ -1,9 +1,11 @@
+import { bytesBody } from '../../body.ts';
 import { cannot } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Repository } from '../../oci/reference.ts';
 import type { Route } from '../../oci/route.ts';
-import { type CallOptions, isStore, type Registry, type Source, type Store } from '../../source.ts';
+import { type CallOptions, type Chunks, isStore, type Registry, type Source, type Store } from '../../source.ts';
 import { quote } from '../../text/quote.ts';
+import { chunksOf, hasBody } from '../direct.ts';
 
 /** How a request came. */
 export interface Connection {
@@ -86,13 +88,13 @@ export function storeOf({ source, repository }: Exchange): Store {
 }
 
 /** The request's body, chunk by chunk. Leaving early cancels it. */
-export async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
-  if (request.body) yield* request.body;
-}
+export const bodyOf = (request: Request): Chunks => chunksOf(request) ?? emptyBody;
+
+const emptyBody = bytesBody(new Uint8Array());
 
 /** The `Content-Length` of a request, if it has one; 0 without a body. */
 export function lengthOf(request: Request): number | undefined {
-  if (!request.body) return 0;
+  if (!hasBody(request)) return 0;
   const header = request.headers.get('content-length');
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }

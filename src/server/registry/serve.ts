@@ -5,6 +5,7 @@ import { canLocate, type Registry, type Source } from '../../source.ts';
 import { createMemoryUploads } from '../../store/memory/uploads.ts';
 import { checkPlain } from '../../text/problems.ts';
 import { actorOf } from '../access/actor.ts';
+import { direct } from '../direct.ts';
 import { type ContentRules, readBlob, readManifest } from './content.ts';
 import { deleteBlob, deleteManifest } from './deletes.ts';
 import { createRecord, type Exchange, type ExchangeRecord, type Handler, type RouteHandler } from './exchange.ts';
@@ -41,7 +42,7 @@ const unknown: Readonly<Record<NamedKind, ProblemCode>> = {
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
   checkPlain('serve', options);
   const methods = methodsOf(options);
-  return async (request) => {
+  return direct(async (request) => {
     const started = performance.now();
     const record = createRecord();
     const { found, error } = await respond(registry, methods, { ...options, record }, request);
@@ -53,7 +54,7 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
     const sent = isHead ? new Response(null, response) : response;
     report(sent, { request, record, started, error, ...options });
     return sent;
-  };
+  });
 }
 
 function methodsOf(options: ServeOptions): Methods & { readonly lists: ListRules } {
