@@ -76,6 +76,11 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['combine', 'longestMessage = 2_000'],
     ['http/error-body', 'mostErrors = 8'],
   ],
+  'check whether a blob is in a bucket; concurrent ones of an origin; blobs of a front remembered': [
+    ['server/redirect/presence', 'checkTimeout = 5_000'],
+    ['server/redirect/presence', 'concurrency = 64'],
+    ['server/redirect/presence', 'remembered = 100_000'],
+  ],
   'configuration file, output of a credential helper, logins of one': [
     ['config/document/document', 'longestText = 4 * 1024 * 1024'],
     ['config/docker/run-helper', 'longestOutput = 256 * 1024'],
@@ -122,7 +127,8 @@ test('each row of the table of bounds is a limit in the code, and none is forgot
 });
 
 test('each option of the table exists', () => {
-  const options = /^(?:config\/settings|remote\/client-options|copy\/options|source|files\/layer-file)$/;
+  const options =
+    /^(?:config\/settings|remote\/client-options|copy\/options|source|files\/layer-file|server\/redirect\/presence)$/;
   const known = [...sources].flatMap(([name, text]) => (options.test(name) ? [text] : [])).join();
   const names = rows.flatMap((row) => row.options);
   expect(names.length).toBeGreaterThan(15);

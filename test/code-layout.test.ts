@@ -59,6 +59,7 @@ const innerFolders = [
   'http/socket',
   'server/access',
   'server/node',
+  'server/redirect',
   'server/registry',
   'store/memory',
 ];
@@ -90,6 +91,8 @@ const messageReaders: Readonly<Record<string, string>> = {
   'config/pem': 'formats the error of the system',
   'http/connection-error': "formats the runtime's errors; a failed write has OpenSSL's reason only there",
   'http/error-body': 'the field of that name in the body of an error',
+  'server/redirect/cloud-ranges': "formats the schema's own problems",
+  'server/redirect/front-options': "formats the schema's own problems",
   'server/registry/problem': 'the message of a response, not of an error',
   'text/problems': "formats the schema's own problems",
 };
@@ -157,6 +160,8 @@ const coveredBy: Readonly<Record<string, string>> = {
   'remote/exchange': 'remote/resolve',
   'remote/resolution': 'remote/resolve',
   'remote/lists': 'remote/tags',
+  'server/redirect/buckets': 'server/redirect/front',
+  'server/redirect/front-options': 'server/redirect/front',
   'server/registry/content': 'server/registry/serve',
   'server/registry/exchange': 'server/registry/serve',
   'server/registry/manifests': 'server/registry/serve',

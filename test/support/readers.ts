@@ -34,6 +34,8 @@ import { isOfType, referrerOf } from '../../src/oci/referrer.ts';
 import { sameRegistry } from '../../src/oci/registry.ts';
 import { proxyFor } from '../../src/proxy.ts';
 import { describeDocument, describeHead } from '../../src/remote/response.ts';
+import { clientBy } from '../../src/server/redirect/client-address.ts';
+import { redirectFront } from '../../src/server/redirect/front.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import { entryOf } from '../../src/store/entries.ts';
 import { memoryStore } from '../../src/store/memory.ts';
@@ -137,6 +139,8 @@ export const plainReaders: Readonly<Record<string, readonly string[]>> = {
   'files/entry': ['cleanPath'],
   'http/address': ['classOf'],
   'http/socket/framing': ['parseChunkSize'],
+  'server/redirect/address-table': ['isAddress', 'isPrefix'],
+  'server/redirect/cloud-ranges': ['parseCloudRanges'],
   'http/header-fields': ['formatNext', 'parseChallenges', 'parseLinks', 'parseRetryAfter', 'parseWarnings'],
   'oci/choose-image': ['platformOf'],
   'oci/descriptor': ['parseDescriptor'],
@@ -244,6 +248,8 @@ function readWhiteouts(text: string): void {
 }
 
 const handler = serve(() => memoryStore());
+const front = redirectFront({ upstream: 'https://a.example' });
+const clients = [clientBy('second-from-end'), clientBy({ proxies: ['::/0', '0.0.0.0/0'] })];
 const begins = ['CERTIFICATE', 'TRUSTED CERTIFICATE', 'PRIVATE KEY'].map((name) => `-----BEGIN ${name}-----`);
 const bundleUnits = [...begins, '-----', '-----BEGIN ', '-----END CERTIFICATE-----\n', 'MIIB\n', ...'-=+/ \n'];
 
@@ -286,6 +292,17 @@ export const readers: Readonly<Record<string, TextReader>> = {
     shapes: ['', 'v2/', 'v2/a/', 'v2/a/blobs/uploads/', 'v2/a/manifests/', 'v2/a/tags/list?', 'v2/a/referrers/'].map(
       (before) => ({ before }),
     ),
+  },
+  'server/redirect/front:redirectFront': {
+    read: (text) => front(new Request(url(text))),
+    shapes: ['v2/', 'v2/a/blobs/', 'v2/a/manifests/sha256-', 'v2/a/%2e%2e%2f', 'v2'].map((before) => ({ before })),
+  },
+  'server/redirect/client-address:clientBy': {
+    read: (text) => {
+      const request = { headers: new Map([['x-forwarded-for', text]]) } as never;
+      for (const clientOf of clients) clientOf(request, { remoteAddress: '192.0.2.1' });
+    },
+    shapes: [{}, { units: ['192.0.2.1,', '::1 ', '[::1]:5,', ' ', ','] }, { before: '[' }, { before: '192.0.2.1:' }],
   },
   'config/containerd/read:readHostsToml': {
     read: (text) => readHostsToml(text, { file, registry: 'a.example', directory: '/a' } as never),
