@@ -62,6 +62,7 @@ const innerFolders = [
   'server/redirect',
   'server/registry',
   'store/memory',
+  'store/push',
 ];
 
 /** Why a function has more than 40 lines of its own, or 90 with those inside it, by `path:name`. */
@@ -176,6 +177,8 @@ const coveredBy: Readonly<Record<string, string>> = {
   'store/guarded-files': 'store/hostile-layout',
   'store/index-file': 'store/layout',
   'store/node-files': 'store/disk-errors',
+  'store/push/place-file': 'store/push/small-content',
+  'store/push/task': 'store/push',
   'store/session': 'store/garbage',
   'store/verified': 'copy/layout',
   'store/walk': 'store/garbage',

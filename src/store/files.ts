@@ -35,6 +35,19 @@ export interface FileFacts {
  */
 export type OpenMode = 'read' | 'read-unlinked' | 'write' | 'create';
 
+/** A file that has all of its bytes and its final name, still open. Whoever placed it closes it. */
+export type PlacedFile = Pick<OpenFile, 'sync' | 'facts' | 'close'>;
+
+/** A file to be created with all of its bytes. */
+export interface Placement {
+  readonly bytes: Uint8Array;
+  /** Where it is created, so that nothing incomplete has its final name. */
+  readonly temporary: string;
+  readonly final: string;
+  /** Folders that must not be symbolic links, else `STORE_ERROR`. */
+  readonly folders: readonly string[];
+}
+
 /**
  * The file system, as a layout needs it: the boundary at which tests break it. Every failure is a `STORE_ERROR` that
  * names the path; what may be missing is a result, not a failure. If too many files are open, a call waits.
@@ -42,6 +55,8 @@ export type OpenMode = 'read' | 'read-unlinked' | 'write' | 'create';
 export interface Files {
   /** Undefined: for `create` if the file exists or its directory does not, otherwise if the file does not exist. */
   open(path: string, mode: OpenMode): Promise<OpenFile | undefined>;
+  /** Does not wait for the disk. Undefined if the directory of the temporary file does not exist. */
+  place(placement: Placement): Promise<PlacedFile | undefined>;
   /** Undefined if there is nothing. */
   examine(path: string): Promise<FileFacts | undefined>;
   /**

@@ -133,9 +133,9 @@ function refuseGaps(reached: readonly Reached[], directory: string): void {
 
 /**
  * Removes what owners that are gone have left and nobody will resume: empty files, versions of `index.json` that never got
- * their name, and downloads of content that is here.
+ * their name, and downloads of content that is here. Returns the keys of what can be resumed.
  */
-export function sweep(locks: LockFolder, blobs: Blobs): Promise<void> {
+export function sweep(locks: LockFolder, blobs: Blobs): Promise<ReadonlySet<string>> {
   const { folder } = locks;
   const underWay = sweeps.get(folder) ?? sweepNow(locks, blobs).finally(() => sweeps.delete(folder));
   sweeps.set(folder, underWay);
@@ -143,16 +143,19 @@ export function sweep(locks: LockFolder, blobs: Blobs): Promise<void> {
 }
 
 /** Those under way, by folder: pushes that begin at the same time need only one. */
-const sweeps = new Map<string, Promise<void>>();
+const sweeps = new Map<string, Promise<ReadonlySet<string>>>();
 
-async function sweepNow(locks: LockFolder, blobs: Blobs): Promise<void> {
+async function sweepNow(locks: LockFolder, blobs: Blobs): Promise<ReadonlySet<string>> {
+  const parts = new Set<string>();
   for (const leftover of await leftoversOf(locks)) {
     const { path, key, size, isLive } = leftover;
     if (isLive || isOpenUpload(leftover)) continue;
     const [, algorithm, hex] = /^(sha\d+)-([0-9a-f]+)$/.exec(key) ?? [];
     const isUseful = algorithm !== undefined && size > 0 && !(await blobs.factsOf(`${algorithm}:${hex}`));
-    if (!isUseful) await locks.files.remove(path);
+    if (isUseful) parts.add(key);
+    else await locks.files.remove(path);
   }
+  return parts;
 }
 
 /** Removes uploads that nobody has continued for so many milliseconds; returns how many are left. */

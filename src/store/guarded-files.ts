@@ -1,5 +1,5 @@
 import type { Files } from './files.ts';
-import { storeError } from './store-error.ts';
+import { linkedFolder } from './store-error.ts';
 
 /** How paths are put together and taken apart. */
 export interface PathTools {
@@ -15,11 +15,12 @@ export interface PathTools {
  * are written into it.
  */
 export function guardedFiles(files: Files, directory: string, { dirname, sep }: PathTools): Files {
+  const foldersOf = (path: string): readonly string[] => {
+    const folder = dirname(path);
+    return folder.startsWith(`${directory}${sep}`) ? [folder, ...foldersOf(folder)] : [];
+  };
   const refuseLinks = async (path: string): Promise<void> => {
-    for (let folder = dirname(path); folder.startsWith(`${directory}${sep}`); folder = dirname(folder)) {
-      const facts = await files.examine(folder);
-      if (facts?.isLink) throw storeError('use folder', folder, 'it is a symbolic link, and is not followed');
-    }
+    for (const folder of foldersOf(path)) if ((await files.examine(folder))?.isLink) throw linkedFolder(folder);
   };
   const guarded =
     <T>(work: (path: string) => Promise<T>) =>
@@ -41,6 +42,10 @@ export function guardedFiles(files: Files, directory: string, { dirname, sep }: 
       }
       return file;
     },
+    place: (placement) => {
+      const { temporary, final } = placement;
+      return files.place({ ...placement, folders: [...foldersOf(temporary), ...foldersOf(final)] });
+    },
     rename: async (from, to) => {
       await refuseLinks(from);
       await refuseLinks(to);
@@ -60,8 +65,7 @@ export function guardedFiles(files: Files, directory: string, { dirname, sep }: 
       await refuseLinks(path);
       await files.makeDirectory(path);
       const facts = await files.examine(path);
-      if (facts?.isLink && path !== directory)
-        throw storeError('use folder', path, 'it is a symbolic link, and is not followed');
+      if (facts?.isLink && path !== directory) throw linkedFolder(path);
     },
   };
 }

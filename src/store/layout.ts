@@ -40,7 +40,9 @@ import { createIndexFile, type IndexFile } from './index-file.ts';
 import type { LockFolder } from './lock.ts';
 import { nodeFiles } from './node-files.ts';
 import { processOwners } from './owner.ts';
-import { createPreparation, createPush, type OpenAt } from './push.ts';
+import { createUnsynced } from './push/small-content.ts';
+import type { OpenAt } from './push/task.ts';
+import { createPreparation, createPush } from './push.ts';
 import { createSession } from './session.ts';
 import { fileSystemError, storeError } from './store-error.ts';
 import { createUploads } from './uploads.ts';
@@ -61,7 +63,7 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
   /**
    * Removes content that no entry of `index.json` reaches, and what broke off. Nothing is removed if a document cannot be
    * read (`BAD_RESPONSE`); if there is no layout, if `index.json` or a manifest that says what is needed is missing, or
-   * while somebody writes into it, from `begin` to its end or in one push (`STORE_ERROR`).
+   * while somebody writes into it, from `begin` to its end or in one push of more than 1 MiB (`STORE_ERROR`).
    */
   gc(options?: GarbageOptions): Promise<LayoutGarbage>;
 }
@@ -69,6 +71,8 @@ export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, 
 /** What a layout is called, and in tests what it stands on. */
 export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits' | 'goneAfter'>> {
   readonly name?: string | undefined;
+  /** Most bytes of a content that is received into memory, and then written at once. Default: 1 MiB. */
+  readonly mostSmall?: number | undefined;
   /** The directory of another layout of the same registry, whose content this one may have by a link; undefined for no other. */
   readonly directoryOf?: ((source: Source) => string | undefined) | undefined;
 }
@@ -83,7 +87,8 @@ export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owner
  * left to `gc`. Manifests that refer to another are entered without a name, as nothing else would lead to them.
  *
  * What is being downloaded, and what broke off and can be resumed, is in `.ocifetch` of the directory, which is removed
- * when it is empty. Content gets its final name when its size and digest are right and the disk has it.
+ * when it is empty. Content gets its final name when its size and digest are right, and is named by the index when the disk has
+ * it. Up to 1 MiB is received into memory and then written at once.
  * `fetch` does not verify: `Content` does.
  *
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md · `UNSUPPORTED` without `node:fs`.
@@ -108,6 +113,7 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
   const blobs = createBlobs(directory, locks);
   const index = createIndexFile(directory, locks);
   const session = createSession(locks);
+  const unsynced = createUnsynced(files);
   const { described, named, entered, missing } = createCatalogue(name, blobs, index);
 
   /** Enters content that is here, if `change` does. What the index names is on the disk before the index is. */
@@ -115,6 +121,7 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
     refuseAborted(signal);
     const target = await entered(parseDescriptor(given), attempted);
     if (!change(await index.read(), target)) return;
+    await unsynced.sync();
     await blobs.sync();
     await index.update(async (now) => {
       // `gc` locks the index while it removes content, and may have been here just now.
@@ -128,7 +135,7 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
     enter(target, 'keep', withKept, signal);
 
   const preparation = createPreparation({ locks, blobs, index });
-  const push = createPush({ locks, blobs, index }, preparation, session, keep);
+  const push = createPush({ locks, blobs, preparation, session, unsynced, keep, mostSmall: options.mostSmall });
 
   return {
     name,
@@ -198,7 +205,10 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       return isLinked || (await blobs.factsOf(digest)) !== undefined;
     },
     keep,
-    begin: session.begin,
+    begin: () => {
+      const end = session.begin();
+      return () => unsynced.sync().then(end, end);
+    },
     ...createUploads({ locks, blobs, prepare: preparation.prepare }),
     async tags({ signal, links } = {}) {
       refuseAborted(signal);

@@ -124,12 +124,31 @@ export async function acquireShared(locks: LockFolder, key: string): Promise<Loc
 }
 
 /** Creates a file of a key, of a name that nobody else has. */
-async function createLockFile({ files, owners, folder, join }: LockFolder, key: string): Promise<string> {
-  for (let tries = 0; tries < mostTries; tries++) {
-    const path = join(folder, `${key}.${owners.next()}`);
-    const file = await files.open(path, 'create');
+const createLockFile = (locks: LockFolder, key: string): Promise<string> =>
+  withNewName(locks, key, async (path) => {
+    const file = await locks.files.open(path, 'create');
     await file?.close();
-    if (file) return path;
+    return file && path;
+  });
+
+/** Creates a file at the path, and returns it; undefined if there is no folder. */
+type Create = (path: string) => Promise<string | undefined>;
+
+/** As `withNewName`, for a file that is gone from the folder when `create` returns. */
+export async function createInFolder(locks: LockFolder, key: string, create: Create): Promise<void> {
+  locks.active += 1;
+  try {
+    await withNewName(locks, key, create);
+  } finally {
+    await leave(locks);
+  }
+}
+
+/** Has a file created in the folder, of a name that nobody else has. */
+async function withNewName({ files, owners, folder, join }: LockFolder, key: string, create: Create): Promise<string> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    const path = await create(join(folder, `${key}.${owners.next()}`));
+    if (path !== undefined) return path;
     // Others remove the folder when it is empty, perhaps just now.
     await files.makeDirectory(folder).catch((error) => {
       if (tries === mostTries - 1) throw error;

@@ -3,6 +3,7 @@ import { cannot } from '../errors.ts';
 import { builtin } from '../runtime.ts';
 import { quote } from '../text/quote.ts';
 import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
+import { ifOffered, placeFile } from './push/place-file.ts';
 import { fileSystemError, storeError, systemCode } from './store-error.ts';
 
 /** How the file system is used. */
@@ -87,6 +88,7 @@ export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}):
       }
       return file;
     },
+    place: (placement) => attempt('create', placement.temporary, absent, async () => placeFile(placement, factsOf)),
     examine,
     facts: async (path, links = true) => {
       const facts = await examine(path);
@@ -261,18 +263,6 @@ function openFile(handle: FileHandle, path: string): OpenFile {
     facts: async () => factsOf(await reported('examine', handle.stat({ bigint: true })), false),
     close: () => reported('close', handle.close()),
   };
-}
-
-/**
- * Does what a runtime may not offer, and goes without it then: Node's permission model forbids `fsync`, and the file handles of
- * Yarn's Plug'n'Play throw. What the system itself refuses is an error.
- */
-async function ifOffered(sync: () => Promise<void>): Promise<void> {
-  try {
-    await sync();
-  } catch (error) {
-    if (/^E[A-Z0-9]+$/.test(systemCode(error) ?? '')) throw error;
-  }
 }
 
 /** The system may take fewer bytes than it is given. */

@@ -1,42 +1,25 @@
-import { abortError, onAbort } from '../abort.ts';
-import { recyclerOf } from '../body.ts';
-import { cannot, RegistryError } from '../errors.ts';
+import { abortError } from '../abort.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { kindOf } from '../oci/manifest.ts';
 import { referrerOf } from '../oci/referrer.ts';
-import type { Chunks, PushOptions } from '../source.ts';
-import type { Blobs } from './blobs.ts';
+import type { PushOptions } from '../source.ts';
 import { openWriter, type Writer } from './file-io.ts';
 import { sweep } from './garbage.ts';
 import type { LayoutParts } from './index-file.ts';
-import { acquire, inTurn, type Lock, type LockFolder } from './lock.ts';
+import { acquire, inTurn, type Lock } from './lock.ts';
+import { pushSmall, smallBytes, type Unsynced } from './push/small-content.ts';
+import { isWrong, mismatch, type OpenAt, type PushedContent, type PushTask, pour } from './push/task.ts';
 import type { LayoutSession } from './session.ts';
 import { storeError } from './store-error.ts';
 import { rememberWritten } from './verified.ts';
-
-/** The bytes of a content from an offset on. */
-export type OpenAt = (offset: number) => Chunks;
-
-/** A content, where its bytes come from, and whether what broke off before is resumed. */
-interface PushedContent {
-  readonly target: Descriptor;
-  readonly open: OpenAt;
-  readonly isResumed: boolean;
-}
-
-/** A push under way. */
-interface PushTask extends PushedContent {
-  readonly locks: LockFolder;
-  /** The final name. */
-  readonly path: string;
-  readonly signal: AbortSignal | undefined;
-}
 
 /** Makes a directory a layout that contents can be written into. */
 export interface Preparation {
   /** Creates the layout and, if a digest is given, the folder of its contents. */
   prepare(digest: Digest | undefined, signal: AbortSignal | undefined): Promise<void>;
+  /** Whether something was left of a content that can be resumed, by the key of its lock. */
+  hasPart(key: string): boolean;
   /** To be called after a failure: somebody may have removed the whole directory. */
   forget(): void;
 }
@@ -44,35 +27,45 @@ export interface Preparation {
 export function createPreparation({ locks, blobs, index }: LayoutParts): Preparation {
   /** Directories that exist. */
   const ready = new Set<string>();
+  let parts: ReadonlySet<string> = new Set();
   return {
     prepare: async (digest, signal) => {
       const folder = digest === undefined ? locks.folder : locks.join(blobs.pathOf(digest), '..');
       if (ready.has(folder)) return;
       await index.create(signal);
-      await sweep(locks, blobs).catch(() => {});
+      parts = await sweep(locks, blobs).catch(() => parts);
       if (digest !== undefined) await locks.files.makeDirectory(folder);
       ready.add(folder);
     },
+    hasPart: (key) => parts.has(key),
     forget: () => ready.clear(),
   };
 }
 
-/** How content is pushed into a layout. A manifest that refers to another is held by `keep`. */
-export function createPush(
-  { locks, blobs }: LayoutParts,
-  { prepare, forget }: Preparation,
-  session: Pick<LayoutSession, 'mark'>,
-  keep: (target: Descriptor, options: PushOptions) => Promise<void>,
-) {
+/** What pushing is made of. */
+interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
+  readonly preparation: Preparation;
+  readonly session: Pick<LayoutSession, 'mark' | 'isOpen'>;
+  readonly unsynced: Unsynced;
+  readonly mostSmall: number | undefined;
+  /** Holds a manifest that refers to another. */
+  readonly keep: (target: Descriptor, options: PushOptions) => Promise<void>;
+}
+
+/** How content is pushed into a layout. */
+export function createPush(parts: PushParts) {
+  const { blobs, preparation, session, unsynced, keep } = parts;
   return async (given: Descriptor, open: OpenAt, isResumed: boolean, options: PushOptions): Promise<void> => {
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
-    await prepare(target.digest, options.signal);
+    await preparation.prepare(target.digest, options.signal);
     await session.mark(options.signal);
     try {
-      await pushBlob(locks, blobs, { target, open, isResumed }, options);
+      await pushBlob(parts, { target, open, isResumed }, options);
+      // Otherwise it is done before the index names it, or when the work ends.
+      if (!session.isOpen()) await unsynced.sync();
     } catch (error) {
-      forget();
+      preparation.forget();
       throw error;
     }
     if (kindOf(target.mediaType) !== 'manifests') return;
@@ -87,8 +80,7 @@ export function createPush(
  * meanwhile, and then find it done.
  */
 async function pushBlob(
-  locks: LockFolder,
-  blobs: Blobs,
+  { locks, blobs, preparation, unsynced, mostSmall = smallBytes }: PushParts,
   content: PushedContent,
   { signal, onWait }: PushOptions,
 ): Promise<void> {
@@ -105,10 +97,15 @@ async function pushBlob(
     isReported = true;
   };
   const key = target.digest.replace(':', '-');
+  const task: PushTask = { ...content, locks, key, path, signal };
   await inTurn(path, { signal, onWait: reportOnce }, async () => {
+    if (size <= mostSmall && !preparation.hasPart(key)) {
+      if (!(await isDone())) await pushSmall(task, unsynced);
+      return;
+    }
     for (;;) {
       const lock = await acquire(locks, { key, takesOver: true, isDone, signal, onWait: reportOnce });
-      if (!lock || (await fillAndCommit({ ...content, locks, path, signal }, lock))) return;
+      if (!lock || (await fillAndCommit(task, lock))) return;
       // The lock was lost to a process that took this one for dead.
       if (!isResumed) {
         const found = 'this process showed no activity for a minute, so another one took it over';
@@ -126,8 +123,7 @@ async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
     writer = await fill(task, lock.path, { at, size: lock.size });
   } catch (error) {
     // What was received is right as far as it goes, unless it was found to be wrong.
-    const isWrong = error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
-    await (isWrong ? lock.drop() : lock.keep()).catch(() => {});
+    await (isWrong(error) ? lock.drop() : lock.keep()).catch(() => {});
     throw error;
   }
   try {
@@ -161,49 +157,11 @@ async function fill(
     if (at < size || at === 0) await pour(task, writer, at);
     const hashed = await writer.finish();
     if (hashed === digest) return writer;
-    if (at === 0) throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${hashed}"`, { value: digest });
+    if (at === 0) throw mismatch(task, hashed);
   } catch (error) {
     await writer.close();
     throw error;
   }
   await writer.close();
   return fill(task, path, { at: 0, size });
-}
-
-/** Writes what is missing after `at` from the source: exactly that, or it is an error. */
-async function pour({ target, open, signal }: PushTask, writer: Writer, at: number): Promise<void> {
-  const attempted = `push "${target.digest}"`;
-  const source = open(at);
-  const chunks = source[Symbol.asyncIterator]();
-  const recycle = recyclerOf(source);
-  let stop = (_error: unknown): void => {};
-  const release = onAbort(signal, (reason) => stop(abortError(reason)));
-  const next = (): Promise<IteratorResult<Uint8Array>> =>
-    new Promise((resolve, reject) => {
-      stop = reject;
-      chunks.next().then(resolve, reject);
-    });
-  let count = at;
-  let isEnded = false;
-  try {
-    for (;;) {
-      if (signal?.aborted) throw abortError(signal.reason);
-      const { done, value } = await next();
-      if (done) break;
-      count += value.length;
-      if (count > target.size)
-        throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
-      const full = writer.write(value, recycle);
-      if (full) await full;
-    }
-    isEnded = true;
-    if (count < target.size) {
-      throw cannot('UNEXPECTED_END', attempted, `${count} of ${target.size} bytes`, { value: target.digest });
-    }
-  } finally {
-    release();
-    const left = isEnded ? undefined : Promise.resolve(chunks.return?.()).catch(() => {});
-    // Not awaited after an abort: a source that hangs may not respond to it.
-    if (!signal?.aborted) await left;
-  }
 }

@@ -5,6 +5,8 @@ import { storeError } from './store-error.ts';
 
 /** Work that is more than one push: until it ends `gc` keeps away, in other processes, too. */
 export interface LayoutSession {
+  /** Whether work has begun that has not ended. */
+  isOpen(): boolean;
   /** Work begins; the function that it returns ends it. Creates nothing by itself. */
   begin(): () => Promise<void>;
   /** To be called before content is looked for or written: from then on `gc` sees the work that has begun. */
@@ -56,6 +58,7 @@ export function createSession(locks: LockFolder): LayoutSession {
   };
   return {
     mark,
+    isOpen: () => count > 0,
     begin: () => {
       count += 1;
       let ended: Promise<void> | undefined;

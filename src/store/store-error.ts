@@ -40,6 +40,10 @@ export function fileSystemError(attempted: string, path: string, error: unknown)
 export const storeError = (attempted: string, path: string, found: string, reason?: ErrorReason): RegistryError =>
   cannot('STORE_ERROR', `${attempted} ${quote(path)}`, found, { value: path, reason });
 
+/** A folder that may lead elsewhere. */
+export const linkedFolder = (folder: string): RegistryError =>
+  storeError('use folder', folder, 'it is a symbolic link, and is not followed');
+
 /** What an error found, without what was attempted. */
 export const foundBy = (error: unknown): string =>
   (error instanceof RegistryError ? error.found : undefined) ?? messageOf(error);

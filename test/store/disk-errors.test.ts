@@ -47,6 +47,22 @@ function failingFiles(refuses: (call: string, path: string, bytes: number) => st
         }
       );
     },
+    place: async (placement) => {
+      const { temporary, final, bytes } = placement;
+      check('create', temporary);
+      check('write', temporary, bytes.length);
+      check('rename', final);
+      const file = await real.place(placement);
+      return (
+        file && {
+          ...file,
+          sync: async () => {
+            check('sync', temporary);
+            await file.sync();
+          },
+        }
+      );
+    },
     rename: async (from, to) => {
       check('rename', to);
       return real.rename(from, to);
@@ -76,7 +92,7 @@ test.each([
     const { files, repair } = failingFiles((call, path, bytes) =>
       call === 'write' && inBlobs(path) && bytes > 100_000 ? code : undefined,
     );
-    const store = createLayout(directory, { files });
+    const store = createLayout(directory, { files, mostSmall: 0 });
     const offsets: number[] = [];
     const push = () =>
       store.pushFrom(large.descriptor, (offset) => {

@@ -200,7 +200,7 @@ test('it is refused during a push', async () => {
       .catch((error) => error);
     yield* pieces(a.bytes);
   };
-  await store.push(a.descriptor, during());
+  await createLayout(directory, { mostSmall: 0 }).push(a.descriptor, during());
   expect(refused).toEqual(failsWith('STORE_ERROR'));
   expect(await kept()).toEqual(digests(config, a));
 });

@@ -193,7 +193,7 @@ describe.each(Object.keys(kinds))('in a layout, a %s', (kind) => {
 
 describe('a pull that finds a partial', () => {
   const pushed = async (): Promise<void> => {
-    const store = layoutStore(directory);
+    const store = createLayout(directory, { files: unsyncedFiles(), mostSmall: 0 });
     await store.pushFrom(layer.descriptor, (offset) => pieces(layer.bytes.subarray(offset)));
     expect((await store.verify()).wrong).toEqual([]);
     expect(await readdir(directory)).not.toContain('.ocifetch');

@@ -37,7 +37,7 @@ function script(body: string): string {
     import { createLayout } from ${url('src/store/layout')};
     import { unsyncedFiles } from ${url('test/support/unsynced-files')};
     const files = unsyncedFiles({ patience: 300 });
-    const store = createLayout(${JSON.stringify(join(directory, 'layout'))}, { files, waits: [5, 50] });
+    const store = createLayout(${JSON.stringify(join(directory, 'layout'))}, { files, waits: [5, 50], mostSmall: 0 });
     const say = (line) => process.stdout.write(line + '\\n');
     const bytes = Uint8Array.from({ length: ${size} }, (_, index) => (index * 31 + (index >> 8)) & 255);
     const target = { mediaType: 'application/octet-stream', digest: '${digest}', size: ${size} };

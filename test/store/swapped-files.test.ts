@@ -112,12 +112,12 @@ test('a file that replaces content just after that got its name is not taken for
   const store = createLayout(directory, {
     files: {
       ...real,
-      rename: async (from, to) => {
-        const isRenamed = await real.rename(from, to);
-        if (to !== path) return isRenamed;
+      place: async (placement) => {
+        const file = await real.place(placement);
+        if (placement.final !== path) return file;
         await writeFile(join(root, 'wrong'), wrong);
         await rename(join(root, 'wrong'), path);
-        return isRenamed;
+        return file;
       },
     },
   });
@@ -145,6 +145,7 @@ test.each(['symbolic link', 'hard link'])(
       owners: { next: owners.next, isRunning: () => undefined },
       waits: [2, 20],
       goneAfter: 50,
+      mostSmall: 0,
       files: {
         ...real,
         open: async (path, mode) => {

@@ -1,4 +1,4 @@
-import type { Files, OpenFile } from '../../src/store/files.ts';
+import type { Files, OpenFile, PlacedFile } from '../../src/store/files.ts';
 import type { Owners } from '../../src/store/owner.ts';
 import { unsyncedFiles } from './unsynced-files.ts';
 
@@ -24,7 +24,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
   const pid = ++last;
   alive.add(pid);
   const real = unsyncedFiles();
-  const open = new Set<OpenFile>();
+  const open = new Set<PlacedFile>();
   let calls = 0;
   const kill = async (): Promise<void> => {
     alive.delete(pid);
@@ -40,12 +40,9 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
     const result = await work();
     return isDead() ? new Promise(() => {}) : result;
   };
-  const opened = (file: OpenFile): OpenFile => {
+  const placed = (file: PlacedFile): PlacedFile => {
     open.add(file);
     return {
-      read: (buffer, position) => call(() => file.read(buffer, position)),
-      write: (chunks, position) => call(() => file.write(chunks, position)),
-      truncate: (size) => call(() => file.truncate(size)),
       sync: () => call(() => file.sync()),
       facts: () => call(() => file.facts()),
       close: () =>
@@ -55,11 +52,24 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
         }),
     };
   };
+  const opened = (file: OpenFile): OpenFile => {
+    return {
+      ...placed(file),
+      read: (buffer, position) => call(() => file.read(buffer, position)),
+      write: (chunks, position) => call(() => file.write(chunks, position)),
+      truncate: (size) => call(() => file.truncate(size)),
+    };
+  };
   const files: Files = {
     open: (path, mode) =>
       call(async () => {
         const file = await real.open(path, mode);
         return file && opened(file);
+      }),
+    place: (placement) =>
+      call(async () => {
+        const file = await real.place(placement);
+        return file && placed(file);
       }),
     examine: (path) => call(() => real.examine(path)),
     facts: (path, links) => call(() => real.facts(path, links)),

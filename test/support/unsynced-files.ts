@@ -13,6 +13,10 @@ export function unsyncedFiles(options: Parameters<typeof nodeFiles>[0] = {}): Fi
       const file = await files.open(path, mode);
       return file && { ...file, sync: async () => {} };
     },
+    place: async (placement) => {
+      const file = await files.place(placement);
+      return file && { ...file, sync: async () => {} };
+    },
     syncDirectory: async () => {},
   };
 }
