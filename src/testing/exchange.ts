@@ -70,8 +70,7 @@ export function createExchange(
     const early = fault.raw === undefined ? breakOfHead(fault) : 'cut';
     if (early) return early;
     const response = responseOf(fault, request) ?? (await ask(connection, request, fault));
-    request.status = response.status;
-    return sendFaulty(response, connection.outgoing, { method: request.method, fault });
+    return sendFaulty(response, connection.outgoing, request);
   };
 
   return {
@@ -80,7 +79,7 @@ export function createExchange(
     respond: async (connection) => {
       const request = requestOf(connection.incoming);
       requests.push(request);
-      return respond(connection, request).catch((error) => failed(connection, error));
+      return respond(connection, request).catch((error) => failed(connection, request, error));
     },
     onDown: (given) => {
       stop = given;
@@ -94,13 +93,11 @@ export function createExchange(
 }
 
 /** A function of the test threw, or a body broke. */
-async function failed({ outgoing, incoming }: TestConnection, error: unknown): Promise<ResponseEnd> {
+async function failed({ outgoing }: TestConnection, request: OpenRequest, error: unknown): Promise<ResponseEnd> {
   if (outgoing.headersSent) return 'cut';
   for (const name of outgoing.getHeaderNames()) outgoing.removeHeader(name);
-  return sendFaulty(problem(500, 'UNKNOWN', messageOf(error)), outgoing, {
-    method: incoming.method ?? 'GET',
-    fault: {},
-  });
+  const response = problem(500, 'UNKNOWN', messageOf(error));
+  return sendFaulty(response, outgoing, Object.assign(request, { fault: undefined }));
 }
 
 function withAccess(handle: Handler, { access, users }: TestAccess): Handler {

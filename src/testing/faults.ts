@@ -22,6 +22,8 @@ export interface TestRequest {
   readonly fault?: AnyFault | undefined;
   /** Of the response; undefined until there is one. */
   readonly status?: number | undefined;
+  /** Of the body of the response, as many as were sent so far. */
+  readonly bytes?: number | undefined;
 }
 
 /** One of these or several. */

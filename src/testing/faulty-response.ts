@@ -3,6 +3,7 @@ import { sleep } from '../abort.ts';
 import { problem } from '../server/registry/problem.ts';
 import { bytesOf, concat, isBytes } from './archive.ts';
 import type { AnyFault, TestRequest } from './faults.ts';
+import type { OpenRequest } from './script.ts';
 
 /** How a response ends: as it should, or by one of the breaks of a fault. */
 export type ResponseEnd = 'end' | 'cut' | 'reset' | 'stall';
@@ -43,14 +44,15 @@ export function responseOf({ status, rateLimit }: AnyFault, request: TestRequest
 }
 
 /**
- * Sends a response as a fault wants it, and returns how it must end. Its body is read to its end or cancelled, also if the
+ * Sends a response as the fault of the request wants it, and returns how it must end. Its body is read to its end or cancelled, also if the
  * client leaves.
  */
 export async function sendFaulty(
   response: Response,
   outgoing: ServerResponse,
-  { method, fault }: { readonly method: string; readonly fault: AnyFault },
+  request: OpenRequest,
 ): Promise<ResponseEnd> {
+  const { fault = {} } = request;
   const whole = await changedBody(response, fault);
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
   if (whole) outgoing.setHeader('content-length', whole.length);
@@ -60,18 +62,19 @@ export async function sendFaulty(
     else outgoing.setHeader(name, value);
   }
   outgoing.writeHead(response.status);
-  if (method === 'HEAD') {
+  request.status = response.status;
+  if (request.method === 'HEAD') {
     await response.body?.cancel();
     return 'end';
   }
   // A body that stalls before its first byte has a head, too.
   outgoing.flushHeaders();
   const { at, end } = breakOfBody(fault);
-  let sent = 0;
+  request.bytes = 0;
   for await (const chunk of paced(whole ? [whole] : (response.body ?? []), fault.speed)) {
-    const part = chunk.subarray(0, at - sent);
+    const part = chunk.subarray(0, at - request.bytes);
     if (part.length > 0) await new Promise((resolve) => outgoing.write(part, resolve));
-    sent += part.length;
+    request.bytes += part.length;
     if (outgoing.destroyed || part.length < chunk.length) return end;
   }
   return 'end';
@@ -91,12 +94,12 @@ async function changedBody(
   return changed;
 }
 
-/** Pieces of a tenth of a second each, if there is a limit: bytes in a second. */
+/** Pieces of 20 ms each, if there is a limit: bytes in a second. */
 async function* paced(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   speed: number | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const size = speed === undefined ? Number.POSITIVE_INFINITY : Math.ceil(speed / 10);
+  const size = speed === undefined ? Number.POSITIVE_INFINITY : Math.ceil(speed / 50);
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += size) {
       const piece = chunk.subarray(at, at + size);

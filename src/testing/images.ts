@@ -38,6 +38,8 @@ export interface TestImage extends TestImageContent {
   readonly platforms?: readonly string[] | Readonly<Record<string, TestImageContent>> | undefined;
   /** Tags besides that of the name. */
   readonly tags?: readonly string[] | undefined;
+  /** It has no tag: what is behind `:` in its name only names it here, as a signature or SBOM that refers to another image. */
+  readonly untagged?: true | undefined;
   /** Whose media types. Default: `oci`. */
   readonly format?: 'oci' | 'docker' | undefined;
   /** Makes it an artifact of this type, with an empty config. */
@@ -60,7 +62,7 @@ export interface TestManifest extends TestContent {
 
 /** An image as it is in the registry. */
 export interface BuiltImage extends TestContent {
-  /** With the host and port of the registry. */
+  /** With the host and port of the registry, and the first tag, or the digest if there is none. */
   readonly reference: string;
   readonly repository: string;
   readonly tags: readonly string[];

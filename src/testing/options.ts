@@ -173,6 +173,7 @@ const imageChecks: Readonly<Record<keyof TestImage, Check>> = {
   ...contentChecks,
   platforms: expected((value) => Array.isArray(value) || isObject(value), 'platforms, or images by platform'),
   tags: expected((value) => Array.isArray(value) && value.every((tag) => isText(tag) && isTag(tag)), 'a list of tags'),
+  untagged: always,
   format: oneOf('oci', 'docker'),
   artifactType: mediaType,
   subject: expected(isText, 'the name of an image'),

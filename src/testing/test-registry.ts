@@ -63,7 +63,11 @@ export async function testRegistry<const Name extends string = never>(
   const host = `127.0.0.1:${server.port}`;
   const built = (name: string): BuiltImage => {
     const image = images.get(name) as ImageContents & ImageNames;
-    return { ...image, reference: `${host}/${image.repository}:${image.tags[0]}` };
+    const [tag] = image.tags;
+    return {
+      ...image,
+      reference: `${host}/${image.repository}${tag === undefined ? `@${image.descriptor.digest}` : `:${tag}`}`,
+    };
   };
   const { start, connections, close } = server;
   return {
@@ -99,7 +103,7 @@ async function addImage(
   image: TestImage,
 ): Promise<ImageContents & ImageNames> {
   const [repository = '', tag = 'latest'] = given.split(':');
-  const tags = [tag, ...(image.tags ?? [])];
+  const tags = [...(image.untagged ? [] : [tag]), ...(image.tags ?? [])];
   const subject = image.subject === undefined ? undefined : known.get(image.subject)?.descriptor;
   const contents = buildImage(image, subject);
   const { manifests, layers, descriptor } = contents;

@@ -1,8 +1,9 @@
+import { type Fault, testRegistry } from 'ocifetch/testing';
 import { expect, test } from 'vitest';
 import { fileOptions, limitsOf, listOptions } from '../../src/cli/limits.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { sampleOf } from '../contract/source.ts';
-import { httpServer } from '../support/http.ts';
+import { atEnd } from '../support/http.ts';
 import { answers, folder, registry, run } from './support.ts';
 
 const indexType = 'application/vnd.oci.image.index.v1+json';
@@ -13,18 +14,16 @@ const large = sampleOf(
   Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests: [], annotations })),
 );
 
-async function registryOf({ bytes, descriptor }: typeof large, delay = 0): Promise<string> {
-  const { port } = await httpServer((_request, response) => {
-    setTimeout(() => {
-      response.writeHead(200, {
-        'content-type': indexType,
-        'content-length': bytes.length,
-        'docker-content-digest': descriptor.digest,
-      });
-      response.end(bytes);
-    }, delay);
-  });
-  return `127.0.0.1:${port}/app`;
+/** A registry whose responses have these faults; closed with the test. */
+async function faulty(...faults: readonly Fault[]) {
+  const registry = await testRegistry({ faults });
+  atEnd(registry.close);
+  return { requests: registry.requests, reference: `${registry.host}/app` };
+}
+
+async function registryOf({ bytes, descriptor }: typeof large): Promise<string> {
+  const headers = { 'content-type': indexType, 'docker-content-digest': descriptor.digest };
+  return (await faulty({ status: 200, body: bytes, headers })).reference;
 }
 
 test('an index over the limit is refused by the name of the limit, of its flag and of its key', async () => {
@@ -51,7 +50,7 @@ test('with the flag, or with the key of the file, it is pulled, verified and kep
 });
 
 test('a response that is too late is refused by the name of the flag and of the key', async () => {
-  const reference = await registryOf(large, 60_000);
+  const { reference } = await faulty({ delay: 60_000 });
   const args = ['tags', '--no-discover', '--retries', '0', '--timeout', '50ms', reference];
   const { code, err } = await run(args);
   expect(code).toBe(6);
@@ -60,11 +59,8 @@ test('a response that is too late is refused by the name of the flag and of the 
 });
 
 test('so is a body that stops', async () => {
-  const { port } = await httpServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.write('{"name"');
-  });
-  const args = ['tags', '--no-discover', '--retries', '0', '--idle-timeout', '50ms', `127.0.0.1:${port}/app`];
+  const { reference } = await faulty({ body: { name: 'app', tags: [] }, status: 200, stall: 7 });
+  const args = ['tags', '--no-discover', '--retries', '0', '--idle-timeout', '50ms', reference];
   const { code, err } = await run(args);
   expect(code).toBe(6);
   expect(err.join(' ')).toContain('no byte came in 50 ms');
@@ -72,17 +68,13 @@ test('so is a body that stops', async () => {
 });
 
 test('--retries is the number of further requests', async () => {
-  for (const [flag, requests] of [
+  for (const [flag, count] of [
     ['0', 1],
     ['1', 2],
   ] as const) {
-    let count = 0;
-    const { port } = await httpServer((_request, response) => {
-      count += 1;
-      response.writeHead(503).end();
-    });
-    const { err } = await run(['tags', '--no-discover', '--retries', flag, `127.0.0.1:${port}/app`]);
-    expect(count).toBe(requests);
+    const { reference, requests } = await faulty({ status: 503 });
+    const { err } = await run(['tags', '--no-discover', '--retries', flag, reference]);
+    expect(requests).toHaveLength(count);
     expect(err.join(' ')).toContain('--retries tries more often.');
   }
 });

@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
@@ -7,9 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { testRegistry } from 'ocifetch/testing';
 import { expect, test, vi } from 'vitest';
 import { certificate } from '../server/certificate.ts';
-import { httpServer } from '../support/http.ts';
+import { atEnd } from '../support/http.ts';
 import { bundledProgram } from '../support/program.ts';
 import { folder, registry } from './support.ts';
 
@@ -75,52 +75,28 @@ test('doctor knows the authorities that a pull knows, also those of NODE_EXTRA_C
   expect(stdout).toMatch(/^ok .*TLS \d+ ms .*, blob \d+ ms \(from localhost:\d+\)\./);
 });
 
-const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+const layers = [1, 2].map((seed) => Buffer.alloc(6_000_000, seed));
 
-/** A registry with an image of two layers, whose bytes come for ever so slowly after the first half. */
+/** A registry with an image of two layers, of which at first no more than 4 MB come. */
 async function slowRegistry() {
-  const contents = new Map<string, Buffer>();
-  const put = (mediaType: string, bytes: Buffer) => {
-    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-    contents.set(digest, bytes);
-    return { mediaType, digest, size: bytes.length };
-  };
-  const layers = [1, 2].map((seed) => put('application/vnd.oci.image.layer.v1.tar', Buffer.alloc(6_000_000, seed)));
-  const config = put('application/vnd.oci.image.config.v1+json', Buffer.from('{"os":"linux","architecture":"amd64"}'));
-  const manifest = put(
-    manifestType,
-    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: manifestType, config, layers })),
-  );
-  const state = { isSlow: true, sent: 0, halves: 0 };
-  const { url } = await httpServer((request, response) => {
-    const name = (request.url ?? '').split('/').at(-1) ?? '';
-    const digest = name === 'v1' ? manifest.digest : name;
-    const bytes = contents.get(digest);
-    if (!bytes) {
-      response.writeHead(404).end();
-      return;
-    }
-    const [, from] = /^bytes=(\d+)-/.exec(request.headers.range ?? '') ?? [];
-    const part = bytes.subarray(Number(from ?? 0));
-    const type = (request.url ?? '').includes('/manifests/') ? manifestType : 'application/octet-stream';
-    response.writeHead(from === undefined ? 200 : 206, {
-      'content-type': type,
-      'content-length': part.length,
-      'docker-content-digest': digest,
-      ...(from !== undefined && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
-    });
-    const isHeld = state.isSlow && part.length > 3_000_000;
-    const sent = isHeld ? part.subarray(0, 4_000_000) : part;
-    state.sent += sent.length;
-    if (isHeld) {
-      response.write(sent, () => {
-        state.halves += 1;
-      });
-      const drops = setInterval(() => response.write(part.subarray(0, 1)), 50);
-      response.on('close', () => clearInterval(drops));
-    } else response.end(sent);
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar';
+  const registry = await testRegistry({
+    images: { 'team/app:v1': { layers: layers.map((bytes) => ({ bytes, mediaType })) } },
+    faults: [{ kind: 'blob', stall: 4_000_000 }],
   });
-  return { reference: `${url.replace('http://', '')}/team/app:v1`, state };
+  atEnd(registry.close);
+  const {
+    reference,
+    layers: [layer],
+  } = registry.images['team/app:v1'];
+  const sent = () => registry.requests.map(({ bytes = 0 }) => bytes);
+  return {
+    reference,
+    layer: `${reference}@${layer?.descriptor.digest}`,
+    reset: registry.reset,
+    sent: () => sent().reduce((sum, bytes) => sum + bytes, 0),
+    stalled: () => sent().filter((bytes) => bytes === 4_000_000).length,
+  };
 }
 
 const until = (test: () => boolean | Promise<boolean>): Promise<void> =>
@@ -137,11 +113,11 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s ends a pull at once, and the same command resumes it', async (signal, code) => {
-  const { reference, state } = await slowRegistry();
+  const registry = await slowRegistry();
   const { path } = await folder({});
-  const line = ['pull', reference, path('layout'), '--no-discover'];
+  const line = ['pull', registry.reference, path('layout'), '--no-discover'];
   const first = start(...line);
-  await until(() => state.halves === 2);
+  await until(() => registry.stalled() === 2);
   // Progress is reported from time to time.
   await wait(200);
   const before = performance.now();
@@ -153,12 +129,11 @@ test.each([
   expect(ended.stderr.trimEnd().split('\n').at(-1)).toMatch(
     /^ocifetch: interrupted: about \d\.\d MB are kept in .*layout, and the same command resumes from there\.$/,
   );
-  state.isSlow = false;
-  state.sent = 0;
+  registry.reset();
   const second = await start(...line).ended;
   expect(second.code).toBe(0);
   expect(second.stderr).toMatch(/ begun .* resumed at \d\.\d MB\n/);
-  expect(state.sent).toBeLessThan(4_500_000);
+  expect(registry.sent()).toBeLessThan(4_500_000);
   expect(await start('verify', path('layout')).ended).toMatchObject({ code: 0 });
 });
 
@@ -181,43 +156,40 @@ test.each([
 });
 
 test('a second Ctrl-C ends it at once, without a message', async () => {
-  const { reference, state } = await slowRegistry();
+  const registry = await slowRegistry();
   const { path } = await folder({});
-  const { child, ended } = start('pull', '--quiet', reference, path('layout'), '--no-discover');
-  await until(() => state.halves === 2);
+  const { child, ended } = start('pull', '--quiet', registry.reference, path('layout'), '--no-discover');
+  await until(() => registry.stalled() === 2);
   child.kill('SIGINT');
   child.kill('SIGTERM');
   expect([130, 143]).toContain((await ended).code);
 });
 
 test('what was received of a file is kept under another name, and resumed', async () => {
-  const { reference, state } = await slowRegistry();
-  const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
+  const registry = await slowRegistry();
   const { path } = await folder({});
-  const { child, ended } = start('get', `${reference}@${layer}`, '-o', path('layer.tar'), '--no-discover');
+  const { child, ended } = start('get', registry.layer, '-o', path('layer.tar'), '--no-discover');
   const sizes = async () => Promise.all((await readdir(path('.'))).map(async (name) => (await stat(path(name))).size));
-  await until(async () => state.halves === 1 && (await sizes()).some((size) => size > 1_000_000));
+  await until(async () => registry.stalled() === 1 && (await sizes()).some((size) => size > 1_000_000));
   child.kill('SIGINT');
   const kept = 'The first [\\d.]+ MB are kept: the same command resumes there.';
   const stderr = expect.stringMatching(new RegExp(`^${kept}\nocifetch: interrupted\n$`));
   expect(await ended).toMatchObject({ code: 130, stderr });
   expect(await readdir(path('.'))).toEqual([expect.stringMatching(/^\.layer\.tar\..*\.partial$/)]);
-  state.isSlow = false;
-  const again = start('get', `${reference}@${layer}`, '-o', path('layer.tar'), '--no-discover');
+  registry.reset();
+  const again = start('get', registry.layer, '-o', path('layer.tar'), '--no-discover');
   expect(await again.ended).toMatchObject({ code: 0 });
   expect(await readdir(path('.'))).toEqual(['layer.tar']);
-  expect((await readFile(path('layer.tar'))).equals(Buffer.alloc(6_000_000, 1))).toBe(true);
+  expect((await readFile(path('layer.tar'))).equals(layers[0] ?? Buffer.alloc(0))).toBe(true);
 });
 
 test('a reader that closes the output early is not reported, but the exit code is not 0', async () => {
   const { child, ended } = start('--help');
   child.stdout?.destroy();
   expect((await ended).stderr).toBe('');
-  const { reference, state } = await slowRegistry();
-  const layer = `sha256:${createHash('sha256').update(Buffer.alloc(6_000_000, 1)).digest('hex')}`;
-  const get = start('get', `${reference}@${layer}`, '-o', '-', '--no-discover');
+  const registry = await slowRegistry();
+  const get = start('get', registry.layer, '-o', '-', '--no-discover');
   await once(get.child.stdout ?? get.child, 'data');
   get.child.stdout?.destroy();
-  state.isSlow = false;
   expect(await get.ended).toMatchObject({ code: 141, stderr: '' });
 });

@@ -1,11 +1,10 @@
-import { createServer } from 'node:net';
+import { testRegistry } from 'ocifetch/testing';
 import { expect, test } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
 import type { Descriptor, Transport } from '../../src/index.ts';
 import { createClient } from '../../src/remote/client.ts';
 import type { ClientOptions } from '../../src/remote/client-options.ts';
 import { tokenAccess } from '../../src/server/access/tokens.ts';
-import { listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { absent, type Sample, sampleOf, samples } from '../contract/source.ts';
@@ -46,7 +45,7 @@ async function registry(guarded: boolean) {
 /** What a pull does: the index, the manifest, the config, the layers. */
 async function pull(client: ReturnType<typeof createClient>, name = 'https.test/app'): Promise<void> {
   const { descriptor } = await client.resolve(name, { content: true });
-  const fetcher = client.fetcher(name);
+  const fetcher = client.fetcher(name.replace(/:latest$/, ''));
   const read = async (target: Descriptor): Promise<unknown> => (await fetcher.fetch(target)).json();
   const { manifests } = (await read(descriptor)) as { manifests: Descriptor[] };
   const image = (await read(manifests[0] as Descriptor)) as { config: Descriptor; layers: Descriptor[] };
@@ -77,33 +76,20 @@ test('with a token it takes N+5, and with the token known N+3', async () => {
 });
 
 test('with the index resolved first, a cold pull with config and layers at once takes at most N+5, over sockets', async () => {
-  const store = memoryStore();
-  const many = Array.from({ length: 20 }, (_, each) => sampleOf(text(`layer ${each} of many`), types.layer));
-  const image = document(types.manifest, {
-    config: config.descriptor,
-    layers: many.map(({ descriptor }) => descriptor),
-  });
-  const top: Sample = { ...document(types.index, { manifests: [image.descriptor] }), tag: 'latest' };
-  await fill(store, [...many, config, image, top]);
-  const access = tokenAccess({ realm: '/token', service: 'registry.test' });
-  const seen: string[] = [];
-  const server = await listen((request) => {
-    const { pathname } = new URL(request.url);
-    seen.push(pathname === '/token' ? 'token' : `${request.method} ${pathname.split('/').at(-2)}`);
-    return pathname === '/token' ? access.token(request) : access.protect(serve(() => store))(request);
-  });
-  const name = `${new URL(server.url).host}/app`;
-  const client = createClient();
-  const { descriptor } = await client.resolve(name, { content: true });
-  const fetcher = client.fetcher(name);
+  const many = Array.from({ length: 20 }, (_, each) => ({ files: { [`file ${each}`]: '' } }));
+  const images = { app: { layers: many, platforms: ['linux/amd64'] } };
+  await using server = await testRegistry({ images, access: 'token' });
+  const { reference, manifests, layers: all, bytes } = server.images.app;
+  await using client = createClient();
+  const { descriptor } = await client.resolve(reference, { content: true });
+  const fetcher = client.fetcher(`${server.host}/app`);
   const read = async (target: Descriptor): Promise<unknown> => (await fetcher.fetch(target)).bytes();
-  expect(await read(descriptor)).toHaveLength(top.bytes.length);
-  await read(image.descriptor);
-  await Promise.all([config, ...many].map((sample) => read(sample.descriptor)));
-  expect(seen.length).toBeLessThanOrEqual(many.length + 5);
-  expect(seen.filter((line) => line === 'token')).toHaveLength(1);
-  await client.close();
-  await server.close();
+  expect(await read(descriptor)).toHaveLength(bytes.length);
+  for (const { descriptor: image } of manifests) await read(image);
+  const parts = [...manifests.map(({ config: one }) => one), ...all];
+  await Promise.all(parts.map((part) => read(part.descriptor)));
+  expect(server.requests.length).toBeLessThanOrEqual(many.length + 5);
+  expect(server.requests.filter(({ kind }) => kind === 'token')).toHaveLength(1);
 });
 
 test('a hundred fetches at once make one token request', async () => {
@@ -116,24 +102,12 @@ test('a hundred fetches at once make one token request', async () => {
 });
 
 test('a mirror that does not answer costs one request for the whole client, over sockets', async () => {
-  const heard: string[] = [];
-  const silent = createServer((socket) => {
-    socket.on('data', (bytes) => heard.push(String(bytes).split(' ')[0] ?? ''));
-    socket.on('error', () => {});
-  });
-  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-  const { port } = silent.address() as { port: number };
-  const store = memoryStore();
-  await fill(store, [...layers, config, manifest, index]);
-  const server = await listen(serve(() => store));
-  const name = `${new URL(server.url).host}/app`;
-  const registries = { [new URL(server.url).host]: { mirrors: [{ url: `http://127.0.0.1:${port}` }] } };
-  const client = createClient({ config: { registries }, timeouts: { headers: 400 } });
-  await pull(client, name);
-  expect(heard).toEqual(['GET']);
-  await client.close();
-  await server.close();
-  silent.close();
+  await using silent = await testRegistry({ faults: [{ stall: 'head' }] });
+  await using server = await testRegistry({ images: { app: { files: {}, platforms: ['linux/amd64'] } } });
+  const registries = { [server.host]: { mirrors: [{ url: silent.url }] } };
+  await using client = createClient({ config: { registries }, timeouts: { headers: 400 } });
+  await pull(client, server.images.app.reference);
+  expect(silent.requests.map(({ method }) => method)).toEqual(['GET']);
 });
 
 test('a dead mirror that refuses is contacted once', async () => {

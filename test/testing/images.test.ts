@@ -104,13 +104,15 @@ test('an artifact has its type, an empty config and blobs as they are; `subject`
           { bytes: Uint8Array.of(7) },
         ],
         subject: 'team/app:1.0',
+        untagged: true,
       },
     },
   });
   await using client = createClient();
   const fetcher = client.fetcher(`${registry.host}/team/app`);
   const { 'team/app:1.0': app, 'team/app:sbom': sbom } = registry.images;
-  expect(await fetcher.tags()).toEqual(['1', '1.0', 'sbom', 'stable']);
+  expect(await fetcher.tags()).toEqual(['1', '1.0', 'stable']);
+  expect(sbom.reference).toBe(`${registry.host}/team/app@${sbom.descriptor.digest}`);
   const [referrer] = await fetcher.referrers(app.descriptor.digest, { artifactType: 'application/spdx+json' });
   expect(referrer?.digest).toBe(sbom.descriptor.digest);
   const { layers, config } = parseManifest(sbom.bytes);
