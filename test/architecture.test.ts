@@ -45,7 +45,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   server: [...places, 'registry', 'remote'],
   testing: [...contracts, 'store', 'registry', 'server'],
   index: [...places, 'registry', 'remote'],
-  cli: ['index'],
+  app: ['index', 'server'],
+  cli: ['index', 'app'],
 };
 
 /** Files that may import `node:` modules at run time; everything else loads in any runtime. A slash at the end: a folder. */
@@ -54,6 +55,7 @@ const nodeFiles = [
   'codec/native',
   'store/',
   'cli/',
+  'app/',
   'server/listen',
   'server/node/',
   'testing/faulty-server',
@@ -87,6 +89,19 @@ test('imports point one way: a file imports only what its line of the list allow
       .filter((target) => groupOf(target) !== group && !allowed.includes(groupOf(target)))
       .map((target) => `src/${file.name}.ts imports src/${target}.ts`);
   });
+  expect(found).toEqual([]);
+});
+
+test('a program made of server parts imports public entries only, and the command line loads it when it is run', () => {
+  const found = sources.flatMap((file) =>
+    file.imports.flatMap(({ specifier, dynamic, typeOnly }) => {
+      const target = targetOf(file, specifier);
+      const [from, to] = [groupOf(file.name), groupOf(target ?? '')];
+      const isInner = from === 'app' && to === 'server' && target !== 'server/index';
+      const isEarly = from === 'cli' && to === 'app' && !dynamic && !typeOnly;
+      return isInner || isEarly ? [`src/${file.name}.ts imports src/${target}.ts`] : [];
+    }),
+  );
   expect(found).toEqual([]);
 });
 
@@ -152,6 +167,7 @@ const ownErrors = ['RegistryError', 'OutputError', 'UsageError', 'TomlError'];
 /** Where a class of the runtime may be recognized by its constructor, and why. */
 const oneRealm: Readonly<Record<string, string>> = {
   'cli/': 'a program of its own: everything in it is of one realm',
+  'app/': 'the same',
   'server/registry/manifests': 'a response that the function before has made itself',
 };
 

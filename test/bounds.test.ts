@@ -71,6 +71,13 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['store/verified', 'mostFiles = 10_000'],
     ['store/owner', 'mostSightings = 10_000'],
   ],
+  'page of a server: repositories, kinds of errors, requests described; names without traffic': [
+    ['app/statistics', 'mostRepositories = 1_000'],
+    ['app/statistics', 'mostErrors = 50'],
+    ['app/statistics', 'mostDescribed = 1_000'],
+    ['app/server', 'mostNames = 100'],
+  ],
+  'requests under way when a server stops': [['cli/serve/serve', 'drain = 10_000']],
   'head of a response, text of an error, errors in its body': [
     ['http/response/repair', 'headBytes = 65_536'],
     ['combine', 'longestMessage = 2_000'],

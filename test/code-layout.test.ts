@@ -21,8 +21,8 @@ const longFiles: Readonly<Record<string, string>> = {
 
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
 const smallFiles: Readonly<Record<string, string>> = {
-  'server/index': 'a public entry',
   'testing/index': 'a public entry',
+  'app/log': 'the lines of a log, loaded with it',
   'http/load-undici': 'boundary of a lazy load: undici',
   'remote/log': 'a wrapper',
   'remote/trust': 'a wrapper',
@@ -48,6 +48,7 @@ const innerFolders = [
   'cli/commands',
   'cli/doctor',
   'cli/progress',
+  'cli/serve',
   'config/containerd',
   'config/containers',
   'config/docker',
@@ -76,6 +77,7 @@ const longFunctions: Readonly<Record<string, string>> = {
  * codes. Everything else uses fields.
  */
 const messageReaders: Readonly<Record<string, string>> = {
+  'app/printable': 'prints it',
   cause: 'removes secrets from it',
   errors: 'messageOf, by which all others format it',
   'cli/commands/config-check': 'prints it',
@@ -85,6 +87,7 @@ const messageReaders: Readonly<Record<string, string>> = {
   'cli/exit-codes': 'formats the error of the system',
   'cli/failure': 'prints it',
   'cli/progress/lines': 'prints it if nothing else was found',
+  'cli/serve/serve': 'formats the error of the system',
   'config/document/toml': "smol-toml's errors have no codes",
   'config/document/yaml': "formats the parser's problem without what it quotes of the file",
   'config/files': 'formats the error of the system',
@@ -103,6 +106,8 @@ const coveredBy: Readonly<Record<string, string>> = {
   'cached/chunk-queue': 'cached/cached',
   'server/node/request': 'server/listen',
   'server/node/send': 'server/listen',
+  'app/page-parts': 'app/page',
+  'app/page-route': 'app/page',
   'cached/download': 'cached/cached',
   'cli/command': 'cli/main',
   'cli/commands': 'cli/main',

@@ -44,6 +44,8 @@ export interface Command {
   readonly examples: readonly (readonly [line: string, purpose: string])[];
   /** `--json` prints one line per object, also for an error. */
   readonly jsonLines?: boolean;
+  /** Milliseconds in which it ends by itself after the first signal. Default 150. */
+  readonly grace?: number;
   /** Prints its result and returns the exit code. Its caller reports what it throws. */
   run(given: Given, io: Io): Promise<number>;
 }

@@ -73,6 +73,17 @@ export const commandGroups: readonly (readonly [heading: string, entries: readon
     ],
   ],
   [
+    'Servers',
+    [
+      {
+        name: 'serve',
+        usage: '[DIR]',
+        summary: 'run a registry over a directory, or in memory',
+        load: async () => (await import('./serve/serve.ts')).serveCommand,
+      },
+    ],
+  ],
+  [
     'Configuration',
     [
       {

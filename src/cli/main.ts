@@ -31,7 +31,8 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       return exitCodes.usage;
     }
     checkWords(requested, given.words, commands);
-    return await untilInterrupted(requested.command.run(given, io), io.signal, 150);
+    const { command } = requested;
+    return await untilInterrupted(command.run(given, io), io.signal, command.grace ?? 150);
   } catch (error) {
     const { reportFailure } = await import('./failure.ts');
     // If the line itself is wrong, it has not been parsed.
@@ -68,10 +69,10 @@ function interruption(): AbortSignal {
 /**
  * Makes V8 compile for a process that is over in a second: on Node 20 optimizing the HTTP parser and what calls it costs
  * a pull a fifth of its CPU time, mostly for code that never runs again. Node 22 and later do better by themselves, and
- * such a change would lose their code cache. Called before the first request, which compiles the parser.
+ * such a change would lose their code cache. Called before the first request, which compiles the parser. A server runs long.
  */
 function tuneForShortRun(): void {
-  if (!process.version.startsWith('v20.')) return;
+  if (!process.version.startsWith('v20.') || process.argv[2] === 'serve') return;
   setFlagsFromString('--liftoff-only');
   setFlagsFromString('--interrupt-budget=1000000');
 }

@@ -66,7 +66,7 @@ export function checkWords(
   const others =
     subcommands.length > 0 ? `, or one of: ${subcommands.map((word) => `${name} ${word}`).join(', ')}` : '';
   if (words.length < least) throw new UsageError(`Command "${name}" needs more: ${line}${others}`);
-  if (usage.split(' ').some((word, at) => word === 'DIR' && words[at] === ''))
+  if (usage.split(' ').some((word, at) => /^\[?DIR\]?$/.test(word) && words[at] === ''))
     throw new UsageError(`Command "${name}" needs a directory, and its name is empty: ${line}`);
   if (words.length > most) throw new UsageError(`Command "${name}" takes no "${words[most]}": ${line}`);
 }

@@ -10,7 +10,7 @@ const wrong: readonly [args: readonly string[], told: string][] = [
   [['plna', 'a'], 'Unknown command "plna": did you mean "plan"?'],
   [
     ['frobnicate'],
-    'Unknown command "frobnicate": there are pull, get, manifest, config, tags, referrers, ls, cat, verify, gc, plan, doctor, config check, config show, config schema, config convert.',
+    'Unknown command "frobnicate": there are pull, get, manifest, config, tags, referrers, ls, cat, verify, gc, serve, plan, doctor, config check, config show, config schema, config convert.',
   ],
   [
     ['config'],

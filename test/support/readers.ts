@@ -115,7 +115,9 @@ const file = '/a/file';
 export const plainReaders: Readonly<Record<string, readonly string[]>> = {
   redaction: ['safeText', 'plainWords', 'redact'],
   'files/layer-bytes': ['isArchiveType'],
+  'app/printable': ['printable'],
   'cli/io': ['manyLines', 'oneLine'],
+  'cli/serve/settings': ['isLoopback'],
   'cli/units': ['hostOf', 'shortDigest'],
   'config/containerd/directory': ['certsDirectoryNames', 'registryOfDirectory'],
   'config/containerd/read': ['parseGoDuration'],
