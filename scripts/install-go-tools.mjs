@@ -1,7 +1,8 @@
 // node scripts/install-go-tools.mjs: builds the programs that the tests against other clients need and Debian has no package of,
 // with the machine's Go and its module proxy, into .tools/bin (not part of the repository).
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,6 +11,11 @@ const programs = {
   regctl: ['github.com/regclient/regclient/cmd/regctl', 'v0.11.7'],
   crane: ['github.com/google/go-containerregistry/cmd/crane', 'v0.22.1'],
   conformance: ['github.com/opencontainers/distribution-spec/conformance', 'v0.0.0-20260831232431-97274622c111'],
+};
+
+/** Packages of tests, which are built as a program. */
+const suites = {
+  'conformance-1.0': ['github.com/opencontainers/distribution-spec/conformance', 'v0.0.0-20231101194043-f2182352d4cc'],
 };
 
 /** Programs whose source is in the tests, as no program of those modules does what the tests need. */
@@ -27,8 +33,8 @@ const env = {
   CGO_ENABLED: '0',
 };
 
-const go = (args, stdout) =>
-  spawnSync(`go${suffix}`, args, { env, encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'] });
+const go = (args, stdout, cwd) =>
+  spawnSync(`go${suffix}`, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'] });
 
 /** Whether a program is installed, built from this version. */
 function isInstalled(name, version) {
@@ -46,6 +52,22 @@ for (const [name, [path, version]] of Object.entries(programs)) {
   const { status } = go(['install', `${path}@${version}`], 'inherit');
   if (status === 0) continue;
   console.error(`Cannot build ${name}: go ended with ${status}`);
+  process.exitCode = 1;
+}
+for (const [name, [path, version]] of Object.entries(suites)) {
+  if (isInstalled(name, version)) continue;
+  console.log(`${name}: go test -c ${path}@${version}`);
+  // `go test` takes no version: a module of its own names it.
+  const module = mkdtempSync(join(tmpdir(), 'ocifetch-suite-'));
+  writeFileSync(join(module, 'go.mod'), 'module suite\n');
+  const output = join(folder, name + suffix);
+  const isBuilt = [
+    ['get', `${path}@${version}`],
+    ['test', '-c', '-o', output, path],
+  ].every((args) => go(args, 'inherit', module).status === 0);
+  rmSync(module, { recursive: true });
+  if (isBuilt) continue;
+  console.error(`Cannot build ${name}`);
   process.exitCode = 1;
 }
 for (const [name, source] of Object.entries(own)) {
