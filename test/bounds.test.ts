@@ -15,7 +15,7 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'dead host skipped': [['config/settings', 'pause']],
   'tries for a host, in full when no other is left': [['http/retry', 'defaultTries = 3']],
   redirects: [['http/redirects', 'limit = 10']],
-  'concurrent exchanges with an origin': [['http/limits', 'concurrency = 8']],
+  'concurrent exchanges with an origin': [['http/limits', 'concurrency = 32']],
   'wait for exchanges whose bodies nobody reads; a warning after 5 s': [['http/limits', 'unread = 60_000']],
   'manifest, token response, error body': [
     ['oci/manifest', 'defaultManifestBytes = 4_194_304'],
@@ -30,7 +30,10 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['remote/client', 'limits.listBytes ?? 16 * mebibyte'],
     ['remote/lists', 'mostTags = 1_000_000'],
   ],
-  'concurrent contents of a copy': [['copy/copy', 'concurrency = 4']],
+  'concurrent contents of a copy': [
+    ['copy/copy', 'most: 4, mostSmall: 32'],
+    ['copy/walk', 'smallBytes = 1_048_576'],
+  ],
   'depth, manifests, their bytes, contents of a copy': [
     ['oci/choose-image', 'mostDepth = 16'],
     ['copy/documents', 'manifests: 10_000, bytes: 268_435_456'],

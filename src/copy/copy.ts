@@ -13,7 +13,7 @@ import type { CopyContext, CopyState } from './copy-state.ts';
 import { createDocuments } from './documents.ts';
 import { type Copied, type CopyOptions, checkCopyOptions } from './options.ts';
 
-import { createQueue } from './queue.ts';
+import { createQueue, type QueueLimits } from './queue.ts';
 import { type Part, walk } from './walk.ts';
 
 /**
@@ -48,10 +48,9 @@ export interface CopyJob {
 export async function copyWith({ signals, ...context }: CopyContext, job: CopyJob): Promise<Copied> {
   const { from, to, reference, label, options } = job;
   const wanted = wantedPlatforms(options.platform);
-  const concurrency = concurrencyOf(options);
   const name = nameOf(options) ?? (isDigest(reference) ? false : reference);
   const limit = deadline(...signals);
-  const queue = createQueue(concurrency, limit.signal);
+  const queue = createQueue(concurrencyOf(options), limit.signal);
   const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
   const { nonDistributable = false, verify = false } = options;
   const manifestBytes = options.limits?.manifestBytes ?? context.manifestBytes;
@@ -136,8 +135,9 @@ function roleOf({ mediaType }: Descriptor): string {
   return kindOf(mediaType) === 'manifests' ? 'manifest' : 'content';
 }
 
-function concurrencyOf({ concurrency = 4 }: CopyOptions): number {
-  if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
+function concurrencyOf({ concurrency }: CopyOptions): QueueLimits {
+  if (concurrency === undefined) return { most: 4, mostSmall: 32 };
+  if (Number.isSafeInteger(concurrency) && concurrency > 0) return { most: concurrency };
   throw cannot('INVALID_CONFIG', `copy ${quote(concurrency)} contents at a time`, 'not a number from 1 on');
 }
 

@@ -17,7 +17,10 @@ export interface CopyOptions {
    * named, its only image is, and more than one are `NOT_FOUND`.
    */
   readonly platform?: PlatformChoice | undefined;
-  /** Contents copied at a time. Default 4: over a fast network more are slower on few cores, as they leave the caches. */
+  /**
+   * Contents copied at a time. Default 4, and 32 of those of up to 1 MiB, which wait for the network most of the time: over a
+   * fast network more large ones are slower on few cores, as they leave the caches.
+   */
   readonly concurrency?: number | undefined;
   /** Also copies layers that must not be redistributed. Default: left out, and reported. */
   readonly nonDistributable?: boolean | undefined;

@@ -2,13 +2,24 @@ import { abortError, onAbort } from '../abort.ts';
 
 /** Work that waits for its turn: a bounded number at a time, the most urgent first. */
 export interface Queue {
-  /** Runs `work` when it is its turn: higher urgency first, then in order of arrival. Fails once the signal has fired. */
-  run<T>(urgency: number, work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` when it is its turn: higher urgency first, then in order of arrival. Fails once the signal has fired. Small
+   * work does not wait for places that large work may take.
+   */
+  run<T>(urgency: number, work: () => Promise<T>, isSmall?: boolean): Promise<T>;
   /** Resolves once nothing runs any more. */
   idle(): Promise<void>;
 }
 
+/** How many may run at a time. */
+export interface QueueLimits {
+  readonly most: number;
+  /** As long as what comes next is small. Default: as many. */
+  readonly mostSmall?: number | undefined;
+}
+
 interface Waiting {
+  readonly isSmall: boolean;
   readonly urgency: number;
   readonly order: number;
   start(): void;
@@ -18,15 +29,14 @@ interface Waiting {
 const isBefore = (a: Waiting, b: Waiting): boolean =>
   a.urgency === b.urgency ? a.order < b.order : a.urgency > b.urgency;
 
-export function createQueue(most: number, signal: AbortSignal): Queue {
+export function createQueue({ most, mostSmall = most }: QueueLimits, signal: AbortSignal): Queue {
   const waiting = createHeap();
   const leavers: (() => void)[] = [];
   let running = 0;
   let order = 0;
   const next = (): void => {
-    while (running < most) {
-      const first = waiting.take();
-      if (!first) break;
+    for (let first = waiting.first(); first && running < (first.isSmall ? mostSmall : most); first = waiting.first()) {
+      waiting.take();
       running += 1;
       first.start();
     }
@@ -37,7 +47,7 @@ export function createQueue(most: number, signal: AbortSignal): Queue {
   };
   onAbort(signal, refuseAll);
   return {
-    run: <T>(urgency: number, work: () => Promise<T>) =>
+    run: <T>(urgency: number, work: () => Promise<T>, isSmall = false) =>
       new Promise<T>((resolve, reject) => {
         const refuse = (): void => reject(abortError(signal.reason));
         if (signal.aborted) {
@@ -52,7 +62,7 @@ export function createQueue(most: number, signal: AbortSignal): Queue {
             })
             .then(resolve, reject);
         };
-        waiting.add({ urgency, order: order++, start, refuse });
+        waiting.add({ urgency, order: order++, isSmall, start, refuse });
         // Not at once: work that is added together is sorted first.
         queueMicrotask(next);
       }),
@@ -71,6 +81,7 @@ function createHeap() {
     return true;
   };
   return {
+    first: (): Waiting | undefined => items[0],
     add: (item: Waiting): void => {
       let at = items.push(item) - 1;
       for (let parent = (at - 1) >> 1; at > 0 && swapIfBefore(at, parent); parent = (at - 1) >> 1) at = parent;

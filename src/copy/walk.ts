@@ -27,6 +27,9 @@ export interface CopyWalkOptions {
   readonly during: <T>(part: Part, run: () => Promise<T>) => Promise<T>;
 }
 
+/** Most bytes of what waits for the network and not for its width, so that many are copied at a time. */
+const smallBytes = 1_048_576;
+
 /** Most contents of a copy. */
 const mostContents = 100_000;
 
@@ -54,7 +57,11 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
     if (!isDocument) reportState(state, descriptor, 'queued');
     const visiting = isDocument
       ? visitDocument(part, above)
-      : queue.run(descriptor.size, () => during(part, () => copyBlob(descriptor, state, above?.digest)));
+      : queue.run(
+          descriptor.size,
+          () => during(part, () => copyBlob(descriptor, state, above?.digest)),
+          descriptor.size <= smallBytes,
+        );
     visited.set(key, visiting);
     return visiting;
   };
@@ -62,17 +69,16 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
     const { descriptor } = part;
     const { digest } = descriptor;
     const here = { digest, depth: (above?.depth ?? 0) + 1, above };
-    const children = await queue.run(Infinity, () =>
-      during(part, async () => {
-        const read = await documents.read(descriptor);
-        if (read.requested > 0) reportState(state, descriptor, 'begun');
-        const found = partsOf(read, options, skipped);
-        refuseEndless(here, found, visited.size);
-        return found;
-      }),
-    );
+    const read = async (): Promise<readonly Part[]> => {
+      const document = await documents.read(descriptor);
+      if (document.requested > 0) reportState(state, descriptor, 'begun');
+      const found = partsOf(document, options, skipped);
+      refuseEndless(here, found, visited.size);
+      return found;
+    };
+    const children = await queue.run(Infinity, () => during(part, read), true);
     await Promise.all(children.map((child) => visit(child, here)));
-    await queue.run(Infinity, () => during(part, () => documents.push(descriptor)));
+    await queue.run(Infinity, () => during(part, () => documents.push(descriptor)), true);
   };
   await visit(root, undefined);
   return [...skipped.values()];

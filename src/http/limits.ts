@@ -36,7 +36,7 @@ const reportAfter = 5_000;
  * An endpoint may lower that and limit requests per second. A wait ends with `ABORTED` when its signal fires, and with
  * `TIMEOUT` if nobody has read the bodies of those exchanges for a minute: they would never end. A warning comes before.
  */
-export const limits = ({ concurrency = 8, unread = 60_000, emit = () => {} }: LimitsOptions = {}): Wrapper => {
+export const limits = ({ concurrency = 32, unread = 60_000, emit = () => {} }: LimitsOptions = {}): Wrapper => {
   const gates = new Map<string, Gate>();
   /** `performance.now()` from which the next request may be sent, by origin. */
   const starts = new Map<string, number>();

@@ -37,16 +37,16 @@ test('a request that fails gives its slot back', async () => {
   expect((await Promise.all(calls)).map(String)).toEqual(['Error: no 1', 'Error: no 2', 'Error: no 3']);
 });
 
-test('eight at a time by default; ports make origins', async () => {
+test('32 at a time by default; ports make origins', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
-  const calls = Array.from({ length: 12 }, (_, index) => send(get(`https://a.test/${index}`)));
+  const calls = Array.from({ length: 36 }, (_, index) => send(get(`https://a.test/${index}`)));
   await turn();
-  expect(log.length).toBe(8);
+  expect(log.length).toBe(32);
   await send(get('https://a.test:444/'));
-  expect(log.length).toBe(9);
+  expect(log.length).toBe(33);
   for (const call of calls) await textOf(await call);
-  expect(log.length).toBe(13);
+  expect(log.length).toBe(37);
 });
 
 test('a body that is aborted unread gives its slot back', async () => {
