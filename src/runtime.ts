@@ -4,6 +4,7 @@ type Builtins = {
   'node:dns': typeof import('node:dns');
   'node:events': typeof import('node:events');
   'node:fs': typeof import('node:fs');
+  'node:module': typeof import('node:module');
   'node:net': typeof import('node:net');
   'node:os': typeof import('node:os');
   'node:path': typeof import('node:path');

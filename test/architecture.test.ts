@@ -12,7 +12,7 @@ const sources = await readSources();
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
-const lowest = ['runtime', 'bounded-map', 'pile', 'redaction', 'cause', 'endpoint', 'login', 'proxy', 'errors'];
+const lowest = ['runtime', 'bounded-map', 'pile', 'redaction', 'cause', 'endpoint', 'login', 'proxy', 'errors', 'load'];
 const contracts = [...lowest, 'text', 'oci', 'source', 'events', 'abort', 'body'];
 const places = [...contracts, 'codec', 'config', 'http', 'combine', 'content', 'copy', 'cached', 'files', 'store'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -25,6 +25,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   login: [],
   proxy: [],
   errors: ['runtime', 'redaction', 'cause', 'endpoint'],
+  load: ['runtime', 'errors'],
   text: lowest,
   oci: [...lowest, 'text'],
   source: [...lowest, 'oci'],

@@ -1,3 +1,4 @@
+import { load } from '../load.ts';
 import type { Codecs, Decoder } from './codec.ts';
 
 /** Encodings that `loadCodecs` decodes, best first. Known without loading a decoder. */
@@ -9,10 +10,12 @@ export const standardEncodings = ['zstd', 'gzip', 'deflate'] as const;
  */
 export async function loadCodecs(preference: 'native' | 'portable' = 'native'): Promise<Codecs> {
   const native = preference === 'native' ? await loadNative() : undefined;
-  if (!native) return (await import('./portable.ts')).portableCodecs;
-  const zstd: Decoder = native.zstd ?? (await import('./portable.ts')).portableZstd;
+  if (!native) return (await loadPortable()).portableCodecs;
+  const zstd: Decoder = native.zstd ?? (await loadPortable()).portableZstd;
   return { zstd, ...native };
 }
+
+const loadPortable = () => load(['pako', 'fzstd'], () => import('./portable.ts'));
 
 async function loadNative(): Promise<Codecs | undefined> {
   try {

@@ -1,6 +1,7 @@
 import { Decompress } from 'fzstd';
 import { ZStream, zlibInflate, zlibInflateInit2, zlibInflateReset } from 'pako';
 import { messageOf } from '../errors.ts';
+import { load } from '../load.ts';
 import { type Codecs, createPause, type Decoder, damaged, truncated, withoutDictionary } from './codec.ts';
 import { type InflateFormat, type Inflater, inflateDecoders } from './gzip.ts';
 import { largestBlock, type ZstdEngine, type ZstdFrame, zstdDecoder } from './zstd.ts';
@@ -118,8 +119,8 @@ interface Xxh64 {
 
 /** Loaded when a frame has a checksum. */
 async function createHash(): Promise<Xxh64> {
-  const { default: load } = await import('xxhash-wasm');
-  return (await load()).create64();
+  const { default: start } = await load(['xxhash-wasm'], () => import('xxhash-wasm'));
+  return (await start()).create64();
 }
 
 /**

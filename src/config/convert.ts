@@ -1,4 +1,5 @@
 import { cannot } from '../errors.ts';
+import { load } from '../load.ts';
 import { apiOrigin } from '../oci/reference.ts';
 import { rootOf } from '../oci/registry.ts';
 import { checkPlain, pathText } from '../text/problems.ts';
@@ -99,8 +100,9 @@ function withoutSecrets(config: Config): { config: Config; left: string[] } {
 
 async function write(config: Config, to: ConfigFormat, places: boolean): Promise<WrittenFiles> {
   if (to === 'hosts.toml') return (await import('./containerd/write.ts')).writeHostsToml(config);
-  if (to === 'registries.yaml') return (await import('./k3s/write.ts')).writeRegistriesYaml(config);
-  return (await import('./own/write.ts')).writeOwnConfig(config, { places });
+  if (to === 'registries.yaml')
+    return (await load(['yaml'], () => import('./k3s/write.ts'))).writeRegistriesYaml(config);
+  return (await load(['yaml'], () => import('./own/write.ts'))).writeOwnConfig(config, { places });
 }
 
 /**

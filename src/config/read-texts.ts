@@ -1,3 +1,4 @@
+import { load } from '../load.ts';
 import type { FileRead } from './merge.ts';
 import type { Config } from './model.ts';
 
@@ -41,18 +42,25 @@ export async function readText(
 ): Promise<FileRead> {
   if (kind === 'hosts.toml') {
     const directory = file.slice(0, Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')));
-    return (await import('./containerd/read.ts')).readHostsToml(text, { file, directory, registry });
+    return (await load(['smol-toml'], () => import('./containerd/read.ts'))).readHostsToml(text, {
+      file,
+      directory,
+      registry,
+    });
   }
   if (kind === 'registries.yaml') {
-    return (await import('./k3s/read.ts')).readRegistriesYaml(text, { file, defaultEndpoint });
+    return (await load(['yaml'], () => import('./k3s/read.ts'))).readRegistriesYaml(text, { file, defaultEndpoint });
   }
   if (kind === 'docker') return (await import('./docker/read.ts')).readDockerConfig(text, { file });
   if (kind === 'regctl') return (await import('./regctl/read.ts')).readRegctlConfig(text, { file });
   if (kind === 'registries.conf') {
-    const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./containers/read.ts');
+    const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await load(
+      ['smol-toml'],
+      () => import('./containers/read.ts'),
+    );
     const conf = mergeRegistriesConf([readRegistriesConf(text, { file })]);
     return { ...conf, helpers: helpersOf(conf) };
   }
   const format = /\.ya?ml$/i.test(file) ? 'yaml' : /\.toml$/i.test(file) ? 'toml' : 'json';
-  return (await import('./own/read.ts')).readOwnConfig(text, { file, format });
+  return (await load(['yaml', 'smol-toml'], () => import('./own/read.ts'))).readOwnConfig(text, { file, format });
 }

@@ -6,7 +6,9 @@ export type Undici = Pick<typeof import('undici'), 'Agent' | 'Client' | 'Pool' |
  * built-in fetch would use that. Touching one of fetch's own names loads the built-in first, which brings its own.
  * scripts/cli-undici.mjs replaces this file in the bundle of the command line.
  */
-export function loadUndici(): Promise<Undici> {
+export async function loadUndici(): Promise<Undici> {
   void globalThis.Headers;
-  return import('undici');
+  const found: Undici | { readonly default: Undici } = await import('undici');
+  // esbuild puts a CommonJS module into a chunk that has no other names.
+  return 'buildConnector' in found ? found : found.default;
 }

@@ -3,7 +3,8 @@ import { abortError, deadline, unlessAborted } from '../abort.ts';
 import { createBody, type Feed, offerRecycling } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
-import { cannot, messageOf, RegistryError } from '../errors.ts';
+import { cannot, RegistryError } from '../errors.ts';
+import { load } from '../load.ts';
 import { createPile } from '../pile.ts';
 import { type ProxyConfig, proxyFor } from '../proxy.ts';
 import { checkPlain } from '../text/problems.ts';
@@ -103,20 +104,11 @@ function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest):
 let loading: Promise<NetworkModules> | undefined;
 
 function loadModules(): Promise<NetworkModules> {
-  loading ??= Promise.all([loadUndici(), import('node:dns')]).then(
-    ([undici, dns]) => ({ undici, dns: dns.default }),
-    refuseBundle,
-  );
+  loading ??= Promise.all([load(['undici'], loadUndici), import('node:dns')]).then(([undici, dns]) => ({
+    undici,
+    dns: dns.default,
+  }));
   return loading;
-}
-
-/**
- * undici is there and cannot be loaded: a bundler has changed it. esbuild has no `require` in ESM output; rollup imports
- * `node:sqlite`, which undici would only try, and which Node 20 does not have.
- */
-function refuseBundle(cause: unknown): never {
-  const found = `${messageOf(cause)}. In a bundle, leave undici out ("external: ['undici']") and install it beside the bundle`;
-  throw cannot('UNSUPPORTED', 'load undici', found, { reason: 'bundle', cause });
 }
 
 async function exchange(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ConfigProblem } from '../../errors.ts';
+import { load } from '../../load.ts';
 import { apiOrigin } from '../../oci/reference.ts';
 import { hostProblem, normalizeRegistry } from '../../oci/registry.ts';
 import { quote } from '../../text/quote.ts';
@@ -83,7 +84,7 @@ async function readRegistryDirectory(
       ? { files: [directory], reads: [read] }
       : { files: [], reads: [] };
   }
-  const { readHostsToml } = await import('./read.ts');
+  const { readHostsToml } = await load(['smol-toml'], () => import('./read.ts'));
   return { files: [file], reads: [readHostsToml(text, { file, directory, registry })] };
 }
 

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { load } from '../../load.ts';
 import { allFiles } from '../document/document.ts';
 import { filesIn, type ReadFiles, textOf } from '../files.ts';
 import type { ConfigPlace } from '../usual-places.ts';
@@ -15,7 +16,7 @@ export async function readRegistriesConfFiles(place: ConfigPlace): Promise<ReadF
   const main = await textOf({ ...place, named: place.named && dropIns.length === 0 });
   if (main === undefined && place.needsFile) return undefined;
   const files = [...(main === undefined ? [] : [path]), ...dropIns];
-  const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await import('./read.ts');
+  const { helpersOf, mergeRegistriesConf, readRegistriesConf } = await load(['smol-toml'], () => import('./read.ts'));
   const readings = files.map(async (file) => {
     const text = file === path ? main : await textOf({ path: file, named: true });
     return readRegistriesConf(text ?? '', { file });

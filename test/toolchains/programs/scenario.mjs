@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 /** Pulls an image from a registry in the process into a layout, reads a layer, and gets an error for what is not there. */
 export async function scenario(api, { listen, serve }) {
-  const { createClient, digestOf, layoutStore, loadConfig, mediaTypes, memoryStore, RegistryError } = api;
+  const { createClient, digestOf, layoutStore, loadConfig, mediaTypes, memoryStore, readConfigTexts, RegistryError } =
+    api;
   const store = memoryStore();
   const push = async (mediaType, bytes) => {
     const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
@@ -20,7 +21,9 @@ export async function scenario(api, { listen, serve }) {
   const server = await listen(serve(() => store));
   const repository = `${new URL(server.url).host}/app`;
   const folder = await mkdtemp(join(tmpdir(), 'toolchains-'));
-  const client = createClient({ config: await loadConfig() });
+  const mirrors = 'mirrors: { docker.io: { endpoint: ["https://mirror.test"] } }';
+  const { registries } = await readConfigTexts([{ text: mirrors, file: '/registries.yaml', kind: 'registries.yaml' }]);
+  const client = createClient({ config: { ...(await loadConfig()), registries } });
   try {
     await client.pull(`${repository}:1`, { to: join(folder, 'layout') });
     const { checked, wrong } = await layoutStore(join(folder, 'layout')).verify();
@@ -31,6 +34,7 @@ export async function scenario(api, { listen, serve }) {
       checked,
       wrong: wrong.length,
       code: error.code,
+      mirrored: Object.keys(registries).join(),
       ours: error instanceof RegistryError,
     };
   } finally {
