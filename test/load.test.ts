@@ -23,7 +23,7 @@ test.each(['at once', 'in the middle'])(
   async (when) => {
     const { bytes, descriptor } = samples.large;
     const hosts = createHosts({
-      'registry.test': () => new Response(bytes, { headers: { 'content-encoding': 'broken' } }),
+      'registry.test': () => new Response(new Uint8Array(bytes), { headers: { 'content-encoding': 'broken' } }),
     });
     const client = createClient({
       transport: hosts.transport,
