@@ -5,5 +5,7 @@ import { scenario } from './scenario.mjs';
 
 globalThis.test('the scenario', async () => {
   const result = await scenario(api, server);
-  globalThis.expect(result).toEqual({ bytes: 300_000, checked: 3, wrong: 0, code: 'NOT_FOUND', mirrored: 'docker.io', ours: true });
+  globalThis
+    .expect(result)
+    .toEqual({ bytes: 300_000, checked: 3, wrong: 0, code: 'NOT_FOUND', mirrored: 'docker.io', ours: true });
 });
