@@ -130,6 +130,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'cli/progress/transfer': 'cli/progress/lines',
   'cli/progress/watch': 'cli/progress/lines',
   'codec/byte-reader': 'codec/portable',
+  'config/read-texts': 'config/load-files',
   'codec/codec': 'codec/codecs',
   'codec/gzip': 'codec/portable',
   'codec/zstd': 'codec/portable',

@@ -70,11 +70,10 @@ function blobsOf(bytes: Uint8Array, mediaType: string): readonly Descriptor[] | 
   }
   try {
     const document = parseDocument(bytes, mediaType);
-    const { subject } = document;
-    const named = 'manifests' in document ? document.manifests : [document.config, ...document.layers];
-    // What nobody can read is not stored.
-    for (const descriptor of [...named, ...(subject ? [subject] : [])]) usable(descriptor);
-    return 'layers' in document ? [document.config, ...document.layers.filter((layer) => !isForeign(layer))] : [];
+    // Entries of an index and a subject need not exist, so one that cannot be read is nobody's loss.
+    if ('manifests' in document) return [];
+    const [config, ...layers] = [document.config, ...document.layers].map(usable);
+    return [...(config ? [config] : []), ...layers.filter((layer) => !isForeign(layer))];
   } catch (error) {
     if (error instanceof RegistryError) return problem(400, 'MANIFEST_INVALID', messageOf(error));
     throw error;

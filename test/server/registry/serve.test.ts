@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { codeOfStatus, type ErrorCode, RegistryError } from '../../../src/errors.ts';
+import { parseIndex } from '../../../src/oci/manifest.ts';
 import type { Repository } from '../../../src/oci/reference.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import type { Source } from '../../../src/source.ts';
@@ -297,6 +298,23 @@ test('config and layers must be there, but not those that are kept elsewhere, a 
   const subject = { ...missing, mediaType: manifest.descriptor.mediaType };
   expect((await send({ config: config.descriptor, layers: [], subject })).status).toBe(201);
   expect((await send({ manifests: [subject] }, 'application/vnd.oci.image.index.v1+json')).status).toBe(201);
+});
+
+test('a descriptor that is not needed may be one that nobody can read; one that is needed may not', async () => {
+  const { registry, store } = await filledRegistry();
+  await fill(store('new/app'), [config]);
+  const push = serve(registry);
+  const send = (document: object, mediaType = manifest.descriptor.mediaType) =>
+    push(put('v1', new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType, ...document })), mediaType));
+  const odd = { mediaType: 'text/plain', digest: 'md5:0', size: -1 };
+  const entries = [odd, manifest.descriptor, {}, null, 7];
+  const indexed = await send({ manifests: entries, subject: {} }, 'application/vnd.oci.image.index.v1+json');
+  expect([indexed.status, indexed.headers.get('oci-subject')]).toEqual([201, null]);
+  const back = await bytesOf(await push(ask('GET /v2/new/app/manifests/v1')));
+  expect(parseIndex(back).manifests[1]).toEqual(manifest.descriptor);
+  expect((await send({ config: config.descriptor, layers: [], subject: odd })).status).toBe(201);
+  expect(await problemOf(await send({ config: config.descriptor, layers: [odd] }))).toBe('400 MANIFEST_INVALID');
+  expect(await problemOf(await send({ config: odd, layers: [] }))).toBe('400 MANIFEST_INVALID');
 });
 
 const manifests: readonly [
