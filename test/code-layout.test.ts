@@ -24,6 +24,8 @@ const smallFiles: Readonly<Record<string, string>> = {
   'testing/index': 'a public entry',
   'app/log': 'the lines of a log, loaded with it',
   'http/load-undici': 'boundary of a lazy load: undici',
+  'server/redirect/load-front': 'boundary of a lazy load: the file of a front',
+  'server/redirect/front-file': 'the file, apart from what it says',
   'remote/log': 'a wrapper',
   'remote/trust': 'a wrapper',
   'remote/namespace': 'a wrapper',

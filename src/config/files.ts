@@ -19,6 +19,11 @@ export async function textOf(place: ConfigPlace): Promise<string | undefined> {
   return bytes && decodeText(bytes, place.path);
 }
 
+/** The bytes of a file that must be there, at most `most` of them. `INVALID_CONFIG` if it cannot be read. */
+export async function readNamed(path: string, most = longestText): Promise<Uint8Array> {
+  return (await unlessMissing({ path, named: true }, 'file', () => readBytes(path, { most }))) ?? new Uint8Array();
+}
+
 /** The names in a directory, sorted; undefined for one that is not there and need not be. */
 export const namesIn = async (place: ConfigPlace): Promise<string[] | undefined> =>
   (await unlessMissing(place, 'directory', () => readdir(place.path)))?.sort();
@@ -63,38 +68,49 @@ const words: ReadonlyMap<string, string> = new Map([
   ['ENAMETOOLONG', 'a name that is too long'],
 ]);
 
+/** How much is read of a file. */
+interface ReadLimits {
+  /** Milliseconds in which a pipe must come to its end. */
+  readonly limit?: number;
+  /** Bytes of the longest file. Default 4 MiB. */
+  readonly most?: number;
+}
+
 /**
- * The bytes of a configuration file, at most 4 MiB of them. A pipe or a device is read, too, and has `limit` milliseconds
+ * The bytes of a configuration file, at most `most` of them. A pipe or a device is read, too, and has `limit` milliseconds
  * to come to its end. `INVALID_CONFIG` for what is longer or takes longer, and for a directory; other failures are the
  * system's.
  */
-export async function readBytes(path: string, limit = 10_000): Promise<Uint8Array> {
+export async function readBytes(
+  path: string,
+  { limit = 10_000, most = longestText }: ReadLimits = {},
+): Promise<Uint8Array> {
   // Not to block: to open a pipe that nobody writes to would hold a thread, and with it the end of the process, for ever.
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const found = await handle.stat();
     if (found.isDirectory()) throw unreadable(path, 'it is a directory');
-    if (found.size > longestText) throw tooLong(path, found.size);
-    return await readToEnd(handle, path, { limit, isPipe: found.isFIFO() });
+    if (found.size > most) throw tooLong(path, found.size, most);
+    return await readToEnd(handle, path, { limit, most, isPipe: found.isFIFO() });
   } finally {
     await handle.close();
   }
 }
 
-const tooLong = (path: string, length: number): Error =>
-  fileError(path, [{ found: `found ${length} bytes, expected at most ${longestText}` }]);
+const tooLong = (path: string, length: number, most: number): Error =>
+  fileError(path, [{ found: `found ${length} bytes, expected at most ${most}` }]);
 
 async function readToEnd(
   handle: FileHandle,
   path: string,
-  { limit, isPipe }: { readonly limit: number; readonly isPipe: boolean },
+  { limit, most, isPipe }: Required<ReadLimits> & { readonly isPipe: boolean },
 ): Promise<Uint8Array> {
   const pile = createPile();
   for (const end = performance.now() + limit; performance.now() <= end; ) {
     const chunk = await readNext(handle);
     if (chunk && chunk.length > 0) {
       pile.add(chunk);
-      if (pile.size > longestText) throw tooLong(path, pile.size);
+      if (pile.size > most) throw tooLong(path, pile.size, most);
       continue;
     }
     // A pipe that nobody has written to yet looks as if it were at its end: no event says which, so it is read again.

@@ -22,6 +22,7 @@ export type { ClientRule } from './redirect/client-address.ts';
 export { type CloudRange, parseCloudRanges } from './redirect/cloud-ranges.ts';
 export { redirectFront } from './redirect/front.ts';
 export type { FrontEvent, FrontOptions } from './redirect/front-options.ts';
+export { loadFront } from './redirect/load-front.ts';
 export type { Connection, Handler, ServerAction } from './registry/exchange.ts';
 export type { ServerProblem, StatusTable } from './registry/problem.ts';
 export { serve } from './registry/serve.ts';

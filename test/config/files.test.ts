@@ -63,7 +63,7 @@ describe('a pipe', () => {
 
   test('that nobody writes to is given up', async () => {
     const path = await pipe();
-    expect(await message(readBytes(path, 100))).toBe(
+    expect(await message(readBytes(path, { limit: 100 }))).toBe(
       'INVALID_CONFIG Cannot read config file "/pipe": it is a pipe that did not end within 100 ms',
     );
   });

@@ -36,6 +36,7 @@ import { proxyFor } from '../../src/proxy.ts';
 import { describeDocument, describeHead } from '../../src/remote/response.ts';
 import { clientBy } from '../../src/server/redirect/client-address.ts';
 import { redirectFront } from '../../src/server/redirect/front.ts';
+import { readFront } from '../../src/server/redirect/front-file.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import { entryOf } from '../../src/store/entries.ts';
 import { memoryStore } from '../../src/store/memory.ts';
@@ -298,6 +299,10 @@ export const readers: Readonly<Record<string, TextReader>> = {
   'server/redirect/front:redirectFront': {
     read: (text) => front(new Request(url(text))),
     shapes: ['v2/', 'v2/a/blobs/', 'v2/a/manifests/sha256-', 'v2/a/%2e%2e%2f', 'v2'].map((before) => ({ before })),
+  },
+  'server/redirect/front-file:readFront': {
+    read: (text) => readFront(text, { file, format: 'yaml' }),
+    shapes: [{ before: 'upstream: ' }, { units: ['- url: https://a.example\n'], before: 'buckets:\n' }],
   },
   'server/redirect/client-address:clientBy': {
     read: (text) => {

@@ -49,13 +49,14 @@ export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): P
   return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [] };
 }
 
-function parseText(text: string, { file, format }: OwnConfigPlace, report: ReportProblem): DocumentNode {
+/** The tree of a text in one of the formats of our own files. */
+export function parseText(text: string, { file, format }: OwnConfigPlace, report: ReportProblem): DocumentNode {
   if (format === 'toml') return parseToml(text, file, report);
   return format === 'yaml' ? parseYaml(text, file, report) : parseJson(text, file, report);
 }
 
 /** The plain value. Every key is a key, `__proto__` too, which the check then refuses. */
-function plainValue(node: DocumentNode): unknown {
+export function plainValue(node: DocumentNode): unknown {
   if (node.kind === 'scalar') return node.value;
   if (node.kind === 'list') return node.items.map(plainValue);
   const table = {};

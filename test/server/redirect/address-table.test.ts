@@ -70,6 +70,31 @@ test.each(['', '10.0.0.0/33', '10.0.0.0/', '10/8', '::/129', '10.0.0.0/-1', '10.
   },
 );
 
+/** Texts that are nearly addresses. */
+const nearly = fc.oneof(
+  fc.array(fc.constantFrom(':', '::', '.', '1', 'ff', '0', '255', '256', '010', '%', 'g', '1.2.3.4'), {
+    maxLength: 20,
+  }),
+  fc
+    .array(fc.constantFrom('1', 'ffff', '0', '12345', '', '1.2.3.4'), { maxLength: 9 })
+    .map((parts) => [parts.join(':')]),
+);
+
+test('an address is what ipaddr.js takes for one, besides IPv4 in other forms', () => {
+  const isValid = (text: string): boolean =>
+    ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(':') && ipaddr.IPv6.isValid(text));
+  const isSame = (text: string): void => {
+    expect([text, isAddress(text)]).toEqual([text, isValid(text)]);
+  };
+  for (const text of ['::', '1::', '::1', '1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7::', '::2:3:4:5:6:7:8', '1::8:1.2.3.4'])
+    isSame(text);
+  for (const text of [':::', '1:', ':1', '1:2:3:4:5:6:7:8:9', '1.2.3.4::', '1:2:3:4:5:6:7:8::', '::1.2.3.4:5'])
+    isSame(text);
+  // A zone may be anything here, and the library reads octal in an IPv6 address.
+  const isUsual = (text: string): boolean => !/%|(?:^|[:.])0\d/.test(text);
+  fc.assert(fc.property(nearly.map((parts) => parts.join('')).filter(isUsual), isSame), { numRuns: 2_000 });
+});
+
 const four = fc.uint8Array({ minLength: 4, maxLength: 4 });
 const six = fc.uint8Array({ minLength: 16, maxLength: 16 });
 // Few bits differ, so that prefixes contain each other and addresses are in some.
