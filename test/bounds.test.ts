@@ -15,7 +15,10 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'dead host skipped': [['config/settings', 'pause']],
   'tries for a host, in full when no other is left': [['http/retry', 'defaultTries = 3']],
   redirects: [['http/redirects', 'limit = 10']],
-  'concurrent exchanges with an origin': [['http/limits', 'concurrency = 32']],
+  'concurrent exchanges with an origin': [
+    ['http/limits', 'mostExchanges = 8'],
+    ['http/limits', 'mostSmall = 32'],
+  ],
   'wait for exchanges whose bodies nobody reads; a warning after 5 s': [['http/limits', 'unread = 60_000']],
   'manifest, token response, error body': [
     ['oci/manifest', 'defaultManifestBytes = 4_194_304'],
@@ -32,7 +35,7 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   ],
   'concurrent contents of a copy': [
     ['copy/copy', 'most: 4, mostSmall: 32'],
-    ['copy/walk', 'smallBytes = 1_048_576'],
+    ['copy/copy-state', 'smallBytes = 1_048_576'],
   ],
   'depth, manifests, their bytes, contents of a copy': [
     ['oci/choose-image', 'mostDepth = 16'],

@@ -63,7 +63,7 @@ export const networkOptions = {
     ...time('', 'before the second request, doubled each time; default: 200ms', true),
     key: 'retries.backoff',
   },
-  'host-concurrency': limit('N', 'concurrency', 'exchanges with one host at a time; default: 32'),
+  'host-concurrency': limit('N', 'concurrency', 'exchanges with one host at a time; default: 8'),
   ...sizeOptions,
 } satisfies Readonly<Record<string, LimitOption>>;
 

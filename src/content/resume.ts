@@ -15,8 +15,8 @@ import {
   withAttempt,
 } from './attempts.ts';
 
-/** How to read a range. `discard`, `manifest` and `onWarning` are handed to the source. */
-export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'manifest' | 'onWarning'> {
+/** How to read a range. `discard`, `manifest`, `oneOfMany` and `onWarning` are handed to the source. */
+export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'manifest' | 'oneOfMany' | 'onWarning'> {
   readonly range: ClosedRange;
   readonly signal: AbortSignal;
   /** The hosts of this reading: in which order to contact them, and how they have behaved. */
@@ -121,7 +121,7 @@ export async function* resume(
 
 /** Fetches what is missing; again, while there is patience, if the refusal may be temporary. */
 async function open(job: Job, course: Course): Promise<Fetched> {
-  const { source, descriptor, range, signal, hosts, discard, manifest, onWarning, emit } = job;
+  const { source, descriptor, range, signal, hosts, discard, manifest, oneOfMany, onWarning, emit } = job;
   for (;;) {
     const isFirst = course.failures.last === undefined;
     // After a break even the whole is requested as a range: as identity, since the encoding may have caused the break.
@@ -132,7 +132,7 @@ async function open(job: Job, course: Course): Promise<Fetched> {
     try {
       await waitBefore(job, course);
       const { last, except } = hosts;
-      const how = { ...part, signal, last, except, discard, manifest, onWarning };
+      const how = { ...part, signal, last, except, discard, manifest, oneOfMany, onWarning };
       const fetched = opened ?? (await source.fetch(descriptor, how));
       if (!opened && emit) reportSwitch(emit, fetched, course);
       course.from = fetched.from;

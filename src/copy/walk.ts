@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
 
 import { copyBlob } from './blob.ts';
-import { type CopyState, reportState } from './copy-state.ts';
+import { type CopyState, isSmall, reportState } from './copy-state.ts';
 import type { Documents, ReadDocument } from './documents.ts';
 import type { Queue } from './queue.ts';
 
@@ -26,9 +26,6 @@ export interface CopyWalkOptions {
   /** Runs the work for one content; its failure ends the copy. */
   readonly during: <T>(part: Part, run: () => Promise<T>) => Promise<T>;
 }
-
-/** Most bytes of what waits for the network and not for its width, so that many are copied at a time. */
-const smallBytes = 1_048_576;
 
 /** Most contents of a copy. */
 const mostContents = 100_000;
@@ -60,7 +57,7 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
       : queue.run(
           descriptor.size,
           () => during(part, () => copyBlob(descriptor, state, above?.digest)),
-          descriptor.size <= smallBytes,
+          isSmall(descriptor),
         );
     visited.set(key, visiting);
     return visiting;

@@ -6,7 +6,7 @@ import type { Emit } from '../events.ts';
 import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 export interface LimitsOptions {
-  /** Exchanges with an origin at a time. */
+  /** Exchanges with an origin at a time. Default: 8, and 32 while those that come next are `oneOfMany`. */
   readonly concurrency?: number | undefined;
   /** Milliseconds that a request waits for exchanges whose bodies nobody reads. */
   readonly unread?: number | undefined;
@@ -20,13 +20,24 @@ interface Exchange {
   lastRead: () => number;
 }
 
+/** A request that waits for its turn. */
+interface Waiting {
+  /** Exchanges that may be open besides. */
+  readonly most: number;
+  enter(): void;
+}
+
 interface Gate {
   open: number;
   readonly exchanges: Set<Exchange>;
-  readonly waiting: (() => void)[];
+  readonly waiting: Waiting[];
   /** Whether a warning was emitted since an exchange ended. */
   isReported: boolean;
 }
+
+/** Exchanges with an origin at a time if nothing else is set, and of small contents. */
+const mostExchanges = 8;
+const mostSmall = 32;
 
 /** Milliseconds after which a wait for bodies that nobody reads is reported. */
 const reportAfter = 5_000;
@@ -36,25 +47,29 @@ const reportAfter = 5_000;
  * An endpoint may lower that and limit requests per second. A wait ends with `ABORTED` when its signal fires, and with
  * `TIMEOUT` if nobody has read the bodies of those exchanges for a minute: they would never end. A warning comes before.
  */
-export const limits = ({ concurrency = 32, unread = 60_000, emit = () => {} }: LimitsOptions = {}): Wrapper => {
+export const limits = ({ concurrency, unread = 60_000, emit = () => {} }: LimitsOptions = {}): Wrapper => {
   const gates = new Map<string, Gate>();
   /** `performance.now()` from which the next request may be sent, by origin. */
   const starts = new Map<string, number>();
   const leave = (origin: string, gate: Gate, exchange: Exchange): void => {
     gate.exchanges.delete(exchange);
     gate.isReported = false;
-    const next = gate.waiting.shift();
-    if (next) next();
-    else gate.open -= 1;
+    gate.open -= 1;
+    for (let next = gate.waiting[0]; next && gate.open < next.most; next = gate.waiting[0]) {
+      gate.waiting.shift();
+      gate.open += 1;
+      next.enter();
+    }
     if (gate.open === 0) gates.delete(origin);
   };
   return (next) => async (request) => {
     const { origin } = new URL(request.url);
     const gate = gates.get(origin) ?? { open: 0, exchanges: new Set(), waiting: [], isReported: false };
     gates.set(origin, gate);
-    const { requestsPerSecond, concurrency: own = concurrency } = request.endpoint ?? {};
-    if (gate.open < Math.min(concurrency, own)) gate.open += 1;
-    else await turn(gate, request, { unread, emit });
+    const { requestsPerSecond, concurrency: own = Infinity } = request.endpoint ?? {};
+    const most = Math.min(concurrency ?? (request.oneOfMany ? mostSmall : mostExchanges), own);
+    if (gate.open < most) gate.open += 1;
+    else await turn(gate, request, { most, unread, emit });
     const exchange: Exchange = { request, lastRead: () => performance.now() };
     gate.exchanges.add(exchange);
     let response: HttpResponse;
@@ -81,7 +96,7 @@ async function pace(starts: Map<string, number>, origin: string, every: number, 
 function turn(
   gate: Gate,
   { url, signal }: HttpRequest,
-  { unread, emit }: { readonly unread: number; readonly emit: Emit },
+  { most, unread, emit }: { readonly most: number; readonly unread: number; readonly emit: Emit },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const arrived = performance.now();
@@ -94,9 +109,10 @@ function turn(
       leave();
       resolve();
     };
+    const waiting: Waiting = { most, enter };
     const fail = (error: unknown): void => {
       leave();
-      gate.waiting.splice(gate.waiting.indexOf(enter), 1);
+      gate.waiting.splice(gate.waiting.indexOf(waiting), 1);
       reject(error);
     };
     const look = (): void => {
@@ -120,7 +136,7 @@ function turn(
       timer = setTimeout(look, Math.min(Math.ceil(milliseconds), longestTimer));
     };
     plan(Math.min(reportAfter, unread));
-    gate.waiting.push(enter);
+    gate.waiting.push(waiting);
     let release = (): void => {};
     release = onAbort(signal, (reason) => fail(abortError(reason)));
   });

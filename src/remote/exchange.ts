@@ -82,7 +82,7 @@ export interface GoodResponse {
 export async function exchange<T>(
   request: EndpointRequest,
   { send, emit, userAgent, encodings }: RequestContext,
-  { signal, more, tried, canLeave, onWarning }: CallOptions,
+  { signal, more, tried, canLeave, oneOfMany, onWarning }: CallOptions,
   use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
   const { endpoint, stranger, method, url, headers } = request;
@@ -98,6 +98,7 @@ export async function exchange<T>(
       more,
       tried,
       canLeave,
+      oneOfMany,
       ...connection,
     });
     const warnings = parseWarnings(response.headers.warning);

@@ -37,16 +37,40 @@ test('a request that fails gives its slot back', async () => {
   expect((await Promise.all(calls)).map(String)).toEqual(['Error: no 1', 'Error: no 2', 'Error: no 3']);
 });
 
-test('32 at a time by default; ports make origins', async () => {
+test('eight at a time by default; ports make origins', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
-  const calls = Array.from({ length: 36 }, (_, index) => send(get(`https://a.test/${index}`)));
+  const calls = Array.from({ length: 12 }, (_, index) => send(get(`https://a.test/${index}`)));
+  await turn();
+  expect(log.length).toBe(8);
+  await send(get('https://a.test:444/'));
+  expect(log.length).toBe(9);
+  for (const call of calls) await textOf(await call);
+  expect(log.length).toBe(13);
+});
+
+test('32 small contents of a copy at a time, and others only while there are fewer than eight', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits()(transport);
+  const small = Array.from({ length: 40 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: true }));
+  const other = send(get('https://a.test/other'));
   await turn();
   expect(log.length).toBe(32);
-  await send(get('https://a.test:444/'));
-  expect(log.length).toBe(33);
+  for (const call of small.slice(0, 32)) await textOf(await call);
+  expect(log.length).toBe(40);
+  for (const call of small.slice(32, 33)) await textOf(await call);
+  await turn();
+  expect(log.length).toBe(41);
+  await textOf(await other);
+});
+
+test('a configured number of exchanges is for small contents, too', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits({ concurrency: 2 })(transport);
+  const calls = Array.from({ length: 4 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: true }));
+  await turn();
+  expect(log.length).toBe(2);
   for (const call of calls) await textOf(await call);
-  expect(log.length).toBe(37);
 });
 
 test('a body that is aborted unread gives its slot back', async () => {

@@ -10,7 +10,7 @@ import { watch } from '../progress/watch.ts';
 import { formatBytes, formatDuration, formatRate } from '../units.ts';
 
 /** The library's default limit of concurrent exchanges with one host. */
-const defaultExchanges = 32;
+const defaultExchanges = 8;
 
 export const pullCommand: Command = {
   about:
