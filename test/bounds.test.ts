@@ -73,7 +73,15 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['store/index-file', 'mostValues = 2_000_000'],
     ['store/walk', 'mostDocuments = 100_000'],
   ],
-  'files of a layout known to be right, owners of locks watched': [
+  'memory of responses that are sent from files: for each two buffers of 1 MiB, smaller ones of at least 64 KiB beyond the bound':
+    [
+      ['store/reading/file-body', 'lentMemory = 33_554_432'],
+      ['store/reading/file-body', 'mostLent = 1_048_576'],
+      ['store/reading/file-body', 'leastLent = 65_536'],
+    ],
+  'bytes of a request read ahead of its reader': [['server/node/request', 'mostAhead = 131_072']],
+  'files of a layout known to be right or of a type, owners of locks watched': [
+    ['store/blobs', 'mostTypes = 10_000'],
     ['store/verified', 'mostFiles = 10_000'],
     ['store/owner', 'mostSightings = 10_000'],
   ],

@@ -66,6 +66,7 @@ const innerFolders = [
   'server/registry',
   'store/memory',
   'store/push',
+  'store/reading',
 ];
 
 /** Why a function has more than 40 lines of its own, or 90 with those inside it, by `path:name`. */
@@ -107,6 +108,7 @@ const messageReaders: Readonly<Record<string, string>> = {
 const coveredBy: Readonly<Record<string, string>> = {
   'cached/chunk-queue': 'cached/cached',
   'server/node/request': 'server/listen',
+  'store/reading/file-body': 'store/layout',
   'server/node/send': 'server/listen',
   'app/page-parts': 'app/page',
   'app/page-route': 'app/page',

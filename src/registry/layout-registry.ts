@@ -57,6 +57,7 @@ export function layoutRegistry(given: string): LayoutRegistry {
     const store: LayoutStore = {
       ...layout,
       resolve: (reference, options) => layout.resolve(reference, options).catch(explain),
+      open: (digest, options) => layout.open(digest, options).catch(explain),
       tags: async (options) => {
         const names = await layout.tags(options);
         if (names.length > 0 || (await isLayout(folder))) return names;

@@ -1,10 +1,11 @@
+import { remember } from '../bounded-map.ts';
 import { cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestProblem, parseDigest } from '../oci/digest.ts';
 import { isDocumentType, mediaTypes, storedManifestBytes, typeOfDocument } from '../oci/manifest.ts';
 import type { CallOptions } from '../source.ts';
 import { readFile, readMode, readPart } from './file-io.ts';
-import type { FileFacts } from './files.ts';
+import type { FileFacts, OpenFile } from './files.ts';
 import type { LockFolder } from './lock.ts';
 import { hasDigest } from './verified.ts';
 
@@ -14,16 +15,20 @@ export interface Blobs {
   pathOf(digest: string): string;
   /** The file of a content; undefined if it is not here, or not as the options want it. */
   factsOf(digest: string, how?: Pick<CallOptions, 'links' | 'verify' | 'signal'>): Promise<FileFacts | undefined>;
+  /** The open file of a content; undefined if it is not here, or only through a link and these do not count. */
+  open(digest: string, links?: boolean): Promise<OpenFile | undefined>;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
   document(digest: string, links?: boolean): Promise<Uint8Array | undefined>;
-  /** The media type that the bytes themselves give. */
-  typeOf(digest: string, size: number, links?: boolean): Promise<string>;
+  /** The media type that the bytes of a file themselves give. They are read once for each version of it that is given. */
+  typeOf(digest: string, facts: Pick<FileFacts, 'size'> & Partial<FileFacts>, links?: boolean): Promise<string>;
   /** Files under `blobs`: those of contents, and all others. */
   list(): Promise<{ readonly digests: readonly Digest[]; readonly strangers: readonly string[] }>;
   /** Returns when the disk has the names of all contents. */
   sync(): Promise<void>;
 }
 
+/** Most files whose type is remembered. */
+const mostTypes = 10_000;
 /** Bytes within which a JSON object begins. */
 const headBytes = 64;
 
@@ -47,21 +52,40 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
       ? facts
       : undefined;
   };
+  const open: Blobs['open'] = async (digest, links) => {
+    try {
+      return await files.open(pathOf(digest), readMode(links));
+    } catch (error) {
+      // A link is an error of opening without links.
+      if (await factsOf(digest, { links })) throw error;
+      return undefined;
+    }
+  };
   const document: Blobs['document'] = async (digest, links) => {
     const facts = await factsOf(digest, { links });
     if (!facts || facts.size > storedManifestBytes) return undefined;
     return readFile(files, pathOf(digest), storedManifestBytes, readMode(links));
   };
+  const types = new Map<string, { readonly version: string; readonly type: string }>();
+  const readType = async (digest: string, size: number, links?: boolean): Promise<string> => {
+    if (size > storedManifestBytes) return mediaTypes.octets;
+    const head = await readPart(files, pathOf(digest), Math.min(size, headBytes), readMode(links));
+    if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
+    const bytes = size > headBytes ? await document(digest, links) : head;
+    return bytes ? typeOfBytes(bytes) : mediaTypes.octets;
+  };
   return {
     pathOf,
     factsOf,
+    open,
     document,
-    typeOf: async (digest, size, links) => {
-      if (size > storedManifestBytes) return mediaTypes.octets;
-      const head = await readPart(files, pathOf(digest), Math.min(size, headBytes), readMode(links));
-      if (!head || !/^\s*(?:\{|$)/.test(new TextDecoder().decode(head))) return mediaTypes.octets;
-      const bytes = size > headBytes ? await document(digest, links) : head;
-      return bytes ? typeOfBytes(bytes) : mediaTypes.octets;
+    typeOf: async (digest, { size, version }, links) => {
+      const path = pathOf(digest);
+      const known = types.get(path);
+      if (known && known.version === version) return known.type;
+      const type = await readType(digest, size, links);
+      if (version !== undefined) remember(types, path, { version, type }, mostTypes);
+      return type;
     },
     list: async () => {
       const digests: Digest[] = [];

@@ -1,20 +1,13 @@
 import { abortError } from '../abort.ts';
-import { createBody } from '../body.ts';
 import { cannot } from '../errors.ts';
 import { createHasher, type Digest, type DigestAlgorithm, type Hasher } from '../oci/digest.ts';
-import type { ClosedRange } from '../oci/range.ts';
 import { createPile } from '../pile.ts';
-import type { Body } from '../source.ts';
 import { quote } from '../text/quote.ts';
 import type { FileFacts, Files, OpenFile, OpenMode } from './files.ts';
 import { storeError } from './store-error.ts';
 
 /** Bytes that are read at a time if the size is not known. */
 const stepBytes = 65_536;
-/** Bytes of one chunk of a body. */
-const chunkBytes = 131_072;
-/** Files that bodies keep open between two chunks; further bodies open their file anew for each chunk. */
-const mostOpen = 32;
 /** Bytes that are gathered while others are written, before the writer's caller has to wait. */
 const mostGathered = 1_048_576;
 
@@ -98,67 +91,6 @@ export async function copyFile(files: Files, from: string, to: string): Promise<
   } finally {
     await source.close();
   }
-}
-
-/** Files that bodies keep open now. */
-let open = 0;
-
-/** How a body reads its file. */
-export interface FileBodyOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly mode?: ReadMode | undefined;
-}
-
-/** The bytes of a range of a file, which is opened when the first chunk is read, and closed after the last one. */
-export function fileBody(files: Files, path: string, range: ClosedRange, how: FileBodyOptions): Body {
-  const { signal, mode = 'read' } = how;
-  let position = range.start;
-  let kept: OpenFile | undefined;
-  let isOver = false;
-  let isReading = false;
-  const closeKept = async (): Promise<void> => {
-    const file = kept;
-    kept = undefined;
-    if (!file) return;
-    open -= 1;
-    await file.close();
-  };
-  const keepOrClose = async (file: OpenFile): Promise<void> => {
-    const isNeeded = !isOver && position < range.end;
-    if (file === kept) {
-      if (!isNeeded) await closeKept();
-    } else if (isNeeded && open < mostOpen) {
-      kept = file;
-      open += 1;
-    } else {
-      await file.close();
-    }
-  };
-  const read = async (): Promise<Uint8Array | undefined> => {
-    isReading = true;
-    try {
-      const file = kept ?? (await files.open(path, mode));
-      if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it no longer exists', { value: path });
-      try {
-        const buffer = new Uint8Array(Math.min(chunkBytes, range.end - position));
-        const count = await file.read(buffer, position);
-        position = count === 0 ? range.end : position + count;
-        return count === 0 ? undefined : buffer.subarray(0, count);
-      } catch (error) {
-        isOver = true;
-        throw error;
-      } finally {
-        await keepOrClose(file);
-      }
-    } finally {
-      isReading = false;
-    }
-  };
-  const cancel = async (): Promise<void> => {
-    isOver = true;
-    if (!isReading) await closeKept();
-  };
-  return createBody({ next: () => (position < range.end ? read() : undefined), cancel }, { signal }).body;
 }
 
 /** Writes bytes into a file and hashes them. Whoever opened it closes it. */

@@ -10,9 +10,9 @@ export interface PathTools {
 /**
  * Files of one directory that do nothing behind a symbolic link: every folder between the directory and a path that is
  * written, removed or read by `read-unlinked` must be a real one, else `STORE_ERROR`. The directory itself may be a link:
- * its user named it. Folders are examined before a file is opened and after it, as Node cannot open a file relative to a
- * folder that is held: whoever may replace a folder between these moments can still lead a new file elsewhere, but no bytes
- * are written into it.
+ * its user named it. Folders are examined after a file is opened, and before that too unless it is only read, as Node cannot
+ * open a file relative to a folder that is held: whoever may replace a folder between these moments can still lead a new file
+ * elsewhere, but no bytes are written into it.
  */
 export function guardedFiles(files: Files, directory: string, { dirname, sep }: PathTools): Files {
   const foldersOf = (path: string): readonly string[] => {
@@ -32,7 +32,7 @@ export function guardedFiles(files: Files, directory: string, { dirname, sep }: 
     ...files,
     open: async (path, mode) => {
       if (mode === 'read') return files.open(path, mode);
-      await refuseLinks(path);
+      if (mode !== 'read-unlinked') await refuseLinks(path);
       const file = await files.open(path, mode);
       try {
         if (file) await refuseLinks(path);

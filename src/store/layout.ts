@@ -2,7 +2,7 @@ import { abortError } from '../abort.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import { kindOf } from '../oci/manifest.ts';
+import { kindOf, mediaTypes } from '../oci/manifest.ts';
 import { checkRange } from '../oci/range.ts';
 import { checkName } from '../oci/reference.ts';
 import { isOfType, referrerOf } from '../oci/referrer.ts';
@@ -10,9 +10,12 @@ import { builtin } from '../runtime.ts';
 import type {
   CallOptions,
   Deleter,
+  Fetched,
+  FetchOptions,
   Keeper,
   Lister,
   Mounts,
+  Opener,
   Referrers,
   ReferrersOptions,
   ResumableStore,
@@ -33,7 +36,7 @@ import {
   withoutDigest,
   withoutName,
 } from './entries.ts';
-import { fileBody, readMode } from './file-io.ts';
+import { readMode } from './file-io.ts';
 import { collectGarbage, type GarbageOptions, type LayoutGarbage } from './garbage.ts';
 import { guardedFiles } from './guarded-files.ts';
 import { createIndexFile, type IndexFile } from './index-file.ts';
@@ -43,6 +46,7 @@ import { processOwners } from './owner.ts';
 import { createUnsynced } from './push/small-content.ts';
 import type { OpenAt } from './push/task.ts';
 import { createPreparation, createPush } from './push.ts';
+import { fileBody, openToKeep } from './reading/file-body.ts';
 import { createSession } from './session.ts';
 import { fileSystemError, storeError } from './store-error.ts';
 import { createUploads } from './uploads.ts';
@@ -50,7 +54,16 @@ import { type LayoutReport, type VerifyOptions, verifyLayout } from './verify.ts
 import { walk } from './walk.ts';
 
 /** A directory that is an OCI image layout. Errors of the file system are `STORE_ERROR`. */
-export interface LayoutStore extends ResumableStore, Keeper, Lister, Referrers, Sessions, Deleter, Uploads, Mounts {
+export interface LayoutStore
+  extends ResumableStore,
+    Opener,
+    Keeper,
+    Lister,
+    Referrers,
+    Sessions,
+    Deleter,
+    Uploads,
+    Mounts {
   readonly name: string;
   /** Absolute. */
   readonly directory: string;
@@ -137,6 +150,23 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
   const preparation = createPreparation({ locks, blobs, index });
   const push = createPush({ locks, blobs, preparation, session, unsynced, keep, mostSmall: options.mostSmall });
 
+  const read = async (target: Descriptor, { range, signal, links }: FetchOptions = {}): Promise<Fetched> => {
+    refuseAborted(signal);
+    const path = blobs.pathOf(target.digest);
+    const opened = await openToKeep(() => blobs.open(target.digest, links));
+    try {
+      const found = opened ?? (await blobs.factsOf(target.digest, { links }));
+      if (!found) throw missing('fetch', target.digest);
+      checkSize(target, path, found.size);
+      const closed = checkRange(range ?? { start: 0 }, found.size);
+      const body = fileBody(files, path, closed, { signal, mode: readMode(links), opened });
+      return { descriptor: { ...target, size: found.size }, body, from: name };
+    } catch (error) {
+      await opened?.close();
+      throw error;
+    }
+  };
+
   return {
     name,
     directory,
@@ -146,15 +176,10 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       await session.markIfLayout(options.signal);
       return described(reference, 'resolve', options);
     },
-    async fetch(target, { range, signal, links = true } = {}) {
-      refuseAborted(signal);
-      const path = blobs.pathOf(target.digest);
-      const facts = await blobs.factsOf(target.digest, { links });
-      if (!facts) throw missing('fetch', target.digest);
-      checkSize(target, path, facts.size);
-      const closed = checkRange(range ?? { start: 0 }, facts.size);
-      const body = fileBody(files, path, closed, { signal, mode: readMode(links) });
-      return { descriptor: { ...target, size: facts.size }, body, from: name };
+    fetch: read,
+    async open(digest, options = {}) {
+      await session.markIfLayout(options.signal);
+      return read({ mediaType: mediaTypes.octets, digest, size: -1 }, options);
     },
     async push(target, body, options = {}) {
       let isOpened = false;
@@ -270,7 +295,7 @@ function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogu
     if (!facts) throw missing(attempted, digest);
     const known = findDigest(await index.read(options.links), digest)?.descriptor;
     if (known) return { ...plainDescriptor(known), size: facts.size };
-    return { mediaType: await blobs.typeOf(digest, facts.size, options.links), digest, size: facts.size };
+    return { mediaType: await blobs.typeOf(digest, facts, options.links), digest, size: facts.size };
   };
   return {
     missing,

@@ -15,6 +15,7 @@ import type {
   FetchOptions,
   Lister,
   Mounts,
+  Opener,
   Referrers,
   Source,
   Store,
@@ -41,7 +42,7 @@ export interface MemoryRepository {
 }
 
 /** A repository in memory: a store with every ability. */
-export interface MemoryStore extends Store, Lister, Referrers, Deleter, Uploads, Mounts {
+export interface MemoryStore extends Store, Opener, Lister, Referrers, Deleter, Uploads, Mounts {
   readonly name: string;
 }
 
@@ -110,6 +111,11 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
       refuseAborted(signal, `fetch "${target.digest}"`);
       const { descriptor, bytes } = find(target.digest, 'fetch');
       return { descriptor, body: bodyOf(cut(bytes, range), target.digest, signal), from: name };
+    },
+    async open(digest, { signal } = {}) {
+      refuseAborted(signal, `fetch "${digest}"`);
+      const { descriptor, bytes } = find(digest, 'fetch');
+      return { descriptor, body: bodyOf(bytes, digest, signal), from: name };
     },
     async tag(target, tag, { signal } = {}) {
       refuseAborted(signal, `tag "${tag}"`);

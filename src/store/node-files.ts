@@ -65,14 +65,14 @@ export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}):
       if (facts.isShared) throw storeError(attempted, path, 'the file has another name elsewhere (a hard link)');
     };
     if (mode === 'read-unlinked') refuseShared();
-    if (mode !== 'write') return openFile(handle, path);
+    if (mode !== 'write') return openFile(handle, path, facts);
     // Somebody may have taken it over since, or put it there.
     const named = await examine(path);
     if (!named) return undefined;
     if (named.isLink || named.identity !== facts.identity)
       throw storeError(attempted, path, 'it was replaced just now');
     refuseShared();
-    return openFile(handle, path);
+    return openFile(handle, path, facts);
   };
 
   return {
@@ -240,7 +240,7 @@ export async function refuseLink(path: string): Promise<void> {
   if (target !== undefined) throw new Error(`it is a symbolic link to ${quote(target)}, which is not a directory`);
 }
 
-function openFile(handle: FileHandle, path: string): OpenFile {
+function openFile(handle: FileHandle, path: string, { size }: FileFacts): OpenFile {
   const reported = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -249,6 +249,7 @@ function openFile(handle: FileHandle, path: string): OpenFile {
     }
   };
   return {
+    size,
     read: async (buffer, position) => {
       const { bytesRead } = await reported('read', handle.read(buffer, 0, buffer.length, position));
       return bytesRead;

@@ -101,7 +101,7 @@ async function readDocument(
     if (!onInvalid) throw error;
     onInvalid(digest, error);
   };
-  const type = kindOf(mediaType) === 'manifests' ? mediaType : await blobs.typeOf(digest, size, links);
+  const type = kindOf(mediaType) === 'manifests' ? mediaType : await blobs.typeOf(digest, { size }, links);
   const bytes = await blobs.document(digest, links);
   let facts = leaf;
   try {

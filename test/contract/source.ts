@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { lenderOf } from '../../src/body.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import type { Fetched, Source } from '../../src/source.ts';
+import { type Fetched, isOpener, type Source } from '../../src/source.ts';
 
 /** Content of a source under test: a manifest with a tag, and blobs. */
 export interface Sample {
@@ -78,6 +79,38 @@ export function sourceContract(name: string, make: () => Promise<Made>): void {
     for (const reference of ['missing', absent]) {
       await expect(source.resolve(reference)).rejects.toEqual(failsWith('NOT_FOUND'));
       await expect(source.resolve(reference)).rejects.toThrow(reference);
+    }
+  });
+
+  using('content is opened by its digest alone, if the source can do that', async (source) => {
+    if (!isOpener(source)) return;
+    for (const { descriptor, bytes } of [empty, large, wide]) {
+      const opened = await source.open(descriptor.digest);
+      expect(opened.descriptor).toMatchObject({ digest: descriptor.digest, size: descriptor.size });
+      expect(Buffer.compare(await bytesOf(opened), bytes)).toBe(0);
+    }
+    await expect(source.open(absent)).rejects.toEqual(failsWith('NOT_FOUND'));
+    await expect(source.open(absent)).rejects.toThrow(absent);
+  });
+
+  using('a chunk that is lent stays as it is until the call after the next one', async (source) => {
+    for (const { descriptor, bytes } of [empty, large]) {
+      for (const start of [0, Math.min(70_001, bytes.length)]) {
+        const { body } = await source.fetch(descriptor, { range: { start } });
+        const lend = lenderOf(body);
+        if (!lend) return body.cancel();
+        const read: Uint8Array[] = [];
+        let last = new Uint8Array();
+        let copy = new Uint8Array();
+        for (let chunk = await lend(); chunk; chunk = await lend()) {
+          expect(Buffer.compare(last, copy)).toBe(0);
+          last = chunk as Uint8Array<ArrayBuffer>;
+          copy = chunk.slice() as Uint8Array<ArrayBuffer>;
+          read.push(copy);
+        }
+        expect(Buffer.compare(Buffer.concat(read), bytes.subarray(start))).toBe(0);
+        expect(await lend()).toBeUndefined();
+      }
     }
   });
 

@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { lenderOf } from '../../src/body.ts';
 import { RegistryError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
@@ -269,6 +270,44 @@ test('a thousand bodies can be open at the same time', async () => {
   const open = (await readdir('/proc/self/fd').catch(() => [])).length;
   expect(open).toBeLessThan(500);
   await Promise.all(all.map(({ body }) => body.cancel()));
+});
+
+test('the files of bodies that are open are closed when these end, are cancelled, or are of no use', async () => {
+  const count = async (): Promise<number> => {
+    const entries = await readdir('/proc/self/fd').catch(() => []);
+    const paths = await Promise.all(entries.map((entry) => readlink(`/proc/self/fd/${entry}`).catch(() => '')));
+    return paths.filter((path) => path.startsWith(directory)).length;
+  };
+  const store = layoutStore(directory);
+  await fill(store, [samples.empty, large]);
+  await store.fetch(samples.empty.descriptor);
+  await bytesOf(await store.open(large.descriptor.digest));
+  const wrong = { ...large.descriptor, size: 1 };
+  await expect(store.fetch(wrong)).rejects.toEqual(failsWith('STORE_ERROR'));
+  await expect(store.fetch(large.descriptor, { range: { start: 1e9 } })).rejects.toThrow('start beyond the end');
+  const controller = new AbortController();
+  const bodies = [];
+  for (const signal of [controller.signal, undefined])
+    bodies.push((await store.fetch(large.descriptor, { signal })).body);
+  for (const body of bodies) await lenderOf(body)?.();
+  controller.abort();
+  await bodies[1]?.cancel();
+  await expect.poll(count).toBe(0);
+});
+
+test('chunks that are lent are smaller if many bodies are read', async () => {
+  const store = layoutStore(directory);
+  const bytes = new Uint8Array(1_200_000);
+  const { descriptor } = sampleOf(bytes);
+  await store.push(descriptor, pieces(bytes, 1_200_000));
+  const all = await Promise.all(Array.from({ length: 200 }, () => store.fetch(descriptor)));
+  const lengths: number[] = [];
+  for (const { body } of all) lengths.push((await lenderOf(body)?.())?.length ?? 0);
+  expect([lengths[0], lengths[199]]).toEqual([1_048_576, Math.floor(16_777_216 / 200)]);
+  await Promise.all(all.map(({ body }) => body.cancel()));
+  const { body } = await store.fetch(descriptor);
+  expect((await lenderOf(body)?.())?.length).toBe(1_048_576);
+  await body.cancel();
 });
 
 test('a directory that becomes a layout while it is examined is one', async () => {
