@@ -1,5 +1,5 @@
 // Wrap every HTTP exchange in code of your own. Usage: node examples/custom-transport.ts [registry]
-import { createClient, undiciTransport, type Wrapper, wrap } from 'ocifetch';
+import { createClient, socketTransport, type Wrapper, wrap } from 'ocifetch';
 
 const [registry = 'localhost:5000'] = process.argv.slice(2);
 
@@ -10,7 +10,7 @@ const trace: Wrapper = (next) => async (request) => {
   return response;
 };
 
-const connections = undiciTransport();
+const connections = socketTransport();
 const client = createClient({ transport: wrap(connections, trace) });
 
 const { descriptor } = await client.resolve(`${registry}/library/app:1.0`);

@@ -7,7 +7,7 @@ const layer = { mediaType: mediaTypes.ociLayer, digest: digestOf(bytes), size: b
 
 nock('https://registry.example').get(`/v2/team/app/blobs/${layer.digest}`).reply(200, Buffer.from(bytes));
 
-// nock sees the runtime's own fetch, not undici's sockets.
+// nock sees the runtime's own fetch, not sockets.
 const client = createClient({ transport: fetchTransport() });
 const content = await client.fetcher('registry.example/team/app').fetch(layer);
 

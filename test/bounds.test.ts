@@ -93,7 +93,7 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   ],
   'requests under way when a server stops': [['cli/serve/serve', 'drain = 10_000']],
   'head of a response, text of an error, errors in its body': [
-    ['http/response/repair', 'headBytes = 65_536'],
+    ['http/socket/head', 'headBytes = 65_536'],
     ['combine', 'longestMessage = 2_000'],
     ['http/error-body', 'mostErrors = 8'],
   ],
@@ -122,9 +122,14 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'open uploads into memory, bytes of one, idle time': [
     ['store/memory/uploads', 'uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000'],
   ],
-  "bytes read ahead of a body's reader; memory kept for sockets without TLS": [
-    ['http/socket-memory', 'slabBytes = 262_144'],
-    ['http/socket-memory', 'mostIdle = 32'],
+  'bytes of a body read at a time; memory kept for bodies, and for a connection': [
+    ['http/socket/slabs', 'slabBytes = 262_144'],
+    ['http/socket/slabs', 'mostIdle = 32'],
+    ['http/socket/connection', 'readBytes = 65_536'],
+  ],
+  'line before a chunk, trailer after the chunks': [
+    ['http/socket/framing', 'chunkLineBytes = 4_096'],
+    ['http/socket/head', 'headBytes = 65_536'],
   ],
 };
 

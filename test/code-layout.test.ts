@@ -162,8 +162,6 @@ const coveredBy: Readonly<Record<string, string>> = {
   'files/layer-file': 'files/layer',
   'files/locate': 'files/layer',
   'files/toc-rows': 'files/toc',
-  'http/socket/connect': 'http/socket/socket-transport',
-  'http/socket/pool': 'http/socket/connection',
   index: 'examples',
   'registry/changed': 'registry/restricted',
   'registry/writes-to-both': 'registry/union',

@@ -9,8 +9,8 @@ import { type AddressRules, addressProblem, ruledLookup } from './address.ts';
 import { addressesInTurn, type Connecting } from './addresses-in-turn.ts';
 import { connectTimeout } from './connection-error.ts';
 import type { Undici } from './load-undici.ts';
-import { headBytes, repairReads } from './response/repair.ts';
-import { onread, receive } from './socket-memory.ts';
+import { repairReads } from './response/repair.ts';
+import { headBytes } from './socket/head.ts';
 import { checkTls, tlsConnectOptions } from './tls.ts';
 
 type Connect = buildConnector.connector;
@@ -206,8 +206,7 @@ function connector(
   const rules = { policy, ranges, family };
   const lookup = ruledLookup(dns.lookup, rules) ?? ((...call: Parameters<LookupFunction>) => dns.lookup(...call));
   // undici's own timer is coarse (half a second), so it is off; ours is exact.
-  // Over TLS no more than 16 KiB come at a time, however large the buffer is.
-  const plain = undici.buildConnector({ onread, timeout: 0 });
+  const plain = undici.buildConnector({ timeout: 0 });
   let secure: Connect | undefined;
   const open = addressesInTurn<buildConnector.Options, Socket>((options, callback) => {
     const settle = callback as buildConnector.Callback;
@@ -222,11 +221,7 @@ function connector(
       callback(problem, null);
       return;
     }
-    return open(options, (...result) => {
-      const [, made] = result;
-      if (made) receive(made);
-      callback(...(result as Parameters<buildConnector.Callback>));
-    });
+    return open(options, (...result) => callback(...(result as Parameters<buildConnector.Callback>)));
   });
 }
 

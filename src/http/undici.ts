@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { abortError, deadline, unlessAborted } from '../abort.ts';
-import { createBody, type Feed, offerRecycling } from '../body.ts';
+import { createBody, type Feed } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { redactUrl } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
@@ -11,9 +11,8 @@ import { checkPlain } from '../text/problems.ts';
 import { checkHost } from './address.ts';
 import { connectionError } from './connection-error.ts';
 import { createConnections, type Lease, type NetworkModules, type Served } from './connections.ts';
-import { loadUndici } from './load-undici.ts';
+import type { Undici } from './load-undici.ts';
 import { type DispatchedRequest, type Received, rememberBroken, respond, respondRepaired } from './response/respond.ts';
-import { recycle } from './socket-memory.ts';
 import {
   type ConnectedTransport,
   type HttpRequest,
@@ -50,8 +49,8 @@ export interface NetworkOptions {
 }
 
 /**
- * Transport over undici: keep-alive connections, TLS of each endpoint, addresses checked when they are connected to,
- * bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
+ * Transport over undici, for proxies and dispatchers: keep-alive connections, TLS of each endpoint, addresses checked when they
+ * are connected to, bodies as sent. undici is loaded with the first request, as importing it costs 100 ms.
  */
 export function undiciTransport(options?: UndiciOptions): ConnectedTransport {
   checkPlain('make a transport', options);
@@ -104,8 +103,9 @@ function leaseOf(dispatcher: Pick<Dispatcher, 'request'>, request: HttpRequest):
 let loading: Promise<NetworkModules> | undefined;
 
 function loadModules(): Promise<NetworkModules> {
-  loading ??= Promise.all([load(['undici'], loadUndici), import('node:dns')]).then(([undici, dns]) => ({
-    undici,
+  const undici = async (): Promise<Undici> => (await import('./load-undici.ts')).loadUndici();
+  loading ??= Promise.all([load(['undici'], undici), import('node:dns')]).then(([loaded, dns]) => ({
+    undici: loaded,
     dns: dns.default,
   }));
   return loading;
@@ -153,7 +153,7 @@ async function exchange(
   return {
     status: response.statusCode,
     headers,
-    body: offerRecycling(body, feed.recycle),
+    body,
     ended,
     lastRead,
     url: request.url,
@@ -172,14 +172,13 @@ const requestOptions = ({ method, headers, body }: HttpRequest, { origin, pathna
 /** Bytes taken from the stream ahead of their reader before it is paused: pausing it for each chunk costs more. */
 const readAhead = 393_216;
 
-interface SocketFeed extends Feed {
-  readonly recycle: (chunk: Uint8Array) => void;
+interface StreamFeed extends Feed {
   /** What the stream failed with. */
   readonly broken: () => unknown;
 }
 
 /** A feed, in whose place `again` may give another one if it breaks before its first chunk. */
-function feedAgain(feed: SocketFeed, again: (error: unknown) => Promise<SocketFeed>): SocketFeed {
+function feedAgain(feed: StreamFeed, again: (error: unknown) => Promise<StreamFeed>): StreamFeed {
   let current = feed;
   let isBegun = false;
   let isOver = false;
@@ -201,15 +200,13 @@ function feedAgain(feed: SocketFeed, again: (error: unknown) => Promise<SocketFe
       isOver = true;
       return current.cancel(reason);
     },
-    recycle: (chunk) => current.recycle(chunk),
     broken: () => current.broken(),
   };
 }
 
 /** Chunks as they come: two thirds of the cost of the stream's own iterator, which joins what it has buffered. */
-function feedOf(stream: Dispatcher.ResponseData['body'], url: string): SocketFeed {
+function feedOf(stream: Dispatcher.ResponseData['body'], url: string): StreamFeed {
   const queue = createPile();
-  const given = new WeakSet<Uint8Array>();
   let state: 'unread' | 'open' | 'ending' | 'ended' = 'unread';
   let failure: RegistryError | undefined;
   let broken: unknown;
@@ -241,7 +238,6 @@ function feedOf(stream: Dispatcher.ResponseData['body'], url: string): SocketFee
   const open = (): void => {
     state = 'open';
     stream.on('data', (chunk: Uint8Array) => {
-      given.add(chunk);
       const waiter = waiting;
       waiting = undefined;
       if (waiter) waiter.resolve(chunk);
@@ -266,10 +262,6 @@ function feedOf(stream: Dispatcher.ResponseData['body'], url: string): SocketFee
     },
     cancel: () => {
       stream.destroy();
-    },
-    recycle: (chunk) => {
-      // Once each, and none of another body: its memory may be somebody else's by now.
-      if (given.delete(chunk)) recycle(chunk);
     },
   };
 }

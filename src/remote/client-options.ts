@@ -18,7 +18,7 @@ export interface ClientOptions {
   readonly config?: Config | undefined;
   /** The user's own host list, in place of the registries of `config`. */
   readonly resolver?: Resolver | undefined;
-  /** In place of undici. It is not closed with the client. */
+  /** In place of the client's own connections. It is not closed with the client. */
   readonly transport?: Transport | undefined;
   /** Only IPv4 or only IPv6, or a dispatcher of undici; not beside `transport`. */
   readonly network?: NetworkOptions | undefined;

@@ -14,7 +14,8 @@ import { health } from '../http/health.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
-import { type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
+import { socketTransport } from '../http/socket/socket-transport.ts';
+import { type ConnectedTransport, type Transport, type Wrapper, whenEnded, wrap } from '../http/transport.ts';
 import { undiciTransport } from '../http/undici.ts';
 import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
@@ -99,14 +100,14 @@ export function createClient(given: ClientOptions = {}): Client {
   checkClientOptions(given);
   const config = parseConfig(given.config === undefined ? {} : given.config);
   const options = withSettings(given, config);
-  const { timeouts, externalUrls = 'allow', resolver, network } = options;
+  const { externalUrls = 'allow', resolver } = options;
   const emit = createEmit(options.onEvent);
   const usable = usableConfig(config, options);
   const planner = planHosts(usable.config);
   const warnings = [...(config.warnings ?? []), ...planner.warnings, ...usable.warnings];
   for (const text of warnings) emit({ type: 'warning', text });
   const hostsOf = resolver ? checkResolver(resolver) : planner.hosts;
-  const pool = options.transport ? undefined : undiciTransport({ timeouts, proxy: usable.config.proxy, network });
+  const pool = options.transport ? undefined : connectedTransport(options, usable.config);
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
@@ -148,6 +149,12 @@ export function createClient(given: ClientOptions = {}): Client {
     [asyncDispose]: close,
   };
 }
+
+/** The client's own connections: over sockets, unless a dispatcher makes them. */
+const connectedTransport = ({ timeouts, network }: ClientOptions, { proxy }: Config): ConnectedTransport =>
+  network?.dispatcher
+    ? undiciTransport({ timeouts, proxy, network })
+    : socketTransport({ timeouts, proxy, family: network?.family });
 
 /** Anything but a string is refused by `parseReference`. */
 const expanded = (text: string, { shortNames }: Config): string =>

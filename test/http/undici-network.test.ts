@@ -2,10 +2,9 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { RegistryError } from '../../src/errors.ts';
-import { createConnections, type Served } from '../../src/http/connections.ts';
-import type { HttpRequest } from '../../src/http/transport.ts';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { socketTransport } from '../../src/http/socket/socket-transport.ts';
+import type { ConnectedTransport, HttpRequest } from '../../src/http/transport.ts';
 import { type NetworkOptions, type UndiciOptions, undiciTransport } from '../../src/http/undici.ts';
 import { certificate } from '../server/certificate.ts';
 import { atEnd, failsWith, failureOf, httpServer, httpsServer, textOf } from '../support/http.ts';
@@ -37,27 +36,6 @@ async function both(respond = (response: ServerResponse, host: string): void => 
   return port;
 }
 
-test('a literal address is connected to over its own family, and refused by the other', async () => {
-  const port = await both();
-  for (const [family, own, other] of [
-    [4, '127.0.0.1', '[::1]'],
-    [6, '[::1]', '127.0.0.1'],
-  ] as const) {
-    const transport = over({ family });
-    const reached = await transport(get(`http://${own}:${port}/`));
-    expect(await textOf(reached)).toBe(own.replace(/[[\]]/g, ''));
-    const bare = other.replace(/[[\]]/g, '');
-    expect(await failureOf(transport(get(`http://${other}:${port}/`)))).toEqual(
-      failsWith('UNAVAILABLE', {
-        host: bare,
-        message: `Cannot connect to "${bare}": it is an IPv${family === 4 ? 6 : 4} address, and only IPv${family} is used`,
-      }),
-    );
-  }
-  const mapped = await over({ family: 4 })(get(`http://[::ffff:127.0.0.1]:${port}/`));
-  expect(await textOf(mapped), 'an IPv4 address in an IPv6 one').toBe('127.0.0.1');
-});
-
 /** The system's look-up, with a hosts file of its own. */
 const hosts: Readonly<Record<string, readonly string[]>> = {
   'both.test': ['::1', '127.0.0.1'],
@@ -70,75 +48,106 @@ const lookup = ((hostname: string, _options: unknown, callback: Callback) => {
   process.nextTick(callback, null, found);
 }) as typeof dns.lookup;
 
-test.each<[name: string, family: 4 | 6, reached: string | undefined]>([
+const reachable: [name: string, family: 4 | 6, reached: string | undefined][] = [
   ['both.test', 4, '127.0.0.1'],
   ['both.test', 6, '::1'],
   ['four.test', 4, '127.0.0.1'],
   ['four.test', 6, undefined],
   ['six.test', 6, '::1'],
   ['six.test', 4, undefined],
-])('%s over only IPv%i is reached at %s', async (name, family, reached) => {
-  const port = await both();
-  const modules = { undici: await import('undici'), dns: { ...dns, lookup } };
-  const connections = createConnections();
-  atEnd(() => connections.destroy(new RegistryError('CLOSED', 'the test is over')));
-  const { pool, release } = connections.use(
-    modules,
-    { policy: 'private', family, tls: undefined, proxy: undefined },
-    name,
-  );
-  const origin = `http://${name}:${port}`;
-  const served: Served = {};
-  const answer = pool.agent.request({ origin, path: '/', method: 'GET', opaque: served }).finally(release);
-  if (reached === undefined) {
-    const message = `Cannot connect to "${name}": it has no IPv${family} address`;
-    expect(await failureOf(answer)).toEqual(failsWith('UNAVAILABLE', { host: name, message }));
-    return;
-  }
-  expect(await (await answer).body.text()).toBe(reached);
-  expect(served.connection?.address).toBe(reached);
-});
+];
 
-test('a response has the address of its own connection, though another one was made meanwhile', async () => {
-  const held: (() => void)[] = [];
-  // The name leads to another address at its second look-up. Both responses come when both connections are made.
-  const port = await both((response, host) => {
-    held.push(() => response.end(host));
-    if (held.length >= 2) for (const respond of held) respond();
-  });
-  const addresses = ['127.0.0.1', '::1'].values();
-  const rebinding = vi.spyOn(dns, 'lookup').mockImplementation(((
-    _name: string,
-    _options: object,
-    callback: Callback,
-  ) => {
-    const address = addresses.next().value ?? '127.0.0.1';
-    process.nextTick(callback, null, [{ address, family: address.includes(':') ? 6 : 4 }]);
-  }) as typeof dns.lookup);
-  onTestFinished(() => rebinding.mockRestore());
-  const transport = over({});
-  const responses = await Promise.all([1, 2].map(() => transport(get(`http://rebinding.test:${port}/`))));
-  const reached = await Promise.all(responses.map(textOf));
-  expect(rebinding).toHaveBeenCalledTimes(2);
-  expect([...reached].sort()).toEqual(['127.0.0.1', '::1']);
-  expect(responses.map(({ address }) => address)).toEqual(reached);
-});
+type Family = Pick<NetworkOptions, 'family'>;
 
-test('the rules of addresses apply with a family, too', async () => {
-  const port = await both();
-  for (const family of [4, 6] as const) {
-    for (const host of ['127.0.0.1', '[::1]', 'localhost']) {
-      const error = await failureOf(over({ family })(get(`http://${host}:${port}/`, { addresses: 'public' })));
-      expect([family, host, error]).toEqual([
-        family,
-        host,
-        expect.objectContaining({ code: expect.stringMatching(/^UN/) }),
-      ]);
+describe.each<[string, (network: Family) => ConnectedTransport]>([
+  ['undici', (network) => undiciTransport({ network })],
+  ['sockets', socketTransport],
+])('over %s', (_name, create) => {
+  const make = (network: Family): ConnectedTransport => {
+    const transport = create(network);
+    atEnd(() => transport.close());
+    return transport;
+  };
+
+  test('a literal address is connected to over its own family, and refused by the other', async () => {
+    const port = await both();
+    for (const [family, own, other] of [
+      [4, '127.0.0.1', '[::1]'],
+      [6, '[::1]', '127.0.0.1'],
+    ] as const) {
+      const transport = make({ family });
+      const reached = await transport(get(`http://${own}:${port}/`));
+      expect(await textOf(reached)).toBe(own.replace(/[[\]]/g, ''));
+      const bare = other.replace(/[[\]]/g, '');
+      expect(await failureOf(transport(get(`http://${other}:${port}/`)))).toEqual(
+        failsWith('UNAVAILABLE', {
+          host: bare,
+          message: `Cannot connect to "${bare}": it is an IPv${family === 4 ? 6 : 4} address, and only IPv${family} is used`,
+        }),
+      );
     }
-    const own = family === 4 ? '127.0.0.1' : '[::1]';
-    const error = await failureOf(over({ family })(get(`http://${own}:${port}/`, { addresses: 'public' })));
-    expect(error).toEqual(failsWith('UNSAFE_URL'));
-  }
+    const mapped = await make({ family: 4 })(get(`http://[::ffff:127.0.0.1]:${port}/`));
+    expect(await textOf(mapped), 'an IPv4 address in an IPv6 one').toBe('127.0.0.1');
+  });
+
+  test('a response has the address of its own connection, though another one was made meanwhile', async () => {
+    const held: (() => void)[] = [];
+    // The name leads to another address at its second look-up. Both responses come when both connections are made.
+    const port = await both((response, host) => {
+      held.push(() => response.end(host));
+      if (held.length >= 2) for (const respond of held) respond();
+    });
+    const addresses = ['127.0.0.1', '::1'].values();
+    const rebinding = vi.spyOn(dns, 'lookup').mockImplementation(((
+      _name: string,
+      _options: object,
+      callback: Callback,
+    ) => {
+      const address = addresses.next().value ?? '127.0.0.1';
+      process.nextTick(callback, null, [{ address, family: address.includes(':') ? 6 : 4 }]);
+    }) as typeof dns.lookup);
+    onTestFinished(() => rebinding.mockRestore());
+    const transport = make({});
+    const responses = await Promise.all([1, 2].map(() => transport(get(`http://rebinding.test:${port}/`))));
+    const reached = await Promise.all(responses.map(textOf));
+    expect(rebinding).toHaveBeenCalledTimes(2);
+    expect([...reached].sort()).toEqual(['127.0.0.1', '::1']);
+    expect(responses.map(({ address }) => address)).toEqual(reached);
+  });
+
+  test('the rules of addresses apply with a family, too', async () => {
+    const port = await both();
+    for (const family of [4, 6] as const) {
+      for (const host of ['127.0.0.1', '[::1]', 'localhost']) {
+        const error = await failureOf(make({ family })(get(`http://${host}:${port}/`, { addresses: 'public' })));
+        expect([family, host, error]).toEqual([
+          family,
+          host,
+          expect.objectContaining({ code: expect.stringMatching(/^UN/) }),
+        ]);
+      }
+      const own = family === 4 ? '127.0.0.1' : '[::1]';
+      const error = await failureOf(make({ family })(get(`http://${own}:${port}/`, { addresses: 'public' })));
+      expect(error).toEqual(failsWith('UNSAFE_URL'));
+    }
+  });
+
+  test.each<[name: string, family: 4 | 6, reached: string | undefined]>(reachable)(
+    '%s over only IPv%i is reached at %s',
+    async (name, family, reached) => {
+      const port = await both();
+      const spied = vi.spyOn(dns, 'lookup').mockImplementation(lookup);
+      onTestFinished(() => spied.mockRestore());
+      const sent = make({ family })(get(`http://${name}:${port}/`, { addresses: 'private' }));
+      if (reached === undefined) {
+        const message = `Cannot connect to "${name}": it has no IPv${family} address`;
+        expect(await failureOf(sent)).toEqual(failsWith('UNAVAILABLE', { host: name, message }));
+        return;
+      }
+      const response = await sent;
+      expect([await textOf(response), response.address]).toEqual([reached, reached]);
+    },
+  );
 });
 
 test('for a proxy the family is that of its own address', async () => {

@@ -13,7 +13,7 @@ import {
   parseManifest,
   type Reference,
   RegistryError,
-  undiciTransport,
+  socketTransport,
 } from '../../index.ts';
 import { type LoginFound, watchCredentials } from '../login-helpers.ts';
 import { probe, type Step, type Target, targetOf } from './probes.ts';
@@ -87,7 +87,7 @@ async function requestApi(
   endpoint: Endpoint,
   { config: { proxy }, timeout }: Examination,
 ): Promise<Pick<Examined, 'skew'> & { readonly step: Step }> {
-  const transport = undiciTransport({ timeouts: { connect: timeout, headers: timeout }, proxy });
+  const transport = socketTransport({ timeouts: { connect: timeout, headers: timeout }, proxy });
   const started = performance.now();
   try {
     const headers = { ...endpoint.headers, 'user-agent': 'ocifetch' };

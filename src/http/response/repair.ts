@@ -1,7 +1,5 @@
 import type { Socket } from 'node:net';
-
-/** Most bytes of the head of a response: signed Locations are long. */
-export const headBytes = 65_536;
+import { headBytes } from '../socket/head.ts';
 
 /**
  * Repairs what a connection brings, before undici reads it. For a connection with one response, which is closed after it: what

@@ -114,7 +114,7 @@ interface Framed {
 /** How the body of a response to `method` ends. RFC 9112 section 6.3 */
 function framed(head: ResponseHead, method: string): Framed {
   const { status, minor, fields } = head;
-  const codings = membersOf(head, 'transfer-encoding').filter((coding) => coding !== 'identity');
+  const codings = membersOf(head, 'transfer-encoding');
   const lengths = new Set(membersOf(head, 'content-length'));
   if (codings.some((coding) => coding !== 'chunked')) throw cannotRead('it has a transfer encoding other than chunked');
   if (lengths.size > 1) throw cannotRead(`its header content-length has the values ${[...lengths].join(' and ')}`);

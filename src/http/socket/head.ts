@@ -78,6 +78,8 @@ export function createHeadReader(): {
   const reader = createLineReader(headBytes, 'the head');
   let lines: string[] = [];
   let isLate = false;
+  /** Whether the first line begins as one must. */
+  let isKnown = false;
   /** Takes a line: the head that it ends, if that is the final one. */
   const take = (line: string): ResponseHead | undefined => {
     if (line !== '') {
@@ -91,6 +93,7 @@ export function createHeadReader(): {
       if (head.status === 101) throw cannotRead('it changes to another protocol, which was not requested');
     }
     isLate = true;
+    isKnown = false;
     lines = [];
     return undefined;
   };
@@ -100,9 +103,12 @@ export function createHeadReader(): {
       while (at < bytes.length) {
         const { line, next } = reader.read(bytes, at);
         at = next;
-        const text = line ?? reader.begun;
         // A host that speaks something else may wait for its turn: what it sent must fail at once.
-        if (lines.length === 0 && !isBeginning(text)) throw cannotRead('it is not HTTP');
+        if (lines.length === 0 && !isKnown) {
+          const text = line ?? reader.begun;
+          if (!isBeginning(text)) throw cannotRead('it is not HTTP');
+          isKnown = text.length >= version.length;
+        }
         const head = line === undefined ? undefined : take(line);
         if (head) return { head, next: at };
       }

@@ -2,6 +2,7 @@ import { abortError, deadline, onAbort } from '../../abort.ts';
 import { createBody, offerRecycling } from '../../body.ts';
 import { redactUrl } from '../../endpoint.ts';
 import { asError, RegistryError } from '../../errors.ts';
+import { type ProxyConfig, proxyFor } from '../../proxy.ts';
 import { checkPlain } from '../../text/problems.ts';
 import { connectionError } from '../connection-error.ts';
 import { joinLines } from '../response/header-lines.ts';
@@ -13,6 +14,7 @@ import {
   type TransportTimeouts,
   timeoutsOf,
 } from '../transport.ts';
+import { undiciTransport } from '../undici.ts';
 import type { WireTarget } from './connect.ts';
 import type { Arrived, SocketConnection } from './connection.ts';
 import { createSocketPools, type SocketPool, type SocketPools } from './pool.ts';
@@ -21,21 +23,28 @@ import { type WrittenRequest, writeRequest } from './request.ts';
 /** Settings of the socket transport. */
 export interface SocketTransportOptions {
   readonly timeouts?: TransportTimeouts | undefined;
-  /** Connects only to IPv4 or only to IPv6 addresses. A host without such an address, or that is itself an address of the other family, is `UNAVAILABLE`. */
+  /** Proxies to go through: those requests are sent by undici, as `undiciTransport` sends them. */
+  readonly proxy?: ProxyConfig | undefined;
+  /**
+   * Connects only to IPv4 or only to IPv6 addresses, of the proxy if there is one. A host without such an address, or that is itself an
+   * address of the other family, is `UNAVAILABLE`.
+   */
   readonly family?: 4 | 6 | undefined;
 }
 
 /**
  * Transport over the runtime's sockets: HTTP/1.1 with keep-alive connections, TLS of each endpoint, addresses checked when
- * they are connected to, bodies as sent. It knows no proxies. Nothing is loaded or connected before the first request.
+ * they are connected to, bodies as sent. Nothing is connected before the first request.
  */
 export function socketTransport(options?: SocketTransportOptions): ConnectedTransport {
   checkPlain('make a transport', options);
-  const { timeouts = {}, family } = options ?? {};
+  const { timeouts = {}, proxy = {}, family } = options ?? {};
+  const proxied = undiciTransport({ timeouts, proxy, network: { family } });
   const pools = createSocketPools();
   const closing = new AbortController();
   const send: Transport = async (request) => {
     if (closing.signal.aborted) throw closing.signal.reason;
+    if (proxyFor(new URL(request.url), proxy) !== undefined) return proxied(request);
     return exchange(pools, request, { timeouts, family, closing: closing.signal });
   };
   const close = async (): Promise<void> => {
@@ -43,6 +52,7 @@ export function socketTransport(options?: SocketTransportOptions): ConnectedTran
     const reason = new RegistryError('CLOSED', 'Cannot use a transport that was closed');
     closing.abort(reason);
     pools.destroy(reason);
+    await proxied.close();
   };
   return Object.assign(send, { close });
 }

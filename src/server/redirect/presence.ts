@@ -4,8 +4,8 @@ import { remember } from '../../bounded-map.ts';
 import { guard } from '../../http/address.ts';
 import { limits } from '../../http/limits.ts';
 import { redirects } from '../../http/redirects.ts';
+import { socketTransport } from '../../http/socket/socket-transport.ts';
 import { type Transport, type Wrapper, wrap } from '../../http/transport.ts';
-import { undiciTransport } from '../../http/undici.ts';
 
 /** How it is checked whether content is at a URL. */
 export interface PresenceOptions {
@@ -28,7 +28,7 @@ const concurrency = 64;
  * so that content is found as soon as it is there. Concurrent checks of one URL are one request.
  */
 export function createPresence({ checkTimeout = 5_000, remembered = 100_000, transport }: PresenceOptions): Presence {
-  const send = wrap(transport ?? undiciTransport(), redirects(), limits({ concurrency }), guard(), plain);
+  const send = wrap(transport ?? socketTransport(), redirects(), limits({ concurrency }), guard(), plain);
   const present = new Map<string, true>();
   const running = new Map<string, Promise<boolean>>();
   const check = async (url: string): Promise<boolean> => {

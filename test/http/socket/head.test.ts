@@ -12,7 +12,7 @@ function read(text: string, step = text.length): { head: ResponseHead | undefine
     const piece = bytesOf(text.slice(from, from + step));
     const { head, next } = reader.read(piece, 0);
     if (head) return { head, rest: text.slice(from + next) };
-    expect(next).toBe(piece.length);
+    if (next !== piece.length) throw new Error(`${next} bytes were read of ${piece.length}`);
   }
   return { head: undefined, rest: '' };
 }
@@ -73,7 +73,8 @@ test.each([
   ['too many bytes of other heads', `${'HTTP/1.1 100 \r\n\r\n'.repeat(5_000)}${start}\r\n`, 'longer than'],
   ['too many empty lines', '\r\n'.repeat(headBytes), 'longer than'],
 ])('a head with %s is refused, wherever it is cut', (_, text, found) => {
-  for (const step of [1, 2, 3, 7, text.length]) {
+  const steps = text.length > 1_000 ? [7, text.length] : [1, 2, 3, 7, text.length];
+  for (const step of steps) {
     expect(() => read(text, step)).toThrow(expect.objectContaining({ code: 'INVALID_RESPONSE' }));
     expect(() => read(text, step)).toThrow(found);
   }
