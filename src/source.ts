@@ -59,6 +59,8 @@ export interface CallOptions {
   readonly known?: KnownTag | undefined;
   /** `resolve` of a tag only: called with the validator of the response, if it has one. */
   readonly onValidator?: ((validator: Validator) => void) | undefined;
+  /** `push` only. False: of what breaks off nothing is left for another time. Set by a store with a bound. */
+  readonly keepsPart?: boolean | undefined;
   /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
   readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }
@@ -253,6 +255,13 @@ export interface Catalog {
   repositories(options?: CallOptions): Promise<readonly string[]>;
 }
 
+/** A registry with repositories of several registries, such as a mirror: a registry may be this, too. */
+export interface Namespaces {
+  /** `serve` passes on what a request names in `ns`, whatever it is: the registry refuses what it does not have. */
+  readonly hasNamespaces: true;
+}
+
+export const isNamespaced = (registry: Registry): registry is Registry & Namespaces => 'hasNamespaces' in registry;
 export const isStore = (source: Source): source is Store => 'push' in source && 'tag' in source;
 export const isResumable = (store: Source): store is ResumableStore => isStore(store) && 'pushFrom' in store;
 export const isKeeper = (store: Store): store is Store & Keeper => 'keep' in store;

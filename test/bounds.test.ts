@@ -26,6 +26,15 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['http/error-body', 'errorBytes = 65_536'],
   ],
   'bytes discarded to reach a range': [['remote/client', 'limits.discardBytes ?? 16 * mebibyte']],
+  'contents of a mirror; the order of use on the disk is as old as': [['server/mirror/contents', 'saveAfter = 60_000']],
+  'repositories of a mirror in memory, tags that are remembered of one, bytes of their file': [
+    ['server/mirror/tag-records', 'mostRepositories = 1_000'],
+    ['server/mirror/tag-records', 'mostTags = 10_000'],
+    ['server/mirror/small-files', 'mostBytes = 16_777_216'],
+  ],
+  "concurrent downloads of a mirror's own client from one registry": [
+    ['server/mirror/pull-through', 'concurrency = 64'],
+  ],
   'encodings applied to one body': [['remote/response', 'longestChain = 3']],
   'zstd window': [['codec/zstd', 'largestWindow = 2 ** 27']],
   'pages, bytes of a list; tags of a page': [

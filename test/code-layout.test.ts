@@ -38,11 +38,12 @@ const smallFiles: Readonly<Record<string, string>> = {
   'store/open-layout': 'boundary of a lazy load: a directory that is to be written',
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
-  'cached/tags': 'tags beside contents: each has its own rules',
   'registry/cached-registry': 'a registry of its own; every kind has a file',
   'registry/restricted': 'a registry of its own; every kind has a file',
   'content/verified-body': 'one idea, for the cache and for the server',
   'server/registry/deletes': 'every kind of request has a file',
+  'server/mirror/small-files': 'the disk of a mirror, besides its layout',
+  'server/mirror/upstreams': 'one idea: which registry a name means',
 };
 
 /** Folders of the second level, each named after a tool or a role. */
@@ -61,6 +62,7 @@ const innerFolders = [
   'http/response',
   'http/socket',
   'server/access',
+  'server/mirror',
   'server/node',
   'server/redirect',
   'server/registry',
@@ -169,6 +171,10 @@ const coveredBy: Readonly<Record<string, string>> = {
   'remote/exchange': 'remote/resolve',
   'remote/resolution': 'remote/resolve',
   'remote/lists': 'remote/tags',
+  'server/mirror/activity': 'server/mirror/pull-through',
+  'server/mirror/contents': 'server/mirror/bounded-store',
+  'server/mirror/fresh-tags': 'server/mirror/vectors',
+  'server/mirror/tag-records': 'server/mirror/pull-through',
   'server/redirect/buckets': 'server/redirect/front',
   'server/redirect/front-options': 'server/redirect/front',
   'server/registry/content': 'server/registry/serve',

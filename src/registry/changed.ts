@@ -11,6 +11,7 @@ import {
   type Lister,
   type Locates,
   type Mounts,
+  type Namespaces,
   type Opener,
   type Referrers,
   type Registry,
@@ -100,7 +101,7 @@ export function changedSource(source: Source, change: (able: AbleSource) => Sour
 }
 
 /** What a function that makes a registry of another one gives. */
-export type MadeRegistry = Registry & Partial<Catalog>;
+export type MadeRegistry = Registry & Partial<Catalog & Namespaces>;
 
 /** A registry that lists the same repositories as another one. A source that this one gives again is made only once. */
 export function remade(registry: Registry, make: (source: Source, repository: Repository) => Source): MadeRegistry {
@@ -114,7 +115,9 @@ export function remade(registry: Registry, make: (source: Source, repository: Re
     known.set(source, { repository, made });
     return made;
   };
-  return withRepositories(result, isCatalog(registry) && ((options) => registry.repositories(options)));
+  const { hasNamespaces } = registry as Registry & Partial<Namespaces>;
+  const named = hasNamespaces ? Object.assign(result, { hasNamespaces }) : result;
+  return withRepositories(named, isCatalog(registry) && ((options) => registry.repositories(options)));
 }
 
 /** A registry that lists its repositories, if there is a list. */

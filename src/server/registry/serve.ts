@@ -1,7 +1,7 @@
 import { defaultManifestBytes } from '../../oci/manifest.ts';
 import { hostProblem } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
-import { canLocate, type Registry, type Source } from '../../source.ts';
+import { canLocate, isNamespaced, type Registry, type Source } from '../../source.ts';
 import { createMemoryUploads } from '../../store/memory/uploads.ts';
 import { checkPlain } from '../../text/problems.ts';
 import { actorOf } from '../access/actor.ts';
@@ -100,7 +100,7 @@ async function respond(
     const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<NamedKind>>>;
     const handle = Object.hasOwn(allowed, method) ? allowed[method] : undefined;
     if (!handle) return { found: notAllowed(request, Object.keys(allowed)) };
-    const host = namespaceOf(query.get('ns'), options) ?? options.registry ?? 'localhost';
+    const host = namespaceOf(query.get('ns'), registry, options) ?? options.registry ?? 'localhost';
     const repository = { registry: host, name: route.name };
     record.repository = repository;
     const sibling = (name: string) => registry({ registry: host, name });
@@ -163,9 +163,11 @@ function report(response: Response, { request, record, started, error, onEvent }
   else emit();
 }
 
-function namespaceOf(name: string | null, { namespaces = [] }: ServeOptions): string | undefined {
-  if (name === null || hostProblem(name) !== undefined) return undefined;
-  const isAllowed = typeof namespaces === 'function' ? namespaces(name) : namespaces.includes(name);
+function namespaceOf(name: string | null, registry: Registry, { namespaces }: ServeOptions): string | undefined {
+  if (name === null || name === '') return undefined;
+  if (namespaces === undefined && isNamespaced(registry)) return name;
+  if (hostProblem(name) !== undefined) return undefined;
+  const isAllowed = typeof namespaces === 'function' ? namespaces(name) : (namespaces ?? []).includes(name);
   return isAllowed ? name : undefined;
 }
 

@@ -14,6 +14,8 @@ export interface PushedContent {
   readonly target: Descriptor;
   readonly open: OpenAt;
   readonly isResumed: boolean;
+  /** Whether what breaks off is left for another time. */
+  readonly keepsPart: boolean;
 }
 
 /** A push under way. */
@@ -72,6 +74,6 @@ export async function pour(
 export const mismatch = ({ target: { digest } }: PushTask, hashed: string): RegistryError =>
   cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${hashed}"`, { value: digest });
 
-/** Whether what was received is of no use: otherwise it is right as far as it goes. */
-export const isWrong = (error: unknown): boolean =>
-  error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE');
+/** Whether what was received is of no use to anybody: otherwise it is right as far as it goes. */
+export const isUseless = ({ keepsPart }: PushTask, error: unknown): boolean =>
+  !keepsPart || (error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE'));
