@@ -9,7 +9,7 @@ import { sweep } from './garbage.ts';
 import type { LayoutParts } from './index-file.ts';
 import { acquire, inTurn, type Lock } from './lock.ts';
 import { pushSmall, smallBytes, type Unsynced } from './push/small-content.ts';
-import { isUseless, mismatch, type OpenAt, type PushedContent, type PushTask, pour } from './push/task.ts';
+import { leavesNothing, mismatch, type OpenAt, type PushedContent, type PushTask, pour } from './push/task.ts';
 import type { LayoutSession } from './session.ts';
 import { storeError } from './store-error.ts';
 import { rememberWritten } from './verified.ts';
@@ -124,7 +124,7 @@ async function fillAndCommit(task: PushTask, lock: Lock): Promise<boolean> {
     writer = await fill(task, lock.path, { at, size: lock.size });
   } catch (error) {
     // What was received is right as far as it goes, unless it was found to be wrong.
-    await (isUseless(task, error) ? lock.drop() : lock.keep()).catch(() => {});
+    await (leavesNothing(task, error) ? lock.drop() : lock.keep()).catch(() => {});
     throw error;
   }
   try {

@@ -3,7 +3,7 @@ import { writeFile } from '../file-io.ts';
 import type { Files, PlacedFile } from '../files.ts';
 import { acquireShared, createInFolder } from '../lock.ts';
 import { rememberWritten } from '../verified.ts';
-import { isUseless, mismatch, type PushTask, pour } from './task.ts';
+import { leavesNothing, mismatch, type PushTask, pour } from './task.ts';
 
 /** Most bytes of a content that is received into memory, and then written at once. */
 export const smallBytes = 1_048_576;
@@ -41,7 +41,7 @@ async function receive(task: PushTask): Promise<Uint8Array> {
   try {
     await pour(task, { write }, 0);
   } catch (error) {
-    if (length > 0 && !isUseless(task, error)) {
+    if (length > 0 && !leavesNothing(task, error)) {
       const lock = await acquireShared(locks, key);
       await writeFile(locks.files, lock.path, bytes.subarray(0, length))
         .then(lock.keep, lock.drop)

@@ -75,5 +75,5 @@ export const mismatch = ({ target: { digest } }: PushTask, hashed: string): Regi
   cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${hashed}"`, { value: digest });
 
 /** Whether what was received is of no use to anybody: otherwise it is right as far as it goes. */
-export const isUseless = ({ keepsPart }: PushTask, error: unknown): boolean =>
+export const leavesNothing = ({ keepsPart }: PushTask, error: unknown): boolean =>
   !keepsPart || (error instanceof RegistryError && (error.code === 'DIGEST_MISMATCH' || error.code === 'TOO_LARGE'));
