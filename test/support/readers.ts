@@ -302,7 +302,8 @@ export const readers: Readonly<Record<string, TextReader>> = {
   },
   'server/redirect/front-file:readFront': {
     read: (text) => readFront(text, { file, format: 'yaml' }),
-    shapes: [{ before: 'upstream: ' }, { units: ['- url: https://a.example\n'], before: 'buckets:\n' }],
+    // The texts of `parseYaml` are read by it.
+    shapes: [{ units: ['a: b\n', 'upstream: x\n'] }, { units: ['- url: https://a.example\n'], before: 'buckets:\n' }],
   },
   'server/redirect/client-address:clientBy': {
     read: (text) => {
