@@ -192,7 +192,7 @@ describeWith(['oras-layout', ...needs], 'what oras wrote', () => {
     const digests: Record<string, string> = {};
     for (const name of sampleNames) {
       digests[name] = samples.descriptors[name].digest;
-      expect(linesOf(await tools.oras('pull', `${host}/team/app:${name}`, layout))).toEqual([digests[name]]);
+      expect(linesOf(await tools.orasLayout('pull', `${host}/team/app:${name}`, layout))).toEqual([digests[name]]);
     }
     await expectSound(layout, digests);
     const { gzip, artifact } = samples.descriptors;
@@ -207,7 +207,7 @@ describeWith(['oras-layout', ...needs], 'what oras wrote', () => {
     await layoutStore(layout).untag('gzip');
     const copied = path();
     await cp(layout, copied, { recursive: true });
-    await tools.oras('gc', copied);
+    await tools.orasLayout('gc', copied);
     expect((await layoutStore(layout).gc()).removed.length).toBeGreaterThan(0);
     expect(await blobsOf(copied)).toEqual(await blobsOf(layout));
     expect(await layoutStore(copied).verify()).toMatchObject({ wrong: [], missing: [] });
@@ -307,7 +307,7 @@ describeWith(
           mixed.digest,
           () => tools.crane('pull', '--format=oci', '--annotate-ref', `${from}:mixed`, layout),
         ],
-        ['platforms', platforms.digest, () => tools.oras('pull', `${from}:platforms`, layout)],
+        ['platforms', platforms.digest, () => tools.orasLayout('pull', `${from}:platforms`, layout)],
         ['nested', nested.digest, () => client.pull(`${from}:nested`, { to: layout, platform: 'all' })],
         ['moved', gzip.digest, () => tools.regctl('image', 'copy', `${from}:gzip`, `ocidir://${layout}:moved`)],
       ]);
@@ -319,7 +319,7 @@ describeWith(
       const { gzip, artifact } = samples.descriptors;
       await client.pull(`${host}/team/app@${artifact.digest}`, { to: layout });
       await tools.regctl('image', 'copy', `${host}/team/app:zstd`, `ocidir://${layout}:zstd`);
-      await tools.oras('gc', layout);
+      await tools.orasLayout('gc', layout);
       const store = layoutStore(layout);
       expect(await store.tags()).toEqual(['gzip', 'zstd']);
       expect((await store.referrers(gzip.digest)).map(({ digest }) => digest)).toEqual([artifact.digest]);

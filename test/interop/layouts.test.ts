@@ -244,8 +244,8 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     async (name, choice) => {
       const { tools, pull } = setting();
       const layout = await pull(name, choice);
-      expect(linesOf(await tools.oras('tags', layout))).toEqual([name]);
-      expect(linesOf(await tools.oras('read', layout, name)).sort()).toEqual(await blobsOf(layout));
+      expect(linesOf(await tools.orasLayout('tags', layout))).toEqual([name]);
+      expect(linesOf(await tools.orasLayout('read', layout, name)).sort()).toEqual(await blobsOf(layout));
     },
   );
 
@@ -253,11 +253,11 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     const { tools, samples, pull } = setting();
     const layout = await pull('artifact');
     const { digest } = samples.descriptors.gzip;
-    await expect(tools.oras('read', layout, 'artifact')).rejects.toThrow(`${digest}: application/vnd.oci.image`);
+    await expect(tools.orasLayout('read', layout, 'artifact')).rejects.toThrow(`${digest}: application/vnd.oci.image`);
     await pull('gzip', 'all', layout);
-    expect(linesOf(await tools.oras('read', layout, 'artifact')).sort()).toEqual(await blobsOf(layout));
+    expect(linesOf(await tools.orasLayout('read', layout, 'artifact')).sort()).toEqual(await blobsOf(layout));
     const referrer = `${samples.descriptors.artifact.digest} application/vnd.example.sbom`;
-    expect(linesOf(await tools.oras('referrers', layout, 'gzip'))).toEqual([referrer]);
+    expect(linesOf(await tools.orasLayout('referrers', layout, 'gzip'))).toEqual([referrer]);
   });
 
   test.each(sparse)(
@@ -265,9 +265,9 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     async (name) => {
       const { tools, pull } = setting();
       const layout = await pull(name, 'two');
-      await expect(tools.oras('read', layout, name)).rejects.toThrow(/sha256:[0-9a-f]{64}: .*: not found/);
+      await expect(tools.orasLayout('read', layout, name)).rejects.toThrow(/sha256:[0-9a-f]{64}: .*: not found/);
       if (name === 'nested') return;
-      const read = linesOf(await tools.oras('read', layout, name, 'linux/amd64'));
+      const read = linesOf(await tools.orasLayout('read', layout, name, 'linux/amd64'));
       expect(read.sort()).toEqual(await blobsOf(await pull(name, 'one')));
     },
   );
@@ -278,6 +278,6 @@ describeWith(['oras-layout', ...needs], 'oras reads our layouts', () => {
     for (const name of sampleNames) await pull(name, 'all', layout);
     const reference = `${host}/team/app:gzip`;
     await client.pull(reference, { to: layout, name: reference });
-    expect(linesOf(await tools.oras('tags', layout)).sort()).toEqual([...sampleNames, reference].sort());
+    expect(linesOf(await tools.orasLayout('tags', layout)).sort()).toEqual([...sampleNames, reference].sort());
   });
 });

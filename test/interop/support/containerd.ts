@@ -6,6 +6,8 @@ import { freePort, run, start } from './process.ts';
 export interface Containerd {
   /** Fetches an image completely, from the hosts of a `certs.d` folder; unpacks nothing. */
   fetch(reference: string, hostsDirectory: string): Promise<void>;
+  /** Runs its client, in a namespace. */
+  ctr(namespace: string, ...args: string[]): Promise<string>;
 }
 
 /** Disables everything that runs containers, mounts, or writes outside the folder. */
@@ -33,6 +35,9 @@ export async function startContainerd(cleanup: Cleanup): Promise<Containerd> {
 root = "${folder}/root"
 state = "${folder}/state"
 disabled_plugins = ${JSON.stringify(unused.map((name) => `io.containerd.${name}`))}
+# Each namespace gets its content itself.
+[plugins."io.containerd.metadata.v1.bolt"]
+content_sharing_policy = "isolated"
 [grpc]
 address = "${socket}"
 ${owner}
@@ -52,6 +57,7 @@ address = "${metrics}"
   const ctr = (...args: string[]): Promise<string> => run('ctr', ['--address', socket, ...args], { env, cwd: folder });
   await ctr('version');
   return {
+    ctr: (namespace, ...args) => ctr('--namespace', namespace, ...args),
     async fetch(reference, hostsDirectory) {
       await ctr('content', 'fetch', '--all-platforms', '--hosts-dir', hostsDirectory, reference);
     },

@@ -6,25 +6,29 @@ import { run } from './process.ts';
 
 type Run = (...args: readonly string[]) => Promise<string>;
 
-/** Programs that use layouts. Each returns its standard output, or throws with its error output. */
+/** Programs that use layouts and registries. Each returns its standard output, or throws with its error output. */
 export interface LayoutTools {
   readonly skopeo: Run;
   readonly umoci: Run;
   readonly crane: Run;
   readonly regctl: Run;
-  /** `support/oras-layout/main.go` */
   readonly oras: Run;
+  /** `support/oras-layout/main.go` */
+  readonly orasLayout: Run;
 }
 
-/** The user's settings are not read. `host` is contacted without TLS. */
-export async function openTools(cleanup: Cleanup, host: string): Promise<LayoutTools> {
+/** The user's settings are not read. These hosts are contacted without TLS. */
+export async function openTools(cleanup: Cleanup, ...hosts: readonly string[]): Promise<LayoutTools> {
   const home = await cleanup.folder();
   const auth = join(home, 'auth.json');
   const registries = join(home, 'registries.conf');
   const regctl = join(home, 'regctl.json');
   await writeFile(auth, '{}');
-  await writeFile(registries, `[[registry]]\nlocation = "${host}"\ninsecure = true\n`);
-  await writeFile(regctl, JSON.stringify({ version: 1, hosts: { [host]: { tls: 'disabled' } } }));
+  await writeFile(registries, hosts.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`).join(''));
+  await writeFile(
+    regctl,
+    JSON.stringify({ version: 1, hosts: Object.fromEntries(hosts.map((host) => [host, { tls: 'disabled' }])) }),
+  );
   const settings = { HOME: home, TMPDIR: home, DOCKER_CONFIG: home, REGISTRY_AUTH_FILE: auth, REGCTL_CONFIG: regctl };
   const options = { env: { PATH: process.env.PATH, ...settings }, cwd: home };
   const machine = ['--override-os', 'linux', '--override-arch', 'amd64'];
@@ -34,7 +38,8 @@ export async function openTools(cleanup: Cleanup, host: string): Promise<LayoutT
     umoci: (...args) => run('umoci', args, options),
     crane: (...args) => run('crane', ['--insecure', ...args], options),
     regctl: (...args) => run('regctl', ['--verbosity', 'error', ...args], options),
-    oras: (...args) => run('oras-layout', args, options),
+    oras: (...args) => run('oras', args, options),
+    orasLayout: (...args) => run('oras-layout', args, options),
   };
 }
 

@@ -22,7 +22,7 @@ const packages = {
 } as const;
 
 /** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
-const built = ['regctl', 'crane', 'conformance', 'conformance-1.0', 'oras-layout'] as const;
+const built = ['regctl', 'crane', 'oras', 'conformance', 'conformance-1.0', 'oras-layout'] as const;
 
 export type Tool = keyof typeof packages | (typeof built)[number];
 
