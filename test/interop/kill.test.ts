@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleProgram } from '../support/program.ts';
 import { createCleanup } from './support/cleanup.ts';
+import { killed, wrongFiles } from './support/kills.ts';
 import { type SlowRegistry, startSlowRegistry } from './support/slow-registry.ts';
 
 let program: string;
@@ -20,31 +19,6 @@ function pull(reference: string, folder: string): ChildProcess {
   return spawn(process.execPath, [program, 'pull', reference, folder, ...settings], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-}
-
-/** Kills a pull without warning, and returns how it ended. */
-async function killed(child: ChildProcess, milliseconds: number): Promise<number | null> {
-  const end = once(child, 'exit');
-  await Promise.race([end, wait(milliseconds)]);
-  child.kill('SIGKILL');
-  const [code] = await end;
-  return code;
-}
-
-/** Files whose bytes do not have the digest of their names; all files; and whether index.json can be read. */
-async function wrongFiles(folder: string): Promise<string[]> {
-  const blobs = join(folder, 'blobs', 'sha256');
-  const names = await readdir(blobs).catch(() => []);
-  const wrong: string[] = [];
-  for (const name of names) {
-    const found = createHash('sha256')
-      .update(await readFile(join(blobs, name)))
-      .digest('hex');
-    if (found !== name) wrong.push(name);
-  }
-  const index = await readFile(join(folder, 'index.json'), 'utf8').catch(() => '{}');
-  JSON.parse(index);
-  return wrong;
 }
 
 describe('a pull of 40 layers', () => {
