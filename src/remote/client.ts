@@ -74,7 +74,15 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
-type Settings = 'filling' | 'manifestBytes' | 'discardBytes' | 'listBytes' | 'pages' | 'retries' | 'userAgent';
+type Settings =
+  | 'filling'
+  | 'manifests'
+  | 'manifestBytes'
+  | 'discardBytes'
+  | 'listBytes'
+  | 'pages'
+  | 'retries'
+  | 'userAgent';
 
 const settingsOf = ({
   limits = {},
@@ -88,6 +96,7 @@ const settingsOf = ({
   retries,
   userAgent,
   filling: new Map(),
+  manifests: new Map(),
 });
 
 const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({

@@ -1,5 +1,4 @@
 import { bytesBody, readAll } from '../body.ts';
-import { remember } from '../bounded-map.ts';
 import { combineErrors } from '../combine.ts';
 import { printable } from '../endpoint.ts';
 import { asRegistryError, cannot, RegistryError, restate } from '../errors.ts';
@@ -16,12 +15,12 @@ import {
   type EndpointRequest,
   endpointRequest,
   exchange,
+  noteManifest,
   type RequestContext,
-  readDocumentAt,
 } from './exchange.ts';
 import { tagsAt } from './lists.ts';
 import { referrersAt } from './referrers.ts';
-import { headBlob, resolveAt } from './resolution.ts';
+import { fill, headBlob, resolveAt } from './resolution.ts';
 import {
   checkDigest,
   contentLengthOf,
@@ -85,37 +84,18 @@ async function fetchAt(
   const ranged = closed && ((error: unknown) => insteadOfRange(error, target, discardProblem(closed, opening), send));
   const sent = send(fetchHeaders(accept, closed, target, context));
   const fetching = ranged ? sent.catch(ranged) : sent;
-  if (kind === 'manifests') return fetching;
-  if (size >= 0) {
-    return fetching.catch(async (error: unknown) => {
-      if (!(await fill(bound, error, options))) throw error;
-      return fetchAt(bound, target, kind, { ...options, manifest: undefined });
+  if (kind === 'manifests') {
+    return fetching.then((fetched) => {
+      noteManifest(bound, fetched.descriptor);
+      return fetched;
     });
   }
   return fetching.catch(async (error: unknown) => {
+    if (await fill(bound, error, options)) return send(fetchHeaders(accept, closed, target, context));
+    if (size >= 0) throw error;
     const found = await learnSize(bound, target, { error, call });
     return fetchAt(bound, found, kind, options);
   });
-}
-
-/**
- * Requests the manifest that lists a blob from a mirror that lacks the blob; true if the mirror has the manifest. One that is
- * not trusted with tags never sees the manifest of a pull, and some (ECR's pull-through cache) get blobs only after it.
- * Once for each manifest.
- */
-async function fill(bound: BoundEndpoint, error: unknown, { manifest, ...call }: FetchOptions): Promise<boolean> {
-  const { endpoint, context } = bound;
-  const isMissing = error instanceof RegistryError && error.code === 'NOT_FOUND';
-  if (!isMissing || manifest === undefined || endpoint.capabilities.includes('resolve')) return false;
-  const key = `${endpoint.url} ${endpoint.repository} ${manifest}`;
-  const filling =
-    context.filling.get(key) ??
-    readDocumentAt(bound, manifest, call).then(
-      () => true,
-      () => false,
-    );
-  remember(context.filling, key, filling);
-  return filling;
 }
 
 /** Statuses that have nothing to do with a range: a login is missing, the content is, or it is too early. */

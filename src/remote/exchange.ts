@@ -1,5 +1,6 @@
 import { defaultBackoff, jittered, sleep } from '../abort.ts';
 import { readAll } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import { recordOf, withAttempt } from '../content/attempts.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, messageOf, RegistryError, restate } from '../errors.ts';
@@ -11,9 +12,10 @@ import { defaultTries, type RetryOptions } from '../http/retry.ts';
 import { authoritiesOf } from '../http/tls.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { isDigest } from '../oci/digest.ts';
-import { manifestAccept, manifestTooLarge } from '../oci/manifest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
+import { isManifestType, manifestAccept, manifestTooLarge } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
+import { formatReference } from '../oci/reference.ts';
 import { type Route, toPath } from '../oci/route.ts';
 import type { CallOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
@@ -32,6 +34,8 @@ export interface RequestContext {
   readonly discardBytes: number;
   /** Whether manifests that were requested for the sake of their blobs are there, by endpoint and digest. */
   readonly filling: Map<string, Promise<boolean>>;
+  /** Digests of the manifests that were read last, by repository. */
+  readonly manifests: Map<string, readonly Digest[]>;
   /** Most bytes of a list, all pages together. */
   readonly listBytes: number;
   /** Most pages of a list. */
@@ -200,10 +204,11 @@ export async function readDocumentAt(
 
 /** The same, without its bytes if the endpoint says that the tag names what was `known`. */
 export function readUnlessKnown(
-  { endpoint, context }: BoundEndpoint,
+  bound: BoundEndpoint,
   reference: string,
   call: CallOptions,
 ): Promise<Omit<ReceivedDocument, 'bytes'> & Partial<ReceivedDocument>> {
+  const { endpoint, context } = bound;
   const { encodings, manifestBytes } = context;
   const route: Route = { kind: 'manifest', name: endpoint.repository, reference };
   const accepted = { accept: manifestAccept, 'accept-encoding': encodings.accepted };
@@ -219,6 +224,7 @@ export function readUnlessKnown(
     const known = response.status === 304 ? call.known : undefined;
     const descriptor = known ? known.descriptor : describeDocument(bytes, response.headers, reference);
     noteValidator(response, endpoint, call);
+    if (!known) noteManifest(bound, descriptor);
     return { descriptor, url, ...(!known && { bytes }) };
   });
 }
@@ -234,4 +240,15 @@ const entityTag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]{0,1000}"$/;
 export function noteValidator({ headers, status }: HttpResponse, { url }: Endpoint, call: CallOptions): void {
   const { etag = status === 304 ? call.known?.validator.etag : undefined } = headers;
   if (etag !== undefined && entityTag.test(etag)) call.onValidator?.({ etag, from: url });
+}
+
+/** Most manifests of a repository that are remembered. */
+const mostManifests = 4;
+
+/** Remembers that a document was read: if it is a manifest, it may be the one of the blobs that are requested next. */
+export function noteManifest({ repository, context }: BoundEndpoint, { digest, mediaType }: Descriptor): void {
+  if (!isManifestType(mediaType)) return;
+  const key = formatReference(repository);
+  const others = (context.manifests.get(key) ?? []).filter((other) => other !== digest);
+  remember(context.manifests, key, [digest, ...others].slice(0, mostManifests));
 }

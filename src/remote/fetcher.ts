@@ -20,8 +20,8 @@ export interface FetcherOptions {
   /** Also ends reading the content. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * The digest of the manifest that lists the content. A mirror that is not trusted with tags and lacks the content is asked
-   * for that manifest once, since some mirrors fill by it, and then again for the content.
+   * The digest of the manifest that lists the content; default: the ones of the repository that were read last. A host that lacks
+   * the content is asked for it once, since some mirrors fill by manifest, and then again for the content.
    */
   readonly manifest?: Digest | undefined;
   /**

@@ -1,12 +1,14 @@
 import { discard } from '../body.ts';
+import { remember } from '../bounded-map.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { manifestAccept } from '../oci/manifest.ts';
+import { formatReference } from '../oci/reference.ts';
 import type { Route } from '../oci/route.ts';
-import type { CallOptions } from '../source.ts';
+import type { CallOptions, FetchOptions } from '../source.ts';
 import {
   type BoundEndpoint,
   conditionOf,
@@ -14,6 +16,7 @@ import {
   endpointRequest,
   exchange,
   noteValidator,
+  readDocumentAt,
   readUnlessKnown,
 } from './exchange.ts';
 import { describeBlob, describeHead } from './response.ts';
@@ -76,7 +79,41 @@ async function readManifest(bound: BoundEndpoint, reference: string, call: CallO
 export function headBlob(bound: BoundEndpoint, digest: Digest, call: CallOptions): Promise<Descriptor> {
   const route: Route = { kind: 'blob', name: bound.endpoint.repository, digest };
   const request = { ...headRequest(bound.endpoint, route, { accept: '*/*' }), reference: digest };
-  return head(bound, request, call, ({ headers }) => describeBlob(headers, digest));
+  const ask = () => head(bound, request, call, ({ headers }) => describeBlob(headers, digest));
+  return ask().catch(async (error: unknown) => {
+    if (await fill(bound, error, call)) return ask();
+    throw error;
+  });
+}
+
+/**
+ * Requests the manifest that lists a blob from an endpoint that lacks the blob; true if the endpoint has the manifest. A mirror
+ * may have seen none, as it is not trusted with tags or another host gave it, and some (ECR's pull-through cache) get blobs
+ * only after their manifest. If it is not known which manifest it is, those of the repository that were read last are
+ * requested. Each once.
+ */
+export async function fill(
+  bound: BoundEndpoint,
+  error: unknown,
+  { manifest, ...call }: FetchOptions,
+): Promise<boolean> {
+  const { endpoint, repository, context } = bound;
+  if (!(error instanceof RegistryError && error.code === 'NOT_FOUND')) return false;
+  const latest = context.manifests.get(formatReference(repository)) ?? [];
+  const filled = await Promise.all(
+    (manifest === undefined ? latest : [manifest]).map((digest) => {
+      const key = `${endpoint.url} ${endpoint.repository} ${digest}`;
+      const filling =
+        context.filling.get(key) ??
+        readDocumentAt(bound, digest, call).then(
+          () => true,
+          () => false,
+        );
+      remember(context.filling, key, filling);
+      return filling;
+    }),
+  );
+  return filled.includes(true);
 }
 
 // The length of an encoded response is not that of the content.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
+import { cached } from '../../src/cached/cached.ts';
 import type { ClientEvent } from '../../src/events.ts';
 import { mediaTypes } from '../../src/oci/manifest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
@@ -13,8 +14,10 @@ import type { PullOptions } from '../../src/remote/pull.ts';
 import { tokenAccess } from '../../src/server/access/tokens.ts';
 import { type Listening, listen } from '../../src/server/listen.ts';
 import { serve } from '../../src/server/registry/serve.ts';
+import type { Source } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { failsWith, sampleOf } from '../contract/source.ts';
+import { fill } from '../contract/store.ts';
 import { attestation, digestsOf, entry, filled, heldBy, image, index, layer, statesOf } from '../copy/support.ts';
 import { type Answer, chunked, createHosts, errorOf, sampleHost } from '../support/hosts.ts';
 
@@ -276,6 +279,58 @@ test('a mirror without tags that lacks the manifest, too, is passed over after o
   const manifest = `GET https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`;
   // The first as the manifest itself, the second for the sake of its blobs.
   expect(hosts.log().filter((line) => line === manifest)).toHaveLength(2);
+});
+
+/** A mirror that has blobs only after their manifest, as ECR's pull-through cache, before a registry that has all. */
+async function fillingMirror(capabilities: readonly ('pull' | 'resolve')[]) {
+  const store = await filled(app);
+  const serving = serve(() => store);
+  const filledBy = new Set<string>();
+  const mirror: Answer = (request) => {
+    const { pathname } = new URL(request.url);
+    const [, name = ''] = /\/manifests\/(.*)$/.exec(pathname) ?? [];
+    if (request.method === 'GET' && name !== '') filledBy.add(name);
+    const isThere = name !== '' || filledBy.has(wanted.root.descriptor.digest);
+    return isThere ? serving(request) : new Response(null, { status: 404 });
+  };
+  const hosts = createHosts({ 'origin.test': serving, 'mirror.test': mirror });
+  const config = { registries: { 'origin.test': { mirrors: [{ url: 'https://mirror.test', capabilities }] } } };
+  const { client } = clientOf({ transport: hosts.transport, config, retries: { tries: 1 } });
+  const blobsAt = (host: string): string[] => hosts.log().filter((line) => line.includes(`${host}/v2/app/blobs/`));
+  return { client, filledBy, blobsAt };
+}
+
+test.each([[['pull']], [['pull', 'resolve']]] as const)(
+  'a mirror with %j fills by the manifest that another host gave, in a fetch, through a cache and a server',
+  async (capabilities) => {
+    const blobs = wanted.parts.filter(({ descriptor }) => descriptor.digest !== wanted.root.descriptor.digest);
+    const kept = memoryStore();
+    const ways: readonly ((source: Source) => Source)[] = [(source) => source, (source) => cached(source, kept)];
+    for (const way of ways) {
+      const { client, filledBy, blobsAt } = await fillingMirror(capabilities);
+      const handler = serve(() => way(client.fetcher('origin.test/app').source));
+      const front = createHosts({ 'front.test': handler });
+      const { client: outer } = clientOf({ transport: front.transport });
+      const fetcher = outer.fetcher('front.test/app');
+      await (await fetcher.fetch(wanted.root.descriptor)).bytes();
+      // As if another host had given it.
+      filledBy.clear();
+      for (const { descriptor, bytes } of blobs)
+        expect(Buffer.compare(await (await fetcher.fetch(descriptor)).bytes(), bytes)).toBe(0);
+      expect([blobsAt('origin.test'), filledBy.size]).toEqual([[], 1]);
+    }
+  },
+);
+
+test('a mirror with tags fills by manifest in a pull, whose manifest it did not give', async () => {
+  const { client, filledBy, blobsAt } = await fillingMirror(['pull', 'resolve']);
+  const content = await client.fetcher('origin.test/app').fetch(wanted.root.descriptor);
+  const to = memoryStore();
+  await fill(to, [{ descriptor: wanted.root.descriptor, bytes: await content.bytes() }]);
+  filledBy.clear();
+  await client.pull(`origin.test/app@${wanted.root.descriptor.digest}`, { to });
+  expect(await heldBy(to, wanted.parts)).toEqual(digestsOf(wanted.parts));
+  expect(blobsAt('origin.test')).toEqual([]);
 });
 
 test('the directory may be a file: URL, as an object or a text, and must be of this machine', async () => {
