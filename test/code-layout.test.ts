@@ -30,7 +30,6 @@ const smallFiles: Readonly<Record<string, string>> = {
   'remote/trust': 'a wrapper',
   'remote/namespace': 'a wrapper',
   'http/discretion': 'a wrapper',
-  'http/socket/request': 'a request is written there, and nothing else',
   'config/redact-config': 'public: what a program may print',
   'config/load': 'boundary of a lazy load: everything that reads files',
   'config/own/write': 'boundary of a lazy load; every format has a read and a write',

@@ -16,9 +16,8 @@ import {
 } from '../transport.ts';
 import { undiciTransport } from '../undici.ts';
 import type { WireTarget } from './connect.ts';
-import type { Arrived, SocketConnection } from './connection.ts';
+import { type Arrived, type SocketConnection, type WrittenRequest, writeRequest } from './connection.ts';
 import { createSocketPools, type SocketPool, type SocketPools } from './pool.ts';
-import { type WrittenRequest, writeRequest } from './request.ts';
 
 /** Settings of the socket transport. */
 export interface SocketTransportOptions {
