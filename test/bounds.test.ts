@@ -100,7 +100,10 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['app/statistics', 'mostDescribed = 1_000'],
     ['app/server', 'mostNames = 100'],
   ],
-  'requests under way when a server stops': [['cli/serve/serve', 'drain = 10_000']],
+  'requests under way when a server stops; content of a mirror in memory': [
+    ['cli/serve/serve', 'drain = 10_000'],
+    ['cli/serve/settings', 'memoryBytes = 2 ** 30'],
+  ],
   'head of a response, text of an error, errors in its body': [
     ['http/socket/head', 'headBytes = 65_536'],
     ['combine', 'longestMessage = 2_000'],

@@ -22,7 +22,9 @@ const longFiles: Readonly<Record<string, string>> = {
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
 const smallFiles: Readonly<Record<string, string>> = {
   'testing/index': 'a public entry',
+  'app/front-site': 'a kind of server; every kind has a file',
   'app/log': 'the lines of a log, loaded with it',
+  'app/mirror-lines': 'what is printed for other tools, loaded with a mirror',
   'http/load-undici': 'boundary of a lazy load: undici',
   'server/redirect/load-front': 'boundary of a lazy load: the file of a front',
   'server/redirect/front-file': 'the file, apart from what it says',
@@ -113,6 +115,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'server/node/send': 'server/listen',
   'app/page-parts': 'app/page',
   'app/page-route': 'app/page',
+  'app/site': 'app/server',
   'cached/download': 'cached/cached',
   'cli/command': 'cli/main',
   'cli/commands': 'cli/main',

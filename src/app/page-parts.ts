@@ -49,9 +49,10 @@ li:last-child { padding-bottom: 0; }
 .name { overflow-wrap: anywhere; unicode-bidi: isolate; }
 .name b { font-weight: 600; }
 .more { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; unicode-bidi: isolate; }
-.bad .status { color: var(--bad); }
+li.bad .status { color: var(--bad); }
 .figures { color: var(--soft); font-size: .85rem; display: flex; gap: 1.1rem; white-space: nowrap; text-align: right; }
-.dot { display: inline-block; width: .55rem; height: .55rem; border-radius: 50%; background: var(--good); margin-right: .5rem; }
+.dot { display: inline-block; width: .55rem; height: .55rem; border-radius: 50%; background: var(--soft); margin-right: .5rem; }
+.good .dot { background: var(--good); }
 .bad .dot { background: var(--bad); }
 .empty { color: var(--soft); margin-top: .35rem; }
 footer { margin-top: 1rem; font-size: .85rem; }

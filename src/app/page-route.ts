@@ -62,7 +62,7 @@ export function pageRoute({ status, hasHome = false }: PageOptions): PageRoute {
 const pathOf = ({ url }: Request): string => new URL(url).pathname;
 
 /** The same for programs, with times as texts. */
-function jsonOf({ kind, about, time, traffic, repositories, cache }: SiteStatus): Readonly<Record<string, unknown>> {
+function jsonOf({ kind, about, time, traffic, repositories, facts }: SiteStatus): Readonly<Record<string, unknown>> {
   const { started, requests, failed, active, oldest, sent, pushed, errors, history } = traffic;
   const written = (moment: number): string => new Date(moment).toISOString();
   const timed = <Entry extends { readonly last: number }>(entries: readonly Entry[]) =>
@@ -76,16 +76,7 @@ function jsonOf({ kind, about, time, traffic, repositories, cache }: SiteStatus)
     failed,
     bytes: { sent, pushed },
     active: { total: active, oldest: oldest.map((entry) => ({ ...entry, since: written(entry.since) })) },
-    ...(cache && {
-      cache: {
-        ...cache,
-        hitRate: cache.hits + cache.misses === 0 ? null : cache.hits / (cache.hits + cache.misses),
-        upstreams: cache.upstreams.map(({ last, ...entry }) => ({
-          ...entry,
-          ...(last !== undefined && { last: written(last) }),
-        })),
-      },
-    }),
+    ...facts?.json,
     repositories: { ...repositories, used: timed(traffic.repositories.slice(0, mostUsed)) },
     errors: timed(errors),
     history,

@@ -1,5 +1,5 @@
 import { pageScript, pageStyle } from './page-parts.ts';
-import { bytesText, secondsText } from './printable.ts';
+import { bytesText, counted, numberText, secondsText } from './printable.ts';
 import type { SiteStatus, UpstreamTraffic } from './site.ts';
 
 /** HTML, made by `html` only, so that whatever else is put into it is escaped. */
@@ -31,10 +31,6 @@ const html = (strings: TemplateStringsArray, ...values: readonly Inserted[]): Ma
   new Markup(strings.map((text, at) => text + insertedText(values[at])).join(''));
 
 const trusted = (text: string): Markup => new Markup(text);
-
-const numbers = new Intl.NumberFormat('en');
-const plural = (count: number, one: string, many = `${one}s`): string =>
-  `${numbers.format(count)} ${count === 1 ? one : many}`;
 
 /** The page of a server, complete without its script, which only renews `main`. */
 export function statusPage(status: SiteStatus): string {
@@ -72,7 +68,7 @@ const mainOf = (status: SiteStatus): Markup => html`<main>
 <section class="cards" aria-label="Summary">${cardsOf(status)}</section>
 ${historyOf(status)}
 ${activeOf(status)}
-${status.cache && upstreamsOf(status, status.cache.upstreams)}
+${status.facts?.upstreams && upstreamsOf(status, status.facts.upstreams)}
 ${repositoriesOf(status)}
 ${errorsOf(status)}
 </main>`;
@@ -80,42 +76,22 @@ ${errorsOf(status)}
 const card = (label: string, value: string, note: string, kind = ''): Markup =>
   html`<div class="card ${kind}"><p class="label">${label}</p><p class="value">${value}</p><p class="note">${note}</p></div>`;
 
-function cardsOf({ traffic, cache, time, repositories }: SiteStatus): readonly Markup[] {
+function cardsOf({ traffic, facts, time, repositories }: SiteStatus): readonly Markup[] {
   const { requests, active, failed, sent, pushed, started } = traffic;
-  const pulls = card(
-    'Active',
-    numbers.format(active),
-    active === 1 ? 'request under way' : 'requests under way',
-    active > 0 ? 'busy' : '',
-  );
-  const failures = card(
-    'Errors',
-    numbers.format(failed),
-    `of ${plural(requests, 'request')}`,
-    failed > 0 ? 'bad' : 'good',
-  );
-  const age = `in ${secondsText((time - started) / 1000)}`;
-  if (!cache) {
-    return [
-      card('Repositories', numbers.format(repositories?.total ?? traffic.repositories.length), 'stored here'),
-      card('Sent', bytesText(sent), age),
-      card('Pushed', bytesText(pushed), 'new content'),
-      pulls,
-      failures,
-    ];
-  }
-  const { hits, misses, saved } = cache;
-  const asked = hits + misses;
-  const rate = asked === 0 ? '–' : `${Math.floor((hits / asked) * 100)} %`;
+  const first = facts?.cards ?? [
+    {
+      label: 'Repositories',
+      value: numberText(repositories?.total ?? traffic.repositories.length),
+      note: 'stored here',
+    },
+    { label: 'Sent', value: bytesText(sent), note: `in ${secondsText((time - started) / 1000)}` },
+    { label: 'Pushed', value: bytesText(pushed), note: 'new content' },
+  ];
+  const busy = active > 0 ? 'busy' : '';
   return [
-    card(
-      'Hit rate',
-      rate,
-      asked === 0 ? 'nothing requested yet' : `${numbers.format(hits)} of ${plural(asked, 'request')}`,
-    ),
-    card('Saved', bytesText(saved), `of ${bytesText(sent)} sent`),
-    pulls,
-    failures,
+    ...first.map(({ label, value, note }) => card(label, value, note)),
+    card('Active', numberText(active), active === 1 ? 'request under way' : 'requests under way', busy),
+    card('Errors', numberText(failed), `of ${counted(requests, 'request')}`, failed > 0 ? 'bad' : ''),
   ];
 }
 
@@ -152,33 +128,28 @@ const shortened = (path: string): string => path.replace(/(sha\d{3}:[\da-f]{12})
 
 const ago = (time: number, then: number): string => `${secondsText((time - then) / 1000)} ago`;
 
-function activeOf({ traffic: { active, oldest }, time }: SiteStatus): Markup {
-  const rows = oldest.map(({ method, path, userAgent, address, since }) =>
-    row(
-      html`<b>${method}</b> ${path}`,
-      [address, userAgent].filter(Boolean).join(' · '),
-      [secondsText((time - since) / 1000)],
-      'busy',
-    ),
-  );
-  return section(
-    'Under way',
-    active > rows.length ? `${rows.length} of ${numbers.format(active)}` : '',
-    rows,
-    'Nothing at the moment.',
-  );
+function activeOf({ traffic: { active, oldest }, facts, time }: SiteStatus): Markup {
+  const downloads = (facts?.downloads ?? []).slice(0, mostActive).map(({ name, bytes, size, since }) => {
+    const part =
+      size > 0 ? `${Math.min(100, Math.floor((bytes / size) * 100))} % of ${bytesText(size)}` : bytesText(bytes);
+    return row(html`<b>from upstream</b> ${shortened(name)}`, '', [part, secondsText((time - since) / 1000)], 'busy');
+  });
+  const rows = oldest.map(({ method, path, userAgent, address, since }) => {
+    const about = [address, userAgent].filter(Boolean).join(' · ');
+    return row(html`<b>${method}</b> ${shortened(path)}`, about, [secondsText((time - since) / 1000)], 'busy');
+  });
+  const count = active > rows.length ? `${rows.length} of ${numberText(active)}` : '';
+  return section('Under way', count, [...downloads, ...rows], 'Nothing at the moment.');
 }
 
+/** Most downloads on the page. */
+const mostActive = 20;
+
 function upstreamsOf({ time }: SiteStatus, upstreams: readonly UpstreamTraffic[]): Markup {
-  const rows = upstreams.map(({ name, requests, failed, bytes, problem, last }) => {
-    const state = problem ?? (last === undefined ? 'not contacted yet' : `contacted ${ago(time, last)}`);
-    const figures = [plural(requests, 'request'), bytesText(bytes), ...(failed > 0 ? [plural(failed, 'failure')] : [])];
-    return row(
-      html`<i class="dot" aria-hidden="true"></i>${name}`,
-      state,
-      figures,
-      problem === undefined ? 'good' : 'bad',
-    );
+  const rows = upstreams.map(({ name, figures, problem, last }) => {
+    const state = problem ?? (last === undefined ? 'not contacted yet' : `responded ${ago(time, last)}`);
+    const kind = problem === undefined ? (last === undefined ? '' : 'good') : 'bad';
+    return row(html`<i class="dot" aria-hidden="true"></i>${name}`, state, figures, kind);
   });
   return section('Upstreams', '', rows, 'None.');
 }
@@ -190,9 +161,9 @@ function repositoriesOf({ repositories, traffic, time }: SiteStatus): Markup {
   const rows = [...used.keys(), ...others].slice(0, mostRows).map((name) => {
     const found = used.get(name);
     if (!found) return row(html`${name}`, '', ['not requested yet']);
-    return row(html`${name}`, '', [plural(found.requests, 'request'), bytesText(found.bytes), ago(time, found.last)]);
+    return row(html`${name}`, '', [counted(found.requests, 'request'), bytesText(found.bytes), ago(time, found.last)]);
   });
-  const count = total > rows.length ? `${rows.length} of ${numbers.format(total)}` : numbers.format(total);
+  const count = total > rows.length ? `${rows.length} of ${numberText(total)}` : numberText(total);
   return section('Repositories', count, rows, 'None yet.');
 }
 
@@ -202,7 +173,7 @@ const mostRows = 100;
 function errorsOf({ traffic: { errors }, time }: SiteStatus): Markup {
   const rows = errors.slice(0, 20).map(({ method, path, status, found, userAgent, count, last }) => {
     const about = [found, userAgent].filter(Boolean).join(' · ');
-    const times = count === 1 ? [] : [`${numbers.format(count)} times`];
+    const times = count === 1 ? [] : [`${numberText(count)} times`];
     return row(
       html`<b class="status">${status}</b> ${method} ${shortened(path)}`,
       about,

@@ -30,6 +30,15 @@ export function errorText(error: unknown): string | undefined {
   return printable(typeof message === 'string' ? message : String(error), 400);
 }
 
+const numbers = new Intl.NumberFormat('en');
+
+/** `12,345` */
+export const numberText = (count: number): string => numbers.format(count);
+
+/** `1 request`, `2,000 requests`. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${numberText(count)} ${count === 1 ? one : many}`;
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
 /** `999 B`, `12.3 MB`: powers of 1,000. */

@@ -58,6 +58,7 @@ export async function startServer(site: Site, { listen: where, ...options }: Ser
       }, limit);
       await close({ drain: limit });
       clearTimeout(late);
+      await site.close?.();
       return !isCut;
     },
   };
@@ -72,7 +73,7 @@ export function servedSite(
   options: SiteOptions = {},
 ): { readonly handler: Handler; readonly statistics: Statistics } {
   const { users, hasPage = true, onEvent, onError } = options;
-  const statistics = createStatistics();
+  const statistics = createStatistics(site);
   const addresses = new WeakMap<Request, string>();
   /** Requests that the site or its page has taken; the access check has refused all others. */
   const taken = new WeakSet<Request>();
@@ -135,7 +136,7 @@ function statusOf(site: Site, statistics: Statistics): () => Promise<SiteStatus>
       time: Date.now(),
       traffic: statistics.traffic(),
       repositories: listed,
-      cache: site.cache?.(),
+      facts: site.facts?.(),
     };
   };
 }

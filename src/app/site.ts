@@ -1,3 +1,4 @@
+import type { Repository } from '../index.ts';
 import type { Handler, ServeOptions } from '../server/index.ts';
 import type { Traffic } from './statistics.ts';
 
@@ -13,32 +14,53 @@ export interface Site {
   handler(options: Pick<ServeOptions, 'onEvent' | 'onError'>): Handler;
   /** Names of all repositories, if it has a list of them. */
   repositories?(): Promise<readonly string[]>;
-  /** What a cache has saved, and the registries behind it. */
-  cache?(): CacheTraffic;
+  /** What the page calls a repository; undefined for one that it does not show. Default: its name. */
+  labelOf?(repository: Repository): string | undefined;
+  /** What it has to show, besides the traffic. */
+  facts?(): SiteFacts;
   /** `/` is its own, so that the page is only at `/status`. */
   readonly hasHome?: boolean;
+  /** Closes what it has opened. */
+  close?(): Promise<void>;
 }
 
-/** What a cache has saved. */
-export interface CacheTraffic {
-  /** Requests served without the upstream, and with it. */
-  readonly hits: number;
-  readonly misses: number;
-  /** Bytes that were sent and did not come from upstream. */
-  readonly saved: number;
-  readonly upstreams: readonly UpstreamTraffic[];
+/** What a site shows of itself. */
+export interface SiteFacts {
+  /** The first cards of the page. */
+  readonly cards: readonly SiteCard[];
+  /** Registries that content comes from. */
+  readonly upstreams?: readonly UpstreamTraffic[];
+  /** Content on its way from them. */
+  readonly downloads?: readonly SiteDownload[];
+  /** The same as numbers, for programs. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** One figure of the page. */
+export interface SiteCard {
+  readonly label: string;
+  readonly value: string;
+  readonly note: string;
 }
 
 /** What was requested of an upstream. */
 export interface UpstreamTraffic {
   readonly name: string;
-  readonly requests: number;
-  readonly failed: number;
-  readonly bytes: number;
-  /** Milliseconds of `Date`; undefined if it was not contacted. */
+  /** `12 hits` */
+  readonly figures: readonly string[];
+  /** Milliseconds of `Date` of the last response; undefined for none. */
   readonly last?: number | undefined;
   /** Why the last request failed; undefined if it did not. */
   readonly problem?: string | undefined;
+}
+
+/** A content on its way. */
+export interface SiteDownload {
+  readonly name: string;
+  readonly bytes: number;
+  /** Negative if it is not known. */
+  readonly size: number;
+  readonly since: number;
 }
 
 /** What the page and its JSON say. */
@@ -49,5 +71,5 @@ export interface SiteStatus {
   readonly time: number;
   readonly traffic: Traffic;
   readonly repositories?: { readonly total: number; readonly names: readonly string[] } | undefined;
-  readonly cache?: CacheTraffic | undefined;
+  readonly facts?: SiteFacts | undefined;
 }

@@ -1,3 +1,4 @@
+import type { Repository } from '../index.ts';
 import type { ServerEvent } from '../server/index.ts';
 import { errorText, pathOf, userAgentOf } from './printable.ts';
 
@@ -91,8 +92,16 @@ function isProblem({ request, status, error }: ServerEvent): boolean {
   return !(status === 404 && request.method === 'HEAD');
 }
 
-/** `now` is in milliseconds, for tests. */
-export function createStatistics(now: () => number = Date.now): Statistics {
+/** What the repositories are called, and in tests the clock, in milliseconds. */
+export interface StatisticsOptions {
+  readonly labelOf?: ((repository: Repository) => string | undefined) | undefined;
+  readonly now?: () => number;
+}
+
+const nameOf = ({ name }: Repository): string => name;
+
+/** Begins to count. */
+export function createStatistics({ labelOf = nameOf, now = Date.now }: StatisticsOptions = {}): Statistics {
   const started = now();
   const active = new Map<Request, { readonly since: number; readonly address: string | undefined }>();
   const repositories = new Map<string, RepositoryTraffic>();
@@ -132,7 +141,8 @@ export function createStatistics(now: () => number = Date.now): Statistics {
       history.add(bytes);
       if (action === 'push' && status < 300) totals.pushed += descriptor?.size ?? 0;
       // Names that nobody has are the requester's invention.
-      if (repository && status < 400) noteRepository(repository.name, bytes);
+      const label = repository && status < 400 ? labelOf(repository) : undefined;
+      if (label !== undefined) noteRepository(label, bytes);
       if (!isProblem(event)) return;
       totals.failed += 1;
       noteError(event);

@@ -10,6 +10,9 @@ export interface ClientUse {
   /** Default: prints it on stderr. */
   readonly onWarning?: (text: string) => void;
   readonly limits?: ClientOptions['limits'];
+  /** Those that a configuration may change. */
+  readonly defaultLimits?: ClientOptions['limits'];
+  readonly userAgent?: string;
 }
 
 /** Runs `use` with a client of the configuration that the flags name, then closes it. Each warning is reported once. */
@@ -17,7 +20,7 @@ export async function withClient<T>(
   given: Given,
   io: Io,
   use: (client: Client) => Promise<T>,
-  { onEvent, onWarning = (text) => reportWarnings([text], io), limits }: ClientUse = {},
+  { onEvent, onWarning = (text) => reportWarnings([text], io), limits, defaultLimits, userAgent }: ClientUse = {},
 ): Promise<T> {
   const reported = new Set<string>();
   const warn = (text: string): void => {
@@ -30,7 +33,8 @@ export async function withClient<T>(
   const client = createClient({
     config,
     ...fromFlags,
-    limits: { ...limits, ...fromFlags.limits },
+    limits: { ...defaultLimits, ...(defaultLimits && config.limits), ...limits, ...fromFlags.limits },
+    ...(userAgent !== undefined && { userAgent }),
     onEvent: (event) => {
       if (event.type === 'warning') warn(event.host === undefined ? event.text : `${event.host}: ${event.text}`);
       onEvent?.(event);

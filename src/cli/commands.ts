@@ -78,7 +78,7 @@ export const commandGroups: readonly (readonly [heading: string, entries: readon
       {
         name: 'serve',
         usage: '[DIR]',
-        summary: 'run a registry over a directory, or in memory',
+        summary: 'run a registry, a pull-through mirror, or a front that redirects',
         load: async () => (await import('./serve/serve.ts')).serveCommand,
       },
     ],

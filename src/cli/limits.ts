@@ -146,7 +146,12 @@ const readers = {
   },
 } as const;
 
-function readValue(flag: string, { value, orZero }: LimitOption, text: string): number {
+/** The value of a flag: a time in milliseconds, a size in bytes, or a number. UsageError for anything else. */
+export function readValue(
+  flag: string,
+  { value, orZero }: Pick<LimitOption, 'value' | 'orZero'>,
+  text: string,
+): number {
   const { wanted, such, read, most } = readers[value as keyof typeof readers];
   const found = read(text);
   const rounded = Math.round(found);

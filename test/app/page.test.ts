@@ -19,10 +19,14 @@ test('whatever comes from outside is escaped in the page', () => {
     repositories: [{ name: hostile, requests: 1, bytes: 1, last: 0 }],
     errors: [{ method: hostile, path: hostile, status: 500, found: hostile, userAgent: hostile, count: 2, last: 0 }],
   };
-  const upstream = { name: hostile, requests: 1, failed: 1, bytes: 1, last: 0, problem: hostile };
-  const cache = { hits: 1, misses: 2, saved: 3, upstreams: [upstream] };
+  const facts = {
+    cards: [{ label: hostile, value: hostile, note: hostile }],
+    upstreams: [{ name: hostile, figures: [hostile], last: 0, problem: hostile }],
+    downloads: [{ name: hostile, bytes: 1, size: 2, since: 0 }],
+    json: {},
+  };
   const names = [`${hostile}2`];
-  const page = statusPage(status({ about: hostile, traffic, cache, repositories: { total: 2, names } }));
+  const page = statusPage(status({ about: hostile, traffic, facts, repositories: { total: 2, names } }));
   expect(page).not.toContain('<img');
   expect(page.match(/&lt;img src=x onerror=alert\(1\)&gt;&quot;&#39;&amp;/g)?.length).toBeGreaterThan(10);
 });
@@ -37,25 +41,28 @@ test('the page shows what the server has, and says where nothing is', () => {
   expect(page.match(/not requested yet/g)).toHaveLength(100);
 });
 
-test('a cache shows its hit rate, what it saved, and its upstreams', () => {
+test('a site shows cards, upstreams and downloads of its own', () => {
   const upstreams = [
-    { name: 'docker.io', requests: 3, failed: 0, bytes: 2_000, last: Date.now() },
-    { name: 'ghcr.io', requests: 1, failed: 1, bytes: 0, last: Date.now(), problem: 'the connection was refused' },
-    { name: 'quay.io', requests: 0, failed: 0, bytes: 0 },
+    { name: 'docker.io', figures: ['2 hits', '1 misses'], last: Date.now() },
+    { name: 'ghcr.io', figures: [], last: Date.now(), problem: 'the connection was refused' },
+    { name: 'quay.io', figures: [] },
   ];
-  const page = statusPage(status({ kind: 'mirror', cache: { hits: 2, misses: 1, saved: 5_000_000, upstreams } }));
-  for (const text of [
+  const downloads = [
+    { name: `docker.io/a@sha256:${'ab'.repeat(32)}`, bytes: 500, size: 2_000, since: Date.now() },
+    { name: 'docker.io/b', bytes: 700, size: -1, since: Date.now() },
+  ];
+  const cards = [{ label: 'Hit rate', value: '66 %', note: '2 of 3' }];
+  const page = statusPage(status({ kind: 'mirror', facts: { cards, upstreams, downloads, json: {} } }));
+  const texts = [
     '66 %',
-    '2 of 3 requests',
-    '5.0 MB',
+    'responded 0 s ago',
     'the connection was refused',
     'not contacted yet',
-    '1 failure',
-  ])
-    expect(page).toContain(text);
-  expect(statusPage(status({ cache: { hits: 0, misses: 0, saved: 0, upstreams: [] } }))).toContain(
-    'nothing requested yet',
-  );
+    '25 % of 2.0 kB',
+    '700 B',
+  ];
+  for (const text of [...texts, 'docker.io/a@sha256:abababababab…']) expect(page).toContain(text);
+  expect(page).not.toContain('stored here');
 });
 
 const route = pageRoute({ status: async () => status() });
@@ -68,7 +75,7 @@ test('nothing but the style and the script of the page itself may be used', asyn
   expect(policy).toContain("default-src 'none'");
   expect(policy).not.toContain('unsafe');
   for (const name of ['style', 'script']) {
-    const [, content = ''] = new RegExp(`<${name}>([^]*?)</${name}>`).exec(text) ?? [];
+    const [, content = ''] = new RegExp(`<${name}>([\\s\\S]*?)</${name}>`).exec(text) ?? [];
     const hash = createHash('sha256').update(content).digest('base64');
     expect(policy).toContain(`${name}-src 'sha256-${hash}'`);
   }

@@ -11,7 +11,7 @@ function ended(path: string, facts: Partial<ServerEvent> = {}, init: RequestInit
 
 test('requests are counted from their beginning to the end of their response', () => {
   let time = 1_000_000;
-  const statistics = createStatistics(() => time);
+  const statistics = createStatistics({ now: () => time });
   const request = new Request('http://localhost:5000/v2/team/app/blobs/sha256:aa?digest=x', {
     headers: { 'user-agent': 'docker/1' },
   });
@@ -92,7 +92,7 @@ test('a repository that is only asked for, and does not exist, is not remembered
 
 test('the history has a column for five seconds, empty where nothing happened, also after a long pause', () => {
   let time = 10_000_000_000;
-  const statistics = createStatistics(() => time);
+  const statistics = createStatistics({ now: () => time });
   const bytes = () => statistics.traffic().history.bytes;
   statistics.end(ended('/', { bytes: 7 }));
   expect(bytes()).toHaveLength(60);

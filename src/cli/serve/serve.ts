@@ -1,5 +1,8 @@
+import type { MirrorFile } from '../../app/mirror-lines.ts';
 import type { RunningServer, ServerOptions } from '../../app/server.ts';
 import type { Site } from '../../app/site.ts';
+import type { Client } from '../../index.ts';
+import { withClient } from '../client.ts';
 import type { Command, Given } from '../command.ts';
 import { reportWarnings } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -12,8 +15,9 @@ const drain = 10_000;
 export const serveCommand: Command = {
   about:
     'Serves a registry over a directory, or in memory without one. A directory with an index.json is one image layout, and the\n' +
-    'only repository; any other one has a layout for each repository. The first line of stdout is the URL. A page at / shows\n' +
-    'what is going on, and /status the same as JSON.\n' +
+    'only repository; any other one has a layout for each repository. With --mirror it is a pull-through mirror of registries\n' +
+    'instead, and prints the lines that point containerd, k3s and podman at it. With --front it redirects, as a file says.\n' +
+    'The first line of stdout is the URL. A page at / shows what is going on, and /status the same as JSON.\n' +
     '\n' +
     'It listens on this machine only, unless --listen says otherwise. Ctrl-C and SIGTERM let requests under way end, for at\n' +
     'most 10 s; a second one ends it at once.',
@@ -23,32 +27,88 @@ export const serveCommand: Command = {
     ['ocifetch serve ./registry', 'a registry that keeps what is pushed, on 127.0.0.1:5000'],
     ['ocifetch serve --listen 127.0.0.1:0', 'one in memory on a free port, for a test'],
     ['ocifetch serve --read-only ./layout', 'what "ocifetch pull" wrote, for other programs'],
+    [
+      'ocifetch serve --mirror docker.io --mirror ghcr.io --dir ./cache --cache-size 50GB',
+      'a mirror of two registries',
+    ],
+    ['ocifetch serve --front ./front.yaml', 'a name of your own for a registry that may move'],
     ['ocifetch serve --listen 0.0.0.0:5000 --users FILE --tls-cert FILE --tls-key FILE DIR', 'for other machines'],
   ],
   jsonLines: true,
   grace: drain + 2_000,
   run: async (given, io) => {
     const settings = await serveSettings(given);
-    const { site, notes } = await siteOf(settings);
-    const server = await start(site, settings, given, io);
-    announce(server, given, io, notes);
-    reportWarnings(exposure(settings), io);
-    await interrupted(io);
-    const { active } = server;
-    if (active() > 0) writeLines(io.stderr, [`waiting for ${counted(active(), 'request')}`]);
-    if (await server.stop(drain)) return exitCodes.ok;
-    reportWarnings([`cut off what took longer than ${drain / 1000} s`], io);
-    throw io.signal?.reason;
+    if (!settings.mirror) return runSite(await siteOf(settings), settings, given, io);
+    const { mirrorAgent } = await import('../../app/mirror-site.ts');
+    const userAgent = mirrorAgent();
+    const run = async (client: Client): Promise<number> =>
+      runSite(await mirrorOf(settings, { client, userAgent, io }), settings, given, io);
+    return withClient(given, io, run, { userAgent, defaultLimits: { concurrency } });
   },
 };
+
+/** Requests of a mirror to one registry at a time, as slow clients hold theirs open. */
+const concurrency = 64;
+
+/** Serves until the first signal. */
+async function runSite(
+  { site, notes, files }: Described,
+  settings: ServeSettings,
+  given: Given,
+  io: Io,
+): Promise<number> {
+  const server = await start(site, settings, given, io);
+  announce(server, given, io, { notes, files: (await files?.(server.url)) ?? [] });
+  reportWarnings(exposure(settings), io);
+  await interrupted(io);
+  const { active } = server;
+  if (active() > 0) writeLines(io.stderr, [`waiting for ${counted(active(), 'request')}`]);
+  if (await server.stop(drain)) return exitCodes.ok;
+  reportWarnings([`cut off what took longer than ${drain / 1000} s`], io);
+  throw io.signal?.reason;
+}
 
 /** A site, and what its user should know of it. */
 interface Described {
   readonly site: Site;
   readonly notes: readonly string[];
+  /** Files of other programs that lead to it. */
+  readonly files?: (url: string) => Promise<readonly MirrorFile[]>;
 }
 
-async function siteOf({ directory, isReadOnly }: ServeSettings): Promise<Described> {
+interface MirrorUse {
+  readonly client: Client;
+  readonly userAgent: string;
+  readonly io: Io;
+}
+
+async function mirrorOf({ mirror, directory, host }: ServeSettings, { io, ...use }: MirrorUse): Promise<Described> {
+  if (directory !== undefined) await prepareDirectory(directory, false);
+  const [{ mirrorSite }, { mirrorFiles }] = await Promise.all([
+    import('../../app/mirror-site.ts'),
+    import('../../app/mirror-lines.ts'),
+  ]);
+  const { hosts: mirrors = [], ...settings } = mirror ?? {};
+  const onWarning = (text: string): void => reportWarnings([text], io);
+  const site = mirrorSite({ mirrors, directory, ...settings, ...use, onWarning });
+  const place = directory === undefined ? 'in memory' : `in ${oneLine(directory)}`;
+  // Nobody connects to all addresses.
+  const reached = (url: string): string =>
+    /^(?:0\.0\.0\.0|::)$/.test(host) ? url.replace(/0\.0\.0\.0|\[::\]/, '127.0.0.1') : url;
+  return {
+    site,
+    notes: [`a mirror of ${mirrors.join(', ')}, which keeps content ${place}`],
+    files: (url) => mirrorFiles(reached(url), mirrors),
+  };
+}
+
+async function frontOf(path: string): Promise<Described> {
+  const { frontSite } = await import('../../app/front-site.ts');
+  return { site: await frontSite(path), notes: [`a front, as ${oneLine(path)} says`] };
+}
+
+async function siteOf({ directory, isReadOnly, front }: ServeSettings): Promise<Described> {
+  if (front !== undefined) return frontOf(front);
   if (directory !== undefined) await prepareDirectory(directory, isReadOnly);
   // Loaded only here: other commands load this file to read a command line.
   const { registrySite } = await import('../../app/registry-site.ts');
@@ -92,18 +152,25 @@ const listenProblems: Readonly<Record<string, string>> = {
 const listenProblem = ({ code, message }: NodeJS.ErrnoException): string => listenProblems[code ?? ''] ?? message;
 
 /** The URL alone on the first line, for programs; all of stdout in one write, as its reader may leave after that line. */
-function announce({ url }: RunningServer, { flags }: Given, io: Io, notes: readonly string[]): void {
+function announce(
+  { url }: RunningServer,
+  { flags }: Given,
+  io: Io,
+  { notes, files }: { readonly notes: readonly string[]; readonly files: readonly MirrorFile[] },
+): void {
   const page = flags.has('no-page') ? undefined : `${url}/`;
-  writeLines(io.stdout, [url, ...(flags.has('json') ? [jsonText({ url, page })] : [])]);
+  const lines = files.flatMap(({ tool, path, text }) => ['', `# ${tool}: ${path}`, ...text.trimEnd().split('\n')]);
+  const json = jsonText({ url, page, ...(files.length > 0 && { files }) });
+  writeLines(io.stdout, [url, ...(flags.has('json') ? [json] : lines)]);
   writeLines(io.stderr, [...notes, ...(page === undefined ? [] : [`its page is ${page}`])]);
 }
 
 /** What others can do whom nothing keeps out. */
-function exposure({ host, port, tls, users, isReadOnly }: ServeSettings): string[] {
+function exposure({ host, port, tls, users, isReadOnly, mirror, front }: ServeSettings): string[] {
   if (isLoopback(host) || (tls && users)) return [];
   const who = users
     ? 'their passwords are not encrypted'
-    : `everyone who can may ${isReadOnly ? 'read it' : 'read it and push'}`;
+    : `everyone who can may ${isReadOnly || mirror || front !== undefined ? 'read it' : 'read it and push'}`;
   const flags = [...(users ? [] : ['--users']), ...(tls ? [] : ['--tls-cert with --tls-key'])];
   return [
     `other machines can connect to ${host}:${port}, and ${who}: see ${flags.join(' and ')}, or listen on 127.0.0.1`,

@@ -1,7 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { access, constants, mkdir, readFile, stat } from 'node:fs/promises';
+import { parseRepository } from '../../index.ts';
 import { type Given, type Option, UsageError } from '../command.ts';
 import { writeProblem } from '../exit-codes.ts';
+import { readValue } from '../limits.ts';
 import { OutputError } from '../output.ts';
 
 /** Where `serve` listens without `--listen`. */
@@ -9,6 +11,20 @@ export const defaultAddress = '127.0.0.1:5000';
 
 export const serveOptions = {
   listen: { type: 'string', value: 'HOST:PORT', help: `default: ${defaultAddress}; port 0 takes a free one` },
+  mirror: {
+    type: 'string',
+    value: 'HOST',
+    isList: true,
+    help: 'be a pull-through mirror of this registry; may be repeated, the first is that of requests that name none',
+  },
+  dir: { type: 'string', value: 'DIR', help: 'where a mirror keeps content; default: memory' },
+  'cache-size': {
+    type: 'string',
+    value: 'SIZE',
+    help: 'most that a mirror keeps: 500MB, 20GiB; default: 1GiB in memory, no bound in DIR',
+  },
+  fresh: { type: 'string', value: 'TIME', help: 'for which a mirror does not request a tag again; default: 5m' },
+  front: { type: 'string', value: 'FILE', help: 'be a front that redirects to a registry and its buckets' },
   'read-only': { type: 'boolean', help: 'refuse whatever changes the registry' },
   'tls-cert': { type: 'string', value: 'FILE', help: 'certificate chain in PEM, for https; with --tls-key' },
   'tls-key': { type: 'string', value: 'FILE', help: 'its private key in PEM' },
@@ -25,14 +41,20 @@ export interface ServeSettings {
   readonly users?: Readonly<Record<string, string>>;
   readonly directory?: string | undefined;
   readonly isReadOnly: boolean;
+  /** Of a mirror. Bytes and milliseconds. */
+  readonly mirror?: {
+    readonly hosts: readonly string[];
+    readonly bytes: number | undefined;
+    readonly fresh: number | undefined;
+  };
+  /** Path of the file of a front. */
+  readonly front?: string | undefined;
 }
 
 /** Reads the flags of `serve` and the files that they name. UsageError for what is wrong. */
-export async function serveSettings({ words, texts, flags }: Given): Promise<ServeSettings> {
-  const [directory] = words;
-  const isReadOnly = flags.has('read-only');
-  if (isReadOnly && directory === undefined)
-    throw new UsageError('Flag "--read-only" needs a directory: a registry in memory would always be empty');
+export async function serveSettings(given: Given): Promise<ServeSettings> {
+  const { texts, flags } = given;
+  checkKind(given);
   const { 'tls-cert': cert, 'tls-key': key, users } = texts;
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError(
@@ -43,8 +65,56 @@ export async function serveSettings({ words, texts, flags }: Given): Promise<Ser
     ...address,
     ...(cert !== undefined && key !== undefined && { tls: await readTls(cert, key) }),
     ...(users !== undefined && { users: await readUsers(users) }),
-    directory,
-    isReadOnly,
+    directory: texts.dir ?? given.words[0],
+    isReadOnly: flags.has('read-only'),
+    ...(texts.mirror !== undefined && { mirror: mirrorOf(texts.mirror, texts) }),
+    front: texts.front,
+  };
+}
+
+/** Refuses flags of one kind of server for another. */
+function checkKind({ words, texts, flags }: Given): void {
+  const kind = texts.mirror !== undefined ? '--mirror' : texts.front !== undefined ? '--front' : undefined;
+  const [directory] = words;
+  if (texts.mirror !== undefined && texts.front !== undefined)
+    throw new UsageError('Flags "--mirror" and "--front" are for two servers: start each with its own --listen');
+  if (kind !== undefined && directory !== undefined)
+    throw new UsageError(`Flag "${kind}" takes no directory "${directory}"${kind === '--mirror' ? ': use --dir' : ''}`);
+  if (kind !== undefined && flags.has('read-only'))
+    throw new UsageError(`Flag "--read-only" is for a registry: with ${kind} nothing can be pushed`);
+  for (const flag of ['dir', 'cache-size', 'fresh'])
+    if (texts[flag] !== undefined && kind !== '--mirror')
+      throw new UsageError(`Flag "--${flag}" is for a mirror: add --mirror HOST`);
+  if (kind === undefined && flags.has('read-only') && directory === undefined)
+    throw new UsageError('Flag "--read-only" needs a directory: a registry in memory would always be empty');
+}
+
+/** A registry as references call it. */
+function registryOf(text: string): string {
+  const refuse = (): UsageError =>
+    new UsageError(`Flag "--mirror" needs a registry, such as docker.io, and has "${text}"`);
+  try {
+    const { registry, name } = parseRepository(`${text}/x/y`);
+    if (name === 'x/y') return registry;
+  } catch {
+    throw refuse();
+  }
+  throw refuse();
+}
+
+/** Most bytes that a mirror keeps in memory. */
+const memoryBytes = 2 ** 30;
+
+function mirrorOf(
+  text: string,
+  { dir, fresh, 'cache-size': size }: Given['texts'],
+): NonNullable<ServeSettings['mirror']> {
+  const hosts = [...new Set(text.split(',').map(registryOf))];
+  const bytes = size === undefined ? undefined : readValue('--cache-size', { value: 'SIZE' }, size);
+  return {
+    hosts,
+    bytes: bytes ?? (dir === undefined ? memoryBytes : undefined),
+    fresh: fresh === undefined ? undefined : readValue('--fresh', { value: 'TIME', orZero: true }, fresh),
   };
 }
 

@@ -12,7 +12,7 @@ import { samples } from '../../contract/source.ts';
 import { certificate } from '../../server/certificate.ts';
 import { atEnd, httpServer } from '../../support/http.ts';
 import { bundledProgram } from '../../support/program.ts';
-import { folder, registry } from '../support.ts';
+import { folder, registry, run } from '../support.ts';
 
 const program = bundledProgram();
 const { config: content, large } = samples;
@@ -149,14 +149,17 @@ test.each([
   [2, ['a', 'b'], 'takes no "b"'],
   [2, [''], 'its name is empty'],
   [2, ['--colour'], 'Unknown flag'],
+  [2, ['--mirror', 'quay'], 'needs a registry, such as docker.io'],
+  [2, ['--mirror', 'quay.io', '--front', 'x'], 'are for two servers'],
+  [2, ['--mirror', 'quay.io', 'dir'], 'use --dir'],
+  [2, ['--dir', 'cache'], 'is for a mirror'],
+  [3, ['--front', '/nowhere/front.yaml'], '/nowhere/front.yaml'],
+  [9, ['--mirror', 'quay.io', '--dir', fileURLToPath(import.meta.url)], 'it is not a directory'],
   [9, [fileURLToPath(import.meta.url)], 'it is not a directory'],
   [9, ['--read-only', '/nowhere'], 'it does not exist'],
 ])('it ends with %i for %j', async (code, args, text) => {
-  expect(await launch('serve', ...args).ended).toMatchObject({
-    code,
-    stdout: '',
-    stderr: expect.stringContaining(text),
-  });
+  const { code: ended, out, err } = await run(['serve', ...args]);
+  expect([ended, out, err.join('\n')]).toEqual([code, [], expect.stringContaining(text)]);
 });
 
 test('https and users: everything requires a login, and the log has no secret', async () => {
@@ -218,10 +221,92 @@ test('an address that others can reach is warned of, unless nothing is open', as
   expect(await warned('--users', path('users'), ...tls)).not.toContain('warning');
 });
 
+test('a mirror prints the lines that lead to it, and serves what it kept while the registry is gone', async () => {
+  const { url: upstream } = await registry();
+  const { host } = new URL(upstream);
+  const { path } = await folder({ 'auth.json': '{}' });
+  const flags = [
+    '--no-discover',
+    '--mirror',
+    host,
+    '--mirror',
+    'ghcr.io',
+    '--dir',
+    path('cache'),
+    '--cache-size',
+    '1GB',
+    '--fresh',
+    '1h',
+  ];
+  const { url, printed, child, ended, said } = await serve(...flags);
+  await said('stderr', /its page/);
+  expect(printed.stderr).toContain(`a mirror of ${host}, ghcr.io, which keeps content in ${path('cache')}`);
+  const lines = printed.stdout.split('\n');
+  expect(lines[0]).toBe(url);
+  for (const line of [
+    `# containerd: /etc/containerd/certs.d/${host.replace(':', '_')}_/hosts.toml`,
+    `[host."${url}"]`,
+    '# k3s and RKE2: /etc/rancher/k3s/registries.yaml',
+    '# podman, skopeo and buildah: /etc/containers/registries.conf.d/ocifetch.conf',
+    `location = "${url.replace('http://', '')}/upstream/ghcr.io"`,
+  ])
+    expect(lines).toContain(line);
+  const blob = `${url}/v2/library/app/blobs/${large.descriptor.digest}`;
+  for (const query of ['', `?ns=${host}`, '']) {
+    const response = await fetch(`${blob}${query}`);
+    expect([response.status, (await response.arrayBuffer()).byteLength]).toEqual([200, large.bytes.length]);
+  }
+  expect(await (await fetch(`${url}/status`)).json()).toMatchObject({
+    ...{ kind: 'mirror', hits: 2, misses: 1, saved: 2 * large.bytes.length, kept: { bound: 1e9 } },
+    repositories: { used: [{ name: `${host}/library/app`, requests: 3 }] },
+  });
+  expect((await fetch(`${url}/v2/library/app/blobs/uploads/`, { method: 'POST' })).status).toBe(405);
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(0);
+});
+
+test('a mirror in memory, with --json its files are an object', async () => {
+  const { printed, url } = await serve('--no-discover', '--json', '--mirror', 'docker.io');
+  const { files } = JSON.parse(printed.stdout.split('\n')[1] ?? '');
+  expect(files.map(({ path }: { path: string }) => path)).toEqual([
+    '/etc/containerd/certs.d/docker.io/hosts.toml',
+    '/etc/rancher/k3s/registries.yaml',
+    '/etc/containers/registries.conf.d/ocifetch.conf',
+  ]);
+  expect(await (await fetch(`${url}/`)).text()).toContain('not contacted yet');
+});
+
+test('a mirror that listens on all addresses names one that can be connected to', async () => {
+  const served = launch('serve', '--listen', '0.0.0.0:0', '--no-discover', '--mirror', 'docker.io');
+  await served.said('stdout', /\n/);
+  expect(served.printed.stdout).toMatch(/^http:\/\/0\.0\.0\.0:(\d+)\n[\s\S]*\[host\."http:\/\/127\.0\.0\.1:\1"\]/);
+  await served.said('stderr', /warning: .*may read it: see --users and --tls-cert/);
+});
+
+test('a front redirects as its file says, and its info page has /', async () => {
+  const { path } = await folder({
+    'front.yaml': 'upstream: https://registry.example\nprefix: team\ninfo: https://about.example/\n',
+    'bad.yaml': 'upstream: https://registry.example\nprefx: team\n',
+  });
+  const { url } = await serve('--front', path('front.yaml'));
+  const get = async (at: string) => (await fetch(url + at, { redirect: 'manual' })).headers.get('location');
+  expect(await get('/v2/app/manifests/v1')).toBe('https://registry.example/v2/team/app/manifests/v1');
+  expect(await get('/')).toBe('https://about.example/');
+  expect(await (await fetch(`${url}/status`)).json()).toMatchObject({
+    kind: 'front',
+    requests: 2,
+    redirects: { upstream: 1, info: 1 },
+  });
+  const bad = await launch('serve', '--front', path('bad.yaml')).ended;
+  expect(bad).toMatchObject({ code: 3, stdout: '' });
+  expect(bad.stderr).toMatch(/bad\.yaml:2:1.*did you mean "prefix"/s);
+});
+
 test('its help names every flag', async () => {
   const { code, stdout } = await launch('help', 'serve').ended;
   expect(code).toBe(0);
-  for (const flag of ['--listen', '--read-only', '--tls-cert', '--tls-key', '--users', '--log', '--no-page'])
+  const registryFlags = ['--listen', '--read-only', '--tls-cert', '--tls-key', '--users', '--log', '--no-page'];
+  for (const flag of [...registryFlags, '--mirror', '--dir', '--cache-size', '--fresh', '--front'])
     expect(stdout).toContain(flag);
 });
 

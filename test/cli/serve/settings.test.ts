@@ -134,6 +134,41 @@ test('a directory is created, unless it is only read; a file is refused', async 
   await expect(prepareDirectory(path('file/below'), false)).rejects.toThrow(/: a part of the path is not a directory$/);
 });
 
+test('registries of a mirror are called as in references, each once', async () => {
+  const hosts = async (mirror: string) => (await settings({ mirror })).mirror?.hosts;
+  expect(await hosts('index.docker.io,ghcr.io,docker.io,localhost:5000,[::1]:1')).toEqual([
+    ...['docker.io', 'ghcr.io', 'localhost:5000', '[::1]:1'],
+  ]);
+  for (const text of ['quay', 'http://docker.io', 'ghcr.io/team', 'docker.io,', 'a b.io', 'docker.io:x'])
+    await expect(hosts(text)).rejects.toThrow('Flag "--mirror" needs a registry, such as docker.io');
+});
+
+test('a mirror in memory keeps 1 GiB, one in a directory everything, unless a flag says otherwise', async () => {
+  const mirror = async (texts: Readonly<Record<string, string>>) =>
+    (await settings({ mirror: 'docker.io', ...texts })).mirror;
+  expect(await mirror({})).toMatchObject({ bytes: 2 ** 30, fresh: undefined });
+  expect(await mirror({ dir: 'cache' })).toMatchObject({ bytes: undefined });
+  expect(await mirror({ dir: 'cache', 'cache-size': '20GiB', fresh: '0' })).toMatchObject({
+    bytes: 20 * 2 ** 30,
+    fresh: 0,
+  });
+  expect(await mirror({ fresh: '2m' })).toMatchObject({ fresh: 120_000 });
+  await expect(mirror({ 'cache-size': '0' })).rejects.toThrow('Flag "--cache-size" needs a size above 0');
+  await expect(mirror({ fresh: 'soon' })).rejects.toThrow('Flag "--fresh" needs a time');
+});
+
+test.each([
+  [{ mirror: 'docker.io', front: 'f' }, [], [], 'are for two servers'],
+  [{ mirror: 'docker.io' }, ['cache'], [], 'takes no directory "cache": use --dir'],
+  [{ front: 'f' }, ['dir'], [], 'takes no directory "dir"'],
+  [{ mirror: 'docker.io' }, [], ['read-only'], 'with --mirror nothing can be pushed'],
+  [{ dir: 'cache' }, [], [], 'Flag "--dir" is for a mirror'],
+  [{ 'cache-size': '1GB' }, ['dir'], [], 'Flag "--cache-size" is for a mirror'],
+  [{ front: 'f', fresh: '1m' }, [], [], 'Flag "--fresh" is for a mirror'],
+])('flags of one server are refused for another: %j %j %j', async (texts, words, flags, text) => {
+  await expect(settings(texts, words, flags)).rejects.toThrow(text);
+});
+
 const otherKey = `-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
 -----END PRIVATE KEY-----

@@ -19,6 +19,7 @@ const packages = {
   unshare: 'util-linux',
   ip: 'iproute2',
   bash: 'bash',
+  chromium: 'chromium',
 } as const;
 
 /** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
