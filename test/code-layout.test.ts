@@ -27,6 +27,7 @@ const smallFiles: Readonly<Record<string, string>> = {
   'app/mirror-lines': 'what is printed for other tools, loaded with a mirror',
   'http/load-undici': 'boundary of a lazy load: undici',
   'server/redirect/load-front': 'boundary of a lazy load: the file of a front',
+  'server/redirect/locations': 'public: the rule of a front, for `serve`',
   'server/redirect/front-file': 'the file, apart from what it says',
   'remote/log': 'a wrapper',
   'remote/trust': 'a wrapper',

@@ -121,11 +121,21 @@ const optionsSchema = z.strictObject({
   onEvent: listener,
 });
 
+const { buckets, bucketPath, ranges, stay, client: rule, checkTimeout, remembered, transport } = optionsSchema.shape;
+const bucketOptions = { buckets, bucketPath, ranges, stay, client: rule, checkTimeout, remembered, transport };
+const bucketsSchema = z.strictObject(bucketOptions);
+
 /** Refuses options of a front that cannot be used: `INVALID_CONFIG` with all problems. */
-export function checkFrontOptions(options: FrontOptions): void {
-  const attempted = 'make a redirecting front';
+export const checkFrontOptions = (options: FrontOptions): void =>
+  refuse('make a redirecting front', options, optionsSchema);
+
+/** As `checkFrontOptions`, of what is said of buckets and clients. */
+export const checkBucketOptions = (options: BucketOptions): void =>
+  refuse('locate blobs in buckets', options, bucketsSchema);
+
+function refuse(attempted: string, options: object, schema: z.ZodObject): void {
   checkPlain(attempted, options);
-  const problems = frontProblems(options, optionsSchema);
+  const problems = frontProblems(options, schema);
   if (problems.length === 0) return;
   throw configError(
     attempted,

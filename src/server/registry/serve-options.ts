@@ -1,7 +1,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Repository } from '../../oci/reference.ts';
 import type { CallOptions, UploadLimits } from '../../source.ts';
-import type { ServerAction } from './exchange.ts';
+import type { Connection, ServerAction } from './exchange.ts';
 import type { ProblemRules } from './problem.ts';
 
 /** What a server offers, its limits, and its name. */
@@ -43,13 +43,24 @@ export interface ServeOptions extends Omit<UploadLimits, keyof CallOptions>, Pro
    * URLs at which content is, too. GET of a blob is redirected to the first one, with 307, and what was pushed is said to be
    * there. Default: what the repository says, if it can. A failure is an error of the request.
    */
-  readonly locate?: (target: Descriptor, repository: Repository) => readonly string[] | Promise<readonly string[]>;
+  readonly locate?: (
+    target: Descriptor,
+    repository: Repository,
+    from: Asking,
+  ) => readonly string[] | Promise<readonly string[]>;
   /** The URL at which an upload continues, perhaps of another server; undefined for a path of this one. */
   readonly uploadUrl?: (id: string, repository: Repository) => string | undefined;
   /** Called once for each response, when its body has been sent or has failed. What it throws or rejects with is ignored. */
   readonly onEvent?: (event: ServerEvent) => unknown;
   /** Called with errors that become status 500: the client sees no details of them. */
   readonly onError?: (error: unknown, request: Request) => void;
+}
+
+/** Who requests something. */
+export interface Asking {
+  readonly request: Request;
+  /** Undefined if the handler was not called with it. */
+  readonly connection?: Connection | undefined;
 }
 
 /** One response, for logs, metrics and notifications. */

@@ -12,7 +12,7 @@ import { createRecord, type Exchange, type ExchangeRecord, type Handler, type Ro
 import { type ListRules, listReferrers, listRepositories, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf, rewritten } from './problem.ts';
-import type { ServeOptions } from './serve-options.ts';
+import type { Asking, ServeOptions } from './serve-options.ts';
 import { addChunk, beginUpload, endUpload, finishUpload, readUpload, type UploadRules } from './uploads.ts';
 
 /** Routes of a repository, and those of none. */
@@ -42,10 +42,10 @@ const unknown: Readonly<Record<NamedKind, ProblemCode>> = {
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
   checkPlain('serve', options);
   const methods = methodsOf(options);
-  return direct(async (request) => {
+  return direct(async (request, connection) => {
     const started = performance.now();
     const record = createRecord();
-    const { found, error } = await respond(registry, methods, { ...options, record }, request);
+    const { found, error } = await respond(registry, methods, { ...options, record }, { request, connection });
     const response = await rewritten(found, request, options);
     response.headers.set('docker-distribution-api-version', 'registry/2.0');
     for (const warning of record.warnings) response.headers.append('warning', warning);
@@ -84,8 +84,9 @@ async function respond(
   registry: Registry,
   methods: ReturnType<typeof methodsOf>,
   { record, ...options }: ServeOptions & { readonly record: ExchangeRecord },
-  request: Request,
+  from: Asking,
 ): Promise<{ readonly found: Response; readonly error?: unknown }> {
+  const { request } = from;
   const { pathname, searchParams: query } = new URL(request.url);
   const { method } = request;
   const route = /^\/v2(?:\/|$)/.test(pathname) ? parsePath(pathname.slice('/v2'.length)) : undefined;
@@ -106,7 +107,7 @@ async function respond(
     const sibling = (name: string) => registry({ registry: host, name });
     const source = sibling(route.name);
     code = unknown[route.kind];
-    const locate = locateBy(options, source);
+    const locate = locateBy(options, source, from);
     const { links = false, uploadUrl = () => undefined } = options;
     const shared = { request, query, repository, source, registry, record };
     const isElsewhere = options.locate !== undefined || canLocate(source);
@@ -128,9 +129,9 @@ const notAllowed = (request: Request, methods: readonly string[]): Response => {
 };
 
 /** Where content of a repository is, besides here. */
-function locateBy({ locate }: ServeOptions, source: Source): Exchange['locate'] {
+function locateBy({ locate }: ServeOptions, source: Source, from: Asking): Exchange['locate'] {
   return async (target, repository, signal) => {
-    if (locate) return (await locate(target, repository))[0];
+    if (locate) return (await locate(target, repository, from))[0];
     return canLocate(source) ? source.locate(target, { signal }) : undefined;
   };
 }
