@@ -6,6 +6,7 @@ import {
   layoutRegistry,
   listen,
   memoryRegistry,
+  pullThrough,
   readOnly,
   redirectFront,
   serve,
@@ -126,6 +127,11 @@ describeWith(programs, 'clients of our servers', () => {
     'our client before docker-registry': async () => (await listening(serve(remote()))).url,
     'our cache before docker-registry': async () =>
       (await listening(serve(cached(remote(), layoutRegistry(await cleanup.folder()))))).url,
+    'our mirror before docker-registry': async () => {
+      const mirror = pullThrough({ store: await cleanup.folder(), upstream: origin.host });
+      cleanup.add(mirror.close);
+      return (await listening(serve(mirror))).url;
+    },
     'a front that redirects to docker-registry': async () =>
       (await listening(redirectFront({ upstream: origin.url }))).url,
     'docker-registry before ours': async () => {
