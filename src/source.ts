@@ -108,6 +108,8 @@ export interface Source {
    * store, as what a store has it has verified.
    */
   readonly verifies?: boolean | undefined;
+  /** The repository that it is of, for messages: `registry.example/team/app`. */
+  readonly repository?: string | undefined;
   /** Most bytes of a manifest that a reader of this source should take, as its user set it; otherwise 4 MiB. */
   readonly manifestBytes?: number | undefined;
   /** What does this tag or digest name? */

@@ -111,6 +111,7 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
 
   return {
     verifies: true,
+    repository: origin.repository,
     manifestBytes: origin.manifestBytes,
     fetch,
     open: (digest, options) => fetch({ mediaType: '', digest, size: -1 }, options),

@@ -30,8 +30,12 @@ export async function copy(from: Source, to: Store, reference: string, options: 
   checkCopyOptions(options);
   const context = { emit: createEmit(options.onEvent), liars: createLiars(), signals: [options.signal] };
   const manifestBytes = from.manifestBytes ?? defaultManifestBytes;
-  return copyWith({ ...context, manifestBytes }, { from, to, reference, label: reference, options });
+  return copyWith({ ...context, manifestBytes }, { from, to, reference, label: labelOf(from, reference), options });
 }
+
+/** The whole reference, if the source says of which repository it is. */
+const labelOf = ({ repository }: Source, reference: string): string =>
+  repository === undefined ? reference : `${repository}${isDigest(reference) ? '@' : ':'}${reference}`;
 
 /** What to copy, and how. */
 export interface CopyJob {

@@ -26,7 +26,7 @@ import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig, withSettings } from './client-options.ts';
 import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
-import { createFetcher, type Fetcher } from './fetcher.ts';
+import { createFetcher, type Fetcher, withNamedSource } from './fetcher.ts';
 import { log } from './log.ts';
 import { namespace } from './namespace.ts';
 import { type HostPlanner, planHosts } from './plan.ts';
@@ -153,7 +153,8 @@ export function createClient(given: ClientOptions = {}): Client {
     pull: async (text, pulling) => pull(parse(text), pulling, { ...using, label: text }),
     files: async (text, choice) =>
       openImage(parse(text), choice, { ...using, resolve, label: text, imageLimits: imageLimitsOf(options) }),
-    fetcher: (repository) => fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository))),
+    fetcher: (repository) =>
+      withNamedSource(fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository)))),
     close,
     [asyncDispose]: close,
   };

@@ -4,7 +4,7 @@ import { Content } from '../content/content.ts';
 import { reportSwitch } from '../content/resume.ts';
 import { cannot, naming, type Subject } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
-import { type Digest, parseDigest } from '../oci/digest.ts';
+import { type Digest, isDigest, parseDigest } from '../oci/digest.ts';
 import { isSchema1, kindOf } from '../oci/manifest.ts';
 import { formatReference, isTag, type Reference, type Repository } from '../oci/reference.ts';
 import type { CallOptions, Lister, Referrers, Source } from '../source.ts';
@@ -195,6 +195,28 @@ function repositoryLists(
       const digest = parseDigest(text);
       const subject = { verb: 'list the referrers of', reference: formatReference({ ...repository, digest }) };
       return list(subject, signal, (call) => source.referrers(digest, { ...call, artifactType }));
+    },
+  };
+}
+
+/** A fetcher whose source names the whole reference in its errors, as its other operations do. */
+export function withNamedSource(fetcher: Fetcher): Fetcher {
+  const { repository, source } = fetcher;
+  const named = async <T>(verb: string, name: Partial<Pick<Reference, 'tag' | 'digest'>>, asked: Promise<T>) => {
+    const subject = { verb, reference: formatReference({ ...repository, ...name }), part: name.digest ?? name.tag };
+    return asked.catch((thrown: unknown) => {
+      throw naming(thrown, subject);
+    });
+  };
+  return {
+    ...fetcher,
+    source: {
+      ...source,
+      resolve: (text, call) =>
+        named('resolve', isDigest(text) ? { digest: text } : { tag: text }, source.resolve(text, call)),
+      fetch: (target, call) => named('fetch', { digest: target.digest }, source.fetch(target, call)),
+      tags: (call) => named('list the tags of', {}, source.tags(call)),
+      referrers: (digest, call) => named('list the referrers of', { digest }, source.referrers(digest, call)),
     },
   };
 }

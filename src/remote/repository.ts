@@ -52,6 +52,7 @@ export function remoteRepository(
   return {
     source: {
       ...listsOf(repository, sources, reportSkipped),
+      repository: formatReference(repository),
       manifestBytes: context.manifestBytes,
       resolve: (reference, call) =>
         reporting(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { cached } from '../../src/cached/cached.ts';
+import { copy } from '../../src/copy/copy.ts';
 import { createClient } from '../../src/remote/client.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { samples } from '../contract/source.ts';
@@ -54,6 +56,11 @@ const calls: readonly (readonly [string, Call, reference: string])[] = [
     `registry.test/a@${digest}`,
   ],
   ['fetchByDigest', (client) => client.fetcher('registry.test/a').fetchByDigest(digest), `registry.test/a@${digest}`],
+  [
+    'source.resolve',
+    (client) => client.fetcher('registry.test/team/app').source.resolve('9.9'),
+    'registry.test/team/app:9.9',
+  ],
   ['tags', (client) => client.fetcher('registry.test/team/app').tags(), 'registry.test/team/app'],
 ];
 
@@ -105,5 +112,20 @@ test('a tag that is left out is named as the one that is not there', async () =>
     reference: 'registry.test/team/app',
     message:
       'Cannot resolve "registry.test/team/app": tag "latest" is not at registry.test (status 404, MANIFEST_UNKNOWN "no")',
+  });
+});
+
+test('a fetch of a source, and its lists, name the reference', async () => {
+  const { source } = clientOf(refusal(500)).fetcher('registry.test/a');
+  const whole = `"registry.test/a@${digest}"`;
+  expect((await errorOf(source.fetch(samples.wide.descriptor))).message).toContain(whole);
+  expect((await errorOf(source.referrers(digest))).message).toContain(whole);
+  expect((await errorOf(source.tags())).message).toContain('"registry.test/a"');
+  const copied = await errorOf(copy(cached(source, memoryStore()), memoryStore(), digest));
+  expect(copied.message).toContain(`Cannot copy ${whole}: `);
+  const tagged = await errorOf(copy(source, memoryStore(), '9.9'));
+  expect(tagged).toMatchObject({
+    reference: 'registry.test/a:9.9',
+    message: expect.stringContaining('Cannot copy "registry.test/a:9.9": '),
   });
 });
