@@ -13,7 +13,7 @@ import {
   type Store,
 } from '../source.ts';
 import { checkPlain } from '../text/problems.ts';
-import { type Download, startDownload } from './download.ts';
+import { type Download, openedInTime, startDownload } from './download.ts';
 import { cachedTags } from './tags.ts';
 
 /** What to do when the store fails. */
@@ -30,7 +30,8 @@ const originErrors: ReadonlySet<ErrorCode> = new Set(['DIGEST_MISMATCH', 'TOO_LA
  *
  * `fetch` and `open` read from the store if that has the content and its bytes are right: they are hashed once in a process.
  * Otherwise the whole is read from the origin, at the pace of its reader, resumed if it breaks, and kept once it is verified.
- * The reader's body fails before its last chunk if it is not. Others who want it meanwhile wait, and then read from the store; a
+ * The reader's body fails before its last chunk if it is not. Others who want it meanwhile wait, and then read from the store
+ * (if that takes longer than five seconds, their body is open before it has bytes, so that nobody takes it for dead); a
  * reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the origin and is
  * not kept.
  *
@@ -42,6 +43,7 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
   checkPlain('cache', options);
   const { onError } = options ?? {};
   const { downloads, names } = sharedOf(store);
+  const { name = '' } = store;
 
   const report = (thrown: unknown): void => {
     const error = asRegistryError(thrown, 'STORE_ERROR', 'use the store');
@@ -86,15 +88,17 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
       return store.fetch(target, options);
     });
 
-  const follow = async (download: Download, target: Descriptor, options: FetchOptions): Promise<Fetched> => {
-    const isStored = await download.wait(options.signal);
-    const stored = isStored ? await kept({ target, options }) : undefined;
-    return stored ?? origin.fetch(target, options);
+  const follow = (download: Download, target: Descriptor, options: FetchOptions): Promise<Fetched> => {
+    const afterwards = async (): Promise<Fetched> => {
+      const isStored = await download.wait(options.signal);
+      const stored = isStored ? await kept({ target, options }) : undefined;
+      return stored ?? origin.fetch(target, options);
+    };
+    return openedInTime(afterwards(), () => ({ descriptor: download.target, from: name }));
   };
 
   const fetch = async (target: Descriptor, options: FetchOptions = {}): Promise<Fetched> => {
     const { range, last = [], except = [] } = options;
-    const name = store.name ?? '';
     // A reader who had wrong bytes from the store does not want them again.
     const isTrusted = ![...last, ...except].includes(name);
     const isWhole = range === undefined || (range.start === 0 && (range.end ?? target.size) >= target.size);

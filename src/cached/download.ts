@@ -131,6 +131,37 @@ const restOf = (from: Source, origin: Source, target: Descriptor, options: Fetch
     return origin.fetch(target, options);
   });
 
+/** Milliseconds after which whoever waits is told that the content will come. */
+const answersAfter = 5_000;
+
+/**
+ * What is coming, or after a while what is known of it, with a body that waits for it: clients give up on a response that does
+ * not begin, but many wait for a body.
+ */
+export async function openedInTime(
+  coming: Promise<Fetched>,
+  known: () => Pick<Fetched, 'descriptor' | 'from'>,
+): Promise<Fetched> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, answersAfter);
+  });
+  const opened = await Promise.race([coming, late]).finally(() => clearTimeout(timer));
+  const { descriptor, from } = known();
+  if (opened || descriptor.size < 0) return opened ?? coming;
+  let chunks: AsyncIterator<Uint8Array> | undefined;
+  const next = async (): Promise<Uint8Array | undefined> => {
+    chunks ??= (await coming).body[Symbol.asyncIterator]();
+    const { done, value } = await chunks.next();
+    return done ? undefined : value;
+  };
+  const cancel = (reason: unknown): void => {
+    coming.then(({ body }) => body.cancel(reason)).catch(() => {});
+  };
+  coming.catch(() => {});
+  return { descriptor, from, body: createBody({ next, cancel }).body };
+}
+
 /** Chunks that the first reader may be behind. */
 const readerRoom = 2;
 

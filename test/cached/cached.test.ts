@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createBody } from '../../src/body.ts';
 import { cached } from '../../src/cached/cached.ts';
 import { RegistryError } from '../../src/errors.ts';
@@ -343,4 +343,39 @@ test('what has changed in the store since it was kept is requested from the orig
     expect(Buffer.compare(await bytesOf(await source.fetch(large.descriptor)), large.bytes)).toBe(0);
   }
   expect(calls).toEqual([`fetch ${short}`, `fetch ${short}`]);
+});
+
+test('whoever waits long for the download of another knows after some seconds what will come, and gets it', async () => {
+  const store = memoryStore();
+  await fill(store);
+  let release = (): void => {};
+  const waiting = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow: Source = {
+    resolve: (reference) => store.resolve(reference),
+    fetch: async (target, options) => {
+      const fetched = await store.fetch(target, options);
+      const chunks = fetched.body[Symbol.asyncIterator]();
+      const next = async (): Promise<Uint8Array | undefined> => {
+        await waiting;
+        return (await chunks.next()).value ?? undefined;
+      };
+      return { ...fetched, body: createBody({ next, cancel: (reason) => fetched.body.cancel(reason) }).body };
+    },
+  };
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const source = cached(slow, memoryStore());
+    const first = await source.open(large.descriptor.digest);
+    const second = source.open(large.descriptor.digest);
+    await vi.advanceTimersByTimeAsync(5_001);
+    const { descriptor, body } = await second;
+    expect(descriptor).toMatchObject({ digest: large.descriptor.digest, size: large.bytes.length });
+    release();
+    const both = await Promise.all([bytesOf(first), bytesOf({ descriptor, body, from: '' })]);
+    expect(both.every((bytes) => Buffer.compare(bytes, large.bytes) === 0)).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
 });
