@@ -7,7 +7,7 @@ import { bundleSource } from '../support/bundled.ts';
 
 let bundled: Awaited<ReturnType<typeof bundleSource>>;
 beforeAll(async () => {
-  bundled = await bundleSource('soak/exchanges', 'soak/aborts');
+  bundled = await bundleSource('soak/exchanges', 'soak/aborts', 'soak/mirror');
 }, 60_000);
 afterAll(() => bundled.remove());
 
@@ -27,6 +27,11 @@ test('hundreds of exchanges, half of which fail, leave nothing behind', async ()
 test('hundreds of random aborts leave no rejection unhandled, and nothing open', async () => {
   const ended = await run('aborts', '100');
   expect(ended).toEqual({ code: 0, stderr: '', stdout: expect.stringMatching(/soak:aborts: all is level\n$/) });
+}, 120_000);
+
+test('many clients of a mirror at once get the right bytes by one request upstream', async () => {
+  const ended = await run('mirror', '40', '4');
+  expect(ended).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/40 clients, 1 request upstream/) });
 }, 120_000);
 
 test('what grows is reported, and fails', async () => {

@@ -17,7 +17,7 @@ export async function bundleSource(...paths: readonly string[]): Promise<{
   const bundle = await rolldown({
     input,
     platform: 'node',
-    resolve: { alias: { ocifetch: join(root, 'src/index.ts') } },
+    resolve: { alias: { 'ocifetch/server': join(root, 'src/server/index.ts'), ocifetch: join(root, 'src/index.ts') } },
     // Node 20 knows no `using`.
     transform: { target: 'es2022' },
   });
