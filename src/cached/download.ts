@@ -144,7 +144,7 @@ export async function openedInTime(
 ): Promise<Fetched> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, answersAfter);
+    timer = setTimeout(() => resolve(undefined), answersAfter);
   });
   const opened = await Promise.race([coming, late]).finally(() => clearTimeout(timer));
   const { descriptor, from } = known();
