@@ -123,6 +123,8 @@ export interface Source {
 
 /** A source that can be written. */
 export interface Store extends Source {
+  /** True: nobody may write into this repository, nor create it. Each of its methods that write is `DENIED`. */
+  readonly isDenied?: boolean | undefined;
   /**
    * Keeps `body` under `target.digest`, if its bytes have that digest and size: otherwise `DIGEST_MISMATCH`, `TOO_LARGE`
    * or `UNEXPECTED_END`, and nothing is kept. Reads `body` to its end or cancels it by leaving the loop.

@@ -54,6 +54,7 @@ function hidden({ registry, name }: Repository): Source {
     throw cannot('DENIED', `write to repository "${name}"`, found, { value: name });
   };
   const source: AbleSource = {
+    isDenied: true,
     resolve: (reference) => missing(`resolve "${reference}"`)(),
     fetch: ({ digest }) => missing(`fetch "${digest}"`)(),
     tags: missing('list tags'),

@@ -2,7 +2,7 @@ import { cannot } from '../../errors.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
 import { kindOf } from '../../oci/manifest.ts';
 import { isTag } from '../../oci/reference.ts';
-import { type Deleter, isDeleter } from '../../source.ts';
+import { type Deleter, isDeleter, isStore } from '../../source.ts';
 import { invalidDigest } from './content.ts';
 import { type Exchange, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
@@ -44,7 +44,9 @@ async function remove(exchange: Exchange, digest: Digest, kind: 'manifests' | 'b
 
 /** The repository as what can delete; `UNSUPPORTED` if it cannot. */
 function deleterOf(exchange: Exchange): Deleter {
-  const store = storeOf(exchange);
+  const { source } = exchange;
+  // What does not exist cannot be deleted, whether it may be written or not.
+  const store = isStore(source) && source.isDenied ? source : storeOf(exchange);
   if (isDeleter(store)) return store;
   const { name } = exchange.repository;
   throw cannot('UNSUPPORTED', `delete from repository "${name}"`, 'nothing can be deleted from it', { value: name });

@@ -79,12 +79,12 @@ export type RouteHandler<Kind extends Route['kind']> = (
 
 export const octets = 'application/octet-stream';
 
-/** The repository as a store; `UNSUPPORTED` if it is read-only. */
-export function storeOf({ source, repository }: Exchange): Store {
-  if (isStore(source)) return source;
-  throw cannot('UNSUPPORTED', `write to repository "${repository.name}"`, 'it is read-only', {
-    value: repository.name,
-  });
+/** The repository as a store; `UNSUPPORTED` if it is read-only, `DENIED` if nobody may write into it. */
+export function storeOf({ source, repository: { name } }: Exchange): Store {
+  const attempted = `write to repository "${name}"`;
+  if (!isStore(source)) throw cannot('UNSUPPORTED', attempted, 'it is read-only', { value: name });
+  if (source.isDenied) throw cannot('DENIED', attempted, 'it is not here', { value: name });
+  return source;
 }
 
 /** The request's body, chunk by chunk. Leaving early cancels it. */

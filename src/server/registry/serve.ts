@@ -1,4 +1,6 @@
+import { isDigest } from '../../oci/digest.ts';
 import { defaultManifestBytes } from '../../oci/manifest.ts';
+import { isRepositoryName } from '../../oci/reference.ts';
 import { hostProblem } from '../../oci/registry.ts';
 import { parsePath, type Route } from '../../oci/route.ts';
 import { canLocate, isNamespaced, type Registry, type Source } from '../../source.ts';
@@ -6,7 +8,7 @@ import { createMemoryUploads } from '../../store/memory/uploads.ts';
 import { checkPlain } from '../../text/problems.ts';
 import { actorOf } from '../access/actor.ts';
 import { direct } from '../direct.ts';
-import { type ContentRules, readBlob, readManifest } from './content.ts';
+import { type ContentRules, invalidDigest, readBlob, readManifest } from './content.ts';
 import { deleteBlob, deleteManifest } from './deletes.ts';
 import { createRecord, type Exchange, type ExchangeRecord, type Handler, type RouteHandler } from './exchange.ts';
 import { type ListRules, listReferrers, listRepositories, listTags } from './lists.ts';
@@ -93,10 +95,10 @@ async function respond(
   if (!route) return { found: unrouted(pathname) };
   let code: ProblemCode = 'NAME_UNKNOWN';
   try {
-    if (route.kind === 'base' || route.kind === 'catalog') {
+    if (route.kind === 'base') return { found: base() };
+    if (route.kind === 'catalog') {
       if (method !== 'GET' && method !== 'HEAD') return { found: notAllowed(request, ['GET', 'HEAD']) };
-      const shared = { request, query, registry, record };
-      return { found: route.kind === 'base' ? base() : await listRepositories(shared, methods.lists) };
+      return { found: await listRepositories({ request, query, registry, record }, methods.lists) };
     }
     const allowed = methods[route.kind] as Readonly<Record<string, RouteHandler<NamedKind>>>;
     const handle = Object.hasOwn(allowed, method) ? allowed[method] : undefined;
@@ -120,6 +122,7 @@ async function respond(
   }
 }
 
+/** That the API is here, whatever the method, as other servers say it. */
 const base = (): Response =>
   new Response('{}', { headers: { 'content-type': 'application/json', 'content-length': '2' } });
 
@@ -172,8 +175,12 @@ function namespaceOf(name: string | null, registry: Registry, { namespaces }: Se
   return isAllowed ? name : undefined;
 }
 
+/** Why a path is none of the API. A wrong digest is reported before a wrong name. */
 function unrouted(pathname: string): Response {
-  return /^\/v2\/.*(?:manifests|blobs|tags|referrers)\//.test(pathname)
-    ? problem(400, 'NAME_INVALID', `"${pathname}" has no valid repository name`)
-    : problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a path of this API`);
+  const [, name = '', kind = '', rest = ''] =
+    /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)/.exec(pathname) ?? [];
+  if (name === '' || isRepositoryName(name) || (kind === 'tags' && rest !== 'list'))
+    return problem(404, 'NAME_UNKNOWN', `"${pathname}" is not a path of this API`);
+  const isWrong = /^(?:blobs|referrers)$/.test(kind) && rest.includes(':') && !isDigest(rest);
+  return isWrong ? invalidDigest(rest) : problem(400, 'NAME_INVALID', `"${pathname}" has no valid repository name`);
 }
