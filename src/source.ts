@@ -61,6 +61,11 @@ export interface CallOptions {
   readonly onValidator?: ((validator: Validator) => void) | undefined;
   /** `push` only. False: of what breaks off nothing is left for another time. Set by a store with a bound. */
   readonly keepsPart?: boolean | undefined;
+  /**
+   * `push` and `mount` only: a manifest that names it is to come in another call. A store that removes what has no name waits for
+   * it. Set by `serve`.
+   */
+  readonly isExpected?: boolean | undefined;
   /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
   readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }

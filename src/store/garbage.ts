@@ -5,6 +5,7 @@ import type { LayoutIndex } from './entries.ts';
 import { checkWhole, type LayoutParts } from './index-file.ts';
 import { acquire, type LockFolder, lockFacts } from './lock.ts';
 import { isOwner, nobody, stateOf } from './owner.ts';
+import { createExpectations, defaultGrace, isExpectation } from './push/expected.ts';
 import { garbageKey } from './session.ts';
 import { storeError } from './store-error.ts';
 import { absences } from './verify.ts';
@@ -15,6 +16,11 @@ export interface GarbageOptions {
   readonly signal?: AbortSignal | undefined;
   /** Reports what would be removed, and removes nothing. */
   readonly dryRun?: boolean | undefined;
+  /**
+   * Milliseconds for which content that a server took stays, though the manifest that names it has not come yet. Default: an
+   * hour. What had a name once, and what was pulled or copied, does not wait.
+   */
+  readonly grace?: number | undefined;
 }
 
 /** What `gc` removed, or would remove. */
@@ -50,6 +56,9 @@ const defaultUploadIdle = 86_400_000;
 /** An upload that may still be continued, though nobody is writing into it now. */
 const isOpenUpload = ({ key, modified }: Leftover, idle = defaultUploadIdle): boolean =>
   key.startsWith(uploadPrefix) && Date.now() - modified < idle;
+
+/** A file that belongs to nobody and has still its use. */
+const isWaiting = (one: Leftover, grace = defaultGrace): boolean => isOpenUpload(one) || isExpectation(one, grace);
 
 /** Milliseconds between two looks at files whose owners only show by them that they are alive. */
 const lookEvery = 250;
@@ -91,10 +100,15 @@ async function watch({ locks }: LayoutParts, signal: AbortSignal | undefined): P
 async function collect(
   { locks, blobs }: LayoutParts,
   entries: LayoutIndex,
-  { directory, signal, dryRun = false }: GarbageOptions & { readonly directory: string },
+  { directory, signal, dryRun = false, grace = defaultGrace }: GarbageOptions & { readonly directory: string },
 ): Promise<LayoutGarbage> {
   const { files } = locks;
-  const leftovers = (await leftoversOf(locks)).filter((one) => !isTidying(one) && (one.isLive || !isOpenUpload(one)));
+  const expectations = createExpectations(locks, blobs);
+  // What comes from here on is not looked at; what is here already was expected before.
+  const { digests } = await blobs.list();
+  const leftovers = (await leftoversOf(locks)).filter(
+    (one) => !isTidying(one) && (one.isLive || !isWaiting(one, grace)),
+  );
   if (leftovers.some(({ isLive }) => isLive)) {
     throw storeError('collect garbage in', directory, 'somebody is writing into it', 'layout-in-use');
   }
@@ -102,7 +116,8 @@ async function collect(
   for await (const one of walk(entries, blobs, { signal })) reached.push(one);
   refuseGaps(reached, directory);
   const kept = new Set<string>(reached.map(({ descriptor }) => descriptor.digest));
-  const garbage = (await blobs.list()).digests.filter((digest) => !kept.has(digest));
+  const expected = await expectations.reached(grace, signal);
+  const garbage = digests.filter((digest) => !kept.has(digest) && !expected.has(digest));
   const removed: Digest[] = [];
   let bytes = 0;
   const remove = async (path: string): Promise<boolean> => {
@@ -116,7 +131,11 @@ async function collect(
     return true;
   };
   for (const { path } of leftovers) await remove(path);
-  for (const digest of garbage) if (await remove(blobs.pathOf(digest))) removed.push(digest);
+  for (const digest of garbage) {
+    // It may have been pushed once more just now.
+    if (await expectations.has(digest, grace)) continue;
+    if (await remove(blobs.pathOf(digest))) removed.push(digest);
+  }
   return { removed, partials: leftovers.filter(({ size }) => size > 0).length, bytes };
 }
 
@@ -149,7 +168,7 @@ async function sweepNow(locks: LockFolder, blobs: Blobs): Promise<ReadonlySet<st
   const parts = new Set<string>();
   for (const leftover of await leftoversOf(locks)) {
     const { path, key, size, isLive } = leftover;
-    if (isLive || isOpenUpload(leftover)) continue;
+    if (isLive || isWaiting(leftover)) continue;
     const [, algorithm, hex] = /^(sha\d+)-([0-9a-f]+)$/.exec(key) ?? [];
     const isUseful = algorithm !== undefined && size > 0 && !(await blobs.factsOf(`${algorithm}:${hex}`));
     if (isUseful) parts.add(key);

@@ -43,6 +43,7 @@ import { createIndexFile, type IndexFile } from './index-file.ts';
 import type { LockFolder } from './lock.ts';
 import { nodeFiles } from './node-files.ts';
 import { processOwners } from './owner.ts';
+import { createExpectations } from './push/expected.ts';
 import { createUnsynced } from './push/small-content.ts';
 import type { OpenAt } from './push/task.ts';
 import { createPreparation, createPush } from './push.ts';
@@ -74,7 +75,8 @@ export interface LayoutStore
    */
   verify(options?: VerifyOptions): Promise<LayoutReport>;
   /**
-   * Removes content that no entry of `index.json` reaches, and what broke off. Nothing is removed if a document cannot be
+   * Removes content that no entry of `index.json` reaches, and what broke off; not yet what a server took within the last hour
+   * (`grace`), unless it had a name meanwhile. Nothing is removed if a document cannot be
    * read (`BAD_RESPONSE`); if there is no layout, if `index.json` or a manifest that says what is needed is missing, or
    * while somebody writes into it, from `begin` to its end or in one push of more than 1 MiB (`STORE_ERROR`).
    */
@@ -127,13 +129,14 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
   const index = createIndexFile(directory, locks);
   const session = createSession(locks);
   const unsynced = createUnsynced(files);
+  const expectations = createExpectations(locks, blobs);
   const { described, named, entered, missing } = createCatalogue(name, blobs, index);
 
   /** Enters content that is here, if `change` does. What the index names is on the disk before the index is. */
   const enter = async (given: Descriptor, attempted: string, change: Entering, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
     const target = await entered(parseDescriptor(given), attempted);
-    if (!change(await index.read(), target)) return;
+    if (!change(await index.read(), target)) return expectations.settle(target);
     await unsynced.sync();
     await blobs.sync();
     await index.update(async (now) => {
@@ -142,13 +145,15 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       await session.check('write index.json of');
       return change(now, target);
     }, signal);
+    await expectations.settle(target);
   };
 
   const keep = (target: Descriptor, { signal }: CallOptions = {}): Promise<void> =>
     enter(target, 'keep', withKept, signal);
 
   const preparation = createPreparation({ locks, blobs, index });
-  const push = createPush({ locks, blobs, preparation, session, unsynced, keep, mostSmall: options.mostSmall });
+  const parts = { locks, blobs, preparation, session, expectations, unsynced, keep };
+  const push = createPush({ ...parts, mostSmall: options.mostSmall });
 
   const read = async (target: Descriptor, { range, signal, links }: FetchOptions = {}): Promise<Fetched> => {
     refuseAborted(signal);
@@ -219,13 +224,14 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
         return undefined;
       }, signal);
     },
-    async mount(digest, from, { signal } = {}) {
+    async mount(digest, from, { signal, isExpected } = {}) {
       refuseAborted(signal);
       const other = options.directoryOf?.(from);
       if (other === undefined) return false;
       await from.resolve(digest, { signal, verify: true, links: false });
       await preparation.prepare(digest, signal);
       await session.mark(signal);
+      if (isExpected) await expectations.note(digest);
       const isLinked = await files.link(createBlobs(other, locks).pathOf(digest), blobs.pathOf(digest));
       return isLinked || (await blobs.factsOf(digest)) !== undefined;
     },
@@ -234,7 +240,7 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       const end = session.begin();
       return () => unsynced.sync().then(end, end);
     },
-    ...createUploads({ locks, blobs, prepare: preparation.prepare }),
+    ...createUploads({ locks, blobs, prepare: preparation.prepare, expectations }),
     async tags({ signal, links } = {}) {
       refuseAborted(signal);
       const names = (await index.read(links)).entries.map(nameOf).filter((each) => each !== undefined);

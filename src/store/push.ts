@@ -8,6 +8,7 @@ import { openWriter, type Writer } from './file-io.ts';
 import { sweep } from './garbage.ts';
 import type { LayoutParts } from './index-file.ts';
 import { acquire, inTurn, type Lock } from './lock.ts';
+import type { Expectations } from './push/expected.ts';
 import { pushSmall, smallBytes, type Unsynced } from './push/small-content.ts';
 import { leavesNothing, mismatch, type OpenAt, type PushedContent, type PushTask, pour } from './push/task.ts';
 import type { LayoutSession } from './session.ts';
@@ -46,6 +47,7 @@ export function createPreparation({ locks, blobs, index }: LayoutParts): Prepara
 interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
   readonly preparation: Preparation;
   readonly session: Pick<LayoutSession, 'mark' | 'isOpen'>;
+  readonly expectations: Pick<Expectations, 'note' | 'withdraw'>;
   readonly unsynced: Unsynced;
   readonly mostSmall: number | undefined;
   /** Holds a manifest that refers to another. */
@@ -54,19 +56,21 @@ interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
 
 /** How content is pushed into a layout. */
 export function createPush(parts: PushParts) {
-  const { blobs, preparation, session, unsynced, keep } = parts;
+  const { blobs, preparation, session, expectations, unsynced, keep } = parts;
   return async (given: Descriptor, open: OpenAt, isResumed: boolean, options: PushOptions): Promise<void> => {
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
     await preparation.prepare(target.digest, options.signal);
     await session.mark(options.signal);
     try {
+      if (options.isExpected) await expectations.note(target.digest);
       const { keepsPart = true } = options;
       await pushBlob(parts, { target, open, isResumed, keepsPart }, options);
       // Otherwise it is done before the index names it, or when the work ends.
       if (!session.isOpen()) await unsynced.sync();
     } catch (error) {
       preparation.forget();
+      if (options.isExpected) await expectations.withdraw(target.digest);
       throw error;
     }
     if (kindOf(target.mediaType) !== 'manifests') return;

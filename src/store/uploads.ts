@@ -7,6 +7,7 @@ import { openWriter, type Writer } from './file-io.ts';
 import type { Files } from './files.ts';
 import { dropIdleUploads, uploadKey } from './garbage.ts';
 import { acquire, type Lock, type LockFolder, lockFilesOf } from './lock.ts';
+import type { Expectations } from './push/expected.ts';
 import { missingUpload, uploadInUse } from './store-error.ts';
 import { rememberWritten } from './verified.ts';
 
@@ -33,13 +34,15 @@ interface UploadParts {
   readonly blobs: Blobs;
   /** Makes the directory a layout, with a folder for contents of this digest. */
   readonly prepare: (digest: Digest | undefined, signal: AbortSignal | undefined) => Promise<void>;
+  /** Uploads come from clients that send the manifest afterwards. */
+  readonly expectations: Pick<Expectations, 'note'>;
 }
 
 /**
  * Uploads into a layout. The bytes are in the lock file of the upload's key, which belongs to nobody between two calls: they
  * survive the end of the process, and any process that uses the layout can continue them.
  */
-export function createUploads({ locks, blobs, prepare }: UploadParts): Uploads {
+export function createUploads({ locks, blobs, prepare, expectations }: UploadParts): Uploads {
   const uploadOf = (id: string, found: number, limits: UploadLimits): Upload => {
     let size = found;
     return {
@@ -52,7 +55,7 @@ export function createUploads({ locks, blobs, prepare }: UploadParts): Uploads {
       },
       commit: async (digest, { signal } = {}) => {
         await prepare(digest, signal);
-        await commit(locks, blobs, { id, digest, signal });
+        await commit(locks, blobs, { id, digest, signal, expectations });
       },
       cancel: () =>
         useUpload(locks, id, undefined, async (held) => {
@@ -186,11 +189,18 @@ async function pour(
   return { size, problem: cannot('UNEXPECTED_END', attempted, found, { value: id }) };
 }
 
+/** How to end an upload. */
+interface CommitOptions extends Pick<UploadParts, 'expectations'> {
+  readonly id: string;
+  readonly digest: Digest;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Gives an upload its final name, or removes it if its bytes are wrong. */
 async function commit(
   locks: LockFolder,
   blobs: Blobs,
-  { id, digest, signal }: { readonly id: string; readonly digest: Digest; readonly signal: AbortSignal | undefined },
+  { id, digest, signal, expectations }: CommitOptions,
 ): Promise<void> {
   const path = blobs.pathOf(digest);
   let found: Digest | undefined;
@@ -198,6 +208,7 @@ async function commit(
     const writer = await openUpload(locks, held, { id, algorithm: algorithmOf(digest), signal });
     try {
       found = await writer.finish();
+      if (found === digest) await expectations.note(digest);
       if (found !== digest) await held.drop();
       else if (!(await held.commit(path))) found = undefined;
       // After the renaming, which changes them. Content that is not remembered is hashed once more.

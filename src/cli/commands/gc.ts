@@ -7,7 +7,8 @@ import { formatBytes } from '../units.ts';
 export const gcCommand: Command = {
   about:
     'Removes from an OCI image layout the content that no entry of its index.json reaches, and partial downloads. Removes\n' +
-    'nothing if a document of the layout cannot be read, or while another process writes into it.',
+    'nothing if a document of the layout cannot be read, or while another process writes into it. What a server took within\n' +
+    'the last hour stays while its manifest has not come yet.',
   words: [1, 1],
   options: {
     'dry-run': { type: 'boolean', short: 'n', help: 'show what would be removed, and remove nothing' },

@@ -43,7 +43,7 @@ export const writeManifest =
       return problem(400, 'DIGEST_INVALID', `Cannot put manifest "${reference}": its bytes are "${digest}"`);
     }
     const descriptor = { mediaType, digest, size: bytes.length };
-    await store.push(descriptor, once(bytes), { signal });
+    await store.push(descriptor, once(bytes), { signal, isExpected: true });
     for (const tag of tags) await store.tag(descriptor, tag, { signal });
     record.action = 'push';
     record.descriptor = descriptor;

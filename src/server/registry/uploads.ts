@@ -128,7 +128,7 @@ async function inTurn(exchange: Exchange, upload: Upload, work: () => Promise<Re
 async function push(exchange: Exchange, store: Store, digest: Digest, size: number): Promise<Response> {
   const { request } = exchange;
   const descriptor = { mediaType: octets, digest, size };
-  await store.push(descriptor, bodyOf(request), { signal: request.signal });
+  await store.push(descriptor, bodyOf(request), { signal: request.signal, isExpected: true });
   return created(exchange, descriptor, 'push');
 }
 
@@ -190,9 +190,9 @@ async function mountFrom(
   const source = sibling(from);
   try {
     const descriptor = await source.resolve(digest, { signal, links });
-    if (!canMount(store) || !(await store.mount(digest, source, { signal, links }))) {
+    if (!canMount(store) || !(await store.mount(digest, source, { signal, links, isExpected: true }))) {
       const { body } = await source.fetch(descriptor, { signal, links });
-      await store.push({ ...descriptor, mediaType: octets }, body, { signal });
+      await store.push({ ...descriptor, mediaType: octets }, body, { signal, isExpected: true });
     }
     record.from = from;
     return descriptor;
