@@ -1,3 +1,4 @@
+import { abortError } from '../abort.ts';
 import { askInTurn, combineErrors, firstOf } from '../combine.ts';
 import { asRegistryError, cannot, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -25,6 +26,11 @@ export interface UnionOptions {
   readonly writes?: 'first' | 'second' | 'both';
   /** True: a tag that stands for different contents in the two is `BAD_RESPONSE`. Default: it is that of the first one. */
   readonly tagsAgree?: boolean;
+  /**
+   * How content is read by its digest. `fastest`: both are requested at once, and the one that is slower is cancelled. Default:
+   * the second only if the first fails.
+   */
+  readonly reads?: 'in-order' | 'fastest';
 }
 
 /**
@@ -47,18 +53,21 @@ export function union(first: Registry, second: Registry, options: UnionOptions =
   );
 }
 
-function unionOf(first: Source, second: Source, { writes, tagsAgree }: UnionOptions): Source {
+function unionOf(first: Source, second: Source, { writes, tagsAgree, reads }: UnionOptions): Source {
   const sides = [first, second];
   const able = sides.map(ableSource);
-  const reading = firstOf(first, second);
+  const inOrder = firstOf(first, second);
+  const byDigest = reads === 'fastest' ? fastestOf(sides) : inOrder;
   const lists = able.flatMap(({ tags }) => tags ?? []);
   const referrers = able.flatMap((side) => side.referrers ?? []);
   const made: AbleSource = {
     verifies: able.every(({ verifies }) => verifies),
     manifestBytes: Math.max(...able.map(({ manifestBytes = defaultManifestBytes }) => manifestBytes)),
-    resolve: (reference, options) =>
-      tagsAgree && !isDigest(reference) ? agreed(sides, reference, options) : reading.resolve(reference, options),
-    fetch: (target, options) => reading.fetch(target, options),
+    resolve: (reference, options) => {
+      if (isDigest(reference)) return byDigest.resolve(reference, options);
+      return tagsAgree ? agreed(sides, reference, options) : inOrder.resolve(reference, options);
+    },
+    fetch: (target, options) => byDigest.fetch(target, options),
     ...(able.some(({ open }) => open) && { open: (digest, options) => openedBy(able, digest, options) }),
     ...(lists.length > 0 && {
       tags: (options) =>
@@ -80,6 +89,46 @@ function unionOf(first: Source, second: Source, { writes, tagsAgree }: UnionOpti
     ...writesOf(able, writes),
   };
   return madeOf(made, first, second);
+}
+
+/** Both at once: what the first one that succeeds gives. Errors as those of `firstOf`. */
+const fastestOf = (sides: readonly Source[]): Source => ({
+  resolve: (reference, options = {}) =>
+    race(`resolve "${reference}"`, sides, options.signal, (side, signal) =>
+      side.resolve(reference, { ...options, signal }),
+    ),
+  fetch: (target, options = {}) =>
+    race(
+      `fetch "${target.digest}"`,
+      sides,
+      options.signal,
+      (side, signal) => side.fetch(target, { ...options, signal }),
+      ({ body }) => body.cancel('the other one was faster'),
+    ),
+});
+
+async function race<Result>(
+  attempted: string,
+  sides: readonly Source[],
+  signal: AbortSignal | undefined,
+  ask: (side: Source, signal: AbortSignal) => Promise<Result>,
+  discard: (late: Result) => Promise<void> = async () => {},
+): Promise<Result> {
+  const runs = sides.map((side) => {
+    const own = new AbortController();
+    const either = signal ? AbortSignal.any([signal, own.signal]) : own.signal;
+    return { own, result: ask(side, either) };
+  });
+  const outcomes = runs.map(async (run) => ({ run, result: await run.result }));
+  const settled = Promise.allSettled(outcomes);
+  const winner = await Promise.any(outcomes).catch(() => undefined);
+  if (!winner && signal?.aborted) throw abortError(signal.reason);
+  if (!winner) throw combineErrors(attempted, errorsOf(await settled, attempted));
+  for (const { own, result } of runs.filter((run) => run !== winner.run)) {
+    own.abort(abortError('the other one was faster'));
+    result.then(discard).catch(() => {});
+  }
+  return winner.result;
 }
 
 /** What the side that is written to can do. */

@@ -17,6 +17,7 @@ const at = { registry: 'localhost', name: 'a/b' };
 
 registryContract('union', () => union(memoryRegistry(), memoryRegistry()));
 registryContract('union with a first that can only be read', () => union(readOnly(memoryRegistry()), memoryRegistry()));
+registryContract('union read by the fastest', () => union(memoryRegistry(), memoryRegistry(), { reads: 'fastest' }));
 registryContract('union that writes to both', () => union(memoryRegistry(), memoryRegistry(), { writes: 'both' }));
 registryContract('union of unions', () =>
   union(union(memoryRegistry(), memoryRegistry()), readOnly(memoryRegistry()), { tagsAgree: true }),
@@ -138,6 +139,63 @@ test('wrong bytes of a side that does not verify never come to their end, though
   expect(isStore(registry(at))).toBe(true);
   const response = await serve(registry)(ask(`GET /v2/a/b/blobs/${large.descriptor.digest}`));
   await expect(response.arrayBuffer()).rejects.toThrow();
+});
+
+test('with reads of the fastest a slow side is not waited for, and is cancelled; a tag is still that of the first', async () => {
+  const quick = memoryRegistry();
+  await fill(quick(at), [config, large, { ...other, tag: 'both' }]);
+  const cancelled: unknown[] = [];
+  const slow: Source = {
+    resolve: async (reference) => {
+      if (reference === 'both') return manifest.descriptor;
+      return new Promise(() => {});
+    },
+    fetch: (_target, { signal } = {}) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => {
+          cancelled.push('slow');
+          reject(signal.reason);
+        });
+      }),
+  };
+  for (const registry of [
+    union(() => slow, quick, { reads: 'fastest' }),
+    union(quick, () => slow, { reads: 'fastest' }),
+  ]) {
+    const source = registry(at);
+    expect(await source.resolve(large.descriptor.digest)).toEqual(large.descriptor);
+    expect(Buffer.compare(await bytesOf(await source.fetch(large.descriptor)), large.bytes)).toBe(0);
+  }
+  expect(cancelled).toEqual(['slow', 'slow']);
+  expect((await union(() => slow, quick, { reads: 'fastest' })(at).resolve('both')).digest).toBe(
+    manifest.descriptor.digest,
+  );
+});
+
+test('with reads of the fastest, what comes too late is cancelled, and errors are those of both', async () => {
+  const memory = memoryRegistry();
+  await fill(memory(at), [large]);
+  let isCancelled = false;
+  const late: Source = {
+    ...memory(at),
+    fetch: async (target, options) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const fetched = await memory(at).fetch(target, { ...options, signal: undefined });
+      const cancel = async () => {
+        isCancelled = true;
+      };
+      return { ...fetched, body: { ...fetched.body, cancel } };
+    },
+  };
+  const source = union(memory, () => late, { reads: 'fastest' })(at);
+  await bytesOf(await source.fetch(large.descriptor));
+  await expect.poll(() => isCancelled).toBe(true);
+  await expect(source.fetch({ ...large.descriptor, digest: absent })).rejects.toEqual(failsWith('NOT_FOUND'));
+  const failing = union(down, memory, { reads: 'fastest' })(at);
+  expect((await failing.resolve(large.descriptor.digest)).size).toBe(large.bytes.length);
+  await expect(failing.resolve(absent)).rejects.toEqual(failsWith('UNAVAILABLE'));
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(failing.resolve(large.descriptor.digest, { signal })).rejects.toEqual(failsWith('ABORTED'));
 });
 
 test('a URL is that of the side which has the content', async () => {

@@ -412,11 +412,15 @@ test('O25: a repository that is not selected is NAME_UNKNOWN for reads, DENIED f
   expect(await (await handler(ask('GET /v2/_catalog'))).json()).toEqual({ repositories: ['foo'] });
 });
 
-test('O25: below a prefix names get it, and two registries are one: tags must agree, writes go to both, lists are merged', async () => {
+test('O25: below a prefix names get it, and two registries are one: tags must agree, blobs are read in order or by the fastest, writes go to both, lists are merged', async () => {
   const [one, two] = [memoryRegistry(), memoryRegistry()];
   await fill(one({ ...at, name: 'team/foo' }), [config, { ...manifest, tag: 'same' }, { ...manifest, tag: 'moved' }]);
   await fill(two(at), [config, { ...manifest, tag: 'same' }, { ...other, tag: 'moved' }, { ...other, tag: 'two' }]);
-  const handler = serve(union(under(one, 'team'), two, { writes: 'both', tagsAgree: true }));
+  const both = { writes: 'both', tagsAgree: true } as const;
+  const handler = serve(union(under(one, 'team'), two, both));
+  const fastest = serve(union(under(one, 'team'), two, { ...both, reads: 'fastest' }));
+  for (const each of [handler, fastest])
+    expect(await outcome(each, `GET /v2/foo/blobs/${config.descriptor.digest}`)).toBe(200);
   expect(await (await handler(ask('GET /v2/foo/tags/list'))).json()).toEqual({
     name: 'foo',
     tags: ['moved', 'same', 'two'],
