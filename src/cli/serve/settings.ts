@@ -7,7 +7,7 @@ import { readValue } from '../limits.ts';
 import { OutputError } from '../output.ts';
 
 /** Where `serve` listens without `--listen`. */
-export const defaultAddress = '127.0.0.1:5000';
+const defaultAddress = '127.0.0.1:5000';
 
 export const serveOptions = {
   listen: { type: 'string', value: 'HOST:PORT', help: `default: ${defaultAddress}; port 0 takes a free one` },
