@@ -63,8 +63,8 @@ export function ableSource(source: Source): AbleSource {
     if (typeof method === 'function') all[name] = method.bind(source);
   }
   // What a store has it has verified.
-  const { verifies = isStore(source), manifestBytes } = source;
-  const able = { ...all, verifies, manifestBytes } as AbleSource;
+  const { verifies = isStore(source), manifestBytes, repository } = source;
+  const able = { ...all, verifies, manifestBytes, repository } as AbleSource;
   const { mount } = able;
   return mount ? { ...able, mount: (digest, from, options) => mountFrom(mount, digest, from, options) } : able;
 }

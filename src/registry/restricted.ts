@@ -7,10 +7,11 @@ export const readOnly = (registry: Registry): MadeRegistry => remade(registry, r
 
 /** What can be read of a source, and listed. */
 function readable(source: Source): Source {
-  const { name, verifies, manifestBytes, resolve, fetch, open, tags, referrers, locate } = ableSource(source);
+  const { name, repository, verifies, manifestBytes, resolve, fetch, open, tags, referrers, locate } =
+    ableSource(source);
   const lists = { ...(tags && { tags }), ...(referrers && { referrers }) };
   const places = { ...(open && { open }), ...(locate && { locate }) };
-  return madeOf({ name, verifies, manifestBytes, resolve, fetch, ...lists, ...places }, source);
+  return madeOf({ name, repository, verifies, manifestBytes, resolve, fetch, ...lists, ...places }, source);
 }
 
 /**

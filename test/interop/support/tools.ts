@@ -20,6 +20,8 @@ const packages = {
   ip: 'iproute2',
   bash: 'bash',
   chromium: 'chromium',
+  podman: 'podman',
+  buildah: 'buildah',
 } as const;
 
 /** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
