@@ -1,5 +1,6 @@
-// node scripts/install-go-tools.mjs: builds the programs that the tests against other clients need and Debian has no package of,
-// with the machine's Go and its module proxy, into .tools/bin (not part of the repository).
+// node scripts/install-go-tools.mjs [--bench]: builds the programs that the tests against other clients need and Debian has no package of,
+// with the machine's Go and its module proxy, into .tools/bin (not part of the repository). --bench: also what only the
+// benchmarks compare with.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,11 @@ const programs = {
 /** Packages of tests, which are built as a program. */
 const suites = {
   'conformance-1.0': ['github.com/opencontainers/distribution-spec/conformance', 'v0.0.0-20231101194043-f2182352d4cc'],
+};
+
+/** Programs of the benchmarks, which take minutes to build. */
+const measured = {
+  registry: ['github.com/distribution/distribution/v3/cmd/registry', 'v3.1.2'],
 };
 
 /** Programs whose source is in the tests, as no program of those modules does what the tests need. */
@@ -47,7 +53,8 @@ if (go(['version'], 'ignore').error) {
   console.error('Cannot build programs: no go on PATH or in /usr/local/go/bin (https://go.dev/doc/install)');
   process.exit(1);
 }
-for (const [name, [path, version]] of Object.entries(programs)) {
+const wanted = process.argv.includes('--bench') ? { ...programs, ...measured } : programs;
+for (const [name, [path, version]] of Object.entries(wanted)) {
   if (isInstalled(name, version)) continue;
   console.log(`${name}: go install ${path}@${version}`);
   const { status } = go(['install', `${path}@${version}`], 'inherit');

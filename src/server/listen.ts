@@ -5,7 +5,8 @@ import { checkPlain } from '../text/problems.ts';
 import { isDirect } from './direct.ts';
 import { createRequester, requestOf } from './node/request.ts';
 import { send } from './node/send.ts';
-import type { Handler } from './registry/exchange.ts';
+import { answerPlain, certificateOf, type ListenTls, tlsOptions } from './node/tls.ts';
+import type { Connection, Handler } from './registry/exchange.ts';
 
 /** Milliseconds without a byte in either direction after which a connection is closed. */
 const idle = 300_000;
@@ -18,8 +19,10 @@ export interface ListenOptions {
   /** Default 0: a free one. */
   readonly port?: number;
   readonly host?: string;
-  /** PEM text of the certificate chain and the key, for https. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** For https. A plain HTTP request is then 400. */
+  readonly tls?: ListenTls;
+  /** Most connections at a time; further ones are closed at once. Default: no limit. */
+  readonly connections?: number;
 }
 
 /** A handler on its socket. */
@@ -37,11 +40,12 @@ export interface Listening {
 /**
  * Puts a handler on a socket. Bodies stream both ways with backpressure. When a client disconnects, the `signal` of its
  * request fires and the body of its response is cancelled. A response body that fails closes the connection, so that a
- * client never takes a part for the whole. Rejects with the system's error if the address cannot be used.
+ * client never takes a part for the whole. The head of a request has at most 16 KiB and 60 s. Rejects with the system's error if the
+ * address cannot be used, with Node's for a certificate or key that it cannot read, and with `INVALID_CONFIG`.
  */
 export async function listen(handler: Handler, options?: ListenOptions): Promise<Listening> {
   checkPlain('listen', options);
-  const { port = 0, host = '127.0.0.1', tls } = options ?? {};
+  const { port = 0, host = '127.0.0.1', tls, connections } = options ?? {};
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
   const running = new Set<ServerResponse>();
@@ -54,7 +58,9 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
     const authority = incoming.headers.host || `${brackets}:${incoming.socket.localPort}`;
     void exchange(handler, incoming, outgoing, origin(authority));
   };
-  const server = tls ? createHttpsServer({ ...tls }, onRequest) : createHttpServer(onRequest);
+  const server = tls ? createHttpsServer(tlsOptions(tls), onRequest) : createHttpServer(onRequest);
+  if ('addContext' in server) answerPlain(server);
+  if (connections !== undefined) server.maxConnections = connections;
   // A large upload may take any time, as long as it moves.
   server.requestTimeout = 0;
   server.timeout = idle;
@@ -101,13 +107,18 @@ async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: S
     if (!request) return void outgoing.writeHead(400, { connection: 'close' }).end();
     // The signal of a request that follows another does so only while the request is referenced.
     outgoing.on('close', () => void request.method);
-    const { remoteAddress } = incoming.socket;
-    await send(await handler(request, { remoteAddress }), request.method, outgoing, client);
+    await send(await handler(request, connectionOf(incoming.socket)), request.method, outgoing, client);
   } catch {
     // The bytes that were sent still arrive, but not the end of the body.
     if (outgoing.headersSent) return void outgoing.socket?.destroySoon();
     outgoing.writeHead(500, { connection: 'close' }).end();
   }
+}
+
+function connectionOf(socket: Socket): Connection {
+  const { remoteAddress } = socket;
+  const clientCertificate = 'encrypted' in socket ? certificateOf(socket) : undefined;
+  return clientCertificate ? { remoteAddress, clientCertificate } : { remoteAddress };
 }
 
 /** Discards the rest of a request so that its connection can be used again; closes it if that takes too long. */

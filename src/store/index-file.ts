@@ -51,19 +51,24 @@ export function createIndexFile(directory: string, locks: LockFolder): IndexFile
   const { files, join } = locks;
   const path = join(directory, 'index.json');
   const layout = join(directory, 'oci-layout');
-  let known: { readonly version: string; readonly index: LayoutIndex } | undefined;
+  /** `isUnlinked`: neither file was a link when this was read, or later. */
+  let known: { readonly version: string; readonly index: LayoutIndex; isUnlinked: boolean } | undefined;
 
   const read = async (links = true): Promise<LayoutIndex> => {
     const facts = await files.facts(path);
-    const format = links ? undefined : await files.facts(layout);
+    const isKnown = facts !== undefined && known?.version === facts.version;
+    const format = links || (isKnown && known?.isUnlinked) ? undefined : await files.facts(layout);
     // Also an error would quote what it leads to.
     if (!links && (facts?.isShared || format?.isShared))
       throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it is a link, and is not followed', { value: path });
-    if (facts && known?.version === facts.version) return known.index;
+    if (known && isKnown) {
+      known.isUnlinked ||= !links;
+      return known.index;
+    }
     await checkLayout(locks, directory, facts !== undefined, links);
     const bytes = facts && (await readFile(files, path, mostBytes, readMode(links)));
     const index = bytes ? parseIndex(bytes, path) : emptyIndex;
-    known = facts && bytes ? { version: facts.version, index } : undefined;
+    known = facts && bytes ? { version: facts.version, index, isUnlinked: !links } : undefined;
     return index;
   };
 

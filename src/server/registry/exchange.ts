@@ -11,6 +11,18 @@ import { chunksOf, hasBody } from '../direct.ts';
 export interface Connection {
   /** IP address of the other end of the socket, as the system writes it; undefined if there is none, or it is not known. */
   readonly remoteAddress?: string | undefined;
+  /** Of a client that proved with it who it is: signed by an authority that the server accepts, and valid now. */
+  readonly clientCertificate?: ClientCertificate | undefined;
+}
+
+/** A client's certificate, as Node reads it. */
+export interface ClientCertificate {
+  /** Parts of its name in lines: `CN=builder`. */
+  readonly subject: string;
+  /** `DNS:builder.example, IP Address:127.0.0.1` */
+  readonly subjectAltName: string | undefined;
+  /** SHA-256 of the certificate in hex, with colons. */
+  readonly fingerprint256: string;
 }
 
 /**
