@@ -8,17 +8,19 @@ export interface SkopeoOptions {
   readonly certificates?: string;
   /** Manifest format to convert to on a push. */
   readonly format?: 'oci' | 'v2s2';
+  /** Milliseconds. Default 60,000. */
+  readonly timeout?: number;
 }
 
 /** The user's settings are not read: no policy, no login, no registries.conf. */
-async function skopeo(folder: string, args: readonly string[]): Promise<void> {
+async function skopeo(folder: string, args: readonly string[], timeout = 60_000): Promise<void> {
   const auth = join(folder, 'auth.json');
   const registries = join(folder, 'registries.conf');
   await writeFile(auth, '{}');
   await writeFile(registries, '');
   const env = { PATH: process.env.PATH, HOME: folder, TMPDIR: folder, REGISTRY_AUTH_FILE: auth };
   const settings = ['--insecure-policy', '--registries-conf', registries, '--registries.d', folder, '--tmpdir', folder];
-  await run('skopeo', [...settings, 'copy', '--all', '--quiet', ...args], { env, cwd: folder });
+  await run('skopeo', [...settings, 'copy', '--all', '--quiet', ...args], { env, cwd: folder, timeout });
 }
 
 function access(side: 'src' | 'dest', { login, certificates }: SkopeoOptions): string[] {
@@ -37,7 +39,8 @@ export async function push(
   options: SkopeoOptions = {},
 ): Promise<void> {
   const form = options.format ? ['--format', options.format] : ['--preserve-digests'];
-  await skopeo(folder, [...form, ...access('dest', options), `oci:${layout}:${name}`, `docker://${reference}`]);
+  const args = [...form, ...access('dest', options), `oci:${layout}:${name}`, `docker://${reference}`];
+  await skopeo(folder, args, options.timeout);
 }
 
 /** An image as skopeo pulled it: the bytes of all its manifests and blobs, by digest (sha256 only). */
