@@ -17,6 +17,17 @@ export interface Blobs {
   factsOf(digest: string, how?: Pick<CallOptions, 'links' | 'verify' | 'signal'>): Promise<FileFacts | undefined>;
   /** The open file of a content; undefined if it is not here, or only through a link and these do not count. */
   open(digest: string, links?: boolean): Promise<OpenFile | undefined>;
+  /**
+   * Describes a content by its file; undefined if it is not here, or not as the options want it. If they want its content
+   * next, a small one is read at the same time, and kept for `taken` as long as the descriptor.
+   */
+  described(
+    digest: string,
+    options: CallOptions,
+    describe: (facts: FileFacts) => Descriptor | Promise<Descriptor>,
+  ): Promise<Descriptor | undefined>;
+  /** The bytes that were read when this very descriptor was made, with or without links as now; once. */
+  taken(descriptor: Descriptor, links?: boolean): Uint8Array | undefined;
   /** The content of a manifest or index; undefined for what is not here, or too large for one. */
   document(digest: string, links?: boolean): Promise<Uint8Array | undefined>;
   /** The media type that the bytes of a file themselves give. They are read once for each version of it that is given. */
@@ -27,6 +38,8 @@ export interface Blobs {
   sync(): Promise<void>;
 }
 
+/** Most bytes of a content that is read when it is resolved. */
+const mostHeld = 1_048_576;
 /** Most files whose type is remembered. */
 const mostTypes = 10_000;
 /** Bytes within which a JSON object begins. */
@@ -78,6 +91,7 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
     pathOf,
     factsOf,
     open,
+    ...createDescribed(open, factsOf),
     document,
     typeOf: async (digest, { size, version }, links) => {
       const path = pathOf(digest);
@@ -109,6 +123,36 @@ export function createBlobs(directory: string, { files, join }: Pick<LockFolder,
         if ((await files.examine(join(root, name)))?.type === 'directory') algorithms.push(name);
       }
       await Promise.all([root, ...algorithms.map((algorithm) => join(root, algorithm))].map(files.syncDirectory));
+    },
+  };
+}
+
+/** Descriptions of contents, and the bytes of small ones, as long as the descriptors that were made with them. */
+function createDescribed(open: Blobs['open'], factsOf: Blobs['factsOf']): Pick<Blobs, 'described' | 'taken'> {
+  const held = new WeakMap<Descriptor, { readonly bytes: Uint8Array; readonly links: boolean }>();
+  const hold = async (descriptor: Descriptor, file: OpenFile, links: boolean): Promise<void> => {
+    const { size } = file.found;
+    if (size > mostHeld) return;
+    const bytes = new Uint8Array(size);
+    if ((await file.read(bytes, 0)) === size) held.set(descriptor, { bytes, links });
+  };
+  return {
+    described: async (digest, options, describe) => {
+      const { links = true, content = false, verify = false } = options;
+      const file = content && !verify ? await open(digest, links) : undefined;
+      try {
+        const facts = file?.found ?? (await factsOf(digest, options));
+        const descriptor = facts && (await describe(facts));
+        if (descriptor && file) await hold(descriptor, file, links);
+        return descriptor;
+      } finally {
+        await file?.close();
+      }
+    },
+    taken: (descriptor, links = true) => {
+      const found = held.get(descriptor);
+      held.delete(descriptor);
+      return found?.links === links ? found.bytes : undefined;
     },
   };
 }

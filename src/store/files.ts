@@ -1,7 +1,7 @@
 /** An open file. Whoever opened it closes it. */
 export interface OpenFile {
-  /** Bytes that it had when it was opened. */
-  readonly size: number;
+  /** What it was when it was opened. */
+  readonly found: FileFacts;
   /** Reads into `buffer` from `position` on; returns how many bytes were read, 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Writes all of the chunks, one after the other, from `position` on. */

@@ -1,4 +1,5 @@
 import { abortError } from '../abort.ts';
+import { bytesBody } from '../body.ts';
 import { cannot, type RegistryError } from '../errors.ts';
 import { type Descriptor, parseDescriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
@@ -157,10 +158,15 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
 
   const read = async (target: Descriptor, { range, signal, links }: FetchOptions = {}): Promise<Fetched> => {
     refuseAborted(signal);
+    const bytes = blobs.taken(target, links);
+    if (bytes) {
+      const { start, end } = checkRange(range ?? { start: 0 }, bytes.length);
+      return { descriptor: target, body: bytesBody(bytes.subarray(start, end)), from: name };
+    }
     const path = blobs.pathOf(target.digest);
     const opened = await openToKeep(() => blobs.open(target.digest, links));
     try {
-      const found = opened ?? (await blobs.factsOf(target.digest, { links }));
+      const found = opened?.found ?? (await blobs.factsOf(target.digest, { links }));
       if (!found) throw missing('fetch', target.digest);
       checkSize(target, path, found.size);
       const closed = checkRange(range ?? { start: 0 }, found.size);
@@ -177,7 +183,7 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
     directory,
     async resolve(reference, options = {}) {
       refuseAborted(options.signal);
-      if (!isDigest(reference)) return named(reference, options.links);
+      if (!isDigest(reference)) return named(reference, options);
       await session.markIfLayout(options.signal);
       return described(reference, 'resolve', options);
     },
@@ -286,7 +292,7 @@ interface Catalogue {
   /** What is known of content by its digest. `NOT_FOUND`. */
   described(digest: Digest, attempted: string, options?: CallOptions): Promise<Descriptor>;
   /** What a name stands for. `NOT_FOUND`, also if its content is not here; `BAD_RESPONSE` for an invalid entry. */
-  named(name: string, links?: boolean): Promise<Descriptor>;
+  named(name: string, options?: CallOptions): Promise<Descriptor>;
   /** The target as the layout enters it: with the size of its file and, if it is a manifest, a media type that says so. */
   entered(target: Descriptor, attempted: string): Promise<Descriptor>;
   /** The error for what is not here. */
@@ -297,29 +303,34 @@ function createCatalogue(name: string, blobs: Blobs, index: IndexFile): Catalogu
   const missing: Catalogue['missing'] = (attempted, reference) =>
     cannot('NOT_FOUND', `${attempted} "${reference}"`, `not in ${name}`, { value: reference });
   const described: Catalogue['described'] = async (digest, attempted, options = {}) => {
-    const facts = await blobs.factsOf(digest, options);
-    if (!facts) throw missing(attempted, digest);
-    const known = findDigest(await index.read(options.links), digest)?.descriptor;
-    if (known) return { ...plainDescriptor(known), size: facts.size };
-    return { mediaType: await blobs.typeOf(digest, facts, options.links), digest, size: facts.size };
+    const found = await blobs.described(digest, options, async (facts) => {
+      const known = findDigest(await index.read(options.links), digest)?.descriptor;
+      if (known) return { ...plainDescriptor(known), size: facts.size };
+      return { mediaType: await blobs.typeOf(digest, facts, options.links), digest, size: facts.size };
+    });
+    if (!found) throw missing(attempted, digest);
+    return found;
   };
   return {
     missing,
     described,
-    named: async (reference, links) => {
+    named: async (reference, { links, content } = {}) => {
       const entry = findName(await index.read(links), reference);
       if (!entry) throw missing('resolve', reference);
       if (!entry.descriptor) {
         const found = entry.problem ?? 'its entry is invalid';
         throw cannot('BAD_RESPONSE', `resolve "${reference}" in ${name}`, found, { value: reference });
       }
-      const { digest } = entry.descriptor;
-      const facts = await blobs.factsOf(digest, { links });
-      if (!facts) {
+      const { descriptor } = entry;
+      const { digest } = descriptor;
+      const described = await blobs.described(digest, { links, content }, ({ size }) => {
+        return { ...plainDescriptor(descriptor), size };
+      });
+      if (!described) {
         const found = `its content "${digest}" is not in ${name}`;
         throw cannot('NOT_FOUND', `resolve "${reference}"`, found, { value: reference });
       }
-      return { ...plainDescriptor(entry.descriptor), size: facts.size };
+      return described;
     },
     entered: async (target, attempted) => {
       const found = await described(target.digest, attempted);

@@ -240,7 +240,7 @@ export async function refuseLink(path: string): Promise<void> {
   if (target !== undefined) throw new Error(`it is a symbolic link to ${quote(target)}, which is not a directory`);
 }
 
-function openFile(handle: FileHandle, path: string, { size }: FileFacts): OpenFile {
+function openFile(handle: FileHandle, path: string, found: FileFacts): OpenFile {
   const reported = async <T>(attempted: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -249,7 +249,7 @@ function openFile(handle: FileHandle, path: string, { size }: FileFacts): OpenFi
     }
   };
   return {
-    size,
+    found,
     read: async (buffer, position) => {
       const { bytesRead } = await reported('read', handle.read(buffer, 0, buffer.length, position));
       return bytesRead;

@@ -295,6 +295,38 @@ test('the files of bodies that are open are closed when these end, are cancelled
   await expect.poll(count).toBe(0);
 });
 
+test('content that is wanted next is read when it is resolved, for one fetch of that descriptor', async () => {
+  const opened: string[] = [];
+  const real = unsyncedFiles();
+  const store = createLayout(directory, {
+    files: {
+      ...real,
+      open: (path, mode) => {
+        if (mode.startsWith('read')) opened.push(path.slice(directory.length + 1, directory.length + 6));
+        return real.open(path, mode);
+      },
+    },
+  });
+  await fill(store, [manifest, large]);
+  for (const reference of [manifest.descriptor.digest, manifest.tag ?? '']) {
+    await store.resolve(reference, { links: false });
+    opened.length = 0;
+    const descriptor = await store.resolve(reference, { content: true, links: false });
+    expect(descriptor).toMatchObject(manifest.descriptor);
+    expect(Buffer.compare(await bytesOf(await store.fetch(descriptor, { links: false })), manifest.bytes)).toBe(0);
+    expect(opened).toEqual(['blobs']);
+    await store.fetch(descriptor, { links: false }).then(bytesOf);
+    const other = await store.resolve(reference, { content: true, links: false });
+    const part = await store.fetch(other, { links: false, range: { start: 3, end: 9 } });
+    expect(Buffer.compare(await bytesOf(part), manifest.bytes.subarray(3, 9))).toBe(0);
+    // Not what was read through links for what must not be.
+    const linked = await store.resolve(reference, { content: true });
+    opened.length = 0;
+    await store.fetch(linked, { links: false }).then(bytesOf);
+    expect(opened).toEqual(['blobs']);
+  }
+});
+
 test('chunks that are lent are smaller if many bodies are read', async () => {
   const store = layoutStore(directory);
   const bytes = new Uint8Array(1_200_000);

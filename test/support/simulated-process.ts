@@ -55,7 +55,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
   const opened = (file: OpenFile): OpenFile => {
     return {
       ...placed(file),
-      size: file.size,
+      found: file.found,
       read: (buffer, position) => call(() => file.read(buffer, position)),
       write: (chunks, position) => call(() => file.write(chunks, position)),
       truncate: (size) => call(() => file.truncate(size)),
