@@ -184,6 +184,28 @@ describe.each(others)('a handler that is %s', (_, kind) => {
     expect([headers['x-one'], Object.hasOwn(headers, '__proto__'), headers.host]).toEqual(['1, 2', true, 'a']);
   });
 
+  test('says by its length that a response has no body, unless that goes without saying', async () => {
+    const empty = new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+    const responses: Readonly<Record<string, () => Response>> = {
+      '/created': () => new Response(null, { status: 201 }),
+      '/stream': () => new Response(empty),
+      '/none': () => new Response(null, { status: 204 }),
+    };
+    const { url } = await listening(
+      kind(async (request) => responses[new URL(request.url).pathname]?.() ?? new Response()),
+    );
+    const found: unknown[] = [];
+    for (const path of Object.keys(responses)) {
+      const { headers } = (await get(url + path)).resume();
+      found.push([headers['content-length'], headers['transfer-encoding']]);
+    }
+    expect(found).toEqual([
+      ['0', undefined],
+      ['0', undefined],
+      [undefined, undefined],
+    ]);
+  });
+
   test('sends an empty body, and one in many chunks, whole', async () => {
     const { url } = await listening(
       kind(async (request) => {

@@ -16,7 +16,7 @@ export async function send(
   if (client.isGone) return cancel(clientGone());
   if (!reader || method === 'HEAD') {
     cancel();
-    writeHead(response, outgoing);
+    writeHead(response, outgoing, method !== 'HEAD');
     return void outgoing.end();
   }
   client.onGone = cancel;
@@ -24,7 +24,7 @@ export async function send(
     const { done, value } = await reader.read();
     if (client.isGone) return;
     // One that fails before its first byte is another response.
-    if (!outgoing.headersSent) writeHead(response, outgoing);
+    if (!outgoing.headersSent) writeHead(response, outgoing, done);
     if (done) break;
     if (!outgoing.write(value)) await drained(outgoing);
   }
@@ -55,9 +55,12 @@ async function sendDirectly(response: Response, sending: Sending, outgoing: Serv
   await sending.next();
 }
 
-function writeHead({ status, headers }: Response, outgoing: ServerResponse): void {
+/** `isEmpty`: there is a body, of no bytes. Node would send it in chunks. */
+function writeHead({ status, headers }: Response, outgoing: ServerResponse, isEmpty = false): void {
   const lines: string[] = [];
   for (const [name, value] of headers) lines.push(name, value);
+  const hasLength = headers.has('content-length') || headers.has('transfer-encoding') || [204, 304].includes(status);
+  if (isEmpty && !hasLength) lines.push('content-length', '0');
   outgoing.writeHead(status, lines);
 }
 
