@@ -100,9 +100,12 @@ export type {
   Fetched,
   FetchOptions,
   Keeper,
+  KnownTag,
   Lister,
   Locates,
   Mounts,
+  Namespaces,
+  Opener,
   Referrers,
   ReferrersOptions,
   Registry,
@@ -111,6 +114,7 @@ export type {
   Upload,
   UploadLimits,
   Uploads,
+  Validator,
 } from './source.ts';
 export type { GarbageOptions, LayoutGarbage } from './store/garbage.ts';
 export { type LayoutStore, layoutStore } from './store/layout.ts';

@@ -1,6 +1,6 @@
 import { type CachedOptions, cached as cachedSource } from '../cached/cached.ts';
 import type { Repository } from '../oci/reference.ts';
-import { isCatalog, type Registry, type Source, type Store } from '../source.ts';
+import { isCatalog, type Opener, type Registry, type Source, type Store } from '../source.ts';
 import { type MadeRegistry, withRepositories } from './changed.ts';
 
 /** The stores of a registry, by repository. */
@@ -15,17 +15,18 @@ export function cached(origin: Registry, stores: StoreRegistry, options?: Cached
 /**
  * A source in front of another one, which keeps what passes through it.
  *
- * `fetch` reads from the store if that has the content. Otherwise it reads the whole from the origin, at the pace of its
- * reader, resumes it if it breaks, and keeps it once it is verified. The reader's body fails before its last chunk if it is
- * not. Others who want it meanwhile wait, and then read from
- * the store; a reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the
- * origin and is not kept.
+ * `fetch` and `open` read from the store if that has the content and its bytes are right: they are hashed once in a process.
+ * Otherwise the whole is read from the origin, at the pace of its reader, resumed if it breaks, and kept once it is verified.
+ * The reader's body fails before its last chunk if it is not. Others who want it meanwhile wait, and then read from the store
+ * (if that takes longer than five seconds, their body is open before it has bytes, so that nobody takes it for dead); a
+ * reader who leaves ends the download, unless others wait. A part of what is not in the store comes from the origin and is
+ * not kept.
  *
  * `resolve` of a tag goes to the origin, and to the store if the origin cannot be reached (`UNAVAILABLE`, `TIMEOUT`,
  * `RATE_LIMITED`), which `onWarning` reports; of a digest it goes to the store first. The tags of what is kept are kept,
  * too. Tags and referrers are listed by the origin, if it can.
  */
-export function cached(origin: Source, store: Store, options?: CachedOptions): Source;
+export function cached(origin: Source, store: Store, options?: CachedOptions): Source & Opener;
 export function cached(
   origin: Source | Registry,
   kept: Store | StoreRegistry,
