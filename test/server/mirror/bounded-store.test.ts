@@ -30,10 +30,13 @@ const has = (store: Store, { descriptor }: Sample): Promise<boolean> =>
 const presence = (store: Store, all: readonly Sample[]): Promise<boolean[]> =>
   Promise.all(all.map((one) => has(store, one)));
 
+/** What is removed meanwhile does not count. */
 async function bytesIn(folder: string): Promise<number> {
   const names = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = names.filter((entry) => entry.isFile() && entry.parentPath.includes('blobs'));
-  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size));
+  const sizes = await Promise.all(
+    files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name)).catch(() => undefined))?.size ?? 0),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 

@@ -90,6 +90,6 @@ export async function withFolder(work: (folder: string) => Promise<void>): Promi
   try {
     await work(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
