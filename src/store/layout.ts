@@ -79,7 +79,7 @@ export interface LayoutStore
    * Removes content that no entry of `index.json` reaches, and what broke off; not yet what a server took within the last hour
    * (`grace`), unless it had a name meanwhile. Nothing is removed if a document cannot be
    * read (`BAD_RESPONSE`); if there is no layout, if `index.json` or a manifest that says what is needed is missing, or
-   * while somebody writes into it, from `begin` to its end or in one push of more than 1 MiB (`STORE_ERROR`).
+   * while somebody writes into it, from `begin` to its end or in one push of more than 64 KiB (`STORE_ERROR`).
    */
   gc(options?: GarbageOptions): Promise<LayoutGarbage>;
 }
@@ -87,7 +87,7 @@ export interface LayoutStore
 /** What a layout is called, and in tests what it stands on. */
 export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owners' | 'waits' | 'goneAfter'>> {
   readonly name?: string | undefined;
-  /** Most bytes of a content that is received into memory, and then written at once. Default: 1 MiB. */
+  /** Most bytes of a content that is received into memory, and then written at once. Default: 64 KiB. */
   readonly mostSmall?: number | undefined;
   /** The directory of another layout of the same registry, whose content this one may have by a link; undefined for no other. */
   readonly directoryOf?: ((source: Source) => string | undefined) | undefined;
@@ -104,7 +104,7 @@ export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owner
  *
  * What is being downloaded, and what broke off and can be resumed, is in `.ocifetch` of the directory, which is removed
  * when it is empty. Content gets its final name when its size and digest are right, and is named by the index when the disk has
- * it. Up to 1 MiB is received into memory and then written at once.
+ * it. Up to 64 KiB are received into memory and then written at once, unless others are at work in the directory.
  * `fetch` does not verify: `Content` does.
  *
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md · `UNSUPPORTED` without `node:fs`.

@@ -46,7 +46,7 @@ export function createPreparation({ locks, blobs, index }: LayoutParts): Prepara
 /** What pushing is made of. */
 interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
   readonly preparation: Preparation;
-  readonly session: Pick<LayoutSession, 'mark' | 'isOpen'>;
+  readonly session: Pick<LayoutSession, 'mark' | 'isOpen' | 'isAlone'>;
   readonly expectations: Pick<Expectations, 'note' | 'withdraw'>;
   readonly unsynced: Unsynced;
   readonly mostSmall: number | undefined;
@@ -85,7 +85,7 @@ export function createPush(parts: PushParts) {
  * meanwhile, and then find it done.
  */
 async function pushBlob(
-  { locks, blobs, preparation, unsynced, mostSmall = smallBytes }: PushParts,
+  { locks, blobs, preparation, session, unsynced, mostSmall = smallBytes }: PushParts,
   content: PushedContent,
   { signal, onWait }: PushOptions,
 ): Promise<void> {
@@ -104,7 +104,7 @@ async function pushBlob(
   const key = target.digest.replace(':', '-');
   const task: PushTask = { ...content, locks, key, path, signal };
   await inTurn(path, { signal, onWait: reportOnce }, async () => {
-    if (size <= mostSmall && !preparation.hasPart(key)) {
+    if (size <= mostSmall && !preparation.hasPart(key) && (await session.isAlone())) {
       if (!(await isDone())) await pushSmall(task, unsynced);
       return;
     }

@@ -7,6 +7,8 @@ import { storeError } from './store-error.ts';
 export interface LayoutSession {
   /** Whether work has begun that has not ended. */
   isOpen(): boolean;
+  /** False if others are at work, who would push the same content at the same time; known a tenth of a second late. */
+  isAlone(): Promise<boolean>;
   /** Work begins; the function that it returns ends it. Creates nothing by itself. */
   begin(): () => Promise<void>;
   /** To be called before content is looked for or written: from then on `gc` sees the work that has begun. */
@@ -22,6 +24,8 @@ export const garbageKey = 'gc';
 const sessionKey = 'session';
 /** Milliseconds between two looks for a `gc`. */
 const lookEvery = 50;
+/** Milliseconds between two looks for the sessions of others. */
+const othersEvery = 100;
 
 /** The lock file by which others see a session. */
 interface Mark {
@@ -34,6 +38,8 @@ export function createSession(locks: LockFolder): LayoutSession {
   const hasBlobs = async (): Promise<boolean> => (await locks.files.list(locks.join(directory, 'blobs'))) !== undefined;
   let count = 0;
   let current: Mark | undefined;
+  let looked = Number.NEGATIVE_INFINITY;
+  let alone = Promise.resolve(true);
   const startMark = (): Mark => {
     const cancel = new AbortController();
     const mark: Mark = { lock: start(locks, cancel.signal), cancel };
@@ -59,6 +65,16 @@ export function createSession(locks: LockFolder): LayoutSession {
   return {
     mark,
     isOpen: () => count > 0,
+    isAlone: async () => {
+      if (!current) return true;
+      if (performance.now() - looked > othersEvery) {
+        looked = performance.now();
+        const { path } = await current.lock;
+        const others = lockFilesOf(locks, sessionKey, path);
+        alone = others.then((files) => !files.some(({ state }) => state === 'live'));
+      }
+      return alone;
+    },
     begin: () => {
       count += 1;
       let ended: Promise<void> | undefined;

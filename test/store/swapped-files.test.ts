@@ -112,12 +112,12 @@ test('a file that replaces content just after that got its name is not taken for
   const store = createLayout(directory, {
     files: {
       ...real,
-      place: async (placement) => {
-        const file = await real.place(placement);
-        if (placement.final !== path) return file;
+      rename: async (from, to) => {
+        const isRenamed = await real.rename(from, to);
+        if (to !== path) return isRenamed;
         await writeFile(join(root, 'wrong'), wrong);
         await rename(join(root, 'wrong'), path);
-        return file;
+        return isRenamed;
       },
     },
   });

@@ -5,12 +5,15 @@ import { acquireShared, createInFolder } from '../lock.ts';
 import { rememberWritten } from '../verified.ts';
 import { leavesNothing, mismatch, type PushTask, pour } from './task.ts';
 
-/** Most bytes of a content that is received into memory, and then written at once. */
-export const smallBytes = 1_048_576;
+/**
+ * Most bytes of a content that is received into memory, and then written at once. For more, the cost of a lock does not matter,
+ * and what a process that is killed had received is worth resuming.
+ */
+export const smallBytes = 65_536;
 
 /**
  * Pushes a content that is received into memory: one file is created, written and renamed, and no lock is needed, as its bytes
- * are known to be right by then. The disk may have it only after `unsynced` has been synced.
+ * are known to be right by then: if others push the same content, nothing is lost but the work. The disk may have it only after `unsynced` has been synced.
  */
 export async function pushSmall(task: PushTask, unsynced: Unsynced): Promise<void> {
   const { target, locks, key, path } = task;

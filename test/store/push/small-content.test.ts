@@ -15,7 +15,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const { large, manifest } = samples;
+const { manifest } = samples;
+const large = sampleOf(Uint8Array.from({ length: 65_536 }, (_, index) => (index * 31 + (index >> 8)) & 255));
 const blobs = Array.from({ length: 100 }, (_, index) => sampleOf(Uint8Array.from([index, 1, 2, 3])));
 const inBlobs = (): Promise<string[]> => readdir(join(directory, 'blobs', 'sha256'));
 
@@ -63,7 +64,7 @@ function recordedFiles(isBroken: (final: string) => boolean = () => false) {
   return { files, calls, mostOpen: () => most, open: () => open };
 }
 
-test('content of up to 1 MiB takes one file, and no lock or listing', async () => {
+test('content of up to 64 KiB takes one file, and no lock or listing', async () => {
   const { files, calls } = recordedFiles();
   const store = createLayout(directory, { files });
   const end = store.begin();
@@ -75,9 +76,9 @@ test('content of up to 1 MiB takes one file, and no lock or listing', async () =
   expect((await layoutStore(directory).verify()).wrong).toEqual([]);
 });
 
-test('a byte more than 1 MiB is written as it comes', async () => {
+test('a byte more than 64 KiB is written as it comes', async () => {
   const { files, calls } = recordedFiles();
-  const more = sampleOf(new Uint8Array(1_048_577));
+  const more = sampleOf(new Uint8Array(65_537));
   await createLayout(directory, { files }).push(more.descriptor, pieces(more.bytes, 100_000));
   expect(calls).not.toContain('place');
   expect((await layoutStore(directory).verify()).wrong).toEqual([]);
@@ -98,6 +99,26 @@ test('the disk has all content before the index names it, and few files are open
   expect(mostOpen()).toBeLessThanOrEqual(130);
   await end();
   expect(open()).toBe(0);
+});
+
+test('while others are at work in the directory, small content is locked as large content is', async () => {
+  const { files, calls } = recordedFiles();
+  const others = layoutStore(directory);
+  const endOthers = others.begin();
+  await fill(others, [manifest]);
+  const store = createLayout(directory, { files });
+  const end = store.begin();
+  await store.push(large.descriptor, pieces(large.bytes));
+  expect(calls).not.toContain('place');
+  await endOthers();
+  await expect
+    .poll(async () => {
+      const blob = sampleOf(crypto.getRandomValues(new Uint8Array(8)));
+      await store.push(blob.descriptor, pieces(blob.bytes));
+      return calls;
+    })
+    .toContain('place');
+  await end();
 });
 
 test('work that ends without a name leaves nothing open, and nothing that the disk may not have', async () => {
