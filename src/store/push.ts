@@ -46,7 +46,7 @@ export function createPreparation({ locks, blobs, index }: LayoutParts): Prepara
 /** What pushing is made of. */
 interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
   readonly preparation: Preparation;
-  readonly session: Pick<LayoutSession, 'mark' | 'isOpen' | 'isAlone'>;
+  readonly session: Pick<LayoutSession, 'mark' | 'isOpen' | 'worksAlone'>;
   readonly expectations: Pick<Expectations, 'note' | 'withdraw'>;
   readonly unsynced: Unsynced;
   readonly mostSmall: number | undefined;
@@ -104,7 +104,7 @@ async function pushBlob(
   const key = target.digest.replace(':', '-');
   const task: PushTask = { ...content, locks, key, path, signal };
   await inTurn(path, { signal, onWait: reportOnce }, async () => {
-    if (size <= mostSmall && !preparation.hasPart(key) && (await session.isAlone())) {
+    if (size <= mostSmall && !preparation.hasPart(key) && (await session.worksAlone())) {
       if (!(await isDone())) await pushSmall(task, unsynced);
       return;
     }

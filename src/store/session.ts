@@ -8,7 +8,7 @@ export interface LayoutSession {
   /** Whether work has begun that has not ended. */
   isOpen(): boolean;
   /** False if others are at work, who would push the same content at the same time; known a tenth of a second late. */
-  isAlone(): Promise<boolean>;
+  worksAlone(): Promise<boolean>;
   /** Work begins; the function that it returns ends it. Creates nothing by itself. */
   begin(): () => Promise<void>;
   /** To be called before content is looked for or written: from then on `gc` sees the work that has begun. */
@@ -65,7 +65,7 @@ export function createSession(locks: LockFolder): LayoutSession {
   return {
     mark,
     isOpen: () => count > 0,
-    isAlone: async () => {
+    worksAlone: async () => {
       if (!current) return true;
       if (performance.now() - looked > othersEvery) {
         looked = performance.now();
