@@ -1,5 +1,6 @@
 import { bytesBody } from '../../src/body.ts';
 import { commands } from '../../src/cli/commands.ts';
+import { readValue } from '../../src/cli/limits.ts';
 import { parseLine } from '../../src/cli/parse.ts';
 import { readHostsToml } from '../../src/config/containerd/read.ts';
 import { readCertificateNames } from '../../src/config/containers/certificates.ts';
@@ -258,6 +259,18 @@ const bundleUnits = [...begins, '-----', '-----BEGIN ', '-----END CERTIFICATE---
 
 /** All others, by `module:function`. */
 export const readers: Readonly<Record<string, TextReader>> = {
+  'cli/limits:readValue': {
+    read: (text) => {
+      for (const value of ['TIME', 'SIZE', 'N'] as const) {
+        try {
+          readValue('--flag', { value, orZero: true }, text);
+        } catch {
+          // Each refuses most of them.
+        }
+      }
+    },
+    shapes: [{ units: [...units, '1', '1.1', ' '] }],
+  },
   'cli/parse:parseLine': {
     read: (text) => parseLine([text], commands),
     shapes: [{}, { before: '--' }, { before: 'config ' }],
