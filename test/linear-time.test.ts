@@ -76,7 +76,6 @@ const untimed: Readonly<Record<string, string>> = {
   'server/redirect/front-file:readFrontFiles': 'a path of this machine',
   'store/file-io:readFile': 'a path of this machine',
   'store/file-io:readPart': 'a path of this machine',
-  'store/push/task:isWrong': 'reads no text',
   'text/problems:firstProblem': 'of a document that was read',
   'testing/archive:isBytes': 'looks at the kind of a value alone',
 };
