@@ -54,6 +54,8 @@ rmSync(folder, { recursive: true, force: true });
 const bundle = await rolldown({
   input: { ocifetch: join(root, 'src', 'cli', 'main.ts') },
   platform: 'node',
+  // What the library loads when it is used may be in a chunk that a command needs at once.
+  checks: { ineffectiveDynamicImport: false },
   plugins: [slimUndici],
   // As tsc is told: Node 20 knows no `using`.
   transform: { target: 'es2022' },

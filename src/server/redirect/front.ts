@@ -1,3 +1,4 @@
+import { direct } from '../direct.ts';
 import type { Connection, Handler } from '../registry/exchange.ts';
 import { createBuckets } from './buckets.ts';
 import { clientBy } from './client-address.ts';
@@ -27,12 +28,12 @@ interface Asked {
 export function redirectFront(options: FrontOptions): Handler {
   checkFrontOptions(options);
   const decide = decisionsBy(options);
-  return async (request, connection) => {
+  return direct(async (request, connection) => {
     const decision = await decide(request, connection);
     const response = decision.location === undefined ? plain(request, decision) : redirect(request, decision.location);
     report(options, { request, ...decision, status: response.status });
     return response;
-  };
+  });
 }
 
 function report(
