@@ -22,7 +22,6 @@ const longFiles: Readonly<Record<string, string>> = {
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
 const smallFiles: Readonly<Record<string, string>> = {
   'testing/index': 'a public entry',
-  'app/front-site': 'a kind of server; every kind has a file',
   'app/log': 'the lines of a log, loaded with it',
   'app/mirror-lines': 'what is printed for other tools, loaded with a mirror',
   'http/load-undici': 'boundary of a lazy load: undici',
@@ -41,10 +40,8 @@ const smallFiles: Readonly<Record<string, string>> = {
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
   'registry/cached-registry': 'a registry of its own; every kind has a file',
-  'registry/restricted': 'a registry of its own; every kind has a file',
   'content/verified-body': 'one idea, for the cache and for the server',
   'server/registry/deletes': 'every kind of request has a file',
-  'server/mirror/small-files': 'the disk of a mirror, besides its layout',
   'server/mirror/upstreams': 'one idea: which registry a name means',
 };
 

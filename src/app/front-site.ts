@@ -1,4 +1,11 @@
-import { type FrontEvent, type FrontOptions, loadFront, redirectFront, type ServerEvent } from '../server/index.ts';
+import {
+  type FrontEvent,
+  type FrontOptions,
+  loadFront,
+  redirectFront,
+  type ServerEvent,
+  wrapHandler,
+} from '../server/index.ts';
 import { counted, numberText, printable } from './printable.ts';
 import type { Site, SiteFacts } from './site.ts';
 
@@ -27,10 +34,10 @@ export function siteOf(options: FrontOptions): Site {
           return options.onEvent?.(event);
         },
       });
-      return (request, connection) => {
+      return wrapHandler(front, (request, connection) => {
         started.set(request, performance.now());
         return front(request, connection);
-      };
+      });
     },
     facts: () => factsOf(counts),
   };

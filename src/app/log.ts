@@ -26,7 +26,7 @@ function factsOf(event: ServedEvent, now: Date): Readonly<Record<string, unknown
     milliseconds: Math.round(duration * 10) / 10,
     ...(action !== 'none' && { action }),
     repository: repository?.name,
-    registry: repository && repository.registry !== 'localhost' ? repository.registry : undefined,
+    registry: repository && repository.registry !== 'localhost' ? printable(repository.registry) : undefined,
     tag,
     digest: descriptor?.digest,
     from: from === undefined ? undefined : printable(from),

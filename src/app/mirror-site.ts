@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type Client, memoryStore } from '../index.ts';
-import { type Handler, type MirrorEvent, type MirrorStatus, pullThrough, serve } from '../server/index.ts';
+import { type Handler, type MirrorEvent, type MirrorStatus, pullThrough, serve, wrapHandler } from '../server/index.ts';
 import { upstreamName } from './mirror-lines.ts';
 import { bytesText, counted, errorText, numberText, printable } from './printable.ts';
 import type { Site, SiteFacts, UpstreamTraffic } from './site.ts';
@@ -64,15 +64,14 @@ const hasResponded = (event: MirrorEvent): event is AboutUpstream =>
  * Responds to a request of this mirror itself, which a configuration has led back here, that nothing is here: then the next host
  * is requested.
  */
-const withoutLoop =
-  (next: Handler, userAgent: string, { onEvent }: Parameters<Site['handler']>[0]): Handler =>
-  async (request, connection) => {
+const withoutLoop = (next: Handler, userAgent: string, { onEvent }: Parameters<Site['handler']>[0]): Handler =>
+  wrapHandler(next, async (request, connection) => {
     if (request.headers.get('user-agent') !== userAgent) return next(request, connection);
     const message = 'this mirror is configured as a mirror of itself';
     const response = Response.json({ errors: [{ code: 'NAME_UNKNOWN', message }] }, { status: 404 });
     onEvent?.({ request, action: 'none', status: 404, bytes: 0, duration: 0, error: new Error(message) });
     return response;
-  };
+  });
 
 function factsOf(
   { upstreams, downloads, kept, evictions }: MirrorStatus,

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { layoutStore, only, parseRepository } from '../index.ts';
 import { layoutRegistry, memoryRegistry, readOnly, serve } from '../server/index.ts';
@@ -25,7 +25,7 @@ export interface RegistrySite {
  */
 export function registrySite({ directory: given, isReadOnly = false }: RegistrySettings): RegistrySite {
   const directory = given === undefined ? undefined : resolve(given);
-  const name = directory !== undefined && existsSync(join(directory, 'index.json')) ? nameOf(directory) : undefined;
+  const name = directory !== undefined && isFile(join(directory, 'index.json')) ? nameOf(directory) : undefined;
   const { registry, repositories } = contentOf(directory, name);
   const place = directory === undefined ? 'in memory, gone when it ends' : printable(directory, 300);
   const site: Site = {
@@ -36,6 +36,9 @@ export function registrySite({ directory: given, isReadOnly = false }: RegistryS
   };
   return name === undefined ? { site } : { site, only: name };
 }
+
+/** A repository may have any name, also that of a file. */
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 function contentOf(directory: string | undefined, name: string | undefined) {
   if (directory === undefined || name === undefined) {

@@ -5,6 +5,7 @@ import {
   listen,
   type ServerEvent,
   type Users,
+  wrapHandler,
 } from '../server/index.ts';
 import type { ServedEvent } from './log.ts';
 import { pageRoute } from './page-route.ts';
@@ -82,21 +83,21 @@ export function servedSite(
     onEvent?.({ ...event, address: addresses.get(event.request) });
   };
   const inner = site.handler({ onEvent: note, ...(onError && { onError }) });
-  const counted: Handler = (request, connection) => {
+  const counted = wrapHandler(inner, (request, connection) => {
     taken.add(request);
     return inner(request, connection);
-  };
+  });
   const page = pageRoute({ status: statusOf(site, statistics), hasHome: site.hasHome });
-  const routed: Handler = (request, connection) => {
+  const routed = wrapHandler(counted, (request, connection) => {
     if (!hasPage || !page.has(request)) return counted(request, connection);
     taken.add(request);
     statistics.forget(request);
     return page.respond(request);
-  };
+  });
   const checked = users ? basicAccess({ realm: 'ocifetch', users })(routed) : routed;
   return {
     statistics,
-    handler: async (request, connection) => {
+    handler: wrapHandler(checked, async (request, connection) => {
       const started = performance.now();
       const address = connection?.remoteAddress;
       if (address !== undefined) addresses.set(request, address);
@@ -104,7 +105,7 @@ export function servedSite(
       const response = await checked(request, connection);
       if (!taken.has(request)) note(refusal(request, response, performance.now() - started));
       return response;
-    },
+    }),
   };
 }
 

@@ -90,9 +90,9 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
 
   const follow = (download: Download, target: Descriptor, options: FetchOptions): Promise<Fetched> => {
     const afterwards = async (): Promise<Fetched> => {
-      const isStored = await download.wait(options.signal);
-      const stored = isStored ? await kept({ target, options }) : undefined;
-      return stored ?? origin.fetch(target, options);
+      const isStored = await outcomeOf(download, origin, options.signal);
+      const stored = isStored && (await kept({ target, options }));
+      return stored || (isStored === undefined ? fetch(target, options) : origin.fetch(target, options));
     };
     return openedInTime(afterwards(), () => ({ descriptor: download.target, from: name }));
   };
@@ -129,6 +129,16 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
     ...listing(origin),
   };
 }
+
+/**
+ * Whether the store has it in the end; undefined if the download failed and was that of another repository, whose origin says
+ * nothing of this one.
+ */
+const outcomeOf = (download: Download, origin: Source, signal: AbortSignal | undefined): Promise<boolean | undefined> =>
+  download.wait(signal).catch((error: unknown) => {
+    if (signal?.aborted || download.origin === origin) throw error;
+    return undefined;
+  });
 
 /** The download of a content that is under way, unless it is of another size. */
 function comingOf(downloads: ReadonlyMap<string, Download>, { digest, size }: Descriptor): Download | undefined {

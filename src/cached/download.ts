@@ -23,6 +23,7 @@ export interface DownloadOptions {
 
 /** One download of content, for its first reader and for the store; others wait for the store. */
 export interface Download {
+  readonly origin: Source;
   /** Its size is negative until the origin has responded, if nobody knew it. */
   readonly target: Descriptor;
   /** The response of the origin, whose body also feeds the store. */
@@ -106,6 +107,7 @@ export function startDownload({ origin, store, options, onDone, onLeft, ...given
 
   void done.promise.catch(() => {}).finally(() => release());
   return {
+    origin,
     get target() {
       return target;
     },

@@ -55,11 +55,7 @@ export const limits = ({ concurrency, unread = 60_000, emit = () => {} }: Limits
     gate.exchanges.delete(exchange);
     gate.isReported = false;
     gate.open -= 1;
-    for (let next = gate.waiting[0]; next && gate.open < next.most; next = gate.waiting[0]) {
-      gate.waiting.shift();
-      gate.open += 1;
-      next.enter();
-    }
+    admit(gate);
     if (gate.open === 0) gates.delete(origin);
   };
   return (next) => async (request) => {
@@ -68,7 +64,7 @@ export const limits = ({ concurrency, unread = 60_000, emit = () => {} }: Limits
     gates.set(origin, gate);
     const { requestsPerSecond, concurrency: own = Infinity } = request.endpoint ?? {};
     const most = Math.min(concurrency ?? (request.oneOfMany ? mostSmall : mostExchanges), own);
-    if (gate.open < most) gate.open += 1;
+    if (gate.waiting.length === 0 && gate.open < most) gate.open += 1;
     else await turn(gate, request, { most, unread, emit });
     const exchange: Exchange = { request, lastRead: () => performance.now() };
     gate.exchanges.add(exchange);
@@ -85,6 +81,15 @@ export const limits = ({ concurrency, unread = 60_000, emit = () => {} }: Limits
     return watched;
   };
 };
+
+/** Lets those enter who may, in the order in which they came. */
+function admit(gate: Gate): void {
+  for (let next = gate.waiting[0]; next && gate.open < next.most; next = gate.waiting[0]) {
+    gate.waiting.shift();
+    gate.open += 1;
+    next.enter();
+  }
+}
 
 async function pace(starts: Map<string, number>, origin: string, every: number, signal?: AbortSignal): Promise<void> {
   const now = performance.now();
@@ -113,6 +118,7 @@ function turn(
     const fail = (error: unknown): void => {
       leave();
       gate.waiting.splice(gate.waiting.indexOf(waiting), 1);
+      admit(gate);
       reject(error);
     };
     const look = (): void => {

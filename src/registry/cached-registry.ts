@@ -37,6 +37,7 @@ export function cached(
   const catalog = [origin, stores].find(isCatalog);
   return withRepositories(
     (repository) => cachedSource(origin(repository), stores(repository), options),
+    [origin],
     catalog !== undefined && ((each) => catalog.repositories(each)),
   );
 }

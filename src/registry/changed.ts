@@ -115,11 +115,15 @@ export function remade(registry: Registry, make: (source: Source, repository: Re
     known.set(source, { repository, made });
     return made;
   };
-  const { hasNamespaces } = registry as Registry & Partial<Namespaces>;
-  const named = hasNamespaces ? Object.assign(result, { hasNamespaces }) : result;
-  return withRepositories(named, isCatalog(registry) && ((options) => registry.repositories(options)));
+  return withRepositories(result, [registry], isCatalog(registry) && ((options) => registry.repositories(options)));
 }
 
-/** A registry that lists its repositories, if there is a list. */
-export const withRepositories = (registry: Registry, repositories: Catalog['repositories'] | false): MadeRegistry =>
-  repositories ? Object.assign(registry, { repositories }) : registry;
+/** A registry made of others: it lists its repositories, if there is a list, and has the namespaces that they have. */
+export const withRepositories = (
+  registry: Registry,
+  parts: readonly (Registry & Partial<Namespaces>)[],
+  repositories: Catalog['repositories'] | false,
+): MadeRegistry => {
+  const hasNamespaces = parts.some((part) => part.hasNamespaces);
+  return Object.assign(registry, hasNamespaces && { hasNamespaces: true as const }, repositories && { repositories });
+};

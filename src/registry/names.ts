@@ -15,6 +15,7 @@ export function under(registry: Registry, prefix: string): MadeRegistry {
   const start = `${prefix}/`;
   return withRepositories(
     ({ registry: host, name }) => registry({ registry: host, name: start + name }),
+    [registry],
     isCatalog(registry) &&
       (async (options) => {
         const all = await registry.repositories(options);
@@ -36,6 +37,7 @@ export function only(
   const isAllowed = typeof allowed === 'function' ? allowed : ({ name }: Repository) => names?.has(name) ?? false;
   return withRepositories(
     (repository) => (isAllowed(repository) ? registry(repository) : hidden(repository)),
+    [registry],
     isCatalog(registry) &&
       (async (options) => {
         const all = await registry.repositories(options);

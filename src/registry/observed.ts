@@ -55,6 +55,7 @@ export function observed(registry: Registry, observer: RegistryObserver): MadeRe
   const { run } = createReports(observer, undefined);
   return withRepositories(
     made,
+    [registry],
     isCatalog(registry) && ((options) => run({ operation: 'repositories' }, () => registry.repositories(options))),
   );
 }

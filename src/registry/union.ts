@@ -43,6 +43,7 @@ export function union(first: Registry, second: Registry, options: UnionOptions =
   const catalogs = [first, second].filter(isCatalog);
   return withRepositories(
     (repository) => unionOf(first(repository), second(repository), options),
+    [first, second],
     catalogs.length > 0 &&
       ((each) =>
         merged(
@@ -135,7 +136,8 @@ async function race<Result>(
 function writesOf(able: readonly AbleSource[], writes: UnionOptions['writes']): Partial<AbleSource> {
   const [first, second] = able;
   if (writes === 'both') return first && second ? writesToBoth(first, second) : {};
-  const side = writes === 'second' ? second : writes === 'first' ? first : able.find(isStore);
+  const side =
+    writes === 'second' ? second : writes === 'first' ? first : able.find((one) => isStore(one) && !one.isDenied);
   if (!side || !isStore(side)) return {};
   const methods = writing.filter((name) => name in side).map((name) => [name, side[name as keyof typeof side]]);
   return Object.fromEntries(methods) as Partial<AbleSource>;

@@ -24,8 +24,11 @@ export function direct<Handler extends object>(handler: Handler): Handler {
   return handler;
 }
 
-/** Marks a handler that calls `next`, and is as strict with a request, if `next` is marked. */
-export const directAs = <Handler extends object>(next: Handler, handler: Handler): Handler =>
+/**
+ * A handler around another one, which it hands requests to. It does not read their bodies itself, and makes no others of them:
+ * then `listen` needs no web streams for them if the inner one is of this package.
+ */
+export const wrapHandler = <Handler extends object>(next: Handler, handler: Handler): Handler =>
   isDirect(next) ? direct(handler) : handler;
 
 export const isDirect = (handler: object): boolean => handlers.has(handler);

@@ -16,6 +16,7 @@ export { type UnionOptions, union } from '../registry/union.ts';
 export { type MemoryStore, memoryStore } from '../store/memory.ts';
 export { basicAccess, type Users } from './access/basic.ts';
 export { type TokenAccess, type TokenAccessOptions, tokenAccess } from './access/tokens.ts';
+export { wrapHandler } from './direct.ts';
 export { type Listening, type ListenOptions, listen } from './listen.ts';
 export type { MirrorDownload, MirrorEvent, UpstreamStatus } from './mirror/activity.ts';
 export { type MirrorStatus, type PullThrough, type PullThroughOptions, pullThrough } from './mirror/pull-through.ts';

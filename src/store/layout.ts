@@ -137,8 +137,8 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
   const enter = async (given: Descriptor, attempted: string, change: Entering, signal?: AbortSignal): Promise<void> => {
     refuseAborted(signal);
     const target = await entered(parseDescriptor(given), attempted);
+    await unsynced.syncAll();
     if (!change(await index.read(), target)) return expectations.settle(target);
-    await unsynced.sync();
     await blobs.sync();
     await index.update(async (now) => {
       // `gc` locks the index while it removes content, and may have been here just now.
@@ -244,7 +244,11 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
     keep,
     begin: () => {
       const end = session.begin();
-      return () => unsynced.sync().then(end, end);
+      return async () => {
+        await unsynced.syncAll().catch(() => {});
+        await end();
+        if (!session.isOpen()) await unsynced.end();
+      };
     },
     ...createUploads({ locks, blobs, prepare: preparation.prepare, expectations }),
     async tags({ signal, links } = {}) {

@@ -16,8 +16,9 @@ export interface NodeFilesOptions {
 
 /** The file system of Node. `UNSUPPORTED` if the runtime has none. */
 export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}): Files {
-  const { promises: fs, constants } = builtin('node:fs') ?? {};
-  if (!fs || !constants) throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
+  const { promises: fs, constants, lstatSync } = builtin('node:fs') ?? {};
+  if (!fs || !constants || !lstatSync)
+    throw cannot('UNSUPPORTED', 'use an image layout', 'this runtime has no node:fs');
   const modes = openModes(constants);
 
   /** Does the work, again while too many files are open; a failure with one of the codes `expected` is undefined. */
@@ -52,7 +53,8 @@ export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}):
       ? { ...facts, isShared: false }
       : facts;
   const examine = async (path: string): Promise<IdentifiedFacts | undefined> => {
-    const named = await attempt('examine', path, nowhere, () => fs.lstat(path, { bigint: true }));
+    // To look is much less work than to hand it to a thread, and a layout looks at its folders again and again.
+    const named = await attempt('examine', path, nowhere, async () => lstatSync(path, { bigint: true }));
     if (!named?.isSymbolicLink()) return named && judged(path, factsOf(named, false));
     return factsOf(await attempt('examine', path, nowhere, () => fs.stat(path, { bigint: true })), true);
   };

@@ -56,7 +56,7 @@ interface PushParts extends Pick<LayoutParts, 'locks' | 'blobs'> {
 
 /** How content is pushed into a layout. */
 export function createPush(parts: PushParts) {
-  const { blobs, preparation, session, expectations, unsynced, keep } = parts;
+  const { blobs, preparation, session, expectations, keep } = parts;
   return async (given: Descriptor, open: OpenAt, isResumed: boolean, options: PushOptions): Promise<void> => {
     if (options.signal?.aborted) throw abortError(options.signal.reason);
     const target = parseDescriptor(given);
@@ -66,8 +66,6 @@ export function createPush(parts: PushParts) {
       if (options.isExpected) await expectations.note(target.digest);
       const { keepsPart = true } = options;
       await pushBlob(parts, { target, open, isResumed, keepsPart }, options);
-      // Otherwise it is done before the index names it, or when the work ends.
-      if (!session.isOpen()) await unsynced.sync();
     } catch (error) {
       preparation.forget();
       if (options.isExpected) await expectations.withdraw(target.digest);
@@ -87,7 +85,7 @@ export function createPush(parts: PushParts) {
 async function pushBlob(
   { locks, blobs, preparation, session, unsynced, mostSmall = smallBytes }: PushParts,
   content: PushedContent,
-  { signal, onWait }: PushOptions,
+  { signal, onWait, isExpected }: PushOptions,
 ): Promise<void> {
   const { target, isResumed } = content;
   const path = blobs.pathOf(target.digest);
@@ -105,7 +103,9 @@ async function pushBlob(
   const task: PushTask = { ...content, locks, key, path, signal };
   await inTurn(path, { signal, onWait: reportOnce }, async () => {
     if (size <= mostSmall && !preparation.hasPart(key) && (await session.worksAlone())) {
-      if (!(await isDone())) await pushSmall(task, unsynced);
+      // What work brings that has begun is synced before the index names it, or when the work ends.
+      const isDeferred = async (): Promise<boolean> => session.isOpen() && !isExpected && session.worksAlone();
+      if (!(await isDone())) await pushSmall(task, { unsynced, isDone, isDeferred });
       return;
     }
     for (;;) {

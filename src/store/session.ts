@@ -69,8 +69,7 @@ export function createSession(locks: LockFolder): LayoutSession {
       if (!current) return true;
       if (performance.now() - looked > othersEvery) {
         looked = performance.now();
-        const { path } = await current.lock;
-        const others = lockFilesOf(locks, sessionKey, path);
+        const others = current.lock.then(({ path }) => lockFilesOf(locks, sessionKey, path));
         alone = others.then((files) => !files.some(({ state }) => state === 'live'));
       }
       return alone;

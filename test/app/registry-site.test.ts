@@ -63,3 +63,9 @@ test.each([
   expect((await send('another/tags/list')).status).toBe(404);
   expect((await send(pushed('another'), push)).status).toBe(403);
 });
+
+test('a repository of the name of a file of layouts does not make the directory one', async () => {
+  const path = await directory('registry');
+  await mkdir(join(path, 'index.json'));
+  expect(registrySite({ directory: path }).only).toBeUndefined();
+});

@@ -379,3 +379,24 @@ test('whoever waits long for the download of another knows after some seconds wh
     vi.useRealTimers();
   }
 });
+
+test('that a content is missing in one repository says nothing of another one that wants it meanwhile', async () => {
+  const store = memoryStore();
+  let refuse = (): void => {};
+  let isAsked = false;
+  const missing: Source = {
+    resolve: async () => large.descriptor,
+    fetch: () =>
+      new Promise((_resolve, reject) => {
+        isAsked = true;
+        refuse = () => reject(new RegistryError('NOT_FOUND', 'not in this repository'));
+      }),
+  };
+  const first = cached(missing, store).fetch(large.descriptor);
+  const failed = expect(first).rejects.toEqual(failsWith('NOT_FOUND'));
+  await vi.waitFor(() => expect(isAsked).toBe(true));
+  const second = cached(await filledMemory(), store).fetch(large.descriptor);
+  refuse();
+  await failed;
+  expect(Buffer.compare(await bytesOf(await second), large.bytes)).toBe(0);
+});

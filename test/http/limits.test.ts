@@ -276,3 +276,39 @@ test('an endpoint may limit requests per second', async () => {
   }
   expect(performance.now() - started).toBeGreaterThanOrEqual(140);
 });
+
+test('small contents do not overtake what waits', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits()(transport);
+  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: true });
+  const first = Array.from({ length: 32 }, (_, index) => small(`first ${index}`));
+  await turn();
+  const other = send(get('https://a.test/other'));
+  for (const call of first.slice(0, 10)) await textOf(await call);
+  const later = Array.from({ length: 5 }, (_, index) => small(`later ${index}`));
+  await turn();
+  expect(log).toHaveLength(32);
+  for (const call of first.slice(10)) await textOf(await call);
+  await turn();
+  expect(log[32]).toBe('GET https://a.test/other');
+  expect(log).toHaveLength(38);
+  for (const call of [other, ...later]) await textOf(await call);
+});
+
+test('what waits behind a request that is aborted may be sent at once', async () => {
+  const { transport, log } = recording(() => ({ body: 'text' }));
+  const send = limits()(transport);
+  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: true });
+  const first = Array.from({ length: 20 }, (_, index) => small(`${index}`));
+  await turn();
+  const controller = new AbortController();
+  const other = failureOf(send(get('https://a.test/other', controller.signal)));
+  const later = small('later');
+  await turn();
+  expect(log).toHaveLength(20);
+  controller.abort();
+  await other;
+  await turn();
+  expect(log).toHaveLength(21);
+  for (const call of [...first, later]) await textOf(await call);
+});

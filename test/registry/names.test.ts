@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
+import { cached } from '../../src/registry/cached-registry.ts';
 import { memoryRegistry } from '../../src/registry/memory-registry.ts';
 import { only, under } from '../../src/registry/names.ts';
+import { union } from '../../src/registry/union.ts';
 import { serve } from '../../src/server/registry/serve.ts';
-import { isCatalog, type Registry, type Source } from '../../src/source.ts';
+import { isCatalog, isNamespaced, type Registry, type Source } from '../../src/source.ts';
+import { memoryStore } from '../../src/store/memory.ts';
 import { registryContract } from '../contract/registry.ts';
 import { samples } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
@@ -81,4 +84,13 @@ test('the repository is named in the error', async () => {
     const message = expect.stringContaining('"registry.test/secret/app"');
     await expect(call).rejects.toMatchObject({ code: 'NOT_FOUND', reason: 'no-repository', message });
   }
+});
+
+test('a registry of several registries stays one', () => {
+  const several = Object.assign(() => memoryStore(), { hasNamespaces: true as const });
+  const plain = () => memoryStore();
+  for (const made of [only(several, ['app']), under(several, 'team'), union(plain, several), cached(several, plain)]) {
+    expect(isNamespaced(made)).toBe(true);
+  }
+  expect([only(plain, ['app']), union(plain, plain)].map(isNamespaced)).toEqual([false, false]);
 });

@@ -82,3 +82,10 @@ test('what cannot list its repositories cannot do so when it is restricted', asy
   const source = immutable(readOnly(registry))({ registry: 'localhost', name: 'app' });
   expect('push' in source).toBe(false);
 });
+
+test('of two who give one tag at the same time the first wins, and the other is refused', async () => {
+  const { registry } = await filled();
+  const handler = serve(immutable(registry));
+  const [first, second] = await Promise.all([handler(put('new', manifest.bytes)), handler(put('new', other))]);
+  expect([first.status, second.status].sort()).toEqual([201, 403]);
+});

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readAll } from '../../src/body.ts';
-import { chunksOf, direct, directAs, hasBody, isDirect, responseWith } from '../../src/server/direct.ts';
+import { chunksOf, direct, hasBody, isDirect, responseWith, wrapHandler } from '../../src/server/direct.ts';
 import { type Listening, listen } from '../../src/server/listen.ts';
 import type { Handler } from '../../src/server/registry/exchange.ts';
 import { serve } from '../../src/server/registry/serve.ts';
@@ -265,5 +265,5 @@ test('what the bytes of a store in memory are lent to cannot change them', async
 test('a mark is passed on by a wrapper only if what it wraps has it', () => {
   const handler: Handler = async () => new Response();
   const [marked, wrapper] = [direct(async () => new Response()), async () => new Response()];
-  expect([isDirect(directAs(handler, wrapper)), isDirect(directAs(marked, wrapper))]).toEqual([false, true]);
+  expect([isDirect(wrapHandler(handler, wrapper)), isDirect(wrapHandler(marked, wrapper))]).toEqual([false, true]);
 });

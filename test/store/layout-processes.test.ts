@@ -207,8 +207,12 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const body = script(`
       const { parentPort } = await import('node:worker_threads');
+      const { readdirSync, statSync } = await import('node:fs');
+      const folder = store.directory + '/.ocifetch/';
+      const isWritten = () => readdirSync(folder).some((name) => statSync(folder + name).size === 10_000);
       await store.pushFrom(target, async function* (offset) {
         yield bytes.slice(offset, 10_000);
+        while (!isWritten()) await wait(5);
         parentPort.postMessage('wrote');
         await wait(60_000);
       });`);

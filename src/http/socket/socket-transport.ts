@@ -4,7 +4,7 @@ import { redactUrl } from '../../endpoint.ts';
 import { asError, RegistryError } from '../../errors.ts';
 import { type ProxyConfig, proxyFor } from '../../proxy.ts';
 import { checkPlain } from '../../text/problems.ts';
-import { connectionError } from '../connection-error.ts';
+import { connectionError, invalidResponse } from '../connection-error.ts';
 import { joinLines } from '../response/header-lines.ts';
 import {
   type ConnectedTransport,
@@ -108,7 +108,7 @@ const closedCodes = new Set(['ECONNRESET', 'EPIPE']);
 
 /**
  * The response to a request, on a connection that waits, or on a new one: also if the other was closed before the first byte
- * of the response, as the server may just have ended it. RFC 9112 section 9.3.1
+ * of the response, as the server may just have ended it (RFC 9112 section 9.3.1), or was not usable any more.
  */
 async function respond(pool: SocketPool, target: WireTarget, written: WrittenRequest): Promise<Answered> {
   const place = `${target.url.origin} ${target.serverName ?? ''}`;
@@ -118,7 +118,9 @@ async function respond(pool: SocketPool, target: WireTarget, written: WrittenReq
       return await sendOn(kept, written, target.signal);
     } catch (error) {
       const { code } = error as { readonly code?: string };
-      if (target.signal.aborted || !kept.isUnanswered || !closedCodes.has(code ?? '')) throw error;
+      const isStale = kept.isUnanswered && closedCodes.has(code ?? '');
+      // What is not a response may be late bytes of the one before, which should have had no body.
+      if (target.signal.aborted || !(isStale || code === invalidResponse)) throw error;
     }
   }
   return sendOn(await pool.connect(place, target), written, target.signal);

@@ -1,4 +1,4 @@
-import { directAs } from '../direct.ts';
+import { wrapHandler } from '../direct.ts';
 import type { Handler } from '../registry/exchange.ts';
 import { problem } from '../registry/problem.ts';
 import { noteActor } from './actor.ts';
@@ -10,7 +10,7 @@ export type Users = Readonly<Record<string, string>>;
 export const basicAccess =
   ({ realm, users }: { readonly realm: string; readonly users: Users }): ((next: Handler) => Handler) =>
   (next) =>
-    directAs(next, async (request, connection) => {
+    wrapHandler(next, async (request, connection) => {
       const login = basicOf(request);
       if (!login || !isUser(users, login)) return unauthorized(request, basic(realm));
       noteActor(request, login.username);

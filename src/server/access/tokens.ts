@@ -3,7 +3,7 @@ import { isRepositoryName } from '../../oci/reference.ts';
 import { parsePath } from '../../oci/route.ts';
 import { formatScope, parseScope, type Scope } from '../../oci/scope.ts';
 import { checkPlain } from '../../text/problems.ts';
-import { directAs } from '../direct.ts';
+import { wrapHandler } from '../direct.ts';
 import { bodyOf, type Handler } from '../registry/exchange.ts';
 import { problem, problemOf } from '../registry/problem.ts';
 import { noteActor } from './actor.ts';
@@ -99,7 +99,7 @@ export function tokenAccess(options: TokenAccessOptions): TokenAccess {
 
   return {
     protect: (next) =>
-      directAs(next, async (request, connection) => {
+      wrapHandler(next, async (request, connection) => {
         const needed = neededScopes(request);
         const sent = /^Bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
         const token = sent === undefined ? undefined : tokens.find(sent);

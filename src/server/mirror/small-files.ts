@@ -27,14 +27,19 @@ export function smallFiles(folder: string): SmallFiles {
   const writeNow = async (path: string, value: unknown): Promise<void> => {
     const draft = `${path}.${crypto.randomUUID()}`;
     await files.makeDirectory(folder);
-    const file = await files.open(draft, 'create');
     try {
-      await file?.write([new TextEncoder().encode(JSON.stringify(value))], 0);
-      await file?.sync();
-    } finally {
-      await file?.close();
+      const file = await files.open(draft, 'create');
+      try {
+        await file?.write([new TextEncoder().encode(JSON.stringify(value))], 0);
+        await file?.sync();
+      } finally {
+        await file?.close();
+      }
+      await files.rename(draft, path);
+    } catch (error) {
+      await files.remove(draft).catch(() => {});
+      throw error;
     }
-    await files.rename(draft, path);
   };
   return {
     read: async (key) => {

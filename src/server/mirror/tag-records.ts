@@ -43,8 +43,9 @@ export function createTagRecords(folder: string | undefined): (repository: Repos
       read: async (tag) => (await load(repository)).get(tag) ?? [],
       write: async (tag, states) => {
         const tags = await load(repository);
-        if (states.length === 0) tags.delete(tag);
-        else remember(tags, tag, states, mostTags);
+        // What was never here needs no file: there is no end of names.
+        if (states.length === 0 && !tags.delete(tag)) return;
+        if (states.length > 0) remember(tags, tag, states, mostTags);
         await disk?.write(repository, { repository, tags: Object.fromEntries(tags) });
       },
       tags: async () => [...(await load(repository)).keys()].sort(),

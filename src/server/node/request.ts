@@ -56,7 +56,7 @@ export function requestOf(
   const target = incoming.url ?? '';
   const method = incoming.method ?? 'GET';
   const url = target.startsWith('/') ? `${origin}${target}` : target;
-  if (!URL.canParse(url) || method === 'TRACE') return undefined;
+  if (!URL.canParse(url) || /^https?:\/\/[^/?#]*@/i.test(url) || method === 'TRACE') return undefined;
   const headers = headersOf(incoming.rawHeaders);
   const body = method === 'GET' || method === 'HEAD' ? undefined : feedOf(incoming, outgoing);
   if (!isDirect) {

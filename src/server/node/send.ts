@@ -31,24 +31,36 @@ export async function send(
   outgoing.end();
 }
 
+/** Milliseconds without a chunk after which the head of a response is sent without one. */
+const headAfter = 1_000;
+
 /** In one write, if the body is one chunk. A chunk is read while the one before is written. */
 async function sendDirectly(response: Response, sending: Sending, outgoing: ServerResponse, client: Requester) {
   const cancel = (reason: unknown) => void Promise.resolve(sending.cancel(reason)).catch(() => undefined);
   if (client.isGone) return cancel(clientGone());
-  client.onGone = cancel;
+  // Whoever waits for a head longer may take the server for dead.
+  const late = setTimeout(() => writeHead(response, outgoing), headAfter);
+  const head = (): void => {
+    clearTimeout(late);
+    if (!outgoing.headersSent) writeHead(response, outgoing);
+  };
+  client.onGone = (reason) => {
+    clearTimeout(late);
+    cancel(reason);
+  };
   let left = sending.size;
   let written: Promise<void> | undefined;
   while (left > 0) {
-    const chunk = await sending.next();
+    const chunk = await Promise.resolve(sending.next()).finally(() => clearTimeout(late));
     if (written) await written;
     if (!chunk || client.isGone) return;
-    if (left === sending.size) writeHead(response, outgoing);
+    head();
     left -= chunk.length;
     if (left === 0) outgoing.end(chunk);
     else written = sending.isLent ? flushed(outgoing, chunk) : outgoing.write(chunk) ? undefined : drained(outgoing);
   }
   if (sending.size === 0) {
-    writeHead(response, outgoing);
+    head();
     outgoing.end();
   }
   // So that it reaches its end.

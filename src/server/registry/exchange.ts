@@ -55,7 +55,9 @@ export interface ExchangeRecord {
 export function createRecord(): ExchangeRecord {
   const warnings = new Set<string>();
   const warn: ExchangeRecord['warn'] = (text, _host, code = 299) => {
-    if (warnings.size < mostWarnings) warnings.add(`${code} - ${quote(text)}`);
+    // A field of other characters cannot be sent.
+    const printable = quote(text).replace(/[^\x20-\x7e]/g, '?');
+    if (warnings.size < mostWarnings) warnings.add(`${code} - ${printable}`);
   };
   return { action: 'none', bytes: 0, warnings, warn, isStreaming: false };
 }

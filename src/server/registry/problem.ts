@@ -127,6 +127,8 @@ export function problemOf(error: unknown, { unknown, writes }: { unknown: Proble
   if (error.code === 'NOT_FOUND')
     return problem(404, error.reason === 'no-repository' ? 'NAME_UNKNOWN' : unknown, messageOf(error));
   const [status, code] = problems[error.code];
+  // Its message may have paths of this machine.
+  if (status === 500) return problem(500, code, 'The server failed');
   const headers = retried.has(status) ? { 'retry-after': secondsOf(error.retryAfter) } : {};
   return problem((writes && clientErrors[error.code]) || status, code, messageOf(error), headers);
 }

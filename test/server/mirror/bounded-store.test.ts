@@ -32,8 +32,8 @@ const presence = (store: Store, all: readonly Sample[]): Promise<boolean[]> =>
 
 /** What is removed meanwhile does not count. */
 async function bytesIn(folder: string): Promise<number> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = names.filter((entry) => entry.isFile() && entry.parentPath.includes('blobs'));
+  const names = await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = names.filter((entry) => entry.isFile());
   const sizes = await Promise.all(
     files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name)).catch(() => undefined))?.size ?? 0),
   );

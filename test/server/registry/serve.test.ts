@@ -3,7 +3,7 @@ import { codeOfStatus, type ErrorCode, RegistryError } from '../../../src/errors
 import { parseIndex } from '../../../src/oci/manifest.ts';
 import type { Repository } from '../../../src/oci/reference.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
-import type { Source } from '../../../src/source.ts';
+import type { Registry, Source } from '../../../src/source.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import { absent, sampleOf, samples } from '../../contract/source.ts';
 import { fill } from '../../contract/store.ts';
@@ -354,4 +354,21 @@ test.each(manifests)('a manifest of %s is refused, and nothing kept', async (_, 
   if (expected.startsWith('413')) expect(errors).toMatchObject([{ code: 'TOO_LARGE', limit: 'manifestBytes' }]);
   await expect(store('new/app').resolve('v1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(store('new/app').resolve(manifest.descriptor.digest)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a warning that no header field can have is sent without what it cannot have', async () => {
+  const { registry } = await filledRegistry();
+  const warning = `服务不可用 ${'x'.repeat(400)}`;
+  const warned: Registry = (repository) => {
+    const source = registry(repository);
+    return {
+      fetch: (target, options) => source.fetch(target, options),
+      resolve: (reference, options) => {
+        options?.onWarning?.(warning, 'mirror', 110);
+        return source.resolve(reference, options);
+      },
+    };
+  };
+  const response = await serve(warned)(ask('GET /v2/library/app/manifests/latest'));
+  expect([response.status, response.headers.get('warning')]).toEqual([200, expect.stringMatching(/^110 - "\?+ x+/)]);
 });

@@ -43,7 +43,7 @@ function recordedFiles(isBroken: (final: string) => boolean = () => false) {
     place: async (placement) => {
       calls.push('place');
       const file = await real.place(placement);
-      open += 1;
+      if (file) open += 1;
       most = Math.max(most, open);
       return (
         file && {
@@ -180,4 +180,37 @@ test.each(['.ocifetch', 'blobs'])('no byte is written through a link in place of
   } finally {
     await rm(outside, { recursive: true });
   }
+});
+
+test('each push without a session fails if its own content cannot be synced, and only then', async () => {
+  const [broken, whole] = blobs as [(typeof blobs)[0], (typeof blobs)[0]];
+  const hex = broken.descriptor.digest.slice('sha256:'.length);
+  const { files, open } = recordedFiles((final) => final.endsWith(hex));
+  const store = createLayout(directory, { files });
+  const results = await Promise.allSettled(
+    [whole, broken].map(({ descriptor, bytes }) => store.push(descriptor, pieces(bytes))),
+  );
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  expect(await inBlobs()).toEqual([whole.descriptor.digest.slice('sha256:'.length)]);
+  expect(open()).toBe(0);
+});
+
+test('content that was lost is told to everybody whose work it may belong to, and no longer when all has ended', async () => {
+  const [broken] = blobs as [(typeof blobs)[0]];
+  const hex = broken.descriptor.digest.slice('sha256:'.length);
+  let isBroken = true;
+  const { files } = recordedFiles((final) => isBroken && final.endsWith(hex));
+  const store = createLayout(directory, { files });
+  await fill(store, [manifest]);
+  const [one, other] = [store.begin(), store.begin()];
+  await store.push(broken.descriptor, pieces(broken.bytes));
+  // The name is there already.
+  for (const name of ['latest', 'v1']) {
+    await expect(store.tag(manifest.descriptor, name)).rejects.toThrow('(EIO)');
+  }
+  await Promise.all([one(), other()]);
+  isBroken = false;
+  await fill(store, [broken]);
+  await store.tag(manifest.descriptor, 'v1');
+  expect((await layoutStore(directory).verify()).wrong).toEqual([]);
 });
