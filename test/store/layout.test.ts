@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { lenderOf } from '../../src/body.ts';
 import { RegistryError } from '../../src/errors.ts';
@@ -395,4 +397,31 @@ test('an index.json that is replaced while it is read is read completely', async
   await foreignLayout([], []);
   for (let times = 0; times < 5; times++) expect(await store.tags()).toEqual([]);
   expect(round).toBe(5);
+});
+
+test.runIf(process.platform === 'linux')('the file of a body that nobody reads or cancels is closed', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const store = layoutStore(directory);
+  await fill(store, [large]);
+  const openFiles = async (): Promise<number> => {
+    const paths = (await readdir('/proc/self/fd')).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''));
+    return (await Promise.all(paths)).filter((path) => path.startsWith(directory)).length;
+  };
+  // What the runtime says if it has to close one.
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  try {
+    await store.fetch(large.descriptor);
+    await expect
+      .poll(() => {
+        collect();
+        return openFiles();
+      })
+      .toBe(0);
+    expect(warnings).toEqual([]);
+  } finally {
+    process.off('warning', note);
+  }
 });

@@ -42,6 +42,14 @@ const counted = (file: OpenFile): OpenFile => ({
   },
 });
 
+/** The file that a body keeps open. */
+interface Kept {
+  file: OpenFile | undefined;
+}
+
+/** Closes the files of bodies that were neither read nor cancelled: a file that is left to Node 26 ends the process. */
+const forgotten = new FinalizationRegistry<Kept>(({ file }) => void file?.close().catch(() => {}));
+
 /** How a body reads its file. */
 export interface FileBodyOptions {
   readonly signal?: AbortSignal | undefined;
@@ -56,19 +64,19 @@ export function fileBody(files: Files, path: string, range: ClosedRange, how: Fi
   let position = range.start;
   let isOver = false;
   let isReading = false;
-  let kept = how.opened;
+  const kept: Kept = { file: how.opened };
   const closeKept = async (): Promise<void> => {
-    const file = kept;
-    kept = undefined;
+    const { file } = kept;
+    kept.file = undefined;
     await file?.close();
   };
   const keepOrClose = async (file: OpenFile): Promise<void> => {
     const isNeeded = !isOver && position < range.end;
-    if (file === kept) {
+    if (file === kept.file) {
       if (!isNeeded) await closeKept();
     } else if (isNeeded && open < mostOpen) {
       open += 1;
-      kept = counted(file);
+      kept.file = counted(file);
     } else {
       await file.close();
     }
@@ -77,7 +85,7 @@ export function fileBody(files: Files, path: string, range: ClosedRange, how: Fi
   const readInto = async (buffer: Uint8Array): Promise<Uint8Array | undefined> => {
     isReading = true;
     try {
-      const file = kept ?? (await files.open(path, mode));
+      const file = kept.file ?? (await files.open(path, mode));
       if (!file) throw cannot('NOT_FOUND', `read ${quote(path)}`, 'it no longer exists', { value: path });
       try {
         const count = await file.read(buffer.subarray(0, range.end - position), position);
@@ -94,6 +102,8 @@ export function fileBody(files: Files, path: string, range: ClosedRange, how: Fi
     }
   };
   const buffers = lentBuffers();
+  // They live as long as whatever reads or cancels the body.
+  forgotten.register(buffers, kept);
   const cancel = async (): Promise<void> => {
     isOver = true;
     buffers.drop();
@@ -107,7 +117,7 @@ export function fileBody(files: Files, path: string, range: ClosedRange, how: Fi
     return undefined;
   };
   const { body } = createBody({ next, cancel }, { signal });
-  if (kept && position >= range.end) void body.cancel();
+  if (kept.file && position >= range.end) void body.cancel();
   return offerLending(body, lend);
 }
 
