@@ -174,7 +174,6 @@ const coveredBy: Readonly<Record<string, string>> = {
   'server/mirror/activity': 'server/mirror/pull-through',
   'server/mirror/contents': 'server/mirror/bounded-store',
   'server/mirror/fresh-tags': 'server/mirror/vectors',
-  'server/mirror/tag-records': 'server/mirror/pull-through',
   'server/redirect/buckets': 'server/redirect/front',
   'server/redirect/front-options': 'server/redirect/front',
   'server/registry/content': 'server/registry/serve',

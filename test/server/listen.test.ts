@@ -4,11 +4,15 @@ import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { fetchTransport } from '../../src/http/fetch-transport.ts';
+import { digestOf } from '../../src/oci/digest.ts';
 import { basicAccess } from '../../src/server/access/basic.ts';
 import { type Listening, type ListenOptions, listen } from '../../src/server/listen.ts';
 import type { Handler } from '../../src/server/registry/exchange.ts';
 import { serve } from '../../src/server/registry/serve.ts';
+import type { Source } from '../../src/source.ts';
+import { memoryStore } from '../../src/store/memory.ts';
 import { samples } from '../contract/source.ts';
+import { fill } from '../contract/store.ts';
 import { certificate } from './certificate.ts';
 import { bytesOf, filledRegistry, problemOf } from './support.ts';
 
@@ -343,4 +347,30 @@ test('with a certificate it speaks https, and closes under a handshake that neve
   silent.on('error', () => undefined);
   await once(silent, 'connect');
   await server.close();
+});
+
+test('the head of a response whose body has to wait is sent after a second', async () => {
+  const store = memoryStore();
+  await fill(store, [large]);
+  let give = (): void => {};
+  const waiting = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  const slow: Source = {
+    verifies: true,
+    resolve: (reference, options) => store.resolve(reference, options),
+    fetch: async (target, options) => {
+      const fetched = await store.fetch(target, options);
+      const bytes = async function* () {
+        await waiting;
+        yield* fetched.body;
+      };
+      return { ...fetched, body: Object.assign(bytes(), { cancel: () => fetched.body.cancel() }) };
+    },
+  };
+  const server = await listening(serve(() => slow));
+  const response = await fetch(`${server.url}/v2/app/blobs/${large.descriptor.digest}`);
+  expect(response.status).toBe(200);
+  give();
+  expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(large.descriptor.digest);
 });

@@ -39,7 +39,10 @@ async function sendDirectly(response: Response, sending: Sending, outgoing: Serv
   const cancel = (reason: unknown) => void Promise.resolve(sending.cancel(reason)).catch(() => undefined);
   if (client.isGone) return cancel(clientGone());
   // Whoever waits for a head longer may take the server for dead.
-  const late = setTimeout(() => writeHead(response, outgoing), headAfter);
+  const late = setTimeout(() => {
+    writeHead(response, outgoing);
+    outgoing.flushHeaders();
+  }, headAfter);
   const head = (): void => {
     clearTimeout(late);
     if (!outgoing.headersSent) writeHead(response, outgoing);

@@ -372,3 +372,17 @@ test('a warning that no header field can have is sent without what it cannot hav
   const response = await serve(warned)(ask('GET /v2/library/app/manifests/latest'));
   expect([response.status, response.headers.get('warning')]).toEqual([200, expect.stringMatching(/^110 - "\?+ x+/)]);
 });
+
+test('the response to an error of the store has no paths of this machine', async () => {
+  const failing: Source = {
+    resolve: async () => {
+      throw new RegistryError('STORE_ERROR', 'Cannot read "/srv/secret/index.json": no permission');
+    },
+    fetch: async () => {
+      throw new Error('never');
+    },
+  };
+  const response = await serve(() => failing)(ask('GET /v2/library/app/manifests/latest'));
+  expect(response.status).toBe(500);
+  expect(await response.text()).not.toContain('secret');
+});
