@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
@@ -345,5 +346,26 @@ export function connectedTransportContract(
     const before = server.connections();
     await Promise.all(Array.from({ length: before }, async () => textOf(await transport(get(server.url)))));
     expect(server.connections()).toBe(before);
+  });
+
+  it('TLS settings that cannot be used are INVALID_CONFIG for that host, without any part of the key', async () => {
+    const server = await httpsServer(certificate, (_request, response) => response.end('text'));
+    const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
+    const transport = connected();
+    const { cert, key } = certificate;
+    const ca = [cert];
+    for (const [tls, setting] of [
+      [{ ca, cert, key: other.private }, 'tls.key'],
+      [{ ca, cert: 'garbage', key }, 'tls.cert'],
+      [{ ca: ['garbage'] }, 'tls.ca[0]'],
+    ] as const) {
+      const error = await failureOf(transport(get(server.url, { tls })));
+      expect(error).toEqual(failsWith('INVALID_CONFIG', { host: new URL(server.url).host }));
+      expect(String(error)).toContain(`Cannot connect to "127.0.0.1:${server.port}" with ${setting}: `);
+      const secret = other.private.split(/\r?\n/)[1] ?? '';
+      expect(secret.length).toBeGreaterThan(20);
+      expect(inspect(error, { depth: 9 })).not.toContain(secret);
+    }
+    expect(await textOf(await transport(get(server.url, { tls: { ca, cert, key } })))).toBe('text');
   });
 }

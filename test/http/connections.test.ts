@@ -1,12 +1,10 @@
 import dns from 'node:dns';
-import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test, vi } from 'vitest';
 import { RegistryError } from '../../src/errors.ts';
 import { type ConnectionSettings, createAgent, createConnections } from '../../src/http/connections.ts';
-import { undiciTransport } from '../../src/http/undici.ts';
 import { certificate } from '../server/certificate.ts';
-import { atEnd, failsWith, failureOf, httpsServer, rawServer, textOf } from '../support/http.ts';
+import { atEnd, failureOf, httpsServer, rawServer } from '../support/http.ts';
 
 const modules = { undici: await import('undici'), dns };
 
@@ -74,28 +72,6 @@ test('destroying them also ends the exchanges of a dropped pool', async () => {
   const reason = new RegistryError('CLOSED', 'enough');
   await connections.destroy(reason);
   expect(await text).toBe(reason);
-});
-
-test('TLS settings that cannot be used are INVALID_CONFIG for that host, without any part of the key', async () => {
-  const server = await httpsServer(certificate, (_request, response) => response.end('text'));
-  const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
-  const transport = undiciTransport();
-  atEnd(() => transport.close());
-  const { cert, key } = certificate;
-  const ca = [cert];
-  for (const [tls, setting] of [
-    [{ ca, cert, key: other.private }, 'tls.key'],
-    [{ ca, cert: 'garbage', key }, 'tls.cert'],
-    [{ ca: ['garbage'] }, 'tls.ca[0]'],
-  ] as const) {
-    const error = await failureOf(transport({ method: 'GET', url: server.url, tls }));
-    expect(error).toEqual(failsWith('INVALID_CONFIG', { host: new URL(server.url).host }));
-    expect(String(error)).toContain(`Cannot connect to "127.0.0.1:${server.port}" with ${setting}: `);
-    const secret = other.private.split(/\r?\n/)[1] ?? '';
-    expect(secret.length).toBeGreaterThan(20);
-    expect(inspect(error, { depth: 9 })).not.toContain(secret);
-  }
-  expect(await textOf(await transport({ method: 'GET', url: server.url, tls: { ca, cert, key } }))).toBe('text');
 });
 
 test('a connection that cannot be started fails at once, and leaves no timer', async () => {

@@ -9,7 +9,7 @@ import type { Handler } from '../../src/server/registry/exchange.ts';
 import { serve } from '../../src/server/registry/serve.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { samples } from '../contract/source.ts';
-import { bytesOf, filledRegistry } from './support.ts';
+import { brokenOff, bytesOf, filledRegistry, overfilled } from './support.ts';
 
 const { large } = samples;
 const open: Listening[] = [];
@@ -121,12 +121,7 @@ describe.each(others)('a handler that is %s', (_, kind) => {
     expect(await (await fetch(url)).text()).toBe('no body false');
     const sent = await fetch(`${url}/all`, { method: 'PUT', body: new Uint8Array(5_000_001) });
     expect(await sent.text()).toBe('5000001');
-    const request = httpRequest(url, { method: 'PUT', agent: false });
-    request.on('error', () => undefined);
-    let written = 0;
-    const chunk = new Uint8Array(1_000_000);
-    while (written < 200 && request.write(chunk)) written += 1;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const { request, written } = await overfilled(url);
     expect(written).toBeLessThan(200);
     fire();
     const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -143,9 +138,7 @@ describe.each(others)('a handler that is %s', (_, kind) => {
         return new Response();
       }),
     );
-    const request = httpRequest(url, { method: 'PUT', agent: false, headers: { 'content-length': '10' } });
-    request.on('error', () => undefined);
-    request.write('half', () => setTimeout(() => request.destroy(), 20));
+    brokenOff(url);
     expect(await failed).toMatchObject({ code: 'ABORTED' });
   });
 

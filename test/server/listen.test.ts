@@ -14,7 +14,7 @@ import { memoryStore } from '../../src/store/memory.ts';
 import { samples } from '../contract/source.ts';
 import { fill } from '../contract/store.ts';
 import { certificate } from './certificate.ts';
-import { bytesOf, filledRegistry, problemOf } from './support.ts';
+import { brokenOff, bytesOf, filledRegistry, overfilled, problemOf } from './support.ts';
 
 const { large } = samples;
 const open: Listening[] = [];
@@ -158,12 +158,7 @@ test('a handler that reads slowly stops the client', async () => {
     await request.body?.cancel();
     return new Response('enough');
   });
-  const request = httpRequest(url, { method: 'PUT', agent: false });
-  request.on('error', () => undefined);
-  let written = 0;
-  const chunk = new Uint8Array(1_000_000);
-  while (written < 200 && request.write(chunk)) written += 1;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const { request, written } = await overfilled(url);
   expect(written).toBeLessThan(200);
   fire();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -177,9 +172,7 @@ test('an upload that breaks off is ABORTED for the handler', async () => {
     await request.arrayBuffer().catch(fire);
     return new Response();
   });
-  const request = httpRequest(url, { method: 'PUT', agent: false, headers: { 'content-length': '10' } });
-  request.on('error', () => undefined);
-  request.write('half', () => setTimeout(() => request.destroy(), 20));
+  brokenOff(url);
   expect(await failed).toMatchObject({ code: 'ABORTED' });
 });
 

@@ -1,3 +1,4 @@
+import { type ClientRequest, request as httpRequest } from 'node:http';
 import type { Registry, Store } from '../../src/source.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { fill } from '../contract/store.ts';
@@ -29,3 +30,21 @@ export async function problemOf(response: Response): Promise<string> {
 }
 
 export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer());
+
+/** An upload to a server that does not read it, of as many megabytes as it can be given, at most 200; and how many they are. */
+export async function overfilled(url: string): Promise<{ readonly request: ClientRequest; readonly written: number }> {
+  const request = httpRequest(url, { method: 'PUT', agent: false });
+  request.on('error', () => undefined);
+  let written = 0;
+  const chunk = new Uint8Array(1_000_000);
+  while (written < 200 && request.write(chunk)) written += 1;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return { request, written };
+}
+
+/** An upload that breaks off after some of its bytes. */
+export function brokenOff(url: string): void {
+  const request = httpRequest(url, { method: 'PUT', agent: false, headers: { 'content-length': '10' } });
+  request.on('error', () => undefined);
+  request.write('half', () => setTimeout(() => request.destroy(), 20));
+}

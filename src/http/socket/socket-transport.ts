@@ -14,21 +14,16 @@ import {
   type TransportTimeouts,
   timeoutsOf,
 } from '../transport.ts';
-import { undiciTransport } from '../undici.ts';
+import { type NetworkOptions, undiciTransport } from '../undici.ts';
 import type { WireTarget } from './connect.ts';
 import { type Arrived, type SocketConnection, type WrittenRequest, writeRequest } from './connection.ts';
 import { createSocketPools, type SocketPool, type SocketPools } from './pool.ts';
 
 /** Settings of the socket transport. */
-export interface SocketTransportOptions {
+export interface SocketTransportOptions extends Pick<NetworkOptions, 'family'> {
   readonly timeouts?: TransportTimeouts | undefined;
   /** Proxies to go through: those requests are sent by undici, as `undiciTransport` sends them. */
   readonly proxy?: ProxyConfig | undefined;
-  /**
-   * Connects only to IPv4 or only to IPv6 addresses, of the proxy if there is one. A host without such an address, or that is itself an
-   * address of the other family, is `UNAVAILABLE`.
-   */
-  readonly family?: 4 | 6 | undefined;
 }
 
 /**

@@ -22,7 +22,8 @@ export interface SmallPush {
 
 /**
  * Pushes a content that is received into memory: one file is created, written and renamed, and no lock is needed, as its bytes
- * are known to be right by then: if others push the same content, nothing is lost but the work. The disk may have it only after `unsynced` has been synced.
+ * are known to be right by then: if others push the same content, nothing is lost but the work. The disk may have it only after
+ * `unsynced` has been synced.
  */
 export async function pushSmall(task: PushTask, { unsynced, isDone, isDeferred }: SmallPush): Promise<void> {
   const { target, locks, key, path } = task;

@@ -1,13 +1,10 @@
-import { inspect } from 'node:util';
-import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { RegistryError } from '../../../src/errors.ts';
 import type { WireSettings } from '../../../src/http/socket/connect.ts';
 import { type SocketConnection, writeRequest } from '../../../src/http/socket/connection.ts';
 import { createSocketPools } from '../../../src/http/socket/pool.ts';
-import { socketTransport } from '../../../src/http/socket/socket-transport.ts';
 import { certificate } from '../../server/certificate.ts';
-import { atEnd, failsWith, failureOf, httpsServer, textOf } from '../../support/http.ts';
+import { atEnd, failureOf, httpsServer } from '../../support/http.ts';
 
 /** As many kinds of connections as wanted, which all work. */
 const kind = (index: number): WireSettings => ({ policy: 'any', tls: { ca: [certificate.cert + '\n'.repeat(index)] } });
@@ -70,24 +67,4 @@ test('destroying them also ends the exchanges of a dropped pool, with the reason
   const reason = new RegistryError('CLOSED', 'enough');
   pools.destroy(reason);
   expect(await failureOf(rest(slow))).toBe(reason);
-});
-
-test('TLS settings that cannot be used are INVALID_CONFIG for that host, without any part of the key', async () => {
-  const server = await httpsServer(certificate, (_request, response) => response.end('text'));
-  const other = await generate([{ name: 'commonName', value: 'other' }], { keyType: 'ec', algorithm: 'sha256' });
-  const transport = socketTransport();
-  atEnd(() => transport.close());
-  const { cert, key } = certificate;
-  const ca = [cert];
-  for (const [tls, setting] of [
-    [{ ca, cert, key: other.private }, 'tls.key'],
-    [{ ca, cert: 'garbage', key }, 'tls.cert'],
-    [{ ca: ['garbage'] }, 'tls.ca[0]'],
-  ] as const) {
-    const error = await failureOf(transport({ method: 'GET', url: server.url, tls }));
-    expect(error).toEqual(failsWith('INVALID_CONFIG', { host: new URL(server.url).host }));
-    expect(String(error)).toContain(`Cannot connect to "127.0.0.1:${server.port}" with ${setting}: `);
-    expect(inspect(error, { depth: 9 })).not.toContain(other.private.split(/\r?\n/)[1]);
-  }
-  expect(await textOf(await transport({ method: 'GET', url: server.url, tls: { ca, cert, key } }))).toBe('text');
 });
