@@ -220,6 +220,11 @@ export interface Uploads {
 export interface AppendOptions extends CallOptions {
   /** How many bytes there must be: more are `TOO_LARGE`, fewer `UNEXPECTED_END`, and nothing of them stays. */
   readonly size?: number | undefined;
+  /**
+   * How many bytes the upload must have before: otherwise a request that added to it was under way, as of a client that tries
+   * again, which is `STORE_ERROR` with the reason `upload-in-use`, and nothing is read.
+   */
+  readonly start?: number | undefined;
 }
 
 /**

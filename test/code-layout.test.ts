@@ -109,6 +109,7 @@ const messageReaders: Readonly<Record<string, string>> = {
 const coveredBy: Readonly<Record<string, string>> = {
   'cached/chunk-queue': 'cached/cached',
   'server/node/request': 'server/listen',
+  'server/node/connections': 'server/listen',
   'store/reading/file-body': 'store/layout',
   'server/node/send': 'server/listen',
   'app/page-parts': 'app/page',

@@ -1,7 +1,9 @@
 import { asRegistryError, type ErrorCode, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
+import { kindOf } from '../oci/manifest.ts';
 import {
+  type CallOptions,
   type Fetched,
   type FetchOptions,
   isLister,
@@ -121,10 +123,9 @@ export function cached(origin: Source, store: Store, options?: CachedOptions): S
     open: (digest, options) => fetch({ mediaType: '', digest, size: -1 }, options),
     resolve: async (reference, options = {}) => {
       if (!isDigest(reference)) return tags.resolve(reference, options);
-      const { signal, links } = options;
-      const known = await fromStore(signal, () => store.resolve(reference, { signal, links }));
-      const coming = downloads.get(reference)?.target;
-      return known ?? (coming && coming.size >= 0 ? coming : origin.resolve(reference, options));
+      const { signal, links, kind } = options;
+      const known = await fromStore(signal, () => store.resolve(reference, { signal, links, kind }));
+      return known ?? describedBy(downloads.get(reference), kind) ?? origin.resolve(reference, options);
     },
     ...listing(origin),
   };
@@ -144,6 +145,12 @@ const outcomeOf = (download: Download, origin: Source, signal: AbortSignal | und
 function comingOf(downloads: ReadonlyMap<string, Download>, { digest, size }: Descriptor): Download | undefined {
   const found = downloads.get(digest);
   return found && (size < 0 || found.target.size < 0 || found.target.size === size) ? found : undefined;
+}
+
+/** What a download says of its content, unless that is wanted as a manifest and is on its way as a blob. */
+function describedBy(download: Download | undefined, kind: CallOptions['kind']): Descriptor | undefined {
+  const isKnown = download && download.target.size >= 0;
+  return isKnown && (kind !== 'manifests' || kindOf(download.target.mediaType) === kind) ? download.target : undefined;
 }
 
 /** What a reader wants, and how. */

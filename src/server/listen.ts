@@ -1,15 +1,16 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { checkPlain } from '../text/problems.ts';
 import { isDirect } from './direct.ts';
+import { unusable, watchConnections } from './node/connections.ts';
 import { createRequester, requestOf } from './node/request.ts';
 import { send } from './node/send.ts';
 import { answerPlain, certificateOf, type ListenTls, tlsOptions } from './node/tls.ts';
 import type { Connection, Handler } from './registry/exchange.ts';
 
-/** Milliseconds without a byte in either direction after which a connection is closed. */
-const idle = 300_000;
+/** Milliseconds that a client may take for its part without a byte in either direction. */
+const defaultIdle = 300_000;
 
 /** Milliseconds for the rest of a request after its response. */
 const discardTime = 5_000;
@@ -23,6 +24,11 @@ export interface ListenOptions {
   readonly tls?: ListenTls;
   /** Most connections at a time; further ones are closed at once. Default: no limit. */
   readonly connections?: number;
+  /**
+   * Milliseconds without a byte in either direction after which a connection is closed. A client does not have to wait in them
+   * for the response: how long that takes is the handler's business. Default 300,000.
+   */
+  readonly idle?: number;
 }
 
 /** A handler on its socket. */
@@ -45,10 +51,9 @@ export interface Listening {
  */
 export async function listen(handler: Handler, options?: ListenOptions): Promise<Listening> {
   checkPlain('listen', options);
-  const { port = 0, host = '127.0.0.1', tls, connections } = options ?? {};
+  const { port = 0, host = '127.0.0.1', tls, connections, idle = defaultIdle } = options ?? {};
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
-  const running = new Set<ServerResponse>();
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     running.add(outgoing);
     outgoing.on('close', () => {
@@ -63,21 +68,8 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
   if (connections !== undefined) server.maxConnections = connections;
   // A large upload may take any time, as long as it moves.
   server.requestTimeout = 0;
-  server.timeout = idle;
-  // `closeAllConnections` does not close those in a TLS handshake.
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const bound = (server.address() as AddressInfo).port;
+  const { running, closeAll } = watchConnections(server, idle);
+  const bound = await bind(server, port, host);
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     url: origin(`${brackets}:${bound}`),
@@ -86,15 +78,23 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
       server.close();
       server.closeIdleConnections();
       for (const outgoing of running) outgoing.shouldKeepAlive = false;
-      const closeAll = (): void => {
-        for (const socket of sockets) socket.destroy();
-      };
       if (drain === 0) closeAll();
       const late = setTimeout(closeAll, drain);
       await closed;
       clearTimeout(late);
     },
   };
+}
+
+/** The port, once it listens. */
+function bind(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
 }
 
 async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse, origin: string) {
@@ -104,7 +104,7 @@ async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: S
   const client = createRequester(outgoing);
   try {
     const request = requestOf({ incoming, outgoing }, origin, client, isDirect(handler));
-    if (!request) return void outgoing.writeHead(400, { connection: 'close' }).end();
+    if (!request) return await send(unusable(incoming), '', outgoing, client);
     // The signal of a request that follows another does so only while the request is referenced.
     outgoing.on('close', () => void request.method);
     await send(await handler(request, connectionOf(incoming.socket)), request.method, outgoing, client);

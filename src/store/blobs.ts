@@ -157,8 +157,8 @@ function createDescribed(open: Blobs['open'], factsOf: Blobs['factsOf']): Pick<B
   };
 }
 
-/** The media type of a document, by its `mediaType` or by its fields. */
-function typeOfBytes(bytes: Uint8Array): string {
+/** The type of the manifest or index that bytes by themselves are; that of any bytes for all others. */
+export function typeOfBytes(bytes: Uint8Array): string {
   try {
     const type = typeOfDocument(bytes);
     return isDocumentType(type) ? type : mediaTypes.octets;

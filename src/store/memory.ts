@@ -2,7 +2,7 @@ import { createBody, offerLending } from '../body.ts';
 import { asRegistryError, cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { createHasher, isDigest } from '../oci/digest.ts';
-import { kindOf } from '../oci/manifest.ts';
+import { defaultManifestBytes, kindOf, mediaTypes } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
 import { isOfType, type Referrer, referrerOf } from '../oci/referrer.ts';
 import { createPile } from '../pile.ts';
@@ -21,6 +21,7 @@ import type {
   Store,
   Uploads,
 } from '../source.ts';
+import { typeOfBytes } from './blobs.ts';
 import { createMemoryUploads, type MemoryUploads } from './memory/uploads.ts';
 
 /** Bytes of one chunk of a body: of one that is copied, and of one that is lent. */
@@ -32,6 +33,8 @@ export interface MemoryContent {
   readonly bytes: Uint8Array;
   /** If it is a manifest that refers to another. */
   readonly referrer: Referrer | undefined;
+  /** The type of the document that its bytes are, once it was needed. */
+  type?: string;
 }
 
 /** What a repository in memory has. */
@@ -51,7 +54,7 @@ export interface MemoryStore extends Store, Opener, Lister, Referrers, Deleter, 
  *
  * `resolve` and `fetch` fail with `NOT_FOUND` and `ABORTED`; `push` with `DIGEST_MISMATCH`, `TOO_LARGE`, `UNEXPECTED_END`,
  * `INVALID_DIGEST` and `ABORTED`; `tag` with `NOT_FOUND`. Content that was pushed under two media types is known by the
- * manifest type, if one of them is. An empty one has no tags; `referrers` are in the order in which they were pushed first.
+ * manifest type, if one of them is; what was pushed as any bytes is also found as the manifest that it is. An empty one has no tags; `referrers` are in the order in which they were pushed first.
  * Another store in memory mounts content by reference.
  */
 export function memoryStore({ name = 'memory' }: { readonly name?: string } = {}): MemoryStore {
@@ -103,9 +106,10 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
     name,
     push,
     ...place.uploads.into({ push }, name),
-    async resolve(reference, { signal } = {}) {
+    async resolve(reference, { signal, kind } = {}) {
       refuseAborted(signal, `resolve "${reference}"`);
-      return find(reference, 'resolve').descriptor;
+      const found = find(reference, 'resolve');
+      return kind === 'manifests' ? asDocument(found) : found.descriptor;
     },
     async fetch(target, { range, signal }: FetchOptions = {}): Promise<Fetched> {
       refuseAborted(signal, `fetch "${target.digest}"`);
@@ -156,6 +160,14 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
   };
   places.set(store, place);
   return store;
+}
+
+/** The descriptor of content that is wanted as a manifest, also if a mirror read it as a blob at first. */
+function asDocument(content: MemoryContent): Descriptor {
+  const { descriptor, bytes } = content;
+  if (descriptor.mediaType !== mediaTypes.octets || bytes.length > defaultManifestBytes) return descriptor;
+  content.type ??= typeOfBytes(bytes);
+  return { ...descriptor, mediaType: content.type };
 }
 
 /** `ABORTED` if the signal has fired. */

@@ -138,12 +138,13 @@ function openUpload(locks: LockFolder, { path, size }: Lock, how: OpenUploadOpti
 async function append(
   locks: LockFolder,
   body: Chunks,
-  { id, signal, ...bounds }: AppendOptions & UploadLimits & { readonly id: string },
+  { id, signal, start, ...bounds }: AppendOptions & UploadLimits & { readonly id: string },
 ): Promise<number> {
   const algorithm = 'sha256';
   let size = 0;
   let problem: RegistryError | undefined;
   await useUpload(locks, id, signal, async (held) => {
+    if (start !== undefined && start !== held.size) throw uploadInUse(id);
     const writer = await openUpload(locks, held, { id, algorithm, signal });
     try {
       const poured = await pour(writer, body, { id, at: held.size, ...bounds });

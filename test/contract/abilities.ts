@@ -82,6 +82,9 @@ export function uploadsContract(name: string, make: () => Promise<MadeUploads>):
     await upload.append(cut(0, 10));
     await expect(upload.append(cut(10, 20), { size: 9 })).rejects.toEqual(failsWith('TOO_LARGE'));
     await expect(upload.append(cut(10, 20), { size: 11 })).rejects.toEqual(failsWith('UNEXPECTED_END'));
+    // What a first try has brought meanwhile is not brought again by the second one.
+    const late = upload.append(cut(0, 20), { start: 0, size: 20 });
+    await expect(late).rejects.toMatchObject({ code: 'STORE_ERROR', reason: 'upload-in-use' });
     expect((await store.findUpload(upload.id)).size).toBe(10);
     await upload.append(cut(10), { size: large.bytes.length - 10 });
     await upload.commit(large.descriptor.digest);

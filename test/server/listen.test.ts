@@ -239,15 +239,86 @@ test('a handler that throws, and a body that fails before its first byte, are a 
   }
 });
 
-test('what is no request to a server is a 400', async () => {
-  const { port } = await listening(async () => new Response('never'));
-  for (const head of ['OPTIONS * HTTP/1.1\r\nhost: a', 'TRACE / HTTP/1.1\r\nhost: a', 'GET / HTTP/1.1\r\nhost: a b']) {
-    const socket = connect(port, '127.0.0.1');
-    socket.write(`${head}\r\n\r\n`);
-    const [data] = (await once(socket, 'data')) as [Buffer];
-    expect([head, data.toString('latin1').split('\r\n')[0]]).toEqual([head, 'HTTP/1.1 400 Bad Request']);
-    socket.destroy();
+/** The status line, and what the body says, of the response to bytes on a connection of their own. */
+async function said(
+  port: number,
+  text: string,
+): Promise<readonly [line: string | undefined, code: string | undefined]> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(text);
+  let data = '';
+  for (;;) {
+    const [head = '', body = ''] = data.split('\r\n\r\n');
+    const [, length] = /content-length: (\d+)/i.exec(head) ?? [];
+    if (length !== undefined && body.length === Number(length)) {
+      socket.destroy();
+      return [head.split('\r\n')[0], JSON.parse(body).errors[0].code];
+    }
+    data += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1');
   }
+}
+
+test('what is no request to a server is refused in the form of the specification', async () => {
+  const { port } = await listening(async () => new Response('never'));
+  for (const [head, status, code] of [
+    ['OPTIONS * HTTP/1.1\r\nhost: a', '400 Bad Request', 'NAME_INVALID'],
+    ['TRACE / HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
+    ['GET / HTTP/1.1\r\nhost: a b', '400 Bad Request', 'NAME_INVALID'],
+    ['GET http://u@a/ HTTP/1.1\r\nhost: a', '400 Bad Request', 'NAME_INVALID'],
+    ['FETCH /v2/ HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
+    ['CONNECT a:1 HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
+    ['GET / HTTP/1.1\r\nhost: a\r\nno field', '400 Bad Request', 'UNSUPPORTED'],
+    [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}`, '431 Request Header Fields Too Large', 'SIZE_INVALID'],
+  ]) {
+    expect([head?.slice(0, 40), ...(await said(port, `${head}\r\n\r\n`))]).toEqual([
+      head?.slice(0, 40),
+      `HTTP/1.1 ${status}`,
+      code,
+    ]);
+  }
+});
+
+test('a registry refuses methods that the web does not know as all others that it does not offer', async () => {
+  const { port } = await listening(serve((await filledRegistry()).registry));
+  for (const method of ['TRACE', 'PROPFIND', 'OPTIONS', 'M-SEARCH', 'CONNECT']) {
+    const target = method === 'CONNECT' ? 'a:1' : '/v2/library/app/manifests/latest';
+    const found = await said(port, `${method} ${target} HTTP/1.1\r\nhost: a\r\n\r\n`);
+    expect([method, ...found]).toEqual([method, 'HTTP/1.1 405 Method Not Allowed', 'UNSUPPORTED']);
+  }
+});
+
+test('a client may wait for a slow response however long, but neither send nor read slowly for ever', async () => {
+  const idle = 150;
+  const { url, port } = await listening(
+    async (request) => {
+      if (request.url.endsWith('/upload')) await request.arrayBuffer();
+      if (request.url.endsWith('/endless')) return new Response(endless().body);
+      await new Promise((resolve) => setTimeout(resolve, 5 * idle));
+      return new Response('at last');
+    },
+    { idle },
+  );
+  expect(await (await fetch(url)).text()).toBe('at last');
+  const silent = connect(port, '127.0.0.1');
+  silent.write('PUT /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf');
+  const deaf = connect(port, '127.0.0.1');
+  deaf.pause();
+  deaf.write('GET /endless HTTP/1.1\r\nhost: a\r\n\r\n');
+  const idler = connect(port, '127.0.0.1');
+  const closed = [silent, idler].map((socket) =>
+    once(
+      socket.resume().on('error', () => {}),
+      'close',
+    ),
+  );
+  await Promise.all(closed);
+  const ended = once(
+    deaf.on('error', () => {}),
+    'close',
+  );
+  await new Promise((resolve) => setTimeout(resolve, 5 * idle));
+  deaf.resume();
+  await ended;
 });
 
 test('close ends open connections, aborts what is being answered, and can be called again', async () => {

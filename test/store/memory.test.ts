@@ -32,6 +32,17 @@ test('content pushed as a manifest stays one when it is pushed again as a blob',
   expect((await store.resolve(descriptor.digest)).mediaType).toBe(descriptor.mediaType);
 });
 
+test('content that was read as a blob at first is found as the manifest that it is', async () => {
+  const store = memoryStore();
+  const { descriptor, bytes } = samples.manifest;
+  await store.push({ ...descriptor, mediaType: 'application/octet-stream' }, pieces(bytes));
+  expect(await store.resolve(descriptor.digest, { kind: 'manifests' })).toEqual(descriptor);
+  const { large } = samples;
+  await store.push({ ...large.descriptor, mediaType: 'application/octet-stream' }, pieces(large.bytes));
+  const found = await store.resolve(large.descriptor.digest, { kind: 'manifests' });
+  expect(found.mediaType).toBe('application/octet-stream');
+});
+
 test('an upload that comes byte by byte is held in few pieces', async () => {
   const given = new Uint8Array(100_000).map((_, index) => index % 251);
   const pushed: Uint8Array[] = [];

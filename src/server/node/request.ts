@@ -45,7 +45,7 @@ export function createRequester(outgoing: ServerResponse): Requester {
 
 /**
  * The web-standard request for one of Node. With `isDirect` its body is not in it, and its signal is not that of requests that
- * are made of it. Undefined for `*`, `CONNECT`, `TRACE` and an invalid `Host`.
+ * are made of it. Undefined for `*` and an invalid `Host`, and for what only a handler of this package can be given: `TRACE`.
  */
 export function requestOf(
   { incoming, outgoing }: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse },
@@ -56,19 +56,24 @@ export function requestOf(
   const target = incoming.url ?? '';
   const method = incoming.method ?? 'GET';
   const url = target.startsWith('/') ? `${origin}${target}` : target;
-  if (!URL.canParse(url) || /^https?:\/\/[^/?#]*@/i.test(url) || method === 'TRACE') return undefined;
+  if (!URL.canParse(url) || /^https?:\/\/[^/?#]*@/i.test(url)) return undefined;
   const headers = headersOf(incoming.rawHeaders);
   const body = method === 'GET' || method === 'HEAD' ? undefined : feedOf(incoming, outgoing);
   if (!isDirect) {
+    if (isForbidden(method)) return undefined;
     const { signal } = client;
     if (!body) return new Request(url, { method, headers, signal });
     return new Request(url, { method, headers, signal, body: streamOf(body), duplex: 'half' } as RequestInit);
   }
-  const request = new Request(url, { method, headers });
+  const request = new Request(url, { method: isForbidden(method) ? 'GET' : method, headers });
+  if (isForbidden(method)) Object.defineProperty(request, 'method', { value: method });
   Object.defineProperty(request, 'signal', { get: () => client.signal });
   noteDirect(request, body);
   return request;
 }
+
+/** Whether the web standard knows no request of this method. */
+const isForbidden = (method: string): boolean => method === 'TRACE' || method === 'CONNECT';
 
 /** Headers as they were sent, duplicate ones too: an object is cheaper, and cannot have those. */
 function headersOf(raw: readonly string[]): HeadersInit {

@@ -90,9 +90,17 @@ export async function rewritten(
   const found = problemsIn.get(response);
   if (!found || !(statuses || writeError)) return response;
   const status = (statuses && statusesOf[statuses][found.code]) ?? found.status;
-  if (writeError) return writeError({ ...found, status }, request);
+  if (writeError) return ofKnownLength(await writeError({ ...found, status }, request));
   const { code, message, headers } = found;
   return status === found.status ? response : problem(status, code, message, headers);
+}
+
+async function ofKnownLength(response: Response): Promise<Response> {
+  if (!response.body || response.headers.has('content-length')) return response;
+  const body = await response.arrayBuffer();
+  const known = new Response(body, response);
+  known.headers.set('content-length', String(body.byteLength));
+  return known;
 }
 
 /** An error response in the form of the specification. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes */
@@ -102,8 +110,9 @@ export function problem(
   message: string,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  const body = JSON.stringify({ errors: [{ code, message }] });
-  const response = new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
+  const body = new TextEncoder().encode(JSON.stringify({ errors: [{ code, message }] }));
+  const own = { 'content-type': 'application/json', 'content-length': String(body.length) };
+  const response = new Response(body, { status, headers: { ...own, ...headers } });
   problemsIn.set(response, { status, code, message, headers });
   return response;
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, messageOf, RegistryError } from '../../errors.ts';
+import { cannot, type ErrorCode, messageOf, RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
 import { isRepositoryName } from '../../oci/reference.ts';
@@ -40,7 +40,7 @@ export const beginUpload =
       if (!isDigest(digest)) return invalidDigest(digest);
       const length = lengthOf(request);
       if (length === undefined) return finish(exchange, await uploads.beginUpload(limits), digest);
-      return push(exchange, store, digest, length);
+      return push(exchange, store, digest, { length, ...rules });
     }
     return progress(202, exchange, await uploads.beginUpload(limits));
   };
@@ -88,7 +88,7 @@ export const finishUpload =
     return inTurn(exchange, upload, async () => {
       if (upload.size > 0 || length === undefined) return finish(exchange, upload, digest);
       // Not through the upload: the store hashes and keeps it at once.
-      const response = await push(exchange, store, digest, length).catch(async (error: unknown) => {
+      const response = await push(exchange, store, digest, { length, ...rules }).catch(async (error: unknown) => {
         if (isOf(error, 'DIGEST_MISMATCH')) await upload.cancel();
         throw error;
       });
@@ -125,8 +125,17 @@ async function inTurn(exchange: Exchange, upload: Upload, work: () => Promise<Re
 }
 
 /** Stores a blob whose size is known. */
-async function push(exchange: Exchange, store: Store, digest: Digest, size: number): Promise<Response> {
+async function push(
+  exchange: Exchange,
+  store: Store,
+  digest: Digest,
+  { length: size, uploadBytes = Number.POSITIVE_INFINITY }: UploadRules & { readonly length: number },
+): Promise<Response> {
   const { request } = exchange;
+  if (size > uploadBytes) {
+    const details = { value: digest, reason: 'limit', limit: 'uploadBytes' } as const;
+    throw cannot('TOO_LARGE', `push "${digest}"`, `${size} bytes, more than ${uploadBytes}`, details);
+  }
   const descriptor = { mediaType: octets, digest, size };
   await store.push(descriptor, bodyOf(request), { signal: request.signal, isExpected: true });
   return created(exchange, descriptor, 'push');
@@ -135,9 +144,9 @@ async function push(exchange: Exchange, store: Store, digest: Digest, size: numb
 /** Adds the request's body to an upload. The response to a body that is not as long as its `Content-Range`. */
 async function append(exchange: Exchange, upload: Upload): Promise<Response | undefined> {
   const { signal } = exchange.request;
-  const size = chunkRange(exchange)?.size;
+  const { start, size } = chunkRange(exchange) ?? {};
   try {
-    await upload.append(bodyOf(exchange.request), { size, signal });
+    await upload.append(bodyOf(exchange.request), { start, size, signal });
   } catch (error) {
     if (!isOf(error, 'TOO_LARGE', 'UNEXPECTED_END') || error.reason === 'limit') throw error;
     return wrongSize(messageOf(error));

@@ -111,8 +111,9 @@ export function createMemoryUploads(): MemoryUploads {
 async function append(
   { kept, added }: MemoryUpload,
   body: Chunks,
-  { id, size, limits }: AppendOptions & { readonly id: string; readonly limits: UploadLimits },
+  { id, start, size, limits }: AppendOptions & { readonly id: string; readonly limits: UploadLimits },
 ): Promise<void> {
+  if (start !== undefined && start !== kept.size) throw uploadInUse(id);
   const { uploadBytes = defaults.uploadBytes } = limits;
   const refuse = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, isLimit = false): RegistryError => {
     added.takeAll();

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { layoutStore } from 'ocifetch';
 import { expect, test } from 'vitest';
-import { fill } from '../../contract/store.ts';
+import { fill, pieces } from '../../contract/store.ts';
 import { image, layer } from '../../copy/support.ts';
 import { folder, run, tagged } from '../support.ts';
 
@@ -103,6 +103,19 @@ test('a damaged layout is a failure', async () => {
   const { code, err } = await run(['verify', path('layout')]);
   expect(code).not.toBe(0);
   expect(err[0]).toMatch(/^ocifetch: /);
+});
+
+test('gc leaves what a server took for as long as it is told to', async () => {
+  const { store, path } = await layout();
+  const extra = layer('extra');
+  await fill(store, [one.root]);
+  await store.push(extra.descriptor, pieces(extra.bytes), { isExpected: true });
+  const removed = async (...flags: string[]): Promise<unknown> =>
+    JSON.parse((await run(['gc', '--json', ...flags, path('layout')])).out.join('\n')).removed;
+  expect(await removed('--dry-run')).toEqual([]);
+  expect(await removed('--grace', '1h')).toEqual([]);
+  expect((await run(['gc', '--grace', 'soon', path('layout')])).code).toBe(2);
+  expect(await removed('--grace', '0')).toEqual([extra.descriptor.digest]);
 });
 
 test('gc shows what it would remove, and then removes it', async () => {

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest';
 import type { Handler } from '../../../src/server/registry/exchange.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import type { ServeOptions } from '../../../src/server/registry/serve-options.ts';
+import type { Store, Uploads } from '../../../src/source.ts';
+import { memoryStore } from '../../../src/store/memory.ts';
 import { absent, samples } from '../../contract/source.ts';
 import { ask, bytesOf, filledRegistry, problemOf } from '../support.ts';
 
@@ -173,7 +175,7 @@ test('an upload that is cancelled is gone, and one of another repository was nev
   }
 });
 
-test('an upload holds so many bytes and no more; what is sent in one request of told length is not held', async () => {
+test('a blob has so many bytes and no more, whether its length is told or not', async () => {
   const handler = await server({ uploadBytes: 1_000 });
   const location = await begin(handler);
   expect((await handler(send(`PATCH ${location}`, new Uint8Array(600)))).status).toBe(202);
@@ -182,7 +184,31 @@ test('an upload holds so many bytes and no more; what is sent in one request of 
   const { bytes, descriptor } = large;
   const line = `POST ${uploads}?digest=${descriptor.digest}`;
   expect(await problemOf(await handler(send(line, bytes)))).toBe('413 SIZE_INVALID');
-  expect((await handler(send(line, bytes, {}, bytes.length))).status).toBe(201);
+  expect(await problemOf(await handler(send(line, bytes, {}, bytes.length)))).toBe('413 SIZE_INVALID');
+  const put = `PUT ${await begin(handler)}?digest=${descriptor.digest}`;
+  expect(await problemOf(await handler(send(put, bytes, {}, bytes.length)))).toBe('413 SIZE_INVALID');
+  const { config } = samples;
+  const small = `POST ${uploads}?digest=${config.descriptor.digest}`;
+  expect((await handler(send(small, config.bytes, {}, config.bytes.length))).status).toBe(201);
+});
+
+test('a chunk that is tried again while the first try still ends is not added twice', async () => {
+  const found = memoryStore();
+  const other: Store & Uploads = {
+    ...found,
+    // The first try ends between the look at the upload and the second try.
+    findUpload: async (id, limits) => {
+      const upload = await found.findUpload(id, limits);
+      const { size } = upload;
+      if (size === 0) await upload.append([new Uint8Array(5)] as never);
+      return { ...upload, size };
+    },
+  };
+  const handler = serve(() => other);
+  const location = await begin(handler);
+  const chunk = send(`PATCH ${location}`, new Uint8Array(10), { 'content-range': '0-9' });
+  expect(await problemOf(await handler(chunk))).toBe('416 RANGE_INVALID');
+  expect((await handler(ask(`GET ${location}`))).headers.get('range')).toBe('0-4');
 });
 
 test('so many uploads are open and no more, and one that rests too long is forgotten', async () => {
