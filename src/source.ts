@@ -39,8 +39,8 @@ export interface CallOptions {
   readonly tried?: number | undefined;
   /** Another source is left that has not failed: a body that comes too slowly is broken off. Set by `firstOf`, for `fetch`. */
   readonly canLeave?: boolean | undefined;
-  /** One of many contents that are small: more of them may be read from a host at a time than of others. Set by `copy`. */
-  readonly oneOfMany?: boolean | undefined;
+  /** One of many contents that are small: how many of them may be read from a host at a time. Set by `copy`. */
+  readonly oneOfMany?: number | undefined;
   /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */
   readonly content?: boolean | undefined;
   /** False: what a layout has through a link, symbolic or hard, counts as not there. Set by `serve`. */

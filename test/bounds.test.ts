@@ -15,10 +15,7 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'dead host skipped': [['config/settings', 'pause']],
   'tries for a host, in full when no other is left': [['http/retry', 'defaultTries = 3']],
   redirects: [['http/redirects', 'limit = 10']],
-  'concurrent exchanges with an origin': [
-    ['http/limits', 'mostExchanges = 8'],
-    ['http/limits', 'mostSmall = 32'],
-  ],
+  'concurrent exchanges with an origin': [['http/limits', 'mostExchanges = 8']],
   'wait for exchanges whose bodies nobody reads; a warning after 5 s': [['http/limits', 'unread = 60_000']],
   'manifest, token response, error body': [
     ['oci/manifest', 'defaultManifestBytes = 4_194_304'],
@@ -43,8 +40,9 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['remote/lists', 'mostTags = 1_000_000'],
   ],
   'concurrent contents of a copy': [
-    ['copy/copy', 'most: 4, mostSmall: 32'],
-    ['copy/copy-state', 'smallBytes = 1_048_576'],
+    ['copy/flow', 'mostLarge = { fast: 4, slow: 6 }'],
+    ['copy/flow', 'mostSmall = 64'],
+    ['copy/flow', 'smallBytes = 1_048_576'],
   ],
   'depth, manifests, their bytes, contents of a copy': [
     ['oci/choose-image', 'mostDepth = 16'],

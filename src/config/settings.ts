@@ -47,7 +47,7 @@ export interface ClientLimits {
   readonly pages?: number | undefined;
   /** Bytes of a list, all pages together. Default 16 MiB, some hundred thousand tags. */
   readonly listBytes?: number | undefined;
-  /** Exchanges with one origin at a time. Default 8, and 32 for contents of up to 1 MiB in a copy. */
+  /** Exchanges with one origin at a time. Default 8, and 64 for contents of up to 1 MiB in a copy. */
   readonly concurrency?: number | undefined;
   /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */
   readonly discardBytes?: number | undefined;

@@ -15,7 +15,8 @@ import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Body, type Chunks, isResumable } from '../source.ts';
-import { type CopyState, findStored, isSmall, ownData, reportState } from './copy-state.ts';
+import { type CopyState, findStored, ownData, reportState } from './copy-state.ts';
+import { requestsAtATime } from './flow.ts';
 
 /** Copies one content, unless the store has it. Bytes that the store finds wrong are read again from another host. */
 export async function copyBlob(descriptor: Descriptor, state: CopyState, manifest?: Digest): Promise<void> {
@@ -113,7 +114,7 @@ function createBlobReading(
       signal: limit.signal,
       hosts,
       manifest,
-      oneOfMany: isSmall(descriptor),
+      oneOfMany: requestsAtATime(size),
       backoff,
       emit,
       onChunk,

@@ -48,11 +48,6 @@ export function reportState(
   emit({ type: 'copy', digest, mediaType, size, state, offset });
 }
 
-/** Most bytes of what waits for the network and not for its width, so that many are copied at a time. */
-const smallBytes = 1_048_576;
-
-export const isSmall = ({ size }: Descriptor): boolean => size <= smallBytes;
-
 /** What the store knows of a content, if it has all of it; content of another size or with wrong bytes is another one. */
 export async function findStored(
   { to, verify, signal }: CopyState,

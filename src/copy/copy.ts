@@ -11,9 +11,10 @@ import { quote } from '../text/quote.ts';
 import { choose, wantedPlatforms } from './choose.ts';
 import type { CopyContext, CopyState } from './copy-state.ts';
 import { createDocuments } from './documents.ts';
+import { type Admission, admitByFlow, admitMost } from './flow.ts';
 import { type Copied, type CopyOptions, checkCopyOptions } from './options.ts';
 
-import { createQueue, type QueueLimits } from './queue.ts';
+import { createQueue } from './queue.ts';
 import { type Part, walk } from './walk.ts';
 
 /**
@@ -54,8 +55,8 @@ export async function copyWith({ signals, ...context }: CopyContext, job: CopyJo
   const wanted = wantedPlatforms(options.platform);
   const name = nameOf(options) ?? (isDigest(reference) ? false : reference);
   const limit = deadline(...signals);
-  const queue = createQueue(concurrencyOf(options), limit.signal);
   const known = { tally: { copied: 0, present: 0 }, held: new Map(), sizes: new Map() };
+  const queue = createQueue(admissionOf(options, known.tally), limit.signal);
   const { nonDistributable = false, verify = false } = options;
   const manifestBytes = options.limits?.manifestBytes ?? context.manifestBytes;
   const state: CopyState = { ...context, ...known, from, to, verify, signal: limit.signal, manifestBytes };
@@ -139,9 +140,9 @@ function roleOf({ mediaType }: Descriptor): string {
   return kindOf(mediaType) === 'manifests' ? 'manifest' : 'content';
 }
 
-function concurrencyOf({ concurrency }: CopyOptions): QueueLimits {
-  if (concurrency === undefined) return { most: 4, mostSmall: 32 };
-  if (Number.isSafeInteger(concurrency) && concurrency > 0) return { most: concurrency };
+function admissionOf({ concurrency }: CopyOptions, tally: CopyState['tally']): Admission {
+  if (concurrency === undefined) return admitByFlow(() => tally.copied);
+  if (Number.isSafeInteger(concurrency) && concurrency > 0) return admitMost(concurrency);
   throw cannot('INVALID_CONFIG', `copy ${quote(concurrency)} contents at a time`, 'not a number from 1 on');
 }
 

@@ -18,8 +18,8 @@ export interface CopyOptions {
    */
   readonly platform?: PlatformChoice | undefined;
   /**
-   * Contents copied at a time. Default 4, and 32 of those of up to 1 MiB, which wait for the network most of the time: over a
-   * fast network more large ones are slower on few cores, as they leave the caches.
+   * Contents copied at a time. Default: as the network needs: 4, and 6 if each of them comes slowly; up to 64 of those of up to
+   * 1 MiB, which wait for the network most of the time.
    */
   readonly concurrency?: number | undefined;
   /** Also copies layers that must not be redistributed. Default: left out, and reported. */

@@ -1,25 +1,16 @@
 import { abortError, onAbort } from '../abort.ts';
+import type { Admission } from './flow.ts';
 
-/** Work that waits for its turn: a bounded number at a time, the most urgent first. */
+/** Work that waits for its turn: as much at a time as is admitted, the most urgent first. */
 export interface Queue {
-  /**
-   * Runs `work` when it is its turn: higher urgency first, then in order of arrival. Fails once the signal has fired. Small
-   * work does not wait for places that large work may take.
-   */
-  run<T>(urgency: number, work: () => Promise<T>, isSmall?: boolean): Promise<T>;
+  /** Runs `work` of so many bytes when it is its turn: higher urgency first, then in order of arrival. Fails once the signal has fired. */
+  run<T>(urgency: number, work: () => Promise<T>, size?: number): Promise<T>;
   /** Resolves once nothing runs any more. */
   idle(): Promise<void>;
 }
 
-/** How many may run at a time. */
-export interface QueueLimits {
-  readonly most: number;
-  /** As long as what comes next is small. Default: as many. */
-  readonly mostSmall?: number | undefined;
-}
-
 interface Waiting {
-  readonly isSmall: boolean;
+  readonly size: number;
   readonly urgency: number;
   readonly order: number;
   start(): void;
@@ -29,25 +20,33 @@ interface Waiting {
 const isBefore = (a: Waiting, b: Waiting): boolean =>
   a.urgency === b.urgency ? a.order < b.order : a.urgency > b.urgency;
 
-export function createQueue({ most, mostSmall = most }: QueueLimits, signal: AbortSignal): Queue {
+/** Milliseconds after which what was not admitted may be. */
+const recheckAfter = 50;
+
+export function createQueue(admission: Admission, signal: AbortSignal): Queue {
   const waiting = createHeap();
   const leavers: (() => void)[] = [];
   let running = 0;
   let order = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const next = (): void => {
-    for (let first = waiting.first(); first && running < (first.isSmall ? mostSmall : most); first = waiting.first()) {
+    clearTimeout(timer);
+    let first = waiting.first();
+    for (; first && admission.enter(first.size); first = waiting.first()) {
       waiting.take();
       running += 1;
       first.start();
     }
+    if (first) timer = setTimeout(next, recheckAfter);
     if (running === 0) for (const leave of leavers.splice(0)) leave();
   };
   const refuseAll = (): void => {
+    clearTimeout(timer);
     for (let first = waiting.take(); first; first = waiting.take()) first.refuse();
   };
   onAbort(signal, refuseAll);
   return {
-    run: <T>(urgency: number, work: () => Promise<T>, isSmall = false) =>
+    run: <T>(urgency: number, work: () => Promise<T>, size = 0) =>
       new Promise<T>((resolve, reject) => {
         const refuse = (): void => reject(abortError(signal.reason));
         if (signal.aborted) {
@@ -58,11 +57,12 @@ export function createQueue({ most, mostSmall = most }: QueueLimits, signal: Abo
           work()
             .finally(() => {
               running -= 1;
+              admission.leave(size);
               next();
             })
             .then(resolve, reject);
         };
-        waiting.add({ urgency, order: order++, isSmall, start, refuse });
+        waiting.add({ urgency, order: order++, size, start, refuse });
         // Not at once: work that is added together is sorted first.
         queueMicrotask(next);
       }),

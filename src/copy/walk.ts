@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 import { isNonDistributable, kindOf, type Manifest } from '../oci/manifest.ts';
 
 import { copyBlob } from './blob.ts';
-import { type CopyState, isSmall, reportState } from './copy-state.ts';
+import { type CopyState, reportState } from './copy-state.ts';
 import type { Documents, ReadDocument } from './documents.ts';
 import type { Queue } from './queue.ts';
 
@@ -57,7 +57,7 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
       : queue.run(
           descriptor.size,
           () => during(part, () => copyBlob(descriptor, state, above?.digest)),
-          isSmall(descriptor),
+          descriptor.size,
         );
     visited.set(key, visiting);
     return visiting;
@@ -73,9 +73,9 @@ export async function walk(root: Part, options: CopyWalkOptions): Promise<readon
       refuseEndless(here, found, visited.size);
       return found;
     };
-    const children = await queue.run(Infinity, () => during(part, read), true);
+    const children = await queue.run(Infinity, () => during(part, read));
     await Promise.all(children.map((child) => visit(child, here)));
-    await queue.run(Infinity, () => during(part, () => documents.push(descriptor)), true);
+    await queue.run(Infinity, () => during(part, () => documents.push(descriptor)));
   };
   await visit(root, undefined);
   return [...skipped.values()];

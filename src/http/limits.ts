@@ -6,7 +6,7 @@ import type { Emit } from '../events.ts';
 import { type HttpRequest, type HttpResponse, type Wrapper, whenEnded } from './transport.ts';
 
 export interface LimitsOptions {
-  /** Exchanges with an origin at a time. Default: 8, and 32 while those that come next are `oneOfMany`. */
+  /** Exchanges with an origin at a time. Default: 8, or as many as the `oneOfMany` of the next request says. */
   readonly concurrency?: number | undefined;
   /** Milliseconds that a request waits for exchanges whose bodies nobody reads. */
   readonly unread?: number | undefined;
@@ -35,9 +35,8 @@ interface Gate {
   isReported: boolean;
 }
 
-/** Exchanges with an origin at a time if nothing else is set, and of small contents. */
+/** Exchanges with an origin at a time if nothing else is set. */
 const mostExchanges = 8;
-const mostSmall = 32;
 
 /** Milliseconds after which a wait for bodies that nobody reads is reported. */
 const reportAfter = 5_000;
@@ -63,7 +62,7 @@ export const limits = ({ concurrency, unread = 60_000, emit = () => {} }: Limits
     const gate = gates.get(origin) ?? { open: 0, exchanges: new Set(), waiting: [], isReported: false };
     gates.set(origin, gate);
     const { requestsPerSecond, concurrency: own = Infinity } = request.endpoint ?? {};
-    const most = Math.min(concurrency ?? (request.oneOfMany ? mostSmall : mostExchanges), own);
+    const most = Math.min(concurrency ?? request.oneOfMany ?? mostExchanges, own);
     if (gate.waiting.length === 0 && gate.open < most) gate.open += 1;
     else await turn(gate, request, { most, unread, emit });
     const exchange: Exchange = { request, lastRead: () => performance.now() };

@@ -22,8 +22,8 @@ export interface HttpRequest {
   readonly tried?: number | undefined;
   /** Another host is left that has not failed: the body is broken off below the minimum speed. */
   readonly canLeave?: boolean | undefined;
-  /** One of many contents that are small: more of them may be requested at a time. */
-  readonly oneOfMany?: boolean | undefined;
+  /** One of many contents that are small: how many exchanges with the origin there may be at a time. */
+  readonly oneOfMany?: number | undefined;
   readonly addresses?: AddressPolicy | undefined;
   /** Addresses and CIDR blocks that may be connected to although `addresses` does not allow them. */
   readonly allowPrivate?: readonly string[] | undefined;

@@ -94,7 +94,7 @@ test('a failure names the config and the manifest, too', async () => {
 });
 
 test('the first failure ends the rest at once, and nothing continues after it is reported', async () => {
-  const layers = Array.from({ length: 60 }, (_, place) => layer(`many ${place}`));
+  const layers = Array.from({ length: 120 }, (_, place) => layer(`many ${place}`));
   const built = image('app', { layers });
   const last = layers.at(12)?.descriptor.digest;
   let running = 0;

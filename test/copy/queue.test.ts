@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sleep } from '../../src/abort.ts';
+import { admitMost } from '../../src/copy/flow.ts';
 import { createQueue } from '../../src/copy/queue.ts';
 import { failsWith } from '../contract/source.ts';
 
 test('whatever is added, the most urgent runs first, equals in their order, and so many at a time', async () => {
   const check = async (urgencies: readonly number[], most: number) => {
-    const queue = createQueue({ most }, new AbortController().signal);
+    const queue = createQueue(admitMost(most), new AbortController().signal);
     const started: { readonly urgency: number; readonly place: number }[] = [];
     let running = 0;
     const work = (urgency: number, place: number) => async () => {
@@ -25,25 +26,27 @@ test('whatever is added, the most urgent runs first, equals in their order, and 
   await fc.assert(fc.asyncProperty(fc.array(urgency, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), check));
 });
 
-test('more small work runs at a time than large, which waits until few run', async () => {
-  const queue = createQueue({ most: 2, mostSmall: 5 }, new AbortController().signal);
-  const running = new Set<string>();
-  const most = { large: 0, small: 0 };
-  const work = (kind: 'large' | 'small', place: number) => async () => {
-    running.add(`${kind} ${place}`);
-    most[kind] = Math.max(most[kind], running.size);
-    await sleep(1);
-    running.delete(`${kind} ${place}`);
+test('what is not admitted is asked for again when something ends, and after a time', async () => {
+  const asked: number[] = [];
+  let isOpen = false;
+  const admission = {
+    enter: (size: number) => {
+      asked.push(size);
+      return isOpen;
+    },
+    leave: (size: number) => void asked.push(-size),
   };
-  const add = (kind: 'large' | 'small', urgency: number) =>
-    Array.from({ length: 10 }, (_, place) => queue.run(urgency, work(kind, place), kind === 'small'));
-  await Promise.all([...add('large', 5), ...add('small', 1)]);
-  await Promise.all([...add('small', Infinity), ...add('large', 5)]);
-  expect(most).toEqual({ large: 2, small: 5 });
+  const queue = createQueue(admission, new AbortController().signal);
+  const work = queue.run(1, async () => 'done', 7);
+  await Promise.resolve();
+  expect(asked).toEqual([7]);
+  isOpen = true;
+  expect(await work).toBe('done');
+  expect(asked).toEqual([7, 7, -7]);
 });
 
 test('a failure is its own only, and frees its place', async () => {
-  const queue = createQueue({ most: 1 }, new AbortController().signal);
+  const queue = createQueue(admitMost(1), new AbortController().signal);
   const failing = queue.run(1, () => Promise.reject(new Error('no')));
   const next = queue.run(0, async () => 'done');
   await expect(failing).rejects.toThrow('no');
@@ -52,7 +55,7 @@ test('a failure is its own only, and frees its place', async () => {
 
 test('once the signal fires, what waits and what comes is refused, and idle waits for what runs', async () => {
   const controller = new AbortController();
-  const queue = createQueue({ most: 1 }, controller.signal);
+  const queue = createQueue(admitMost(1), controller.signal);
   let isOver = false;
   const running = queue.run(1, async () => {
     await sleep(20);

@@ -52,7 +52,7 @@ test('eight at a time by default; ports make origins', async () => {
 test('32 small contents of a copy at a time, and others only while there are fewer than eight', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
-  const small = Array.from({ length: 40 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: true }));
+  const small = Array.from({ length: 40 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: 32 }));
   const other = send(get('https://a.test/other'));
   await turn();
   expect(log.length).toBe(32);
@@ -67,7 +67,7 @@ test('32 small contents of a copy at a time, and others only while there are few
 test('a configured number of exchanges is for small contents, too', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits({ concurrency: 2 })(transport);
-  const calls = Array.from({ length: 4 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: true }));
+  const calls = Array.from({ length: 4 }, (_, index) => send({ ...get(`https://a.test/${index}`), oneOfMany: 32 }));
   await turn();
   expect(log.length).toBe(2);
   for (const call of calls) await textOf(await call);
@@ -280,7 +280,7 @@ test('an endpoint may limit requests per second', async () => {
 test('small contents do not overtake what waits', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
-  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: true });
+  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: 32 });
   const first = Array.from({ length: 32 }, (_, index) => small(`first ${index}`));
   await turn();
   const other = send(get('https://a.test/other'));
@@ -298,7 +298,7 @@ test('small contents do not overtake what waits', async () => {
 test('what waits behind a request that is aborted may be sent at once', async () => {
   const { transport, log } = recording(() => ({ body: 'text' }));
   const send = limits()(transport);
-  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: true });
+  const small = (name: string) => send({ ...get(`https://a.test/${name}`), oneOfMany: 32 });
   const first = Array.from({ length: 20 }, (_, index) => small(`${index}`));
   await turn();
   const controller = new AbortController();

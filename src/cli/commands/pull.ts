@@ -25,7 +25,7 @@ export const pullCommand: Command = {
       isList: true,
       help: 'linux/arm64, windows/amd64, …; "all" for the whole index',
     },
-    concurrency: { type: 'string', value: 'N', help: 'contents copied at a time; default: 4, and 32 small ones' },
+    concurrency: { type: 'string', value: 'N', help: 'contents copied at a time; default: 4 to 6, and 64 small ones' },
     name: { type: 'string', value: 'NAME', help: "its name in the layout; default: the reference's tag" },
     'non-distributable': { type: 'boolean', help: 'also copy layers whose licence forbids redistribution' },
     verify: { type: 'boolean', help: 'read and hash what the layout has again; wrong content is replaced in any case' },
