@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { cached } from '../../src/registry/cached-registry.ts';
 import { described } from '../../src/registry/described.ts';
@@ -15,20 +13,12 @@ import { serve } from '../../src/server/registry/serve.ts';
 import type { ServeOptions } from '../../src/server/registry/serve-options.ts';
 import type { Registry } from '../../src/source.ts';
 import { createCleanup } from './support/cleanup.ts';
+import { conformanceCounts, everything } from './support/conformance.ts';
 import { run } from './support/process.ts';
 import { describeWith } from './support/tools.ts';
 
 const cleanup = createCleanup();
 afterAll(() => cleanup.close(), 30_000);
-
-/** What the suite does not do by default: the newest specification, and what it leaves open to registries. */
-const everything = {
-  OCI_VERSION: 'dev',
-  OCI_API_BLOBS_UPLOAD_CANCEL: 'true',
-  OCI_API_BLOBS_DIGEST_HEADER: 'true',
-  OCI_API_MANIFESTS_DIGEST_HEADER: 'true',
-  OCI_API_MANIFESTS_TAG_PARAM: 'true',
-};
 
 /** What was deleted at the origin is still kept before it. */
 const withoutDeletes = {
@@ -79,20 +69,8 @@ async function throughCache(): Promise<Registry> {
 
 /** https://github.com/opencontainers/distribution-spec/tree/main/conformance */
 describeWith(['conformance'], 'the conformance suite of the distribution specification', () => {
-  /** Runs the suite; returns the counts of its report, and the kinds of tests that did not pass. */
-  async function counts(registry: Registry, settings: Readonly<Record<string, string>>): Promise<object> {
-    const folder = await cleanup.folder();
-    const place = { OCI_REGISTRY: new URL(await listening(registry, { mountsFromAny: true })).host };
-    const env = { ...settings, ...place, OCI_TLS: 'disabled', OCI_RESULTS_DIR: folder };
-    await run('conformance', [], { cwd: folder, env });
-    const report = await readFile(join(folder, 'junit.xml'), 'utf8');
-    const [, attributes = ''] = /<testsuites ([^>]*)>/.exec(report) ?? [];
-    const pairs = [...attributes.matchAll(/(\w+)="([\d.]+)"/g)].map(([, name = '', value]) => [name, Number(value)]);
-    const { time: _time, ...found } = Object.fromEntries(pairs) as Record<string, number>;
-    const cases = [...report.matchAll(/<testcase name="([^"]*)"[^>]* status="(\w+)"/g)];
-    const others = cases.flatMap(([, name = '', status]) => (status === 'passed' ? [] : `${status} ${basename(name)}`));
-    return { ...found, others: [...new Set(others)].sort() };
-  }
+  const counts = (registry: Registry, settings: Readonly<Record<string, string>>): Promise<object> =>
+    conformanceCounts(cleanup, registry, settings);
 
   test.each(registries)('a registry %s passes all of it, with nothing left out', async (_name, make) => {
     expect(await counts(await make(), everything)).toEqual({ tests: 986, others: [] });

@@ -25,7 +25,16 @@ const packages = {
 } as const;
 
 /** Programs that no package has: `scripts/install-go-tools.mjs` builds them if Go is installed. */
-const built = ['regctl', 'crane', 'oras', 'conformance', 'conformance-1.0', 'oras-layout'] as const;
+const built = [
+  'versitygw',
+  'minio',
+  'regctl',
+  'crane',
+  'oras',
+  'conformance',
+  'conformance-1.0',
+  'oras-layout',
+] as const;
 
 export type Tool = keyof typeof packages | (typeof built)[number];
 
