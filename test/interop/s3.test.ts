@@ -67,6 +67,8 @@ for (const tool of s3Servers)
       await expect(store.resolve('latest')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       await expect(registry.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       await bucket.restart();
+      // A server may listen before it can do anything else.
+      await expect.poll(() => registry.check().catch(({ code }) => code), { timeout: 20_000 }).toBeUndefined();
       expect(Buffer.compare(await bytesOf(await store.fetch(samples.large.descriptor)), samples.large.bytes)).toBe(0);
     });
   });

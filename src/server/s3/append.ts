@@ -29,6 +29,8 @@ interface Added {
 export async function append(place: UploadPlace, addition: Addition, body: Chunks): Promise<Added> {
   const { objects, keys } = place;
   const { id, known } = addition;
+  const { start = sizeOf(known.state) } = addition.options;
+  if (start !== sizeOf(known.state)) throw uploadInUse(id);
   const { kept, begin } = await startOf(place, addition);
   const written = stateWriter(place, id, known);
   const sent: NumberedPiece[] = [];
