@@ -22,6 +22,8 @@ const longFiles: Readonly<Record<string, string>> = {
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
 const smallFiles: Readonly<Record<string, string>> = {
   'testing/index': 'a public entry',
+  'server/redis/index': 'a public entry',
+  'server/redis/locks': 'public: locks of several processes',
   'server/s3/index': 'a public entry',
   'server/s3/upload-hash': 'what is remembered between two requests of an upload',
   'app/log': 'the lines of a log, loaded with it',
@@ -41,7 +43,6 @@ const smallFiles: Readonly<Record<string, string>> = {
   'store/open-layout': 'boundary of a lazy load: a directory that is to be written',
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
-  'registry/cached-registry': 'a registry of its own; every kind has a file',
   'content/verified-body': 'one idea, for the cache and for the server',
   'server/registry/deletes': 'every kind of request has a file',
   'server/mirror/upstreams': 'one idea: which registry a name means',
@@ -66,6 +67,7 @@ const innerFolders = [
   'server/mirror',
   'server/node',
   'server/redirect',
+  'server/redis',
   'server/registry',
   'server/s3',
   'store/memory',

@@ -1,5 +1,6 @@
 export { cached, type StoreRegistry } from '../registry/cached-registry.ts';
 export type { MadeRegistry } from '../registry/changed.ts';
+export { type CoordinatedOptions, coordinated, type Locks } from '../registry/coordinated.ts';
 export {
   type DescribedOptions,
   type DescriptorCache,

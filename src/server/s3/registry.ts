@@ -1,6 +1,7 @@
 import { remember } from '../../bounded-map.ts';
 import { cannot, configError } from '../../errors.ts';
 import { nameProblem } from '../../oci/reference.ts';
+import { keepSecret } from '../../redaction.ts';
 import type { CallOptions, Catalog, Registry } from '../../source.ts';
 import { type Check, type Checks, checkOptions, flag, wholeNumber } from '../../text/problems.ts';
 import { quote } from '../../text/quote.ts';
@@ -62,6 +63,7 @@ const mostStores = 1_000;
  * `STORE_ERROR` if it refuses.
  */
 export function s3Registry(options: S3RegistryOptions): S3Registry {
+  keepSecrets(options);
   checkOptions('use a bucket', options, checks);
   if (options.bucket === undefined) throw configError('use a bucket', [{ key: 'bucket', found: 'it is missing' }]);
   const { prefix = '', redirect = false } = options;
@@ -88,4 +90,10 @@ export function s3Registry(options: S3RegistryOptions): S3Registry {
     check: (call?: CallOptions) => objects.check(call),
     close: () => objects.close(),
   });
+}
+
+/** No error, event or log shows them. */
+function keepSecrets({ credentials }: Partial<S3RegistryOptions>): void {
+  for (const secret of [credentials?.secretAccessKey, credentials?.sessionToken])
+    if (typeof secret === 'string') keepSecret(secret);
 }

@@ -21,6 +21,7 @@ const packages = {
   bash: 'bash',
   chromium: 'chromium',
   podman: 'podman',
+  'redis-server': 'redis-server',
   buildah: 'buildah',
 } as const;
 
