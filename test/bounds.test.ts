@@ -130,6 +130,10 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['registry/layout-registry', 'mostStores = 1_000'],
   ],
   'content that a server took stays before its manifest comes': [['store/push/expected', 'defaultGrace = 3_600_000']],
+  'small content of layouts that a server sends: bytes of one, of all that are kept in memory': [
+    ['store/reading/small', 'mostSmallBytes = 65_536'],
+    ['store/reading/small', 'mostKeptBytes = 16_777_216'],
+  ],
   'connection to a server on which the client does nothing': [['server/listen', 'defaultIdle = 300_000']],
   'open uploads into memory, bytes of one, idle time': [
     ['store/memory/uploads', 'uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000'],

@@ -116,6 +116,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'server/node/request': 'server/listen',
   'server/node/connections': 'server/listen',
   'store/reading/file-body': 'store/layout',
+  'store/reading/small': 'server/registry/prompt',
   'server/node/send': 'server/listen',
   'app/page-parts': 'app/page',
   'app/page-route': 'app/page',

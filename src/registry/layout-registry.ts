@@ -7,6 +7,7 @@ import type { Catalog, Registry, Source } from '../source.ts';
 import type { Files } from '../store/files.ts';
 import { createLayout, type LayoutStore } from '../store/layout.ts';
 import { nodeFiles } from '../store/node-files.ts';
+import { offerSmall, smallOf } from '../store/reading/small.ts';
 import { quote } from '../text/quote.ts';
 
 /** A registry whose repositories are image layouts. */
@@ -65,6 +66,7 @@ export function layoutRegistry(given: string): LayoutRegistry {
       },
     };
     directories.set(store, store.directory);
+    offerSmall(store, smallOf(layout));
     remember(stores, name, store, mostStores);
     return store;
   };

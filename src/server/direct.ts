@@ -6,7 +6,7 @@ import type { Chunks } from '../source.ts';
  * than all else that a small response needs; so they are made only for handlers that somebody else wrote. Such a handler may
  * make another request of the one it got, or read the body of a response, as with any server.
  */
-const handlers = new WeakSet<object>();
+const handlers = new WeakMap<object, Promptly | undefined>();
 const requests = new WeakMap<Request, Feed | undefined>();
 const responses = new WeakMap<Response, Sending>();
 
@@ -18,11 +18,35 @@ export interface Sending extends Feed {
   readonly isLent: boolean;
 }
 
-/** Marks a handler that reads the body of a request only by `chunksOf`, and hands requests only to those that are marked. */
-export function direct<Handler extends object>(handler: Handler): Handler {
-  handlers.add(handler);
+/** A request before one of the web standard is made of it: what Node has of it. */
+export interface PlainRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+/** A whole response, of status 200. */
+export interface Prompt {
+  /** Names and values in turn. */
+  readonly head: readonly string[];
+  /** Undefined for HEAD. They are not changed while they are sent. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The response to a request, if it can be given without one of the web standard. Never fails. */
+export type Promptly = (request: PlainRequest) => Prompt | undefined | Promise<Prompt | undefined>;
+
+/**
+ * Marks a handler that reads the body of a request only by `chunksOf`, and hands requests only to those that are marked.
+ * `promptly` responds as it does to some requests; it is called first.
+ */
+export function direct<Handler extends object>(handler: Handler, promptly?: Promptly): Handler {
+  handlers.set(handler, promptly);
   return handler;
 }
+
+export const promptlyOf = (handler: object): Promptly | undefined => handlers.get(handler);
 
 /**
  * A handler around another one, which it hands requests to. It does not read their bodies itself, and makes no others of them:

@@ -2,10 +2,10 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { checkPlain } from '../text/problems.ts';
-import { isDirect } from './direct.ts';
+import { isDirect, type Prompt, promptlyOf } from './direct.ts';
 import { unusable, watchConnections } from './node/connections.ts';
 import { createRequester, requestOf } from './node/request.ts';
-import { send } from './node/send.ts';
+import { send, sendPrompt } from './node/send.ts';
 import { answerPlain, certificateOf, type ListenTls, tlsOptions } from './node/tls.ts';
 import type { Connection, Handler } from './registry/exchange.ts';
 
@@ -54,14 +54,18 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
   const { port = 0, host = '127.0.0.1', tls, connections, idle = defaultIdle } = options ?? {};
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
+  const promptly = promptlyOf(handler);
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // One that has to be waited for, and all that needs to be watched, takes the long way.
+    const prompt = server.listening ? promptly?.(incoming) : undefined;
+    if (prompt && 'head' in prompt) return sendPrompt(prompt, outgoing);
     running.add(outgoing);
     outgoing.on('close', () => {
       running.delete(outgoing);
       if (!server.listening) incoming.socket.destroySoon();
     });
     const authority = incoming.headers.host || `${brackets}:${incoming.socket.localPort}`;
-    void exchange(handler, incoming, outgoing, origin(authority));
+    void exchange(handler, { incoming, outgoing, prompt }, origin(authority));
   };
   const server = tls ? createHttpsServer(tlsOptions(tls), onRequest) : createHttpServer(onRequest);
   if ('addContext' in server) answerPlain(server);
@@ -97,12 +101,22 @@ function bind(server: Server, port: number, host: string): Promise<number> {
   });
 }
 
-async function exchange(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse, origin: string) {
+/** A request and its response, as Node has them. */
+interface Exchanged {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  /** The response, perhaps. */
+  readonly prompt: Promise<Prompt | undefined> | undefined;
+}
+
+async function exchange(handler: Handler, { incoming, outgoing, prompt }: Exchanged, origin: string) {
   // `close` follows; without a listener the process would end.
   outgoing.on('error', () => undefined);
   outgoing.on('finish', () => discard(incoming));
   const client = createRequester(outgoing);
   try {
+    const given = await prompt;
+    if (given) return sendPrompt(given, outgoing);
     const request = requestOf({ incoming, outgoing }, origin, client, isDirect(handler));
     if (!request) return await send(unusable(incoming), '', outgoing, client);
     // The signal of a request that follows another does so only while the request is referenced.

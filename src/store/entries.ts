@@ -50,18 +50,39 @@ export const nameOf = (entry: IndexEntry): string | undefined => annotation(entr
  * The entry of a name: that of the annotation of the specification, then containerd's. `latest`, which is what
  * no name means, is also the only entry of a layout if that has no name, as crane writes it and skopeo reads it.
  */
-export function findName({ entries }: LayoutIndex, name: string): IndexEntry | undefined {
-  const [first] = entries;
-  const isOnly = name === 'latest' && entries.length === 1 && first && nameOf(first) === undefined;
-  return (
-    entries.find((entry) => nameOf(entry) === name) ??
-    entries.find((entry) => annotation(entry, wholeNameKey) === name) ??
-    (isOnly ? first : undefined)
-  );
+export function findName(index: LayoutIndex, name: string): IndexEntry | undefined {
+  const [first] = index.entries;
+  const isOnly = name === 'latest' && index.entries.length === 1 && first && nameOf(first) === undefined;
+  const { names, wholeNames } = tableOf(index);
+  return names.get(name) ?? wholeNames.get(name) ?? (isOnly ? first : undefined);
 }
 
-export const findDigest = ({ entries }: LayoutIndex, digest: string): IndexEntry | undefined =>
-  entries.find(({ descriptor }) => descriptor?.digest === digest);
+export const findDigest = (index: LayoutIndex, digest: string): IndexEntry | undefined =>
+  tableOf(index).digests.get(digest);
+
+/** The entries of an index, the first one of each name and digest. */
+interface EntryTable {
+  readonly names: ReadonlyMap<string | undefined, IndexEntry>;
+  readonly wholeNames: ReadonlyMap<string | undefined, IndexEntry>;
+  readonly digests: ReadonlyMap<string | undefined, IndexEntry>;
+}
+
+/** Made when it is first needed: a server reads one index many times. */
+const tables = new WeakMap<LayoutIndex, EntryTable>();
+
+function tableOf(index: LayoutIndex): EntryTable {
+  const known = tables.get(index);
+  if (known) return known;
+  const firstBy = (keyOf: (entry: IndexEntry) => string | undefined) =>
+    new Map(index.entries.toReversed().map((entry) => [keyOf(entry), entry]));
+  const table: EntryTable = {
+    names: firstBy(nameOf),
+    wholeNames: firstBy((entry) => annotation(entry, wholeNameKey)),
+    digests: firstBy(({ descriptor }) => descriptor?.digest),
+  };
+  tables.set(index, table);
+  return table;
+}
 
 /** What an entry says about its content, without its names: those belong to the layout. */
 export function plainDescriptor(descriptor: Descriptor): Descriptor {

@@ -66,6 +66,8 @@ export interface Files {
    * that `isShared`; an error for anything else.
    */
   facts(path: string, links?: boolean): Promise<FileFacts | undefined>;
+  /** `FileFacts.version` of a file, at once; undefined for anything else, also for a link. Fails with the system's error. */
+  versionOf(path: string): string | undefined;
   /** Names in a directory; undefined if there is no such directory. */
   list(path: string): Promise<readonly string[] | undefined>;
   /** Gives a file another name, replacing a file of that name. False if there is no such file or no such directory. */

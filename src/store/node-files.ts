@@ -99,6 +99,10 @@ export function nodeFiles({ patience = 5_000, ownsAll }: NodeFilesOptions = {}):
       refuseOther('use', path, facts);
       return facts;
     },
+    versionOf: (path) => {
+      const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      return found?.isFile() ? versionOf(found) : undefined;
+    },
     list: (path) => attempt('list', path, absent, () => fs.readdir(path)),
     rename: async (from, to) =>
       (await attempt('rename a file to', to, absent, () => done(fs.rename(from, to)))) ?? false,
@@ -180,8 +184,7 @@ function factsOf(found: BigIntStats | undefined, isLink: boolean): IdentifiedFac
     const nothing = { user: -1, size: 0, modified: 0, version: '', identity: '', names: 0 };
     return { type: 'nothing', isLink, isShared: isLink, ...nothing };
   }
-  const { size, mtimeMs, mtimeNs, ctimeNs, dev, ino, nlink, uid } = found;
-  const identity = `${dev}:${ino}`;
+  const { size, mtimeMs, dev, ino, nlink, uid } = found;
   return {
     type: typeOf(found),
     isLink,
@@ -189,11 +192,14 @@ function factsOf(found: BigIntStats | undefined, isLink: boolean): IdentifiedFac
     user: Number(uid),
     size: Number(size),
     modified: Number(mtimeMs),
-    version: `${identity}:${size}:${mtimeNs}:${ctimeNs}`,
-    identity,
+    version: versionOf(found),
+    identity: `${dev}:${ino}`,
     names: Number(nlink),
   };
 }
+
+const versionOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 
 /** `identity` is what distinguishes one file from all others. */
 type IdentifiedFacts = FileFacts & { readonly identity: string; readonly names: number };

@@ -62,6 +62,7 @@ export function simulatedProcess(alive: Alive, dies = Number.POSITIVE_INFINITY):
     };
   };
   const files: Files = {
+    versionOf: (path) => real.versionOf(path),
     open: (path, mode) =>
       call(async () => {
         const file = await real.open(path, mode);

@@ -1,6 +1,16 @@
 import type { ServerResponse } from 'node:http';
-import { type Sending, sendingOf } from '../direct.ts';
+import { type Prompt, type Sending, sendingOf } from '../direct.ts';
 import { clientGone, type Requester } from './request.ts';
+
+const ignore = (): void => {};
+
+/** Sends a whole response, in one write. */
+export function sendPrompt({ head, bytes }: Prompt, outgoing: ServerResponse): void {
+  // `close` follows; without a listener the process would end.
+  outgoing.on('error', ignore);
+  outgoing.writeHead(200, head as string[]);
+  outgoing.end(bytes);
+}
 
 /** Sends a response with backpressure; cancels its body when the client is gone. */
 export async function send(

@@ -85,12 +85,7 @@ async function contentOf(
   const { request, source, links, record } = exchange;
   record.descriptor = descriptor;
   const tag = `"${descriptor.digest}"`;
-  const headers: Record<string, string> = {
-    'content-type': mediaType,
-    'docker-content-digest': descriptor.digest,
-    etag: tag,
-    'accept-ranges': 'bytes',
-  };
+  const headers = contentHeaders(descriptor, mediaType);
   if (isKnown(request.headers.get('if-none-match'), descriptor.digest)) {
     const { 'content-type': _, ...others } = headers;
     return new Response(null, { status: 304, headers: others });
@@ -113,6 +108,14 @@ async function contentOf(
     exactly(sent, { size, digest, record }, lends),
   );
 }
+
+/** What a response says of a content, besides its length. */
+export const contentHeaders = ({ digest }: Descriptor, mediaType: string): Record<string, string> => ({
+  'content-type': mediaType,
+  'docker-content-digest': digest,
+  etag: `"${digest}"`,
+  'accept-ranges': 'bytes',
+});
 
 function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof parseRange> {
   const header = request.headers.get('range');

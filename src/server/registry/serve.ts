@@ -14,6 +14,7 @@ import { createRecord, type Exchange, type ExchangeRecord, type Handler, type Ro
 import { type ListRules, listReferrers, listRepositories, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf, rewritten } from './problem.ts';
+import { promptReads } from './prompt.ts';
 import type { Asking, ServeOptions } from './serve-options.ts';
 import { addChunk, beginUpload, endUpload, finishUpload, readUpload, type UploadRules } from './uploads.ts';
 
@@ -44,7 +45,7 @@ const unknown: Readonly<Record<NamedKind, ProblemCode>> = {
 export function serve(registry: Registry, options: ServeOptions = {}): Handler {
   checkPlain('serve', options);
   const methods = methodsOf(options);
-  return direct(async (request, connection) => {
+  const respondOnce: Handler = async (request, connection) => {
     const started = performance.now();
     const record = createRecord();
     const { found, error } = await respond(registry, methods, { ...options, record }, { request, connection });
@@ -56,7 +57,8 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
     const sent = isHead ? new Response(null, response) : response;
     report(sent, { request, record, started, error, ...options });
     return sent;
-  });
+  };
+  return direct(respondOnce, promptReads(registry, options));
 }
 
 function methodsOf(options: ServeOptions): Methods & { readonly lists: ListRules } {
