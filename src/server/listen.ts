@@ -55,10 +55,7 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
   const origin = (authority: string) => `${tls ? 'https' : 'http'}://${authority}`;
   const brackets = host.includes(':') ? `[${host}]` : host;
   const promptly = promptlyOf(handler);
-  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    // One that has to be waited for, and all that needs to be watched, takes the long way.
-    const prompt = server.listening ? promptly?.(incoming) : undefined;
-    if (prompt && 'head' in prompt) return sendPrompt(prompt, outgoing);
+  const run = (incoming: IncomingMessage, outgoing: ServerResponse, prompt: Exchanged['prompt']): void => {
     running.add(outgoing);
     outgoing.on('close', () => {
       running.delete(outgoing);
@@ -66,6 +63,12 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
     });
     const authority = incoming.headers.host || `${brackets}:${incoming.socket.localPort}`;
     void exchange(handler, { incoming, outgoing, prompt }, origin(authority));
+  };
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // One that has to be waited for, and all that needs to be watched, takes the long way.
+    const prompt = server.listening ? promptly?.(incoming) : undefined;
+    if (prompt && 'head' in prompt) sendPrompt(prompt, outgoing);
+    else run(incoming, outgoing, prompt);
   };
   const server = tls ? createHttpsServer(tlsOptions(tls), onRequest) : createHttpServer(onRequest);
   if ('addContext' in server) answerPlain(server);

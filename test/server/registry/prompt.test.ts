@@ -74,26 +74,20 @@ describe.each(['memory', 'layout'] as const)('the short way of small contents: %
       `/manifests/latest?ns=docker.io`,
       `/manifests/${manifest.descriptor.digest.replace(':', '%3A')}`,
     ];
-    const headers = [
-      {},
-      { range: 'bytes=1-2' },
-      { 'if-none-match': `"${config.descriptor.digest}"` },
-      { accept: 'a/b' },
+    const asked: RequestInit[] = [
+      { method: 'GET' },
+      { method: 'HEAD' },
+      { headers: { range: 'bytes=1-2' } },
+      { headers: { 'if-none-match': `"${config.descriptor.digest}"` } },
     ];
-    for (const path of paths)
-      for (const method of ['GET', 'HEAD', 'POST'])
-        for (const header of headers) {
-          // Twice, as a layout keeps what it has read.
-          for (const time of [1, 2]) {
-            const init = { method, headers: header };
-            expect([method, path, time, await seen(short + path, init)]).toEqual([
-              method,
-              path,
-              time,
-              await seen(long + path, init),
-            ]);
-          }
-        }
+    const check = async (path: string): Promise<void> => {
+      for (const init of asked) {
+        const expected = await seen(long + path, init);
+        // Twice, as a layout keeps what it has read.
+        for (const _ of [1, 2]) expect([init, path, await seen(short + path, init)]).toEqual([init, path, expected]);
+      }
+    };
+    await Promise.all(paths.map(check));
   });
 
   test('sees at once what is removed, moved and pushed again', async () => {
