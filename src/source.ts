@@ -66,6 +66,8 @@ export interface CallOptions {
    * it. Set by `serve`.
    */
   readonly isExpected?: boolean | undefined;
+  /** `remove` only: called for each name that is removed with the content, perhaps twice. Set by `serve`. */
+  readonly onUntagged?: ((name: string) => void) | undefined;
   /** Called for each warning of a host to its users (`Warning` headers); 110 says that the response is stale, 299 anything. */
   readonly onWarning?: ((text: string, host: string, code?: number) => void) | undefined;
 }

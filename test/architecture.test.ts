@@ -59,6 +59,7 @@ const nodeFiles = [
   'app/',
   'server/listen',
   'server/node/',
+  'server/notifications/',
   'testing/faulty-server',
 ];
 const nodeConfigFiles = [

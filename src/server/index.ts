@@ -23,6 +23,8 @@ export type { MirrorDownload, MirrorEvent, UpstreamStatus } from './mirror/activ
 export { type MirrorStatus, type PullThrough, type PullThroughOptions, pullThrough } from './mirror/pull-through.ts';
 export type { UpstreamOptions } from './mirror/upstreams.ts';
 export type { ListenTls } from './node/tls.ts';
+export type { EndpointStatus, NotificationEndpoint } from './notifications/endpoint.ts';
+export { type Notifications, type NotificationsOptions, notifications } from './notifications/notifications.ts';
 export type { Bucket, BucketOptions } from './redirect/buckets.ts';
 export type { ClientRule } from './redirect/client-address.ts';
 export { type CloudRange, parseCloudRanges } from './redirect/cloud-ranges.ts';

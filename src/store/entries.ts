@@ -136,6 +136,10 @@ export function withoutDigest(index: LayoutIndex, digest: string): LayoutIndex |
   return entries.length === index.entries.length ? undefined : { ...index, entries };
 }
 
+/** All names of a content. */
+export const namesOf = ({ entries }: LayoutIndex, digest: string): readonly string[] =>
+  entries.filter(({ descriptor }) => descriptor?.digest === digest).flatMap((entry) => nameOf(entry) ?? []);
+
 /** What `index.json` says about a content: everything except its bytes (`data`) and other places (`urls`). */
 function describe(target: Descriptor): Record<string, unknown> {
   const { mediaType, digest, size, platform, artifactType, annotations } = plainDescriptor(target);

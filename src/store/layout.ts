@@ -31,6 +31,7 @@ import {
   findName,
   type LayoutIndex,
   nameOf,
+  namesOf,
   plainDescriptor,
   withKept,
   withName,
@@ -220,16 +221,21 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
         return left;
       }, signal);
     },
-    async remove(digest, { signal } = {}) {
+    async remove(digest, { signal, onUntagged } = {}) {
       refuseAborted(signal);
       const path = blobs.pathOf(digest);
       if (!(await blobs.factsOf(digest))) throw missing('remove', digest);
       // First the names, so that none of them can be left without its content.
-      await index.update((now) => withoutDigest(now, digest), signal);
+      let names: readonly string[] = [];
+      await index.update((now) => {
+        names = namesOf(now, digest);
+        return withoutDigest(now, digest);
+      }, signal);
       await index.update(async (now) => {
         if (!findDigest(now, digest)) await files.remove(path);
         return undefined;
       }, signal);
+      for (const name of names) onUntagged?.(name);
     },
     async mount(digest, from, { signal, isExpected } = {}) {
       refuseAborted(signal);

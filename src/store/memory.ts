@@ -131,12 +131,16 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
       refuseAborted(signal, `untag "${tag}"`);
       if (!place.read()?.tags.delete(tag)) find(tag, 'untag');
     },
-    async remove(digest, { signal } = {}) {
+    async remove(digest, { signal, onUntagged } = {}) {
       refuseAborted(signal, `remove "${digest}"`);
       find(digest, 'remove');
       const { content, tags } = place.write();
       content.delete(digest);
-      for (const [tag, named] of tags) if (named === digest) tags.delete(tag);
+      for (const [tag, named] of tags) {
+        if (named !== digest) continue;
+        tags.delete(tag);
+        onUntagged?.(tag);
+      }
     },
     async mount(digest, from, { signal } = {}) {
       refuseAborted(signal, `mount "${digest}"`);

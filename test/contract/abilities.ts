@@ -154,7 +154,9 @@ export function deleterContract(
     const other = sampleOf(Buffer.from(`${Buffer.from(manifest.bytes)}\n`), manifest.descriptor.mediaType);
     await fill(store, [config, large, { ...manifest, tag: 'a' }, { ...other, tag: 'b' }]);
     await store.tag(manifest.descriptor, 'c');
-    await store.remove(manifest.descriptor.digest);
+    const untagged = new Set<string>();
+    await store.remove(manifest.descriptor.digest, { onUntagged: (tag) => untagged.add(tag) });
+    expect([...untagged].sort()).toEqual(['a', 'c']);
     expect(await store.tags()).toEqual(['b']);
     for (const reference of ['a', 'c', manifest.descriptor.digest])
       await expect(store.resolve(reference)).rejects.toEqual(failsWith('NOT_FOUND'));

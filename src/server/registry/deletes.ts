@@ -38,7 +38,9 @@ async function remove(exchange: Exchange, digest: Digest, kind: 'manifests' | 'b
   }
   record.action = 'delete';
   record.descriptor = descriptor;
-  await deleter.remove(digest, { signal: request.signal });
+  const untagged = new Set<string>();
+  await deleter.remove(digest, { signal: request.signal, onUntagged: (name) => untagged.add(name) });
+  if (untagged.size > 0) record.untagged = [...untagged].sort();
   return accepted();
 }
 

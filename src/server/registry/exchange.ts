@@ -42,6 +42,8 @@ export interface ExchangeRecord {
   tag?: string;
   /** Name of the repository that a blob was mounted from. */
   from?: string;
+  /** Tags that were removed with their manifest. */
+  untagged?: readonly string[];
   /** Bytes of the response's body that were sent. */
   bytes: number;
   /** Warnings of a host upstream, as `Warning` headers have them. */

@@ -66,6 +66,8 @@ export interface Asking {
 /** One response, for logs, metrics and notifications. */
 export interface ServerEvent {
   readonly request: Request;
+  /** How it came; undefined if the handler was not called with it. */
+  readonly connection?: Connection | undefined;
   readonly action: ServerAction;
   /** Undefined for a path that is not of a repository. */
   readonly repository?: Repository | undefined;
@@ -74,6 +76,8 @@ export interface ServerEvent {
   readonly tag?: string | undefined;
   /** Name of the repository that a blob was mounted from. */
   readonly from?: string | undefined;
+  /** Tags that were removed with their manifest, sorted. */
+  readonly untagged?: readonly string[] | undefined;
   /** Name of the user, as the access check has it. */
   readonly actor?: string | undefined;
   readonly status: number;

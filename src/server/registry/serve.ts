@@ -10,7 +10,14 @@ import { actorOf } from '../access/actor.ts';
 import { direct } from '../direct.ts';
 import { type ContentRules, invalidDigest, readBlob, readManifest } from './content.ts';
 import { deleteBlob, deleteManifest } from './deletes.ts';
-import { createRecord, type Exchange, type ExchangeRecord, type Handler, type RouteHandler } from './exchange.ts';
+import {
+  type Connection,
+  createRecord,
+  type Exchange,
+  type ExchangeRecord,
+  type Handler,
+  type RouteHandler,
+} from './exchange.ts';
 import { type ListRules, listReferrers, listRepositories, listTags } from './lists.ts';
 import { writeManifest } from './manifests.ts';
 import { type ProblemCode, problem, problemOf, rewritten } from './problem.ts';
@@ -55,7 +62,7 @@ export function serve(registry: Registry, options: ServeOptions = {}): Handler {
     const isHead = request.method === 'HEAD' && response.body !== null;
     if (isHead) await response.body?.cancel();
     const sent = isHead ? new Response(null, response) : response;
-    report(sent, { request, record, started, error, ...options });
+    report(sent, { request, connection, record, started, error, ...options });
     return sent;
   };
   return direct(respondOnce, promptReads(registry, options));
@@ -143,6 +150,7 @@ function locateBy({ locate }: ServeOptions, source: Source, from: Asking): Excha
 
 interface Responded extends Pick<ServeOptions, 'onEvent'> {
   readonly request: Request;
+  readonly connection: Connection | undefined;
   readonly record: ExchangeRecord;
   /** `performance.now()` when the request came. */
   readonly started: number;
@@ -150,16 +158,29 @@ interface Responded extends Pick<ServeOptions, 'onEvent'> {
 }
 
 /** Reports a response, once its body has been sent. */
-function report(response: Response, { request, record, started, error, onEvent }: Responded): void {
+function report(response: Response, { request, connection, record, started, error, onEvent }: Responded): void {
   if (!onEvent) return;
   const { status, headers, body } = response;
   const emit = (broken?: unknown): void => {
     record.onEnd = undefined;
-    const { action, repository, descriptor, tag, from } = record;
+    const { action, repository, descriptor, tag, from, untagged } = record;
     const bytes = record.isStreaming ? record.bytes : body ? Number(headers.get('content-length') ?? 0) : 0;
     const actor = actorOf(request);
     const duration = performance.now() - started;
-    const found = { request, action, repository, descriptor, tag, from, actor, status, bytes, duration };
+    const found = {
+      request,
+      connection,
+      action,
+      repository,
+      descriptor,
+      tag,
+      from,
+      untagged,
+      actor,
+      status,
+      bytes,
+      duration,
+    };
     // A listener that fails is not the request's problem.
     Promise.resolve({ ...found, error: broken ?? error })
       .then(onEvent)

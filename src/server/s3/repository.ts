@@ -164,8 +164,11 @@ function removalsOf(place: BucketPlace, { get }: Entries): Deleter {
     },
     remove: async (digest, options = {}) => {
       const found = await get(digest, 'remove', options);
-      for await (const { key, value } of entriesAt(place, keys.tags(name), options))
-        if (value.digest === digest) await objects.remove(key, options);
+      for await (const { key, value } of entriesAt(place, keys.tags(name), options)) {
+        if (value.digest !== digest) continue;
+        await objects.remove(key, options);
+        options.onUntagged?.(keys.tagOf(name, key));
+      }
       await objects.remove(keys.content(name, digest), options);
       if (kindOf(found.mediaType) === 'manifests') await removeReferrer(place, found, options);
     },
