@@ -1,10 +1,8 @@
 // What it costs to serve: blobs and manifests of 4 KiB, and a blob of 100 MB, over loopback, without TLS.
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Cleanup } from '../support/cleanup.ts';
+import { startDistribution } from '../support/docker-registry.ts';
 import { load } from '../support/load.ts';
-import { freePort, type Measured, programPath, startServer } from '../support/programs.ts';
+import { freePort, type Measured, programPath, startServer, supportProgram } from '../support/programs.ts';
 import { type Content, contentOf, described, noise, pushBlob, pushManifest } from '../support/push.ts';
 import type { Scenario, Way } from '../support/scenario.ts';
 
@@ -44,45 +42,30 @@ const works: readonly Work[] = [
   { name: largeWork, content: large, path: `/blobs/${large.digest}`, connections: 4 },
 ];
 
-/** A configuration of Debian's docker-registry and of distribution, which is YAML as JSON is. */
-const distributionConfig = (directory: string, port: number): object => ({
-  version: '0.1',
-  log: { level: 'error', accesslog: { disabled: true } },
-  storage: { filesystem: { rootdirectory: directory } },
-  http: { addr: `127.0.0.1:${port}`, secret: 'bench' },
-});
-
-async function startOwn(cleanup: Cleanup, kind: 'memory' | 'layout'): Promise<Measured> {
+async function startServerOf(cleanup: Cleanup, kind: 'memory' | 'layout'): Promise<Measured> {
   const port = await freePort();
-  const program = fileURLToPath(new URL('../support/own-server.js', import.meta.url));
-  const command = [process.execPath, program, kind, String(port), await cleanup.folder()];
+  const command = [process.execPath, supportProgram('own-server'), kind, String(port), await cleanup.folder()];
   return startServer(cleanup, command, `http://127.0.0.1:${port}/v2/`);
 }
 
-async function startDistribution(cleanup: Cleanup, program: string): Promise<Measured> {
-  const [folder, port] = [await cleanup.folder(), await freePort()];
-  const path = join(folder, 'config.yml');
-  await writeFile(path, JSON.stringify(distributionConfig(join(folder, 'storage'), port)));
-  return startServer(cleanup, [program, 'serve', path], `http://127.0.0.1:${port}/v2/`);
-}
-
-function wayOf(name: string, server: Measured, { name: work, content, path, connections }: Work): Way {
+function wayOf(name: string, server: Measured, { name: work, content, path, connections }: Work, seconds: number): Way {
   const size = content.bytes.length;
   return {
     work,
     name,
     run: async () => {
       const before = await server.cpu();
-      const { requests, bytes, seconds } = await load(`${server.url}bench/app${path}`, size, {
+      const loaded = await load(`${server.url}bench/app${path}`, size, {
         connections,
-        seconds: 2,
+        seconds,
         accept: content.mediaType,
       });
       const cpu = (await server.cpu()) - before;
+      const { requests, bytes, seconds: taken } = loaded;
       const served = Math.max(requests, bytes / size);
       return {
-        'requests/s': served / seconds,
-        'MB/s': bytes / 1e6 / seconds,
+        'requests/s': served / taken,
+        'MB/s': bytes / 1e6 / taken,
         'server CPU µs a request': (cpu * 1e6) / served,
         'peak MiB': await server.peak(),
       };
@@ -101,15 +84,16 @@ export const scenario: Scenario = {
     { work: largeWork, column: 'MB/s', way: 'ocifetch, memory', than: 'docker-registry', least: 1 },
     { work: largeWork, column: 'MB/s', way: 'ocifetch, layout', than: 'docker-registry', least: 1 },
   ],
-  prepare: async (cleanup) => {
+  prepare: async ({ cleanup, hasPeers, isSmall }) => {
     const servers = new Map<string, Measured>();
-    servers.set('ocifetch, memory', await startOwn(cleanup, 'memory'));
-    servers.set('ocifetch, layout', await startOwn(cleanup, 'layout'));
+    servers.set('ocifetch, memory', await startServerOf(cleanup, 'memory'));
+    servers.set('ocifetch, layout', await startServerOf(cleanup, 'layout'));
     const lacking: string[] = [];
     for (const [name, program] of [
       ['docker-registry', 'docker-registry'],
       ['distribution v3', 'registry'],
     ] as const) {
+      if (!hasPeers) continue;
       const path = programPath(program);
       if (path) servers.set(name, await startDistribution(cleanup, path));
       else lacking.push(`${name}: there is no program "${program}"`);
@@ -118,7 +102,9 @@ export const scenario: Scenario = {
       for (const content of [small, large, config]) await pushBlob(`${url}bench/app`, content);
       await pushManifest(`${url}bench/app`, manifest, 'latest');
     }
-    const ways = works.flatMap((work) => [...servers].map(([name, server]) => wayOf(name, server, work)));
+    const ways = works.flatMap((work) =>
+      [...servers].map(([name, server]) => wayOf(name, server, work, isSmall ? 0.3 : 2)),
+    );
     return { ways, lacking };
   },
 };

@@ -31,7 +31,16 @@ async function loadByWrk(
   size: number,
   { connections, seconds, accept = '*/*' }: Load,
 ): Promise<Loaded> {
-  const args = ['-H', `Accept: ${accept}`, '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '60s', url];
+  const args = [
+    '-H',
+    `Accept: ${accept}`,
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.ceil(seconds)}s`,
+    '--timeout',
+    '60s',
+    url,
+  ];
   const child = spawn(wrk, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

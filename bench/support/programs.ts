@@ -1,21 +1,38 @@
 // Programs that are measured: found on the machine or in .tools/bin, started, their CPU time and memory read from /proc.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Cleanup } from './cleanup.ts';
 
-const tools = fileURLToPath(new URL('../../../.tools/bin', import.meta.url));
+/** The folder of this package, wherever this file was compiled to. */
+const root = (() => {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+})();
 
 /** The path of a program; undefined if this machine does not have it. `node scripts/install-go-tools.mjs --bench` builds some. */
 export function programPath(name: string): string | undefined {
-  const folders = [tools, ...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
+  const folders = [join(root, '.tools', 'bin'), ...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
+
+/** The command line of this package, built. */
+export function ownProgram(): string {
+  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly bin: { ocifetch: string };
+  };
+  return join(root, bin.ocifetch);
+}
+
+/** A program of this folder, by its name without an ending. */
+export const supportProgram = (name: string): string =>
+  fileURLToPath(import.meta.url).replace(/programs(\.\w+)$/, `${name}$1`);
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -35,13 +52,19 @@ export interface Measured {
   peak(): Promise<number>;
 }
 
-/** Starts a server that then responds at `url`; `cleanup` ends it. */
-export async function startServer(cleanup: Cleanup, command: readonly string[], url: string): Promise<Measured> {
+/** Starts a server that then responds at `url`; `cleanup` ends it. `output`: a file descriptor for what it prints. */
+export async function startServer(
+  cleanup: Cleanup,
+  command: readonly string[],
+  url: string,
+  output: number | 'ignore' = 'ignore',
+): Promise<Measured> {
   const [program = '', ...args] = command;
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+  const child = spawn(program, args, { stdio: ['ignore', output, output] });
   cleanup.add(() => ended(child));
   for (let tries = 0; ; tries += 1) {
     const response = await fetch(url).catch(() => undefined);
+    await response?.body?.cancel();
     if (response) break;
     if (tries > 200 || child.exitCode !== null) throw new Error(`${command.join(' ')} does not respond at ${url}`);
     await sleep(50);
@@ -49,8 +72,24 @@ export async function startServer(cleanup: Cleanup, command: readonly string[], 
   return { url, ...usageOf(child.pid ?? 0) };
 }
 
+/** Starts a program of ours that sends its first message once it is ready, and ends when its channel closes. */
+export async function startOwn<Message>(
+  cleanup: Cleanup,
+  name: string,
+  args: readonly string[],
+): Promise<{ readonly child: ChildProcess; readonly ready: Message }> {
+  const child = spawn(process.execPath, [supportProgram(name), ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  cleanup.add(() => ended(child));
+  const failed = once(child, 'exit').then(() => Promise.reject(new Error(`${name} ended before it was ready`)));
+  failed.catch(() => undefined);
+  const [ready] = (await Promise.race([once(child, 'message'), failed])) as [Message];
+  return { child, ready };
+}
+
 async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, 'exit');
   child.kill();
   await exit;

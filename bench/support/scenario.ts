@@ -1,7 +1,7 @@
-// What a scenario is. bench/main.ts runs them.
+// What a scenario is. bench/support/rounds.ts runs them.
 import type { Cleanup } from './cleanup.ts';
 
-/** What one run cost, by column: `requests/s`, `CPU µs`, `peak MiB`. */
+/** What one run cost, by column: `wall s`, `CPU s`, `peak MiB`, `requests/s`. */
 export type Costs = Readonly<Record<string, number>>;
 
 /** One way to do a piece of work. */
@@ -12,26 +12,47 @@ export interface Way {
   run(): Promise<Costs>;
 }
 
+/** What a way is compared with, and how it has to compare. Without `than` it is the number itself that is compared. */
+export interface Bar {
+  readonly work: string;
+  readonly column: string;
+  readonly way: string;
+  readonly than?: string;
+  /** The work of `than`, if it is another one. */
+  readonly thanWork?: string;
+  /** Not how many times as much, but how much more. */
+  readonly isDifference?: boolean;
+  readonly least?: number;
+  readonly most?: number;
+  /** What would be better still. */
+  readonly goal?: number;
+}
+
+export interface Setting {
+  readonly cleanup: Cleanup;
+  /** Tiny contents, to see that everything works. */
+  readonly isSmall: boolean;
+  /** Whether other programs are measured as well. */
+  readonly hasPeers: boolean;
+}
+
+export interface Prepared {
+  readonly ways: readonly Way[];
+  /** Peers that this machine does not have. */
+  readonly lacking: readonly string[];
+}
+
 export interface Scenario {
   /** One line. */
   readonly title: string;
   /** Of the tables, in their order. */
   readonly columns: readonly string[];
-  /** What is to be at least how many times as much as what. */
-  readonly bars?: readonly {
-    readonly work: string;
-    readonly column: string;
-    readonly way: string;
-    readonly than: string;
-    readonly least: number;
-  }[];
-  /** Makes content and starts servers. `lacking`: peers that this machine does not have. */
-  prepare(cleanup: Cleanup): Promise<{ readonly ways: readonly Way[]; readonly lacking: readonly string[] }>;
+  readonly bars?: readonly Bar[];
+  /** If one run takes so long that fewer rounds, and none to warm up, have to do. */
+  readonly isSlow?: boolean;
+  /** Makes content and starts servers. */
+  prepare(setting: Setting): Promise<Prepared>;
 }
 
-/** The costs of one run, and its wall time as `wall s` unless it has its own. */
-export async function costsOf(way: Way): Promise<Costs> {
-  const started = performance.now();
-  const costs = await way.run();
-  return { 'wall s': (performance.now() - started) / 1000, ...costs };
-}
+/** Columns of most scenarios: what the client took, and what the server counted. */
+export const clientColumns: readonly string[] = ['wall s', 'CPU s', 'peak MiB', 'requests', 'connections'];
