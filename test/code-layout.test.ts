@@ -189,6 +189,7 @@ const coveredBy: Readonly<Record<string, string>> = {
   'remote/exchange': 'remote/resolve',
   'remote/resolution': 'remote/resolve',
   'remote/lists': 'remote/tags',
+  'server/access/token-endpoint': 'server/access/tokens',
   'server/mirror/activity': 'server/mirror/pull-through',
   'server/mirror/contents': 'server/mirror/bounded-store',
   'server/mirror/fresh-tags': 'server/mirror/vectors',

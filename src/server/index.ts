@@ -15,7 +15,19 @@ export { observed, type RegistryObserver, type RegistryOperation } from '../regi
 export { immutable, readOnly } from '../registry/restricted.ts';
 export { type UnionOptions, union } from '../registry/union.ts';
 export { type MemoryStore, memoryStore } from '../store/memory.ts';
-export { basicAccess, type Users } from './access/basic.ts';
+export { type BasicCheckOptions, basicAccess, basicCheck, type Users } from './access/basic.ts';
+export {
+  type AccessCheck,
+  type AccessOutcome,
+  type AccessRequest,
+  type AllowAccess,
+  type ControlOptions,
+  controlAccess,
+  sillyCheck,
+} from './access/check.ts';
+export type { BasicLogin, LoginCheck } from './access/credentials.ts';
+export { accessOf } from './access/needed.ts';
+export { type AccessRule, type AccessRules, accessRules } from './access/rules.ts';
 export { type TokenAccess, type TokenAccessOptions, tokenAccess } from './access/tokens.ts';
 export { wrapHandler } from './direct.ts';
 export { type Listening, type ListenOptions, listen } from './listen.ts';

@@ -1,7 +1,8 @@
 import { wrapHandler } from '../direct.ts';
 import type { Handler } from '../registry/exchange.ts';
-import { problem } from '../registry/problem.ts';
 import { noteActor } from './actor.ts';
+import { type AccessCheck, type AllowAccess, allowsAll } from './check.ts';
+import { type BasicLogin, basic, basicOf, type LoginCheck, loginOf, parameters, unauthorized } from './credentials.ts';
 
 /** Passwords by user name. */
 export type Users = Readonly<Record<string, string>>;
@@ -17,40 +18,31 @@ export const basicAccess =
       return next(request, connection);
     });
 
-export interface BasicLogin {
-  readonly username: string;
-  readonly password: string;
-}
-
 export const isUser = (users: Users = {}, { username, password }: BasicLogin): boolean =>
   Object.hasOwn(users, username) && users[username] === password;
 
-/** The Basic login of a request; null without one, or if it cannot be read. */
-export function basicOf(request: Request): BasicLogin | null {
-  const [, encoded] = /^Basic +(\S+)$/i.exec(request.headers.get('authorization') ?? '') ?? [];
-  if (encoded === undefined) return null;
-  try {
-    const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-    const [, username, password] = /^([^:]*):(.*)$/s.exec(new TextDecoder().decode(bytes)) ?? [];
-    return username === undefined || password === undefined ? null : { username, password };
-  } catch {
-    return null;
-  }
+/** Who may log in with a name and password, and what they may do. */
+export interface BasicCheckOptions {
+  readonly realm: string;
+  readonly login: LoginCheck;
+  /** Default: every user everything, and nobody else anything. */
+  readonly allow?: AllowAccess | undefined;
 }
 
-/** The `Basic` challenge. */
-export const basic = (realm: string): string => `Basic ${parameters({ realm, charset: 'UTF-8' })}`;
-
-/** `name="value"` pairs; an undefined or empty value is left out. */
-export const parameters = (values: Readonly<Record<string, string | undefined>>): string =>
-  Object.entries(values)
-    .filter(([, value]) => value)
-    .map(([name, value]) => `${name}="${value?.replace(/["\\]/g, '\\$&')}"`)
-    .join(',');
-
-/** 401 with a challenge, in the form of the specification. */
-export function unauthorized(request: Request, challenge: string): Response {
-  const headers = { 'www-authenticate': challenge, 'docker-distribution-api-version': 'registry/2.0' };
-  const response = problem(401, 'UNAUTHORIZED', 'Authentication is required', headers);
-  return request.method === 'HEAD' ? new Response(null, response) : response;
-}
+/**
+ * Access with logins in every request. Without one, what everyone may do is passed, and everything else is challenged: the
+ * base route always, as clients learn there how to log in. A wrong login is challenged, a right one that may not is denied.
+ */
+export const basicCheck =
+  ({ realm, login, allow }: BasicCheckOptions): AccessCheck =>
+  async ({ request, needed, connection }) => {
+    const sent = loginOf(request);
+    const challenge = { kind: 'challenge', challenge: `Basic ${parameters({ realm })}` } as const;
+    if (sent === undefined) {
+      const isOpen = allow && needed.length > 0 && (await allowsAll(allow, undefined, needed));
+      return isOpen ? { kind: 'granted' } : challenge;
+    }
+    if (sent === null || !(await login(sent, connection))) return challenge;
+    const isAllowed = !allow || (await allowsAll(allow, sent.username, needed));
+    return isAllowed ? { kind: 'granted', actor: sent.username } : { kind: 'denied' };
+  };

@@ -109,8 +109,9 @@ export function problem(
   code: ProblemCode,
   message: string,
   headers: Readonly<Record<string, string>> = {},
+  detail?: unknown,
 ): Response {
-  const body = new TextEncoder().encode(JSON.stringify({ errors: [{ code, message }] }));
+  const body = new TextEncoder().encode(JSON.stringify({ errors: [{ code, message, detail }] }));
   const own = { 'content-type': 'application/json', 'content-length': String(body.length) };
   const response = new Response(body, { status, headers: { ...own, ...headers } });
   problemsIn.set(response, { status, code, message, headers });
