@@ -57,8 +57,10 @@ const nodeFiles = [
   'store/',
   'cli/',
   'app/',
+  'server/htpasswd/',
   'server/listen',
   'server/node/',
+  'server/tokens/',
   'server/notifications/',
   'testing/faulty-server',
 ];

@@ -35,6 +35,7 @@ import { isOfType, referrerOf } from '../../src/oci/referrer.ts';
 import { sameRegistry } from '../../src/oci/registry.ts';
 import { proxyFor } from '../../src/proxy.ts';
 import { describeDocument, describeHead } from '../../src/remote/response.ts';
+import { parseHtpasswd } from '../../src/server/htpasswd/parse.ts';
 import { clientBy } from '../../src/server/redirect/client-address.ts';
 import { redirectFront } from '../../src/server/redirect/front.ts';
 import { readFront } from '../../src/server/redirect/front-file.ts';
@@ -425,6 +426,10 @@ export const readers: Readonly<Record<string, TextReader>> = {
   'remote/response:describeHead': {
     read: (text) =>
       describeHead({ 'content-type': text, 'docker-content-digest': text, 'content-length': text }, text, 5),
+  },
+  'server/htpasswd/parse:parseHtpasswd': {
+    read: (text) => parseHtpasswd(text, 'users'),
+    shapes: [{}, { before: 'a:$2b$10$' }],
   },
   'store/entries:entryOf': {
     read: (text) => entryOf({ digest: text, mediaType: text, annotations: { [text]: text } }),

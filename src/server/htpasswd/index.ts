@@ -1,0 +1,1 @@
+export { type Htpasswd, type HtpasswdOptions, htpasswd } from './htpasswd.ts';
