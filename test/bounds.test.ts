@@ -80,11 +80,11 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['store/index-file', 'mostValues = 2_000_000'],
     ['store/walk', 'mostDocuments = 100_000'],
   ],
-  'memory of responses that are sent from files: for each two buffers of 1 MiB, smaller ones of at least 64 KiB beyond the bound':
+  'memory of responses that are sent from files: for each two buffers of 1 MiB, smaller ones of at least 32 KiB if there are many':
     [
       ['store/reading/file-body', 'lentMemory = 33_554_432'],
       ['store/reading/file-body', 'mostLent = 1_048_576'],
-      ['store/reading/file-body', 'leastLent = 65_536'],
+      ['store/reading/file-body', 'leastLent = 32_768'],
     ],
   'bytes of a request read ahead of its reader': [['server/node/request', 'mostAhead = 131_072']],
   'files of a layout known to be right or of a type, owners of locks watched': [
@@ -133,6 +133,11 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'small content of layouts that a server sends: bytes of one, of all that are kept in memory': [
     ['store/reading/small', 'mostSmallBytes = 65_536'],
     ['store/reading/small', 'mostKeptBytes = 16_777_216'],
+  ],
+  'list of an upstream whose pages a server gives out: time for which it is kept, number of such lists, their names': [
+    ['server/registry/lists', 'pagesTime = 30_000'],
+    ['server/registry/lists', 'mostLists = 16'],
+    ['server/registry/lists', 'mostNames = 500_000'],
   ],
   'connection to a server on which the client does nothing': [['server/listen', 'defaultIdle = 300_000']],
   'open uploads into memory, bytes of one, idle time': [

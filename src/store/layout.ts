@@ -107,7 +107,8 @@ export interface LayoutOptions extends Partial<Pick<LockFolder, 'files' | 'owner
  * What is being downloaded, and what broke off and can be resumed, is in `.ocifetch` of the directory, which is removed
  * when it is empty. Content gets its final name when its size and digest are right, and is named by the index when the disk has
  * it. Up to 64 KiB are received into memory and then written at once, unless others are at work in the directory.
- * `fetch` does not verify: `Content` does.
+ * `fetch` does not verify: `Content` does. What another process placed just now is named without waiting for the disk: after a loss of
+ * power (not of a process) its bytes may be missing, which `verify` reports and another pull repairs.
  *
  * https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md · `UNSUPPORTED` without `node:fs`.
  */

@@ -1,9 +1,11 @@
+import { remember } from '../../bounded-map.ts';
 import { RegistryError } from '../../errors.ts';
 import { formatNext } from '../../http/header-fields.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { isDigest } from '../../oci/digest.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
-import { isCatalog, isLister, isReferrers } from '../../source.ts';
+import { formatReference } from '../../oci/reference.ts';
+import { isCatalog, isLister, isReferrers, isStore } from '../../source.ts';
 import { quote } from '../../text/quote.ts';
 import { invalidDigest } from './content.ts';
 import type { Exchange, RouteHandler } from './exchange.ts';
@@ -25,18 +27,48 @@ export interface ListRules {
 
 /**
  * GET and HEAD of a repository's tags: at most `n`, after `last`, with a `Link` to the next page if more are left. No tags
- * and no `Link` for an `n` of 0. Not offered if the source cannot list.
+ * and no `Link` for an `n` of 0. Not offered if the source cannot list. What is not a store lists all its tags for each page, perhaps
+ * with many requests upstream: further pages are of the list that the first one is of, for a while.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
-export const listTags =
-  (rules: ListRules): RouteHandler<'tags'> =>
-  async (exchange, { name }) => {
-    const { request, source, links, record } = exchange;
+export const listTags = (rules: ListRules): RouteHandler<'tags'> => {
+  const earlier = createKeptLists();
+  return async (exchange, { name }) => {
+    const { request, query, repository, source, links, record } = exchange;
     if (!isLister(source)) return notOffered(request);
     record.action = 'list';
-    const all = await source.tags({ signal: request.signal, links, onWarning: record.warn });
+    const key = formatReference(repository);
+    const known = query.get('last') === null ? undefined : earlier.find(key);
+    const all = known ?? (await source.tags({ signal: request.signal, links, onWarning: record.warn }));
+    if (!known && !isStore(source)) earlier.keep(key, all);
     return pageOf(exchange, rules, all, (tags) => ({ name, tags }));
   };
+};
+
+/** Milliseconds for which the pages of one list are requested, most such lists, and most names in all of them. */
+const pagesTime = 30_000;
+const mostLists = 16;
+const mostNames = 500_000;
+
+/** Lists of which further pages may be requested. */
+function createKeptLists() {
+  const lists = new Map<string, { readonly names: readonly string[]; readonly until: number }>();
+  return {
+    find: (key: string): readonly string[] | undefined => {
+      const found = lists.get(key);
+      return found && found.until > performance.now() ? found.names : undefined;
+    },
+    keep: (key: string, names: readonly string[]): void => {
+      remember(lists, key, { names, until: performance.now() + pagesTime }, mostLists);
+      let count = [...lists.values()].reduce((sum, list) => sum + list.names.length, 0);
+      for (const [oldest, list] of lists) {
+        if (count <= mostNames) break;
+        lists.delete(oldest);
+        count -= list.names.length;
+      }
+    },
+  };
+}
 
 /** The names of all repositories, in pages like tags. Not offered if the registry cannot list them. */
 export async function listRepositories(

@@ -13,7 +13,9 @@ const mostOpen = 32;
 /** Memory of bodies whose chunks are lent, each of which has two buffers: large ones, unless many bodies are read. */
 const lentMemory = 33_554_432;
 const mostLent = 1_048_576;
-const leastLent = 65_536;
+const leastLent = 32_768;
+/** Bodies that are read at the same time, and begin with large buffers. */
+const fewLent = 4;
 
 /** Files that bodies keep open now. */
 let open = 0;
@@ -134,10 +136,14 @@ function lentBuffers(): Buffers {
   let turn = 0;
   return {
     take: (left) => {
-      if (size === 0) {
-        lending += 1;
-        const share = Math.floor(lentMemory / 2 / lending);
-        size = Math.max(1, Math.min(left, Math.max(leastLent, Math.min(mostLent, share))));
+      const isFirst = size === 0;
+      if (isFirst) lending += 1;
+      // The first of many does not know yet how many they will be.
+      const most = isFirst && lending > fewLent ? leastLent : mostLent;
+      const share = Math.max(leastLent, Math.min(most, Math.floor(lentMemory / 2 / lending)));
+      if (size > 2 * share || size < Math.min(left, share) / 2) {
+        size = Math.max(1, Math.min(left, share));
+        own = [];
       }
       turn = 1 - turn;
       const buffer = own[turn] ?? new Uint8Array(size);

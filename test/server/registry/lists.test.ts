@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { nextLink } from '../../../src/http/header-fields.ts';
 import { only, under } from '../../../src/registry/names.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
-import type { Source } from '../../../src/source.ts';
+import type { Lister, Source } from '../../../src/source.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import { samples } from '../../contract/source.ts';
 import { fill } from '../../contract/store.ts';
@@ -79,4 +79,30 @@ test('a registry below a prefix lists as that one does; a hidden repository is n
   expect(await problemOf(await behind(ask('GET /v2/team/other/tags/list')))).toBe('404 NAME_UNKNOWN');
   const response = await behind(ask(`GET /v2/team/other/referrers/${samples.manifest.descriptor.digest}`));
   expect(await response.json()).toMatchObject({ manifests: [] });
+});
+
+test('the pages of what is not a store come from one list; a first page is always a new one', async () => {
+  const { name, resolve, fetch, tags } = store;
+  let lists = 0;
+  const upstream: Source & Lister = {
+    ...{ name, resolve, fetch },
+    tags: async (options) => {
+      lists += 1;
+      return tags(options);
+    },
+  };
+  const mirror = serve(() => upstream);
+  const page = async (query: string): Promise<unknown> =>
+    ((await (await mirror(ask(`GET ${list}${query}`))).json()) as { tags: unknown }).tags;
+  for (const time of [1, 2]) {
+    expect(await page('?n=2')).toEqual(['Z', '_a']);
+    expect(await page('?n=2&last=_a')).toEqual(['latest', 'v1']);
+    expect(await page('?n=2&last=v1')).toEqual(['v10', 'v2']);
+    expect(lists).toBe(time);
+  }
+  expect(await (await mirror(ask('GET /v2/other/app/tags/list?last=v10'))).json()).toEqual({
+    name: 'other/app',
+    tags: ['v2'],
+  });
+  expect(lists).toBe(3);
 });
