@@ -1,0 +1,109 @@
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { type JWTHeaderParameters, jwtVerify } from 'jose';
+import { cannot, RegistryError } from '../../errors.ts';
+import type { Scope } from '../../oci/scope.ts';
+import { keyOfChain } from './chain.ts';
+import type { FindKey } from './key-set-url.ts';
+import { fingerprints, readKey, type TrustedKey } from './keys.ts';
+
+/** Signatures with public keys. What is signed with a shared secret, or not at all, is never a token. */
+export const knownAlgorithms: readonly string[] = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+];
+
+/** Seconds by which clocks may differ. */
+const leeway = 60;
+/** Most characters of a token, and entries of its access. */
+const mostCharacters = 65_536;
+const mostEntries = 10_000;
+
+/** What tokens are accepted. */
+export interface VerifyOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms: readonly string[];
+  /** Of `x5c` chains. */
+  readonly roots: readonly X509Certificate[];
+  readonly find: FindKey;
+}
+
+/** What a valid token says. */
+export interface TokenClaims {
+  readonly subject: string | undefined;
+  readonly access: readonly Scope[];
+  /** The other claims. */
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * What a token says; undefined unless it is signed by a trusted key, of this issuer, for this audience, and valid now. Rejects
+ * only if keys cannot be had. https://distribution.github.io/distribution/spec/auth/jwt/
+ */
+export async function verifyToken(token: string, options: VerifyOptions): Promise<TokenClaims | undefined> {
+  if (token.length > mostCharacters) return undefined;
+  const { issuer, audience, algorithms } = options;
+  try {
+    const { payload } = await jwtVerify(token, (header) => signingKey(header, options), {
+      issuer,
+      audience,
+      algorithms: [...algorithms],
+      clockTolerance: leeway,
+      requiredClaims: ['exp'],
+    });
+    const access = readAccess(payload.access);
+    const subject = typeof payload.sub === 'string' && payload.sub !== '' ? payload.sub : undefined;
+    return access && { subject, access, payload };
+  } catch (error) {
+    if (error instanceof RegistryError && error.code !== 'UNAUTHORIZED') throw error;
+    // All that the library refuses, by whatever class of error.
+    return undefined;
+  }
+}
+
+/** The key that a header leads to, if it is trusted: by a chain of certificates, as a whole, or by its id. */
+async function signingKey(header: JWTHeaderParameters, { roots, find }: VerifyOptions): Promise<KeyObject> {
+  const { alg, kid, jwk } = header as { alg: string; kid?: unknown; jwk?: { kid?: unknown; x5c?: unknown } };
+  const chain = header.x5c ?? jwk?.x5c;
+  if (chain !== undefined) return keyOfChain(chain, roots) ?? untrusted();
+  const found = jwk === undefined ? await findNamed(kid, find) : await findWhole(jwk, find);
+  const isFor = found?.algorithm === undefined || found.algorithm === alg;
+  return found && isFor ? found.key : untrusted();
+}
+
+const findNamed = async (id: unknown, find: FindKey): Promise<TrustedKey | undefined> =>
+  typeof id === 'string' ? find(id) : undefined;
+
+/** The trusted key that a token brings along: only as good as the trusted one of the same id. */
+async function findWhole(jwk: { readonly kid?: unknown }, find: FindKey): Promise<TrustedKey | undefined> {
+  const named = await findNamed(jwk.kid, find);
+  if (named) return named;
+  const read = readKey(jwk);
+  if (!read || read.key.asymmetricKeyType === undefined) return undefined;
+  return find((await fingerprints(read.key))[0]);
+}
+
+const untrusted = (): never => {
+  throw cannot('UNAUTHORIZED', 'verify a token', 'its key is not trusted');
+};
+
+/** The claim `access`; undefined if it has another form. */
+function readAccess(access: unknown): Scope[] | undefined {
+  if (access === undefined || access === null) return [];
+  if (!Array.isArray(access) || access.length > mostEntries) return undefined;
+  const scopes = access.map(readEntry).filter((scope) => scope !== undefined);
+  return scopes.length === access.length ? scopes : undefined;
+}
+
+function readEntry(entry: unknown): Scope | undefined {
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { type, name, actions } = entry as {
+    readonly type?: unknown;
+    readonly name?: unknown;
+    readonly actions?: unknown;
+  };
+  if (typeof type !== 'string' || typeof name !== 'string') return undefined;
+  const list: unknown = actions ?? [];
+  const isList = Array.isArray(list) && list.every((action): action is string => typeof action === 'string');
+  return isList ? { type, name, actions: list } : undefined;
+}
