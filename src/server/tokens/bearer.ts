@@ -8,7 +8,7 @@ import { bearerOf, parameters } from '../access/credentials.ts';
 import { covers } from '../access/needed.ts';
 import { type FindKey, keysAt } from './key-set-url.ts';
 import { keysOfCertificates, parseBundle, parseKeySet } from './keys.ts';
-import { knownAlgorithms, type VerifyOptions, verifyToken } from './verify.ts';
+import { type AcceptedTokens, knownAlgorithms, verifyToken } from './verify.ts';
 
 /** Which tokens are accepted, and where clients get them: distribution's section `auth.token`. */
 export interface BearerTokensOptions {
@@ -48,7 +48,7 @@ export async function bearerTokens(options: BearerTokensOptions): Promise<Access
 
 /** Requires a token for each request, and says where it is had. */
 export const bearerCheck =
-  (accepted: VerifyOptions, realmAt: (request: Request) => string): AccessCheck =>
+  (accepted: AcceptedTokens, realmAt: (request: Request) => string): AccessCheck =>
   async ({ request, needed }) => {
     const sent = bearerOf(request);
     const claims = sent === undefined ? undefined : await verifyToken(sent, accepted);

@@ -8,7 +8,7 @@ import { type TokenGrant, type TokenIssuer, tokenEndpoint } from '../access/toke
 import type { Handler } from '../registry/exchange.ts';
 import { bearerCheck, readText, resolveRealm } from './bearer.ts';
 import { fingerprints } from './keys.ts';
-import { type VerifyOptions, verifyToken } from './verify.ts';
+import { type AcceptedTokens, verifyToken } from './verify.ts';
 
 /** A registry's own tokens. */
 export interface TokenServerOptions {
@@ -59,7 +59,7 @@ export async function tokenServer(options: TokenServerOptions): Promise<TokenSer
   const algorithm = algorithmOf(signing) ?? unusable(path);
   const key = createPublicKey(signing);
   const [id] = await fingerprints(key);
-  const accepted: VerifyOptions = {
+  const accepted: AcceptedTokens = {
     issuer,
     audience: service,
     algorithms: [algorithm],
@@ -90,7 +90,7 @@ type Sign = (
 
 function issuerOf(
   { service, stampOf, ...options }: TokenServerOptions,
-  accepted: VerifyOptions,
+  accepted: AcceptedTokens,
   sign: Sign,
 ): TokenIssuer {
   const { expiresIn = 300, refreshExpiresIn = 30 * 86_400 } = options;

@@ -19,7 +19,7 @@ const mostCharacters = 65_536;
 const mostEntries = 10_000;
 
 /** What tokens are accepted. */
-export interface VerifyOptions {
+export interface AcceptedTokens {
   readonly issuer: string;
   readonly audience: string;
   readonly algorithms: readonly string[];
@@ -40,7 +40,7 @@ export interface TokenClaims {
  * What a token says; undefined unless it is signed by a trusted key, of this issuer, for this audience, and valid now. Rejects
  * only if keys cannot be had. https://distribution.github.io/distribution/spec/auth/jwt/
  */
-export async function verifyToken(token: string, options: VerifyOptions): Promise<TokenClaims | undefined> {
+export async function verifyToken(token: string, options: AcceptedTokens): Promise<TokenClaims | undefined> {
   if (token.length > mostCharacters) return undefined;
   const { issuer, audience, algorithms } = options;
   try {
@@ -62,7 +62,7 @@ export async function verifyToken(token: string, options: VerifyOptions): Promis
 }
 
 /** The key that a header leads to, if it is trusted: by a chain of certificates, as a whole, or by its id. */
-async function signingKey(header: JWTHeaderParameters, { roots, find }: VerifyOptions): Promise<KeyObject> {
+async function signingKey(header: JWTHeaderParameters, { roots, find }: AcceptedTokens): Promise<KeyObject> {
   const { alg, kid, jwk } = header as { alg: string; kid?: unknown; jwk?: { kid?: unknown; x5c?: unknown } };
   const chain = header.x5c ?? jwk?.x5c;
   if (chain !== undefined) return keyOfChain(chain, roots) ?? untrusted();
