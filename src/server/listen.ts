@@ -9,6 +9,9 @@ import { send, sendPrompt } from './node/send.ts';
 import { answerPlain, certificateOf, type ListenTls, tlsOptions } from './node/tls.ts';
 import type { Connection, Handler } from './registry/exchange.ts';
 
+/** What has no `Host` is refused in the form of all other refusals. */
+const lenient = { requireHostHeader: false };
+
 /** Milliseconds that a client may take for its part without a byte in either direction. */
 const defaultIdle = 300_000;
 
@@ -70,7 +73,9 @@ export async function listen(handler: Handler, options?: ListenOptions): Promise
     if (prompt && 'head' in prompt) sendPrompt(prompt, outgoing);
     else run(incoming, outgoing, prompt);
   };
-  const server = tls ? createHttpsServer(tlsOptions(tls), onRequest) : createHttpServer(onRequest);
+  const server = tls
+    ? createHttpsServer({ ...tlsOptions(tls), ...lenient }, onRequest)
+    : createHttpServer(lenient, onRequest);
   if ('addContext' in server) answerPlain(server);
   if (connections !== undefined) server.maxConnections = connections;
   // A large upload may take any time, as long as it moves.

@@ -265,6 +265,8 @@ test('what is no request to a server is refused in the form of the specification
     ['TRACE / HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
     ['GET / HTTP/1.1\r\nhost: a b', '400 Bad Request', 'NAME_INVALID'],
     ['GET http://u@a/ HTTP/1.1\r\nhost: a', '400 Bad Request', 'NAME_INVALID'],
+    ['GET / HTTP/1.1', '400 Bad Request', 'NAME_INVALID'],
+    ['GET / HTTP/1.1\r\nhost: a\r\nexpect: more', '417 Expectation Failed', 'UNSUPPORTED'],
     ['FETCH /v2/ HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
     ['CONNECT a:1 HTTP/1.1\r\nhost: a', '405 Method Not Allowed', 'UNSUPPORTED'],
     ['GET / HTTP/1.1\r\nhost: a\r\nno field', '400 Bad Request', 'UNSUPPORTED'],
@@ -275,6 +277,15 @@ test('what is no request to a server is refused in the form of the specification
       `HTTP/1.1 ${status}`,
       code,
     ]);
+  }
+});
+
+test('a registry refuses an invalid Host also for small contents', async () => {
+  const { port } = await listening(serve((await filledRegistry()).registry));
+  const line = 'GET /v2/library/app/manifests/latest HTTP/1.1\r\nhost: ';
+  for (const host of ['a b', 'a:99999', 'u@a', 'a:b']) {
+    const [status] = await said(port, `${line}${host}\r\n\r\n`);
+    expect([host, status]).toEqual([host, 'HTTP/1.1 400 Bad Request']);
   }
 });
 

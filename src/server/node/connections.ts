@@ -42,6 +42,12 @@ const connectRefused: Refusal = {
   text: 'Cannot CONNECT: not offered here',
 };
 
+const expectationRefused: Refusal = {
+  status: '417 Expectation Failed',
+  code: 'UNSUPPORTED',
+  text: 'Nothing but 100-continue can be expected here',
+};
+
 /** The connections of a server, and the responses under way. */
 export interface OpenConnections {
   readonly running: Set<ServerResponse>;
@@ -97,6 +103,7 @@ function refuseOthers(server: Server, hasBegun: (socket: Socket) => boolean): vo
     if (error.code === 'ECONNRESET') socket.destroy();
     else refuse(socket as Socket, refusals[error.code ?? ''] ?? badRequest);
   });
+  server.on('checkExpectation', ({ socket }) => refuse(socket, expectationRefused));
   server.on('connect', (_request, socket) => refuse(socket as Socket, connectRefused));
 }
 

@@ -45,7 +45,7 @@ export function createRequester(outgoing: ServerResponse): Requester {
 
 /**
  * The web-standard request for one of Node. With `isDirect` its body is not in it, and its signal is not that of requests that
- * are made of it. Undefined for `*` and an invalid `Host`, and for what only a handler of this package can be given: `TRACE`.
+ * are made of it. Undefined for `*` and an invalid or missing `Host`, and for what only a handler of this package can be given: `TRACE`.
  */
 export function requestOf(
   { incoming, outgoing }: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse },
@@ -56,6 +56,7 @@ export function requestOf(
   const target = incoming.url ?? '';
   const method = incoming.method ?? 'GET';
   const url = target.startsWith('/') ? `${origin}${target}` : target;
+  if (incoming.httpVersion === '1.1' && incoming.headers.host === undefined) return undefined;
   if (!URL.canParse(url) || /^https?:\/\/[^/?#]*@/i.test(url)) return undefined;
   const headers = headersOf(incoming.rawHeaders);
   const body = method === 'GET' || method === 'HEAD' ? undefined : feedOf(incoming, outgoing);

@@ -123,9 +123,10 @@ function rangeOf(request: Request, size: number, tag: string): ReturnType<typeof
   return header === null || (condition !== null && condition !== tag) ? undefined : parseRange(header, size);
 }
 
-/** Whether `If-None-Match` has the digest: quoted, or bare from some clients. */
+/** Whether `If-None-Match` has the digest, quoted, or bare from some clients; or `*`, which is any. */
 const isKnown = (header: string | null, digest: string): boolean =>
-  header?.split(',').some((entry) => /^(?:W\/)?"?([^"]*)"?$/.exec(entry.trim())?.[1] === digest) ?? false;
+  header?.trim() === '*' ||
+  (header?.split(',').some((entry) => /^(?:W\/)?"?([^"]*)"?$/.exec(entry.trim())?.[1] === digest) ?? false);
 
 /**
  * Exactly `size` bytes of a body, as `Content-Length` promises: more is cut off, fewer is `UNEXPECTED_END`, so that no client

@@ -43,12 +43,14 @@ export function promptReads(registry: Registry, options: ServeOptions): Promptly
   };
 }
 
+/** A `Host` that every parser takes for one. */
+const plainHost = /^[a-z0-9.-]{1,255}(?::(?:[1-5]?\d{1,4}|6[0-4]\d{3}))?$/i;
 /** Headers that ask for something else than the whole content, or announce a body. */
 const others = ['range', 'if-none-match', 'content-length', 'transfer-encoding'] as const;
 
 function wantedBy({ method, url = '', headers }: PlainRequest): Wanted | undefined {
   if ((method !== 'GET' && method !== 'HEAD') || !url.startsWith('/v2/')) return undefined;
-  if (others.some((name) => headers[name] !== undefined)) return undefined;
+  if (others.some((name) => headers[name] !== undefined) || !plainHost.test(String(headers.host))) return undefined;
   const end = url.lastIndexOf('/');
   const middle = url.lastIndexOf('/', end - 1);
   const [name, kind, reference] = [url.slice('/v2/'.length, middle), url.slice(middle + 1, end), url.slice(end + 1)];

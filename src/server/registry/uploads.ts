@@ -1,8 +1,9 @@
 import { cannot, type ErrorCode, messageOf, RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import { type Digest, isDigest } from '../../oci/digest.ts';
+import { createHasher, type Digest, isDigest } from '../../oci/digest.ts';
 import { isRepositoryName } from '../../oci/reference.ts';
 import {
+  type Chunks,
   canMount,
   hasUploads,
   isCatalog,
@@ -137,8 +138,31 @@ async function push(
     throw cannot('TOO_LARGE', `push "${digest}"`, `${size} bytes, more than ${uploadBytes}`, details);
   }
   const descriptor = { mediaType: octets, digest, size };
-  await store.push(descriptor, bodyOf(request), { signal: request.signal, isExpected: true });
+  const body = bodyOf(request);
+  let isRead = false;
+  const once = async function* (): AsyncGenerator<Uint8Array> {
+    isRead = true;
+    yield* body;
+  };
+  await store.push(descriptor, once(), { signal: request.signal, isExpected: true });
+  // A store that has the content need not read it again, but a client is told if it was wrong.
+  if (!isRead) await check(body, descriptor);
   return created(exchange, descriptor, 'push');
+}
+
+/** Reads a content that is here already; fails as a store does that reads it. */
+async function check(body: Chunks, { digest, size }: Descriptor): Promise<void> {
+  const hasher = createHasher(digest);
+  let count = 0;
+  for await (const chunk of body) {
+    hasher.update(chunk);
+    count += chunk.length;
+    if (count > size) throw cannot('TOO_LARGE', `push "${digest}"`, `more than its ${size} bytes`, { value: digest });
+  }
+  if (count < size) throw cannot('UNEXPECTED_END', `push "${digest}"`, `${count} of ${size} bytes`, { value: digest });
+  const found = hasher.digest();
+  if (found !== digest)
+    throw cannot('DIGEST_MISMATCH', `push "${digest}"`, `its bytes are "${found}"`, { value: digest });
 }
 
 /** Adds the request's body to an upload. The response to a body that is not as long as its `Content-Range`. */

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { layoutRegistry } from '../../../src/registry/layout-registry.ts';
 import type { Handler } from '../../../src/server/registry/exchange.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import type { ServeOptions } from '../../../src/server/registry/serve-options.ts';
@@ -145,6 +149,22 @@ test('bytes of another digest are DIGEST_INVALID, not kept, and the upload is ov
   expect(await problemOf(await handler(ask(`GET ${location}`)))).toBe('404 BLOB_UPLOAD_UNKNOWN');
   const posted = await handler(send(`POST ${uploads}?digest=${absent}`, large.bytes));
   expect(await problemOf(posted)).toBe('400 DIGEST_INVALID');
+});
+
+test('wrong bytes of a blob that is here already are wrong, whatever the store reads', async () => {
+  const { descriptor, bytes } = large;
+  const directory = await mkdtemp(join(tmpdir(), 'ocifetch-uploads-'));
+  const handler = serve(layoutRegistry(directory));
+  const line = `POST ${uploads}?digest=${descriptor.digest}`;
+  const wrong = bytes.slice();
+  wrong[5] = 1 + (wrong[5] ?? 0);
+  const answer = async (sent: Uint8Array) => (await handler(send(line, sent, {}, sent.length))).status;
+  expect([await answer(bytes), await answer(bytes), await answer(wrong), await answer(bytes)]).toEqual([
+    201, 201, 400, 201,
+  ]);
+  expect(await problemOf(await handler(send(line, bytes.subarray(1), {}, bytes.length)))).toBe('400 SIZE_INVALID');
+  expect(Buffer.compare(await blobOf(handler, descriptor.digest), bytes)).toBe(0);
+  await rm(directory, { recursive: true });
 });
 
 test('a digest that is missing or none is DIGEST_INVALID, and the upload goes on', async () => {
