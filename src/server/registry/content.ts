@@ -1,4 +1,4 @@
-import { lenderOf } from '../../body.ts';
+import { bytesBody, lenderOf } from '../../body.ts';
 import { verifiedBody } from '../../content/verified-body.ts';
 import { cannot } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -7,6 +7,7 @@ import { kindOf } from '../../oci/manifest.ts';
 import { formatContentRange, formatUnsatisfied, parseRange } from '../../oci/range.ts';
 import { isTag } from '../../oci/reference.ts';
 import { type Body, type Fetched, isOpener, isStore } from '../../source.ts';
+import { smallOf } from '../../store/reading/small.ts';
 import { responseWith, type Sending } from '../direct.ts';
 import { type Exchange, type ExchangeRecord, octets, type RouteHandler } from './exchange.ts';
 import { problem } from './problem.ts';
@@ -27,19 +28,22 @@ export const readManifest =
       return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": not a tag`);
     }
     const content = request.method === 'GET';
-    const descriptor = await source.resolve(reference, {
-      signal: request.signal,
-      kind: 'manifests',
-      content,
-      links,
-      onWarning: record.warn,
-    });
+    const opened = await openSmall(exchange, reference, 'manifests');
+    const descriptor =
+      opened?.descriptor ??
+      (await source.resolve(reference, {
+        signal: request.signal,
+        kind: 'manifests',
+        content,
+        links,
+        onWarning: record.warn,
+      }));
     if (isDigest(reference) && kindOf(descriptor.mediaType) !== 'manifests') {
       return problem(404, 'MANIFEST_UNKNOWN', `No manifest "${reference}": it is a blob`);
     }
     record.action = 'pull';
     if (!isDigest(reference)) record.tag = reference;
-    const response = await contentOf(exchange, descriptor, descriptor.mediaType);
+    const response = await contentOf(exchange, descriptor, descriptor.mediaType, opened);
     if (!tagDigests && content && !isDigest(reference)) response.headers.delete('docker-content-digest');
     return response;
   };
@@ -53,7 +57,7 @@ export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   const { request, source, repository, links, record, locate, isElsewhere } = exchange;
   const how = { signal: request.signal, links, onWarning: record.warn };
   if (!isElsewhere && isOpener(source) && isPlain(request)) {
-    const opened = await source.open(digest, how);
+    const opened = (await openSmall(exchange, digest, 'blobs')) ?? (await source.open(digest, how));
     record.action = 'pull';
     return contentOf(exchange, opened.descriptor, octets, opened);
   }
@@ -64,6 +68,22 @@ export const readBlob: RouteHandler<'blob'> = async (exchange, { digest }) => {
   if (elsewhere === undefined) return contentOf(exchange, descriptor, octets);
   return new Response(null, { status: 307, headers: { location: elsewhere } });
 };
+
+/** A small content that the store can give at once, if the request is for the whole of it. */
+async function openSmall(
+  { request, source, links }: Exchange,
+  reference: string,
+  kind: 'manifests' | 'blobs',
+): Promise<Pick<Fetched, 'descriptor' | 'body'> | undefined> {
+  if (!isPlain(request)) return undefined;
+  try {
+    const small = await smallOf(source)?.(reference, { links, kind });
+    return small && { descriptor: small.descriptor, body: bytesBody(small.bytes.slice()) };
+  } catch {
+    // The store says what is wrong, too.
+    return undefined;
+  }
+}
 
 /** Whether a request is for the whole of a content, so that nothing has to be known of it before it is opened. */
 const isPlain = ({ method, headers }: Request): boolean =>
@@ -80,7 +100,7 @@ async function contentOf(
   exchange: Exchange,
   descriptor: Descriptor,
   mediaType: string,
-  opened?: Fetched,
+  opened?: Pick<Fetched, 'body'>,
 ): Promise<Response> {
   const { request, source, links, record } = exchange;
   record.descriptor = descriptor;
