@@ -139,6 +139,25 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['server/registry/lists', 'mostLists = 16'],
     ['server/registry/lists', 'mostNames = 500_000'],
   ],
+  'logins that are remembered, right and wrong ones each; comparisons of passwords that wait, of one address; wrong logins of a user from an address in a minute':
+    [
+      ['server/htpasswd/logins', 'mostRemembered = 10_000'],
+      ['server/htpasswd/logins', 'mostWaiting = 32'],
+      ['server/htpasswd/logins', 'mostOfAddress = 8'],
+      ['server/htpasswd/logins', 'mostWrong = 10'],
+    ],
+  'characters of a bearer token, entries of its access, certificates of its chain; scopes of a token request': [
+    ['server/tokens/verify', 'mostCharacters = 65_536'],
+    ['server/tokens/verify', 'mostEntries = 10_000'],
+    ['server/tokens/chain', 'mostCertificates = 8'],
+    ['server/access/token-endpoint', 'mostScopes = 100'],
+  ],
+  'bytes of a key set at a URL, time to fetch it, age of it, pause for an unknown key': [
+    ['server/tokens/key-set-url', 'mostBytes = 1_048_576'],
+    ['server/tokens/key-set-url', 'timeLimit = 5_000'],
+    ['server/tokens/key-set-url', 'lifetime = 600_000'],
+    ['server/tokens/key-set-url', 'unknownPause = 30_000'],
+  ],
   'connection to a server on which the client does nothing': [['server/listen', 'defaultIdle = 300_000']],
   'open uploads into memory, bytes of one, idle time': [
     ['store/memory/uploads', 'uploadBytes: 268_435_456, uploads: 64, uploadIdle: 300_000'],

@@ -74,6 +74,7 @@ const untimed: Readonly<Record<string, string>> = {
   'remote/exchange:readUnlessKnown': 'sends requests',
   'remote/response:decode': 'its field is read by parseEncodings',
   'server/redirect/front-file:readFrontFiles': 'a path of this machine',
+  'server/tokens/bearer:readText': 'a path of this machine',
   'store/file-io:readFile': 'a path of this machine',
   'store/file-io:readPart': 'a path of this machine',
   'text/problems:firstProblem': 'of a document that was read',

@@ -40,6 +40,8 @@ import { clientBy } from '../../src/server/redirect/client-address.ts';
 import { redirectFront } from '../../src/server/redirect/front.ts';
 import { readFront } from '../../src/server/redirect/front-file.ts';
 import { serve } from '../../src/server/registry/serve.ts';
+import { parseBundle, parseKeySet, readKey } from '../../src/server/tokens/keys.ts';
+import { verifyToken } from '../../src/server/tokens/verify.ts';
 import { entryOf } from '../../src/store/entries.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { readJson } from '../../src/text/json.ts';
@@ -430,6 +432,19 @@ export const readers: Readonly<Record<string, TextReader>> = {
   'server/htpasswd/parse:parseHtpasswd': {
     read: (text) => parseHtpasswd(text, 'users'),
     shapes: [{}, { before: 'a:$2b$10$' }],
+  },
+  'server/tokens/keys:parseBundle': {
+    read: (text) => parseBundle(text, 'roots'),
+    shapes: [{}, { units: ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'] }],
+  },
+  'server/tokens/keys:parseKeySet': { read: (text) => parseKeySet(text, 'keys'), shapes: documents },
+  'server/tokens/keys:readKey': { read: (text) => readKey({ kty: 'EC', crv: 'P-256', x: text, y: text, kid: text }) },
+  'server/tokens/verify:verifyToken': {
+    read: (text) => {
+      const find = async () => undefined;
+      return verifyToken(text, { issuer: 'a', audience: 'b', algorithms: ['ES256'], roots: [], find });
+    },
+    shapes: [{}, { before: 'eyJhbGciOiJFUzI1NiJ9.' }, { before: 'eyJhbGciOiJFUzI1NiJ9.e30.' }],
   },
   'store/entries:entryOf': {
     read: (text) => entryOf({ digest: text, mediaType: text, annotations: { [text]: text } }),

@@ -155,3 +155,26 @@ test('our client logs in', async () => {
   const { descriptor } = await client.fetcher(`${host}/library/app`).resolve('latest');
   expect(descriptor).toMatchObject(samples.manifest.descriptor);
 });
+
+test('a password is in no response, no report and no file', async () => {
+  await using site = await guarded(lineOf('ann', 'canary-right'));
+  const seen: string[] = [];
+  for (const password of [
+    'canary-right',
+    'canary-wrong',
+    ...Array.from({ length: 12 }, (_, count) => `canary-${count}`),
+  ])
+    for (const path of ['/v2/', '/v2/library/app/manifests/none', '/v2/_catalog?n=canary']) {
+      const response = await fetch(`${site.server.url}${path}`, { headers: headersOf('ann', password) });
+      seen.push(`${response.status} ${JSON.stringify([...response.headers])} ${await response.text()}`);
+    }
+  expect(new Set(seen.map((text) => text.slice(0, 3)))).toEqual(new Set(['200', '404', '401', '429']));
+  await writeFile(site.path, 'ann:canary-plain');
+  await site.ask(headersOf('ann', 'canary-right'));
+  const shown = [
+    ...seen,
+    ...site.reported.map((error) => `${error} ${JSON.stringify(error)} ${(error as Error).stack}`),
+  ];
+  expect(shown.filter((text) => text.includes('canary'))).toEqual([]);
+  expect(site.reported).toHaveLength(1);
+});
