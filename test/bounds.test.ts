@@ -146,12 +146,15 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
       ['server/htpasswd/logins', 'mostOfAddress = 8'],
       ['server/htpasswd/logins', 'mostWrong = 10'],
     ],
-  'characters of a bearer token, entries of its access, certificates of its chain; scopes of a token request': [
-    ['server/tokens/verify', 'mostCharacters = 65_536'],
-    ['server/tokens/verify', 'mostEntries = 10_000'],
-    ['server/tokens/chain', 'mostCertificates = 8'],
-    ['server/access/token-endpoint', 'mostScopes = 100'],
-  ],
+  'characters of a bearer token, entries of its access, certificates of its chain; valid ones remembered, for how long; scopes of a token request':
+    [
+      ['server/tokens/verify', 'mostCharacters = 65_536'],
+      ['server/tokens/verify', 'mostEntries = 10_000'],
+      ['server/tokens/chain', 'mostCertificates = 8'],
+      ['server/tokens/verify', 'mostRemembered = 1_000'],
+      ['server/tokens/verify', 'rememberedTime = 60_000'],
+      ['server/access/token-endpoint', 'mostScopes = 100'],
+    ],
   'bytes of a key set at a URL, time to fetch it, age of it, pause for an unknown key': [
     ['server/tokens/key-set-url', 'mostBytes = 1_048_576'],
     ['server/tokens/key-set-url', 'timeLimit = 5_000'],

@@ -20,7 +20,7 @@ const actionsOf = new Map<string, readonly string[]>([
  * `registry:catalog:*` for the list of repositories; nothing for the base route, paths that are not of the API, and unknown
  * methods. `from` is the repository that a blob is to be mounted from, which must be readable, too.
  */
-export function neededAccess(method: string, route: Route | undefined, from?: string | undefined): Scope[] {
+function neededAccess(method: string, route: Route | undefined, from?: string | undefined): Scope[] {
   if (!route || route.kind === 'base') return [];
   if (route.kind === 'catalog') return [catalogAccess];
   const actions = actionsOf.get(method);

@@ -8,7 +8,7 @@ import { bearerOf, parameters } from '../access/credentials.ts';
 import { covers } from '../access/needed.ts';
 import { type FindKey, keysAt } from './key-set-url.ts';
 import { keysOfCertificates, parseBundle, parseKeySet } from './keys.ts';
-import { type AcceptedTokens, knownAlgorithms, verifyToken } from './verify.ts';
+import { type AcceptedTokens, knownAlgorithms, rememberingVerifier } from './verify.ts';
 
 /** Which tokens are accepted, and where clients get them: distribution's section `auth.token`. */
 export interface BearerTokensOptions {
@@ -47,11 +47,11 @@ export async function bearerTokens(options: BearerTokensOptions): Promise<Access
 }
 
 /** Requires a token for each request, and says where it is had. */
-export const bearerCheck =
-  (accepted: AcceptedTokens, realmAt: (request: Request) => string): AccessCheck =>
-  async ({ request, needed }) => {
+export function bearerCheck(accepted: AcceptedTokens, realmAt: (request: Request) => string): AccessCheck {
+  const verify = rememberingVerifier(accepted);
+  return async ({ request, needed }) => {
     const sent = bearerOf(request);
-    const claims = sent === undefined ? undefined : await verifyToken(sent, accepted);
+    const claims = sent === undefined ? undefined : await verify(sent);
     if (claims && needed.every((scope) => covers(claims.access, scope))) {
       return { kind: 'granted', actor: claims.subject };
     }
@@ -60,6 +60,7 @@ export const bearerCheck =
     const challenge = parameters({ realm: realmAt(request), service: accepted.audience, scope, error });
     return { kind: 'challenge', challenge: `Bearer ${challenge}` };
   };
+}
 
 /** A path is one on the requested host. */
 export const resolveRealm = (realm: string, request: Request): string =>

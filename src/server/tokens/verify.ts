@@ -1,5 +1,6 @@
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { type JWTHeaderParameters, jwtVerify } from 'jose';
+import { remember } from '../../bounded-map.ts';
 import { cannot, RegistryError } from '../../errors.ts';
 import type { Scope } from '../../oci/scope.ts';
 import { keyOfChain } from './chain.ts';
@@ -34,6 +35,34 @@ export interface TokenClaims {
   readonly access: readonly Scope[];
   /** The other claims. */
   readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Milliseconds for which a token is not verified again, how many, and of what length: each is sent many times. */
+const rememberedTime = 60_000;
+const mostRemembered = 1_000;
+const longestRemembered = 16_384;
+
+/**
+ * `verifyToken`, which costs up to a millisecond with a chain of certificates, as seldom as possible. A key that is trusted no
+ * more is so for a minute at most.
+ */
+export function rememberingVerifier(
+  options: AcceptedTokens,
+  now: () => number = Date.now,
+): (token: string) => Promise<TokenClaims | undefined> {
+  const valid = new Map<string, { readonly claims: TokenClaims; readonly end: number }>();
+  return async (token) => {
+    if (token.length > longestRemembered) return verifyToken(token, options);
+    const key = createHash('sha256').update(token).digest('base64');
+    const known = valid.get(key);
+    if (known && now() < known.end) return known.claims;
+    const claims = await verifyToken(token, options);
+    if (claims) {
+      const end = Math.min(now() + rememberedTime, (Number(claims.payload.exp) + leeway) * 1_000);
+      remember(valid, key, { claims, end }, mostRemembered);
+    }
+    return claims;
+  };
 }
 
 /**

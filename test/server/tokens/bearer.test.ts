@@ -11,6 +11,7 @@ import type { AccessCheck } from '../../../src/server/access/check.ts';
 import { type BearerTokensOptions, bearerTokens } from '../../../src/server/tokens/bearer.ts';
 import { keysAt } from '../../../src/server/tokens/key-set-url.ts';
 import { fingerprints } from '../../../src/server/tokens/keys.ts';
+import { rememberingVerifier } from '../../../src/server/tokens/verify.ts';
 import { access, certificateOf, ecKey, guarded, inSeconds, issuer, pull, realm, service, tokenOf } from './support.ts';
 
 type Certificate = Awaited<ReturnType<typeof certificateOf>>;
@@ -367,6 +368,34 @@ test.each<readonly [options: Partial<BearerTokensOptions>, said: string]>([
     code: 'INVALID_CONFIG',
     message: expect.stringContaining(said),
   });
+});
+
+test('a valid token is verified once a minute, and never longer than it is valid', async () => {
+  const clock = { now: Date.now() };
+  let lookups = 0;
+  const find = async () => {
+    lookups += 1;
+    return { key: createPublicKey(setKey) };
+  };
+  const accepted = { issuer, audience: service, algorithms: ['ES256'], roots: [], find };
+  const verify = rememberingVerifier(accepted, () => clock.now);
+  const long = await tokenOf(setKey, { kid: 'a' });
+  const short = await tokenOf(setKey, { kid: 'a' }, { exp: inSeconds(-30) });
+  for (const token of [long, long, short, short, long, short])
+    expect(await verify(token)).toMatchObject({ subject: 'ann' });
+  expect(lookups).toBe(2);
+  clock.now += 40_000;
+  expect(await verify(long)).toBeDefined();
+  expect(lookups).toBe(2);
+  await verify(short);
+  expect(lookups).toBe(3);
+  clock.now += 30_000;
+  await verify(long);
+  expect(lookups).toBe(4);
+  // What is wrong is not remembered.
+  const wrong = await tokenOf(ecKey(), { kid: 'a' });
+  expect([await verify(wrong), await verify(wrong)]).toEqual([undefined, undefined]);
+  expect(lookups).toBe(6);
 });
 
 test('only the configured algorithms are accepted', async () => {
