@@ -5,17 +5,29 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../src/index.ts';
 import { htpasswd } from '../../src/server/htpasswd/index.ts';
 import { accessRules, controlAccess, layoutRegistry, listen, type ServerEvent, serve } from '../../src/server/index.ts';
-import { tokenServer } from '../../src/server/tokens/index.ts';
+import { bearerTokens, tokenServer } from '../../src/server/tokens/index.ts';
 import { testRegistry } from '../../src/testing/index.ts';
 import { createCleanup } from './support/cleanup.ts';
 import { type Containerd, startContainerd } from './support/containerd.ts';
 import { blobsOf, type LayoutTools, linesOf, openTools } from './support/layout-tools.ts';
 import { run } from './support/process.ts';
+import { startRegistry } from './support/registry.ts';
 import { registryClients } from './support/registry-clients.ts';
+import { startTokenServer } from './support/token-server.ts';
 import { describeWith } from './support/tools.ts';
 
 // Other clients log in to our servers, push, pull and delete: with a login in each request, and with tokens.
-const programs = ['skopeo', 'crane', 'regctl', 'oras', 'containerd', 'ctr', 'podman'] as const;
+const programs = [
+  'docker-registry',
+  'openssl',
+  'skopeo',
+  'crane',
+  'regctl',
+  'oras',
+  'containerd',
+  'ctr',
+  'podman',
+] as const;
 const password = 'canary öne:two';
 const user = ['-u', 'ann', '-p', password] as const;
 
@@ -177,4 +189,28 @@ describeWith(programs, 'clients that log in', () => {
       await expect(podman('pull', plain, `${host}/team/podman:v1`)).rejects.toThrow();
     }, 120_000);
   });
+
+  test.each(['RSA', 'EC'] as const)(
+    'one token server, with %s, is that of docker-registry and of ours',
+    async (type) => {
+      const tokens = await startTokenServer(cleanup, type, { username: 'ann', password });
+      const { realm, service, issuer, cert } = tokens;
+      const check = await bearerTokens({ realm, service, issuer, rootCertBundle: cert });
+      const server = await listen(controlAccess(check)(serve(layoutRegistry(await cleanup.folder()))));
+      cleanup.add(server.close);
+      const { host: theirs } = await startRegistry(cleanup, { token: tokens });
+      const ours = new URL(server.url).host;
+      const tools = await openTools(cleanup, theirs, ours);
+      const image = `oci:${layout}:v1`;
+      await expect(tools.skopeo('copy', '--all', image, `docker://${ours}/a/b:v1`)).rejects.toThrow();
+      for (const host of [theirs, ours]) await tools.skopeo('login', '--tls-verify=false', ...user, host);
+      await tools.skopeo('copy', '--all', '--preserve-digests', image, `docker://${theirs}/a/b:v1`);
+      await tools.skopeo('copy', '--all', '--preserve-digests', `docker://${theirs}/a/b:v1`, `docker://${ours}/a/b:v1`);
+      const pulled = join(await cleanup.folder(), 'layout');
+      await tools.skopeo('copy', '--all', '--preserve-digests', `docker://${ours}/a/b:v1`, `oci:${pulled}:v1`);
+      expect(await blobsOf(pulled)).toEqual(await blobsOf(layout));
+      await tools.skopeo('delete', `docker://${ours}/a/b:v1`);
+    },
+    120_000,
+  );
 });
