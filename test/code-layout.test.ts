@@ -22,6 +22,9 @@ const longFiles: Readonly<Record<string, string>> = {
 /** Why a file has fewer than 60 lines and fewer than three importers. Commands need no reason. */
 const smallFiles: Readonly<Record<string, string>> = {
   'testing/index': 'a public entry',
+  'app/file/access': 'the access check of a file, which loads what it needs',
+  'app/file/redis': 'the Redis of a file, which is loaded then',
+  'cli/serve/app': 'boundary of a lazy load: the app of a file',
   'server/redis/index': 'a public entry',
   'server/redis/locks': 'public: locks of several processes',
   'server/htpasswd/index': 'a public entry',
@@ -30,7 +33,6 @@ const smallFiles: Readonly<Record<string, string>> = {
   'server/tokens/index': 'a public entry',
   'server/tokens/chain': 'one idea: whether a chain of certificates proves a key',
   'server/s3/upload-hash': 'what is remembered between two requests of an upload',
-  'app/log': 'the lines of a log, loaded with it',
   'app/mirror-lines': 'what is printed for other tools, loaded with a mirror',
   'http/load-undici': 'boundary of a lazy load: undici',
   'server/redirect/load-front': 'boundary of a lazy load: the file of a front',
@@ -48,12 +50,13 @@ const smallFiles: Readonly<Record<string, string>> = {
   'content/wrong-bytes': 'one idea, used for memory and for stores',
   'registry/memory-registry': 'a registry of its own; every kind has a file',
   'content/verified-body': 'one idea, for the cache and for the server',
-  'server/registry/deletes': 'every kind of request has a file',
   'server/mirror/upstreams': 'one idea: which registry a name means',
 };
 
 /** Folders of the second level, each named after a tool or a role. */
 const innerFolders = [
+  'app/config',
+  'app/file',
   'cli/commands',
   'cli/doctor',
   'cli/progress',
@@ -93,6 +96,7 @@ const longFunctions: Readonly<Record<string, string>> = {
  * codes. Everything else uses fields.
  */
 const messageReaders: Readonly<Record<string, string>> = {
+  'app/config/read': 'formats that of a schema',
   'app/printable': 'prints it',
   cause: 'removes secrets from it',
   errors: 'messageOf, by which all others format it',
@@ -129,6 +133,17 @@ const coveredBy: Readonly<Record<string, string>> = {
   'app/page-route': 'app/page',
   'app/site': 'app/server',
   'cached/download': 'cached/cached',
+  'server/settings-file': 'app/config/read',
+  'app/config/context': 'app/file/app',
+  'app/file/health': 'app/file/app',
+  'app/file/http-rules': 'app/file/app',
+  'app/file/middleware': 'app/file/app',
+  'app/file/request-log': 'app/file/app',
+  'app/file/storage': 'app/file/app',
+  'app/config/overrides': 'app/config/read',
+  'app/config/registry-node': 'app/config/read',
+  'app/config/schema': 'app/config/read',
+  'app/config/values': 'app/config/read',
   'server/notifications/endpoint': 'server/notifications/notifications',
   'server/notifications/envelope': 'server/notifications/notifications',
   'server/htpasswd/bcrypt': 'server/htpasswd/htpasswd',

@@ -48,3 +48,4 @@ export type { ClientCertificate, Connection, Handler, ServerAction } from './reg
 export type { ServerProblem, StatusTable } from './registry/problem.ts';
 export { serve } from './registry/serve.ts';
 export type { Asking, ServeOptions, ServerEvent } from './registry/serve-options.ts';
+export { loadSettings, type SettingsFile, type SettingsProblem, type SettingsReader } from './settings-file.ts';

@@ -23,6 +23,10 @@ export interface RedisOptions {
   };
   /** Milliseconds for a connection and for a response. Defaults: 1,000 and 500. */
   readonly timeouts?: { readonly connect?: number | undefined; readonly response?: number | undefined };
+  /** Connections that commands are spread over. Default: 1, which carries any number of commands at a time. */
+  readonly connections?: number | undefined;
+  /** Milliseconds without a command after which a connection is closed. Default: it stays open. */
+  readonly idle?: number | undefined;
   /** Milliseconds without a request after a failure, in which every call fails at once. Default: 1,000. */
   readonly pause?: number | undefined;
 }
@@ -59,6 +63,8 @@ const checks: Checks = {
   prefix: text,
   tls: () => ({ ca: text, certificate: text, key: text, serverName: text }),
   timeouts: () => ({ connect: milliseconds, response: milliseconds }),
+  connections: wholeNumber(1, 1_000),
+  idle: wholeNumber(1),
   pause: wholeNumber(0, 3_600_000),
 };
 
@@ -73,7 +79,33 @@ export function connectRedis(options: RedisOptions): Redis {
   keepSecrets(options);
   checkOptions('use a Redis', options, checks);
   if (options.url === undefined) throw configError('use a Redis', [{ key: 'url', found: 'it is missing' }]);
-  const { pause = 1_000, prefix = '', timeouts = {} } = options;
+  const { prefix = '', connections = 1 } = options;
+  const pool = Array.from({ length: connections }, () => connectionOf(options));
+  let turn = 0;
+  const run: Redis['run'] = (...commands) => {
+    turn = (turn + 1) % pool.length;
+    return (pool[turn] as Connected).run(commands);
+  };
+  return {
+    prefix,
+    run,
+    check: async (signal) => {
+      await unlessAborted(run(['PING']), signal);
+    },
+    close: () => {
+      for (const one of pool) one.close();
+    },
+  };
+}
+
+/** One connection. */
+interface Connected {
+  run(commands: readonly RedisCommand[]): Promise<readonly unknown[]>;
+  close(): void;
+}
+
+function connectionOf(options: RedisOptions): Connected {
+  const { pause = 1_000, timeouts = {}, idle } = options;
   const { response = 500, connect = 1_000 } = timeouts;
   let isClosed = false;
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -107,16 +139,19 @@ export function connectRedis(options: RedisOptions): Redis {
         : cannot('UNAVAILABLE', 'use Redis', messageOf(error), { cause: error });
     }
   };
-  const run: Redis['run'] = (...commands) =>
-    use((client) => Promise.all(commands.map((command) => client.sendCommand([...command]))));
+  let resting: ReturnType<typeof setTimeout> | undefined;
+  const rest = (): void => {
+    clearTimeout(resting);
+    if (idle === undefined) return;
+    resting = setTimeout(() => opening?.then(drop, () => {}), idle);
+    resting.unref?.();
+  };
   return {
-    prefix,
-    run,
-    check: async (signal) => {
-      await unlessAborted(run(['PING']), signal);
-    },
+    run: (commands) =>
+      use((client) => Promise.all(commands.map((command) => client.sendCommand([...command])))).finally(rest),
     close: () => {
       isClosed = true;
+      clearTimeout(resting);
       opening?.then(drop, () => {});
     },
   };

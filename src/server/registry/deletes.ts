@@ -6,12 +6,13 @@ import { type Deleter, isDeleter, isStore } from '../../source.ts';
 import { invalidDigest } from './content.ts';
 import { type Exchange, type RouteHandler, storeOf } from './exchange.ts';
 import { problem } from './problem.ts';
+import type { ServeOptions } from './serve-options.ts';
 
 /**
  * DELETE of a manifest: by digest with all its tags, by tag only that.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#deleting-manifests
  */
-export const deleteManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
+const deleteManifest: RouteHandler<'manifest'> = async (exchange, { reference }) => {
   const { request, record } = exchange;
   if (reference.includes(':') && !isDigest(reference)) return invalidDigest(reference);
   if (isDigest(reference)) return remove(exchange, reference, 'manifests');
@@ -24,7 +25,7 @@ export const deleteManifest: RouteHandler<'manifest'> = async (exchange, { refer
 };
 
 /** DELETE of a blob. Manifests that name it stay. */
-export const deleteBlob: RouteHandler<'blob'> = async (exchange, { digest }) =>
+const deleteBlob: RouteHandler<'blob'> = async (exchange, { digest }) =>
   isDigest(digest) ? remove(exchange, digest, 'blobs') : invalidDigest(digest);
 
 async function remove(exchange: Exchange, digest: Digest, kind: 'manifests' | 'blobs'): Promise<Response> {
@@ -43,6 +44,14 @@ async function remove(exchange: Exchange, digest: Digest, kind: 'manifests' | 'b
   if (untagged.size > 0) record.untagged = [...untagged].sort();
   return accepted();
 }
+
+/** The handlers of DELETE, as the options want them. */
+export const deletesOf = ({ deletes = true }: Pick<ServeOptions, 'deletes'>) =>
+  deletes ? { manifest: deleteManifest, blob: deleteBlob } : { manifest: refuse, blob: refuse };
+
+const refuse = async ({ repository: { name } }: Exchange): Promise<never> => {
+  throw cannot('UNSUPPORTED', `delete from repository "${name}"`, 'nothing can be deleted here', { value: name });
+};
 
 /** The repository as what can delete; `UNSUPPORTED` if it cannot. */
 function deleterOf(exchange: Exchange): Deleter {

@@ -33,6 +33,8 @@ export interface ServeOptions extends Omit<UploadLimits, keyof CallOptions>, Pro
   readonly pages?: boolean;
   /** False: a page of a list has no `Link` to the next one. */
   readonly nextLinks?: boolean;
+  /** False: nothing can be deleted: `UNSUPPORTED`. */
+  readonly deletes?: boolean;
   /** False: there is no referrers API, so requests for it are 404. */
   readonly referrers?: boolean;
   /** False: `artifactType` of a request for referrers is ignored. */

@@ -9,7 +9,7 @@ import { checkPlain } from '../../text/problems.ts';
 import { actorOf } from '../access/actor.ts';
 import { direct } from '../direct.ts';
 import { type ContentRules, invalidDigest, readBlob, readManifest } from './content.ts';
-import { deleteBlob, deleteManifest } from './deletes.ts';
+import { deletesOf } from './deletes.ts';
 import {
   type Connection,
   createRecord,
@@ -75,14 +75,15 @@ function methodsOf(options: ServeOptions): Methods & { readonly lists: ListRules
   const { uploadBytes, uploads, uploadIdle } = options;
   const lists = { mostListed, pages, nextLinks, referrers, referrersFilter };
   const content: ContentRules = { tagDigests };
+  const removals = deletesOf(options);
   const inMemory = createMemoryUploads();
   const rules: UploadRules = { inMemory, mountsFromAny, singlePost, uploadBytes, uploads, uploadIdle };
   const [readAny, readOne] = [readManifest(content), readBlob];
   const [tags, refer] = [listTags(lists), listReferrers(lists)];
   return {
     lists,
-    manifest: { GET: readAny, HEAD: readAny, PUT: writeManifest(manifestBytes), DELETE: deleteManifest },
-    blob: { GET: readOne, HEAD: readOne, DELETE: deleteBlob },
+    manifest: { GET: readAny, HEAD: readAny, PUT: writeManifest(manifestBytes), DELETE: removals.manifest },
+    blob: { GET: readOne, HEAD: readOne, DELETE: removals.blob },
     tags: { GET: tags, HEAD: tags },
     referrers: { GET: refer, HEAD: refer },
     uploads: { POST: beginUpload(rules) },
