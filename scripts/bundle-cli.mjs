@@ -54,6 +54,8 @@ rmSync(folder, { recursive: true, force: true });
 const bundle = await rolldown({
   input: { ocifetch: join(root, 'src', 'cli', 'main.ts') },
   platform: 'node',
+  // What a server needs only if its file says so, and its operator installs.
+  external: Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).peerDependencies ?? {}),
   // What the library loads when it is used may be in a chunk that a command needs at once.
   checks: { ineffectiveDynamicImport: false },
   plugins: [slimUndici],
