@@ -101,7 +101,7 @@ test('a program made of server parts imports public entries only, and the comman
     file.imports.flatMap(({ specifier, dynamic, typeOnly }) => {
       const target = targetOf(file, specifier);
       const [from, to] = [groupOf(file.name), groupOf(target ?? '')];
-      const isInner = from === 'app' && to === 'server' && target !== 'server/index';
+      const isInner = from === 'app' && to === 'server' && !/^server\/(?:\w+\/)?index$/.test(target ?? '');
       const isEarly = from === 'cli' && to === 'app' && !dynamic && !typeOnly;
       return isInner || isEarly ? [`src/${file.name}.ts imports src/${target}.ts`] : [];
     }),

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { MirrorFile } from '../../app/mirror-lines.ts';
 import type { RunningServer, ServerOptions } from '../../app/server.ts';
 import type { Site } from '../../app/site.ts';
@@ -7,7 +8,15 @@ import type { Command, Given } from '../command.ts';
 import { reportWarnings } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { counted, type Io, jsonText, oneLine, writeLines } from '../io.ts';
-import { isLoopback, prepareDirectory, type ServeSettings, serveOptions, serveSettings } from './settings.ts';
+import { longestDrain, serveApp } from './app.ts';
+import {
+  addressIn,
+  isLoopback,
+  prepareDirectory,
+  type ServeSettings,
+  serveOptions,
+  serveSettings,
+} from './settings.ts';
 
 /** Milliseconds for the requests under way when the program is ended. */
 const drain = 10_000;
@@ -17,6 +26,7 @@ export const serveCommand: Command = {
     'Serves a registry over a directory, or in memory without one. A directory with an index.json is one image layout, and the\n' +
     'only repository; any other one has a layout for each repository. With --mirror it is a pull-through mirror of registries\n' +
     'instead, and prints the lines that point containerd, k3s and podman at it. With --front it redirects, as a file says.\n' +
+    'A FILE instead of a directory describes all of a registry: storage, logins, cache, notifications (docs/registry-app.md).\n' +
     'The first line of stdout is the URL. A page at / shows what is going on, and /status the same as JSON.\n' +
     '\n' +
     'It listens on this machine only, unless --listen says otherwise. Ctrl-C and SIGTERM let requests under way end, for at\n' +
@@ -31,12 +41,15 @@ export const serveCommand: Command = {
       'ocifetch serve --mirror docker.io --mirror ghcr.io --dir ./cache --cache-size 50GB',
       'a mirror of two registries',
     ],
+    ['ocifetch serve ./registry.yml', 'a registry as this file describes it'],
     ['ocifetch serve --front ./front.yaml', 'a name of your own for a registry that may move'],
     ['ocifetch serve --listen 0.0.0.0:5000 --users FILE --tls-cert FILE --tls-key FILE DIR', 'for other machines'],
   ],
   jsonLines: true,
-  grace: drain + 2_000,
+  grace: longestDrain + 2_000,
   run: async (given, io) => {
+    const [file] = given.words;
+    if (file !== undefined && isFile(file)) return serveApp(file, addressIn(given), { given, io });
     const settings = await serveSettings(given);
     if (!settings.mirror) return runSite(await siteOf(settings), settings, given, io);
     const { mirrorAgent } = await import('../../app/mirror-site.ts');
@@ -176,6 +189,8 @@ function exposure({ host, port, tls, users, isReadOnly, mirror, front }: ServeSe
     `other machines can connect to ${host}:${port}, and ${who}: see ${flags.join(' and ')}, or listen on 127.0.0.1`,
   ];
 }
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 const interrupted = ({ signal }: Io): Promise<void> =>
   new Promise((resolve) => {

@@ -118,6 +118,10 @@ function mirrorOf(
   };
 }
 
+/** What `--listen` says; undefined without it. */
+export const addressIn = ({ texts }: Given): { readonly host: string; readonly port: number } | undefined =>
+  texts.listen === undefined ? undefined : addressOf(texts.listen);
+
 /** `127.0.0.1:5000`, `[::1]:5000`, `registry.example:443`. */
 function addressOf(text: string): { readonly host: string; readonly port: number } {
   const [, v6, name, digits] = /^(?:\[([\da-f:.]+(?:%\w+)?)\]|([^\s:/[\]@]+)):(\d{1,5})$/i.exec(text) ?? [];
