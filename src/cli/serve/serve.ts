@@ -190,7 +190,14 @@ function exposure({ host, port, tls, users, isReadOnly, mirror, front }: ServeSe
   ];
 }
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    // Whatever is wrong is reported of the directory that it is to be.
+    return false;
+  }
+}
 
 const interrupted = ({ signal }: Io): Promise<void> =>
   new Promise((resolve) => {

@@ -157,7 +157,7 @@ test.each([
   [9, ['--mirror', 'quay.io', '--dir', fileURLToPath(import.meta.url)], 'it is not a directory'],
   [3, [fileURLToPath(import.meta.url)], 'Cannot use config file'],
   [2, ['--read-only', fileURLToPath(import.meta.url)], 'which says it itself'],
-  [9, [fileURLToPath(new URL('serve.test.ts/below', import.meta.url))], 'it is not a directory'],
+  [9, [fileURLToPath(new URL('serve.test.ts/below', import.meta.url))], 'ot a directory'],
   [9, ['--read-only', '/nowhere'], 'it does not exist'],
 ])('it ends with %i for %j', async (code, args, text) => {
   const { code: ended, out, err } = await run(['serve', ...args]);
