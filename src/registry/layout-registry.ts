@@ -7,7 +7,7 @@ import type { Catalog, Registry, Source } from '../source.ts';
 import type { Files } from '../store/files.ts';
 import { createLayout, type LayoutStore } from '../store/layout.ts';
 import { nodeFiles } from '../store/node-files.ts';
-import { offerSmall, smallOf } from '../store/reading/small.ts';
+import { smallOf, smallOffers } from '../store/reading/small.ts';
 import { quote } from '../text/quote.ts';
 
 /** A registry whose repositories are image layouts. */
@@ -66,7 +66,7 @@ export function layoutRegistry(given: string): LayoutRegistry {
       },
     };
     directories.set(store, store.directory);
-    offerSmall(store, smallOf(layout));
+    smallOffers.set(store, () => smallOf(layout));
     remember(stores, name, store, mostStores);
     return store;
   };

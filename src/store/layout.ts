@@ -50,7 +50,7 @@ import { createUnsynced } from './push/small-content.ts';
 import type { OpenAt } from './push/task.ts';
 import { createPreparation, createPush } from './push.ts';
 import { fileBody, openToKeep } from './reading/file-body.ts';
-import { createSmall, offerSmall } from './reading/small.ts';
+import { createSmall, smallOffers } from './reading/small.ts';
 import { createSession } from './session.ts';
 import { fileSystemError, storeError } from './store-error.ts';
 import { createUploads } from './uploads.ts';
@@ -277,7 +277,8 @@ export function createLayout(given: string | URL, options: LayoutOptions = {}): 
       return collectGarbage({ locks, blobs, index }, options);
     },
   };
-  return offerSmall(store, createSmall({ directory, locks, blobs, index, isNoting: session.isOpen }));
+  smallOffers.set(store, () => createSmall({ directory, locks, blobs, index, isNoting: session.isOpen }));
+  return store;
 }
 
 export type NodePaths = Pick<typeof import('node:path'), 'join' | 'dirname' | 'resolve' | 'sep'>;

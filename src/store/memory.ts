@@ -23,7 +23,7 @@ import type {
 } from '../source.ts';
 import { typeOfBytes } from './blobs.ts';
 import { createMemoryUploads, type MemoryUploads } from './memory/uploads.ts';
-import { offerSmall } from './reading/small.ts';
+import { smallOffers } from './reading/small.ts';
 
 /** Bytes of one chunk of a body: of one that is copied, and of one that is lent. */
 const chunkBytes = 262_144;
@@ -164,11 +164,12 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
     },
   };
   places.set(store, place);
-  return offerSmall(store, (reference) => {
+  smallOffers.set(store, () => (reference) => {
     const repository = place.read();
     const kept = repository?.content.get(isDigest(reference) ? reference : (repository.tags.get(reference) ?? ''));
     return kept && kept.bytes.length <= lentBytes ? kept : undefined;
   });
+  return store;
 }
 
 /** The descriptor of content that is wanted as a manifest, also if a mirror read it as a blob at first. */

@@ -21,16 +21,18 @@ type GiveSmall = (
   options: Pick<CallOptions, 'links' | 'kind'>,
 ) => SmallContent | undefined | Promise<SmallContent | undefined>;
 
-/** By the store itself: whoever wraps it, and perhaps changes what it gives, makes another object. */
+/**
+ * What lets a server have the small contents of exactly this store without a body and its bookkeeping; made when it is first needed.
+ * By the store itself: whoever wraps it, and perhaps changes what it gives, makes another object.
+ */
+export const smallOffers = new WeakMap<Source, () => GiveSmall | undefined>();
 const givers = new WeakMap<Source, GiveSmall>();
 
-/** Lets a server have the small contents of exactly this store without a body and its bookkeeping. */
-export function offerSmall<T extends Source>(store: T, give: GiveSmall | undefined): T {
-  if (give) givers.set(store, give);
-  return store;
+export function smallOf(source: Source): GiveSmall | undefined {
+  const give = givers.get(source) ?? smallOffers.get(source)?.();
+  if (give) givers.set(source, give);
+  return give;
 }
-
-export const smallOf = (source: Source): GiveSmall | undefined => givers.get(source);
 
 /** Most bytes of a small content of a layout, and of all that are kept in memory. */
 const mostSmallBytes = 65_536;
