@@ -22,8 +22,10 @@ export function programPath(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-/** The command line of this package, built. */
+/** The command line of this package, built; OCIFETCH_BENCH_PROGRAM is the path of another build. */
 export function ownProgram(): string {
+  const { OCIFETCH_BENCH_PROGRAM: other } = process.env;
+  if (other) return other;
   const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     readonly bin: { ocifetch: string };
   };
