@@ -25,13 +25,18 @@ export const scenario: Scenario = {
     const { cleanup, isSmall } = setting;
     const { plain, server } = await serveImage(setting, fortySizes(isSmall ? 79_000 : undefined));
     const hosts = await startUselessHosts(cleanup);
+    const limits = isSmall ? ['--timeout', '300ms'] : [];
     const through = (name: string, mirror?: string): Way => ({
       work,
       name,
       run: async () => {
         const registry = mirror ? { registry: { mirrors: [{ url: `http://${mirror}` }] } } : {};
         hosts.emptyRequests();
-        const costs = await pull(cleanup, { command: ownPull }, { ...plain, registry: {}, ...registry });
+        const costs = await pull(
+          cleanup,
+          { command: (origin, to) => ownPull(origin, to, limits) },
+          { ...plain, registry: {}, ...registry },
+        );
         return mirror === hosts.empty ? { ...costs, 'requests to the mirror': hosts.emptyRequests() } : costs;
       },
     });

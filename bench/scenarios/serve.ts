@@ -6,11 +6,7 @@ import { freePort, type Measured, programPath, startServer, supportProgram } fro
 import { type Content, contentOf, described, noise, pushBlob, pushManifest } from '../support/push.ts';
 import type { Scenario, Way } from '../support/scenario.ts';
 
-const [small, large, config] = [
-  noise(4096),
-  noise(100_000_000),
-  contentOf(Buffer.from('{}'), 'application/vnd.oci.empty.v1+json'),
-];
+const [small, config] = [noise(4096), contentOf(Buffer.from('{}'), 'application/vnd.oci.empty.v1+json')];
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const manifest = contentOf(
   Buffer.from(
@@ -36,7 +32,7 @@ interface Work {
   readonly connections: number;
 }
 
-const works: readonly Work[] = [
+const worksWith = (large: Content): readonly Work[] => [
   { name: blobWork, content: small, path: `/blobs/${small.digest}`, connections: 16 },
   { name: manifestWork, content: manifest, path: `/manifests/${manifest.digest}`, connections: 16 },
   { name: largeWork, content: large, path: `/blobs/${large.digest}`, connections: 4 },
@@ -85,6 +81,7 @@ export const scenario: Scenario = {
     { work: largeWork, column: 'MB/s', way: 'ocifetch, layout', than: 'docker-registry', least: 1 },
   ],
   prepare: async ({ cleanup, hasPeers, isSmall }) => {
+    const large = noise(isSmall ? 100_000 : 100_000_000);
     const servers = new Map<string, Measured>();
     servers.set('ocifetch, memory', await startServerOf(cleanup, 'memory'));
     servers.set('ocifetch, layout', await startServerOf(cleanup, 'layout'));
@@ -102,8 +99,8 @@ export const scenario: Scenario = {
       for (const content of [small, large, config]) await pushBlob(`${url}bench/app`, content);
       await pushManifest(`${url}bench/app`, manifest, 'latest');
     }
-    const ways = works.flatMap((work) =>
-      [...servers].map(([name, server]) => wayOf(name, server, work, isSmall ? 0.3 : 2)),
+    const ways = worksWith(large).flatMap((work) =>
+      [...servers].map(([name, server]) => wayOf(name, server, work, isSmall ? 0.1 : 2)),
     );
     return { ways, lacking };
   },

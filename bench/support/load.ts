@@ -21,7 +21,8 @@ export interface Loaded {
 
 /** Requests `url` again and again; fails if a response is not 200. `size`: bytes of the body. */
 export async function load(url: string, size: number, how: Load): Promise<Loaded> {
-  const wrk = programPath('wrk');
+  // wrk takes whole seconds.
+  const wrk = Number.isInteger(how.seconds) ? programPath('wrk') : undefined;
   return wrk ? loadByWrk(wrk, url, size, how) : loadByNode(url, size, how);
 }
 
@@ -31,16 +32,7 @@ async function loadByWrk(
   size: number,
   { connections, seconds, accept = '*/*' }: Load,
 ): Promise<Loaded> {
-  const args = [
-    '-H',
-    `Accept: ${accept}`,
-    '-t1',
-    `-c${connections}`,
-    `-d${Math.ceil(seconds)}s`,
-    '--timeout',
-    '60s',
-    url,
-  ];
+  const args = ['-H', `Accept: ${accept}`, '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '60s', url];
   const child = spawn(wrk, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
