@@ -13,36 +13,53 @@ export interface LostOverride {
 
 export const isOverride = (one: Override | LostOverride): one is Override => 'path' in one;
 
-const prefix = 'OCIFETCH_';
-/** Variables of this program that are not about the file. */
-const others: ReadonlySet<string> = new Set(['OCIFETCH_CONFIG']);
+/** What the names begin with: distribution's, and ours, which counts if both are set. */
+const prefixes = ['REGISTRY_', 'OCIFETCH_'];
+/** Variables of this program, and of podman, that are not about the file. */
+const others: ReadonlySet<string> = new Set(['OCIFETCH_CONFIG', 'REGISTRY_AUTH_FILE']);
+/** Sections whose variable may be the name of what is in them: `REGISTRY_STORAGE=s3`, as distribution has it. */
+const named: ReadonlySet<string> = new Set(['auth', 'storage']);
 
 /**
  * What variables such as `OCIFETCH_HTTP_ADDR` set: each part between underscores is a key, in any letter case, or the number of an
- * item of a list. One whose first part is no section is for somebody else, unless it looks like a section.
+ * item of a list. `REGISTRY_HTTP_ADDR` is understood, too, if its first part is a section: others have variables of that name.
  */
 export function overridesIn(
   environment: Readonly<Record<string, string | undefined>>,
   keysAt: (path: readonly (string | number)[]) => readonly string[],
 ): readonly (Override | LostOverride)[] {
-  return Object.entries(environment)
-    .filter(([name, value]) => name.startsWith(prefix) && value !== undefined && !others.has(name))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, text = '']) => {
-      const path: (string | number)[] = [];
-      for (const part of name.slice(prefix.length).split('_')) {
-        if (/^\d{1,4}$/.test(part)) path.push(Number(part));
-        else {
-          const known = keysAt(path);
-          const key = known.find((one) => one.toLowerCase() === part.toLowerCase());
-          // Names that people choose, as of headers, are no known keys.
-          if (key === undefined && known.length > 0)
-            return { found: `found ${name} in the environment, which sets no known key: expected ${known.join(', ')}` };
-          path.push(key ?? part.toLowerCase());
-        }
-      }
-      return { name, path, value: readValue(text) };
-    });
+  return prefixes.flatMap((prefix) =>
+    Object.entries(environment)
+      .filter(([name, value]) => name.startsWith(prefix) && value !== undefined && !others.has(name))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([name, text = '']) => {
+        const parts = name.slice(prefix.length).split('_');
+        const isSection = keysAt([]).includes(parts[0]?.toLowerCase() ?? '');
+        return prefix !== 'REGISTRY_' || isSection ? overrideOf(name, parts, text, keysAt) : [];
+      }),
+  );
+}
+
+function overrideOf(
+  name: string,
+  parts: readonly string[],
+  text: string,
+  keysAt: (path: readonly (string | number)[]) => readonly string[],
+): Override | LostOverride {
+  const path: (string | number)[] = [];
+  for (const part of parts) {
+    if (/^\d{1,4}$/.test(part)) path.push(Number(part));
+    else {
+      const known = keysAt(path);
+      const key = known.find((one) => one.toLowerCase() === part.toLowerCase());
+      // Names that people choose, as of headers, are no known keys.
+      if (key === undefined && known.length > 0)
+        return { found: `found ${name} in the environment, which sets no known key: expected ${known.join(', ')}` };
+      path.push(key ?? part.toLowerCase());
+    }
+  }
+  const isName = path.length === 1 && named.has(String(path[0])) && /^[a-z][a-z\d]{0,15}$/.test(text);
+  return { name, path, value: isName ? { [text]: {} } : readValue(text) };
 }
 
 /** A value as YAML would read it: true, false, a number, a list or object in JSON; all else is a text. */

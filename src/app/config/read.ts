@@ -59,7 +59,10 @@ const secretKeys = /^(?:password|secret|accesskey|secretkey|sessiontoken|headers
 
 function shown(value: unknown, path: Path): string {
   if (value === undefined) return 'nothing found';
-  if (path.some((key) => typeof key === 'string' && secretKeys.test(key))) return 'found a value that is not shown';
+  // Others have a login in a variable that is named like this section.
+  const isLogin = typeof value === 'string' && path.at(-1) === 'auth';
+  if (isLogin || path.some((key) => typeof key === 'string' && secretKeys.test(key)))
+    return 'found a value that is not shown';
   if (Array.isArray(value)) return 'found a list';
   if (typeof value === 'object') return value === null ? 'nothing found' : 'found an object';
   return `found ${typeof value === 'string' ? `"${printable(value, 100)}"` : printable(String(value), 100)}`;

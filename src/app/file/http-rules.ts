@@ -49,10 +49,13 @@ export function withHealth(next: Handler, health: Health): Handler {
   });
 }
 
-/** Has all paths below a prefix; others are 404. */
+/**
+ * Has all paths below a prefix; others are 404. It makes other requests of those it gets, so it is not wrapped: then they have
+ * their bodies.
+ */
 export function withPrefix(next: Handler, prefix = '/'): Handler {
   if (prefix === '/') return next;
-  return wrapHandler(next, async (request, connection) => {
+  return async (request, connection) => {
     const url = new URL(request.url);
     if (!url.pathname.startsWith(prefix)) return missing();
     url.pathname = url.pathname.slice(prefix.length - 1);
@@ -62,7 +65,7 @@ export function withPrefix(next: Handler, prefix = '/'): Handler {
       if (value) response.headers.set(name, value.replace(/^(<?)\/(?=v2\/)/, `$1${prefix}`));
     }
     return response;
-  });
+  };
 }
 
 const missing = (): Response =>

@@ -102,8 +102,105 @@ test('variables of the environment set keys, in any letter case and as items of 
   expect(wrong).toContain('found OCIFETCH_HTP_ADDR in the environment, which sets no known key');
 });
 
+test('the variables of distribution are understood, ours count before them, and those of others are left alone', async () => {
+  const environment = {
+    REGISTRY_STORAGE: 'filesystem',
+    REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: '/data',
+    REGISTRY_AUTH: 'htpasswd',
+    REGISTRY_AUTH_HTPASSWD_REALM: 'Registry Realm',
+    REGISTRY_AUTH_HTPASSWD_PATH: '/auth/htpasswd',
+    REGISTRY_LOG_LEVEL: 'debug',
+    OCIFETCH_LOG_LEVEL: 'warn',
+    REGISTRY_URL: 'https://registry.example',
+    REGISTRY_PASSWORD: 'of another program',
+    REGISTRY_AUTH_FILE: '/run/containers/auth.json',
+  };
+  const settings = await read(least, environment);
+  expect(settings).toMatchObject({
+    storage: { filesystem: { rootdirectory: '/data' } },
+    auth: { htpasswd: { realm: 'Registry Realm', path: '/auth/htpasswd' } },
+    log: { level: 'warn' },
+  });
+  expect(settings.storage).not.toHaveProperty('inmemory');
+  const wrong = await problemsOf(least, { REGISTRY_STORAGE_S3_ENCRYPT: 'true', REGISTRY_HTTP_ADR: ':1' });
+  expect(wrong).toContain('not supported: the bucket encrypts by its own rule (set by REGISTRY_STORAGE_S3_ENCRYPT)');
+  expect(wrong).toContain('found REGISTRY_HTTP_ADR in the environment, which sets no known key');
+  expect(await problemsOf(least, { REGISTRY_AUTH: 'ldap' })).toContain('unknown key "ldap"');
+  expect(await problemsOf(least, { REGISTRY_AUTH: 'dXNlcjpjYW5hcnk=' })).not.toContain('dXNlcjpjYW5hcnk');
+});
+
 test('durations are as Go writes them', () => {
   const durations = { '1h30m': 5_400_000, '500ms': 500, '1.5s': 1_500, '0': 0, '10us': 0.01, '168h': 604_800_000 };
   for (const [text, expected] of Object.entries(durations)) expect(durationOf(text)).toBeCloseTo(expected, 6);
   for (const text of ['', '5', '5 s', '-5s', '1d', 's', '1h'.repeat(50)]) expect(durationOf(text)).toBeUndefined();
+});
+
+/** What the files that distribution, and Debian's package of it, come with say, in other words. */
+const shipped = {
+  'a cache in memory and health, as the packaged file': {
+    log: { fields: { service: 'registry' } },
+    storage: {
+      cache: { blobdescriptor: 'inmemory' },
+      filesystem: { rootdirectory: '/var/lib/registry' },
+      delete: { enabled: true },
+      tag: { concurrencylimit: 8 },
+    },
+    http: { addr: ':5000', headers: { 'X-Content-Type-Options': ['nosniff'] } },
+    auth: { htpasswd: { realm: 'basic-realm', path: '/etc/registry' } },
+    health: { storagedriver: { enabled: true, interval: '10s', threshold: 3 } },
+  },
+  'a cache in Redis and endpoints that are disabled, as the file of a cache': {
+    log: { level: 'debug', fields: { service: 'registry', environment: 'development' } },
+    storage: {
+      cache: { blobdescriptor: 'redis' },
+      filesystem: { rootdirectory: '/var/lib/registry-cache' },
+      maintenance: { uploadpurging: { enabled: false } },
+    },
+    http: { addr: ':5000', secret: 'for development', debug: { addr: 'localhost:5001' } },
+    redis: {
+      addrs: ['localhost:6379'],
+      ...{ maxidleconns: 16, poolsize: 64, connmaxidletime: '300s' },
+      ...{ dialtimeout: '10ms', readtimeout: '10ms', writetimeout: '10ms' },
+    },
+    notifications: {
+      events: { includereferences: true },
+      endpoints: [
+        {
+          name: 'local-8082',
+          url: 'http://localhost:5003/callback',
+          headers: { Authorization: ['Bearer an-example'] },
+          ...{ timeout: '1s', threshold: 10, backoff: '1s', disabled: true },
+        },
+      ],
+    },
+    proxy: { remoteurl: 'https://registry-1.docker.io', username: 'username', password: 'password' },
+  },
+  'metrics at an address of their own, as the file for development': {
+    storage: { inmemory: null, delete: { enabled: true } },
+    http: { addr: ':5000', debug: { addr: ':5001', prometheus: { enabled: true, path: '/metrics' } } },
+  },
+};
+
+test.each(Object.entries(shipped))('a file of distribution is read whole: %s', async (_, sections) => {
+  expect(await problemsOf(JSON.stringify({ version: 0.1, ...sections }))).toBe('none');
+});
+
+test('each setting of distribution that is not supported is refused by its name, none is ignored', async () => {
+  const found = await problemsOf(
+    JSON.stringify({
+      version: 0.1,
+      log: { hooks: [{ type: 'mail', disabled: true }] },
+      reporting: { bugsnag: { apikey: 'x' } },
+      storage: { swift: { container: 'c' }, cache: { blobdescriptor: 'memcached' } },
+      middleware: { repository: [{ name: 'x' }] },
+      http: { net: 'unix', tls: { letsencrypt: { cachefile: 'f' }, ciphersuites: ['a'] } },
+      redis: { addr: 'a:1', cluster: {}, sentinel: {} },
+      policy: { repository: { classes: ['image'] } },
+      compatibility: { schema1: { enabled: true } },
+    }),
+  );
+  const keys = ['log.hooks', 'reporting', 'storage.swift', 'storage.cache.blobdescriptor', 'middleware.repository'];
+  const more = ['http.net', 'http.tls.letsencrypt', 'http.tls.ciphersuites', 'redis.cluster', 'redis.sentinel'];
+  for (const key of [...keys, ...more, 'policy', 'compatibility'])
+    expect(found).toMatch(new RegExp(`:1:\\d+: ${key}: `));
 });

@@ -50,17 +50,17 @@ const { config, large, manifest } = samples;
 type Ask = Awaited<ReturnType<typeof start>>['ask'];
 
 /** Pushes an image as `a/b:latest`, and gives the statuses. */
-async function push(ask: Ask, headers: Record<string, string> = {}): Promise<number[]> {
+async function push(ask: Ask, headers: Record<string, string> = {}, prefix = ''): Promise<number[]> {
   const statuses: number[] = [];
   for (const { descriptor, bytes } of [config, large]) {
-    const begun = await ask('POST /v2/a/b/blobs/uploads/', { headers });
+    const begun = await ask(`POST ${prefix}/v2/a/b/blobs/uploads/`, { headers });
     const location = new URL(begun.headers.get('location') ?? '');
     location.searchParams.set('digest', descriptor.digest);
     const put = await ask(`PUT ${location.pathname}${location.search}`, { body: bytes as BodyInit, headers });
     statuses.push(put.status);
   }
   const type = { 'content-type': manifest.descriptor.mediaType };
-  const named = await ask('PUT /v2/a/b/manifests/latest', {
+  const named = await ask(`PUT ${prefix}/v2/a/b/manifests/latest`, {
     body: manifest.bytes as BodyInit,
     headers: { ...headers, ...type },
   });
@@ -120,6 +120,10 @@ test('with a prefix all paths are below it, those that responses name too', asyn
   expect([outside.status, await outside.text()]).toEqual([404, '404 page not found\n']);
   const begun = await ask('POST /registry/v2/a/b/blobs/uploads/');
   expect(new URL(begun.headers.get('location') ?? '').pathname).toMatch(/^\/registry\/v2\/a\/b\/blobs\/uploads\//);
+  expect(await push(ask, {}, '/registry')).toEqual([201, 201, 201]);
+  const { digest, size } = large.descriptor;
+  const read = await ask(`GET /registry/v2/a/b/blobs/${digest}`);
+  expect([read.status, (await read.arrayBuffer()).byteLength]).toEqual([200, size]);
 });
 
 test('nothing can be deleted unless the file says so, nor written in maintenance', async () => {
