@@ -136,7 +136,6 @@ const coveredBy: Readonly<Record<string, string>> = {
   'server/settings-file': 'app/config/read',
   'app/config/context': 'app/file/app',
   'app/file/health': 'app/file/app',
-  'app/file/http-rules': 'app/file/app',
   'app/file/middleware': 'app/file/app',
   'app/file/request-log': 'app/file/app',
   'app/file/storage': 'app/file/app',

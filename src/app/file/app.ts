@@ -13,7 +13,7 @@ import {
 } from '../../server/index.ts';
 import { type AppContext, createContext } from '../config/context.ts';
 import { readAppFile } from '../config/read.ts';
-import { withoutEffect } from '../config/schema.ts';
+import { type AppSettings, withoutEffect } from '../config/schema.ts';
 import { errorText } from '../printable.ts';
 import type { RunningServer } from '../server.ts';
 import { withAccess } from './access.ts';
@@ -75,7 +75,7 @@ async function start(
   const storage = await storageOf(context, redis);
   const middleware = await middlewareOf(context);
   const registry = await middleware.registry(storage.registry);
-  const sent = await notificationsOf(context, registry, http.host);
+  const sent = await notificationsOf(context, registry, baseOf(http));
   startPurging(context, storage.purge);
   const health = startHealth(context, storage.check);
   context.onClose(() => health.close());
@@ -111,6 +111,10 @@ async function start(
     },
   };
 }
+
+/** The URL that all paths are below, if the file says it. */
+const baseOf = ({ host, prefix = '/' }: NonNullable<AppSettings['http']>): string | undefined =>
+  host === undefined ? undefined : host.replace(/\/$/, '') + prefix.slice(0, -1);
 
 interface HandlerParts {
   readonly registry: MadeRegistry;

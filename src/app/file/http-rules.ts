@@ -21,12 +21,12 @@ export function withRequestId(next: Handler): Handler {
   });
 }
 
-/** Adds the headers of the file to every response. */
+/** Adds the headers of the file, and the version of the API, to every response, of middleware too. */
 export function withHeaders(next: Handler, headers: HttpSettings['headers'] = {}): Handler {
   const all = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one] as const));
-  if (all.length === 0) return next;
   return wrapHandler(next, async (request, connection) => {
     const response = await next(request, connection);
+    for (const [name, value] of Object.entries(version)) response.headers.set(name, value);
     for (const [name, value] of all) response.headers.append(name, value);
     return response;
   });

@@ -91,6 +91,28 @@ test('a directory keeps what was pushed, also read-only, and Ctrl-C ends it with
   expect(second.printed.stderr).toContain('1 repository');
 });
 
+test('a file says all of a registry; one that is wrong is refused with the line, and flags for a directory are', async () => {
+  const { path } = await folder({
+    'registry.yml': 'version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: data\nlog:\n  formatter: json\n',
+    'wrong.yml': 'version: 0.1\nstorage:\n  gcs:\n    bucket: b\n',
+  });
+  const { url, child, ended, printed } = await serve('--json', path('registry.yml'));
+  expect(await push(url, 'team/app')).toEqual([201, 200, content.bytes.length]);
+  expect(JSON.parse(printed.stdout.split('\n')[1] ?? '')).toEqual({ url });
+  child.kill('SIGTERM');
+  const { code, stderr } = await ended;
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{'));
+  expect([code, lines.map((line) => (JSON.parse(line) as { 'vars.name': string })['vars.name'])]).toEqual([
+    0,
+    ['team/app', 'team/app'],
+  ]);
+  const wrong = await launch('serve', path('wrong.yml')).ended;
+  expect([wrong.code, wrong.stdout]).toEqual([3, '']);
+  expect(wrong.stderr).toMatch(/wrong\.yml:3:3: storage\.gcs: .*not supported/);
+  const flagged = await launch('serve', '--read-only', path('registry.yml')).ended;
+  expect(flagged.stderr).toContain('Flag "--read-only" is for a directory');
+});
+
 test('what "pull" has written is served as one repository', async () => {
   const { path } = await folder({});
   const store = layoutStore(path('My App'));
