@@ -18,7 +18,15 @@ import { errorText } from '../printable.ts';
 import type { RunningServer } from '../server.ts';
 import { withAccess } from './access.ts';
 import { type Health, startHealth } from './health.ts';
-import { withCatalogPages, withHeaders, withHealth, withLocations, withPrefix, withRequestId } from './http-rules.ts';
+import {
+  withCatalogPages,
+  withForwarded,
+  withHeaders,
+  withHealth,
+  withLocations,
+  withPrefix,
+  withRequestId,
+} from './http-rules.ts';
 import { middlewareOf } from './middleware.ts';
 import { redisOf } from './redis.ts';
 import { type AppLog, createLog } from './request-log.ts';
@@ -124,7 +132,7 @@ interface HandlerParts {
   readonly log: AppLog;
 }
 
-/** From the outside in: id, headers, health, locations, prefix, pages, middleware, access, registry. */
+/** From the outside in: what proxies say, id, headers, health, locations, prefix, pages, middleware, access, registry. */
 async function handlerOf(context: AppContext, parts: HandlerParts): Promise<Handler> {
   const { settings } = context.file;
   const { http = {} } = settings;
@@ -136,7 +144,7 @@ async function handlerOf(context: AppContext, parts: HandlerParts): Promise<Hand
   });
   const checked = await withAccess(noted, context);
   const inner = withCatalogPages(await parts.middleware.handler(checked), settings);
-  const placed = withLocations(withPrefix(inner, http.prefix), settings, context);
+  const placed = withLocations(withPrefix(inner, http.prefix), settings);
   const outer = withHeaders(withHealth(placed, parts.health), http.headers);
   const reported = wrapHandler(outer, async (request, connection) => {
     const started = performance.now();
@@ -151,7 +159,7 @@ async function handlerOf(context: AppContext, parts: HandlerParts): Promise<Hand
     }
     return response;
   });
-  return withRequestId(reported);
+  return withForwarded(withRequestId(reported), settings, context);
 }
 
 function serveOptions({ file: { settings }, warn }: AppContext): ServeOptions {

@@ -71,18 +71,41 @@ export function withPrefix(next: Handler, prefix = '/'): Handler {
 const missing = (): Response =>
   new Response('404 page not found\n', { status: 404, headers: { ...version, 'content-type': 'text/plain' } });
 
+/** What proxies tell a server about the request that they got. */
+const told = ['forwarded', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-for'] as const;
+
 /**
- * Makes locations absolute, as distribution does unless `relativeurls` is set: with the `host` of the file, else with what proxies
- * at trusted addresses say that the client requested, else with the request's own.
+ * Believes proxies at trusted addresses: the connection is then that of the client that the nearest of them names, for the log,
+ * limits and notifications. What others say of the request is dropped here, so nothing behind can believe it.
  */
-export function withLocations(next: Handler, { http = {} }: AppSettings, context: AppContext): Handler {
-  if (http.relativeurls) return next;
+export function withForwarded(next: Handler, { http = {} }: AppSettings, context: AppContext): Handler {
   const isTrusted = addressList(http.trustedproxies ?? [], context);
   return wrapHandler(next, async (request, connection) => {
+    if (connection?.remoteAddress && isTrusted(connection.remoteAddress)) {
+      // From the right: what is left of the last one that is not trusted, anybody may have written.
+      const chain = (request.headers.get('x-forwarded-for') ?? '').split(',').map((one) => one.trim());
+      const client = chain.findLast((address) => !isTrusted(address));
+      return next(
+        request,
+        client !== undefined && isIP(client) ? { ...connection, remoteAddress: client } : connection,
+      );
+    }
+    for (const name of told) request.headers.delete(name);
+    return next(request, connection);
+  });
+}
+
+/**
+ * Makes locations absolute, as distribution does unless `relativeurls` is set: with the `host` of the file, else with what proxies
+ * say that the client requested, else with the request's own.
+ */
+export function withLocations(next: Handler, { http = {} }: AppSettings): Handler {
+  if (http.relativeurls) return next;
+  return wrapHandler(next, async (request, connection) => {
+    const forwarded = forwardedBy(request);
     const response = await next(request, connection);
     const location = response.headers.get('location');
     if (!location?.startsWith('/')) return response;
-    const forwarded = connection?.remoteAddress && isTrusted(connection.remoteAddress) ? forwardedBy(request) : {};
     const { protocol, host } = new URL(request.url);
     const base = http.host ?? `${forwarded.proto ?? protocol.slice(0, -1)}://${forwarded.host ?? host}`;
     response.headers.set('location', base.replace(/\/$/, '') + location);
@@ -123,7 +146,10 @@ function addressList(texts: readonly string[], { file }: AppContext): (address: 
       );
     }
   }
-  return (address) => list.check(address.replace(/^::ffff:(?=\d+\.)/i, ''), address.includes('.') ? 'ipv4' : 'ipv6');
+  return (given) => {
+    const address = given.replace(/^::ffff:(?=\d+\.)/i, '');
+    return isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  };
 }
 
 const [defaultEntries, defaultMost] = [100, 1_000];

@@ -42,6 +42,22 @@ test('a response of middleware has the version of the API, too', async () => {
   expect([second.status, second.headers.get(version)]).toEqual([429, 'registry/2.0']);
 });
 
+test('behind a trusted proxy limits count the client that the proxy names, else whoever is connected', async () => {
+  const middleware = { registry: [{ name: 'ratelimit', options: { requests: 1, seconds: 60 } }] };
+  const statuses = async (url: string, ...clients: readonly string[]) => {
+    const found: number[] = [];
+    for (const client of clients)
+      found.push((await fetch(`${url}/v2/`, { headers: { 'x-forwarded-for': client } })).status);
+    return found;
+  };
+  const trusting = await start({ middleware, http: { trustedproxies: ['127.0.0.0/8', '10.0.0.1'] } });
+  const clients = ['192.0.2.1', '192.0.2.2', '203.0.113.9, 192.0.2.1', '192.0.2.2, 10.0.0.1', '2001:db8::1', 'nobody'];
+  expect(await statuses(trusting.url, ...clients)).toEqual([200, 200, 429, 429, 200, 200]);
+  expect(await statuses(trusting.url, 'nobody else')).toEqual([429]);
+  const plain = await start({ middleware });
+  expect(await statuses(plain.url, '192.0.2.1', '192.0.2.2')).toEqual([200, 429]);
+});
+
 test('a method that a route does not have is refused with those that it has', async () => {
   const { url } = await start({});
   const allowed = async (method: string, path: string) => {
