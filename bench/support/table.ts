@@ -4,7 +4,7 @@ import type { Bar, Costs } from './scenario.ts';
 /** Runs by work, then by way, in the order of rounds. */
 export type Runs = ReadonlyMap<string, ReadonlyMap<string, readonly Costs[]>>;
 
-export const median = (numbers: readonly number[]): number =>
+const median = (numbers: readonly number[]): number =>
   [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
 
 /** Three digits, more if there are more before the point; counts as they are. */

@@ -7,7 +7,7 @@ import type { Costs } from './scenario.ts';
 export const taskOf = <Task>(): Task => JSON.parse(process.argv[2] ?? '{}') as Task;
 
 /** MiB of memory of this process at most so far. */
-export function peak(): number {
+function peak(): number {
   const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   return Number(kib ?? process.resourceUsage().maxRSS) / 1024;
 }

@@ -7,7 +7,7 @@ const program = (name: string): string =>
   fileURLToPath(new URL(`../tasks/${name}.${import.meta.url.split('.').at(-1)}`, import.meta.url));
 
 /** Runs a program of bench/tasks: what it measured itself, without its start. */
-export async function runTask(name: string, task: object): Promise<Costs> {
+async function runTask(name: string, task: object): Promise<Costs> {
   const { output } = await runCold([process.execPath, program(name), JSON.stringify(task)]);
   return JSON.parse(output) as Costs;
 }
