@@ -40,7 +40,7 @@ export const scenario: Scenario = {
     const entry = import.meta.resolve('ocifetch');
     const isBuilt = existsSync(fileURLToPath(entry));
     const ways = [
-      way(bare, [process.execPath, ...module, ''], (output) => output === ''),
+      way(bare, [process.execPath, ...module, '0'], (output) => output === ''),
       way(
         digest,
         [process.execPath, ownProgram(), 'manifest', '--digest', '--no-discover', reference],
