@@ -81,7 +81,7 @@ const valueAt = (root: unknown, path: Path): unknown =>
   );
 
 /** The keys that an object may have at a path of the file. */
-export function keysAt(schema: z.core.$ZodType, path: Path): readonly string[] {
+function keysAt(schema: z.core.$ZodType, path: Path): readonly string[] {
   const [key, ...rest] = path;
   const objects = objectsIn(schema);
   if (key === undefined) return [...new Set(objects.flatMap(({ _zod }) => Object.keys(shapeOf(_zod.def))))];
