@@ -116,10 +116,10 @@ export function withLocations(next: Handler, { http = {} }: AppSettings): Handle
 /** What a proxy says of the request that it got. https://www.rfc-editor.org/rfc/rfc7239 */
 function forwardedBy({ headers }: Request): { readonly proto?: string; readonly host?: string } {
   const [first = ''] = (headers.get('forwarded') ?? '').split(',');
-  const pairs = [...first.matchAll(/(\w+)\s*=\s*"?([^";,\s]+)"?/g)].map(([, name = '', value]) => [
-    name.toLowerCase(),
-    value,
-  ]);
+  const pairs = first.split(';').map((part) => {
+    const [name = '', value = ''] = part.split('=', 2);
+    return [name.trim().toLowerCase(), value.trim().replace(/^"|"$/g, '')];
+  });
   const { proto, host } = Object.fromEntries(pairs) as { readonly proto?: string; readonly host?: string };
   const [otherProto] = (headers.get('x-forwarded-proto') ?? '').split(',');
   const [otherHost] = (headers.get('x-forwarded-host') ?? '').split(',');
