@@ -87,7 +87,7 @@ const http = table({
   }).optional(),
   debug: table({
     addr: address.optional(),
-    prometheus: table({ enabled: flag.optional(), path: text.optional() }).optional(),
+    prometheus: table({ enabled: flag.optional(), path: text.regex(/^\//, 'expected a path').optional() }).optional(),
   }).optional(),
   headers: headers.optional(),
   http2: table({ disabled: z.literal(true, 'not supported: requests are HTTP/1.1') }).optional(),
@@ -162,7 +162,9 @@ export const appSchema = table({
     level: z.enum(['error', 'warn', 'info', 'debug', 'trace'], 'expected error, warn, info, debug or trace').optional(),
     formatter: z.enum(['text', 'json', 'logstash'], 'expected text, json or logstash').optional(),
     fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
-    accesslog: table({ disabled: flag.optional() }).optional(),
+    accesslog: table({
+      disabled: z.literal(true, 'not supported: the log has a line for each response').optional(),
+    }).optional(),
     reportcaller: z.literal(false, 'not supported').optional(),
     hooks: unsupported('send mail by another program'),
   }).optional(),
@@ -174,7 +176,16 @@ export const appSchema = table({
   middleware: table({
     registry: middleware.optional(),
     repository: unsupported('use middleware.registry'),
-    storage: middleware.optional(),
+    storage: z
+      .array(
+        table({
+          name: z.literal('redirect', 'not supported, expected redirect'),
+          disabled: flag.optional(),
+          options: table({ baseurl: url }),
+        }),
+      )
+      .max(1, 'expected one at most')
+      .optional(),
   }).optional(),
   reporting: unsupported('use notifications or the log'),
   http: http.optional(),
@@ -189,17 +200,11 @@ export const appSchema = table({
     remoteurl: url,
     username: secret.optional(),
     password: secret.optional(),
-    ttl: duration.optional(),
+    ttl: unsupported('bound what is kept, by bytes'),
+    bytes: whole(1, Number.MAX_SAFE_INTEGER).optional(),
     exec: unsupported(),
   }).optional(),
-  validation: table({
-    enabled: unsupported(),
-    disabled: flag.optional(),
-    manifests: table({
-      urls: unsupported('blobs at other URLs are not checked'),
-      indexes: unsupported('all images of an index must be there'),
-    }).optional(),
-  }).optional(),
+  validation: unsupported('manifests are checked always, URLs of layers never'),
   policy: unsupported('use access'),
   compatibility: unsupported(),
   catalog: table({ maxentries: whole(1).optional() }).optional(),
@@ -217,6 +222,11 @@ export const appSchema = table({
     refuse(['storage', 'cache', 'blobdescriptor'], 'expected a section redis');
   if (kept?.s3 && (kept.s3.accesskey === undefined) !== (kept.s3.secretkey === undefined))
     refuse(['storage', 's3'], 'expected accesskey and secretkey, or neither');
+  if (value.proxy && registry) refuse(['proxy'], 'expected storage with it: use cached and remote in registry');
+  if (value.proxy && (value.proxy.username === undefined) !== (value.proxy.password === undefined))
+    refuse(['proxy'], 'expected username and password, or neither');
+  if (value.http?.debug?.prometheus?.enabled && !value.http.debug.addr)
+    refuse(['http', 'debug', 'prometheus'], 'expected http.debug.addr with it');
   if (cache && !cache.addr && !cache.addrs) refuse(['redis'], 'expected addr');
   if (value.http?.tls && (value.http.tls.certificate === undefined) !== (value.http.tls.key === undefined))
     refuse(['http', 'tls'], 'expected certificate and key');

@@ -84,6 +84,7 @@ async function start(
   const middleware = await middlewareOf(context);
   const registry = await middleware.registry(storage.registry);
   const sent = await notificationsOf(context, registry, baseOf(http));
+  const metrics = await metricsOf(context, sent);
   startPurging(context, storage.purge);
   const health = startHealth(context, storage.check);
   context.onClose(() => health.close());
@@ -91,6 +92,7 @@ async function start(
   const onEvent = (event: ServerEvent): void => {
     log.response({ ...event, address: event.connection?.remoteAddress });
     sent?.observe(event);
+    metrics?.observe(event);
   };
   const handler = await handlerOf(context, { registry, health, middleware, onEvent, log });
   const counted = wrapHandler(handler, async (request, connection) => {
@@ -102,7 +104,7 @@ async function start(
   const tls = await tlsOf(context);
   const where: ListenOptions = { ...(given ?? http.addr ?? defaultAddress), ...(tls && { tls }) };
   const main = await listen(counted, where);
-  const debug = http.debug?.addr && (await listen(debugHandler(health), http.debug.addr));
+  const debug = http.debug?.addr && (await listen(debugHandler(health, metrics), http.debug.addr));
   const drain = http.draintimeout || defaultDrain;
   return {
     url: main.url,
@@ -165,14 +167,22 @@ async function handlerOf(context: AppContext, parts: HandlerParts): Promise<Hand
 function serveOptions({ file: { settings }, warn }: AppContext): ServeOptions {
   const { storage, registry, tags } = settings;
   const age = storage?.maintenance?.uploadpurging?.age;
+  const [redirect] = settings.middleware?.storage ?? [];
   return {
     statuses: 'distribution',
     // As distribution, unless the file says so; a registry of parts says itself what can be written.
     deletes: storage?.delete?.enabled ?? registry !== undefined,
     ...(tags?.maxtags !== undefined && { mostListed: tags.maxtags }),
+    ...(redirect && !redirect.disabled && { locate: (target) => [blobUrl(redirect.options.baseurl, target.digest)] }),
     ...(age !== undefined && { uploadIdle: Math.min(age, 2 ** 31 - 1) }),
     onError: warn,
   };
+}
+
+/** Where distribution keeps a blob, below a URL at which its storage can be read. */
+function blobUrl(base: string, digest: string): string {
+  const [algorithm, hex = ''] = digest.split(':');
+  return `${base.replace(/\/$/, '')}/docker/registry/v2/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}/data`;
 }
 
 async function tlsOf(context: AppContext): Promise<ListenTls | undefined> {
@@ -243,13 +253,30 @@ function startPurging(context: AppContext, purge: ((age: number) => Promise<unkn
   context.onClose(() => clearInterval(timer));
 }
 
+/** The figures of an app, and their path. */
+interface Metrics {
+  readonly path: string;
+  readonly observe: (event: ServerEvent) => void;
+  readonly handler: Handler;
+}
+
+/** What `http.debug.prometheus` wants. */
+async function metricsOf(context: AppContext, sent: Notifications | undefined): Promise<Metrics | undefined> {
+  const { prometheus } = context.file.settings.http?.debug ?? {};
+  if (!prometheus?.enabled) return undefined;
+  const key = ['http', 'debug', 'prometheus'];
+  const { serverMetrics } = await context.load(key, ['prom-client'], () => import('../../server/metrics/index.ts'));
+  return { path: prometheus.path ?? '/metrics', ...serverMetrics(sent ? { notifications: () => sent.status() } : {}) };
+}
+
 /** What operators ask: whether the checks pass. */
 const debugHandler =
-  (health: Health): Handler =>
-  async (request) => {
+  (health: Health, metrics?: Metrics): Handler =>
+  async (request, connection) => {
     const failures = health.failures();
     const status = Object.keys(failures).length === 0 ? 200 : 503;
     const { pathname } = new URL(request.url);
+    if (metrics && pathname === metrics.path) return metrics.handler(request, connection);
     if (/^\/(?:debug\/health|healthz)$/.test(pathname)) return Response.json(failures, { status });
     return new Response('404 page not found\n', { status: 404 });
   };

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createClient, parseRepository, type Registry } from '../../index.ts';
+import { createClient, memoryStore, parseRepository, type Registry } from '../../index.ts';
 import {
   cached,
   described,
@@ -11,6 +11,7 @@ import {
   memoryDescriptors,
   memoryRegistry,
   only,
+  pullThrough,
   readOnly,
   type StoreRegistry,
   under,
@@ -18,6 +19,7 @@ import {
 } from '../../server/index.ts';
 import type { AppContext } from '../config/context.ts';
 import type { BucketSettings, RegistryNode } from '../config/registry-node.ts';
+import type { AppSettings } from '../config/schema.ts';
 import type { SharedRedis } from './redis.ts';
 
 type Key = readonly PropertyKey[];
@@ -33,7 +35,7 @@ export interface AppStorage {
 
 /** What `storage` or `registry` says. */
 export async function storageOf(context: AppContext, redis: SharedRedis | undefined): Promise<AppStorage> {
-  const { storage = {}, registry } = context.file.settings;
+  const { storage = {}, registry, proxy } = context.file.settings;
   const parts: AppStorage[] = [];
   const make = async (part: Promise<AppStorage>): Promise<MadeRegistry> => {
     parts.push(await part);
@@ -41,7 +43,7 @@ export async function storageOf(context: AppContext, redis: SharedRedis | undefi
   };
   const made = registry
     ? await nodeRegistry(registry, ['registry'], { context, redis, make })
-    : await make(driverOf(context));
+    : await make(proxy ? proxyStorage(proxy, context) : driverOf(context));
   const { cache, maintenance } = storage;
   const blobs = cache?.blobdescriptor ?? cache?.layerinfo;
   const entries = cache?.blobdescriptorsize;
@@ -160,6 +162,31 @@ async function nodeRegistry(node: RegistryNode, key: Key, parts: NodeParts): Pro
 
 /** A registry that content can be kept in. */
 const storesOf = (registry: Registry) => registry as StoreRegistry;
+
+/** A mirror of another registry, which keeps what it gets where `storage` says. */
+async function proxyStorage(proxy: NonNullable<AppSettings['proxy']>, context: AppContext): Promise<AppStorage> {
+  const { remoteurl, username, password, bytes } = proxy;
+  const { filesystem, s3 } = context.file.settings.storage ?? {};
+  const { host } = new URL(remoteurl);
+  const upstream = /^(?:registry-1\.|index\.)?docker\.io$/.test(host) ? 'docker.io' : host;
+  const login = username !== undefined &&
+    password !== undefined && {
+      username: await context.secretOf(username, ['proxy', 'username']),
+      password: await context.secretOf(password, ['proxy', 'password']),
+    };
+  const hosts = upstream === host ? { [host]: { origin: { url: remoteurl.replace(/\/$/, '') } } } : {};
+  const client = createClient({ config: { registries: hosts, ...(login && { credentials: { [host]: login } }) } });
+  context.onClose(() => client.close());
+  if (s3) {
+    const { registry, ...rest } = await bucketStorage(s3, ['storage', 's3'], context);
+    const origin: Registry = ({ name }) => client.fetcher(`${upstream}/${name}`).source;
+    return { registry: cached(origin, storesOf(registry), { onError: (error) => context.warn(error) }), ...rest };
+  }
+  const store = filesystem ? context.pathOf(filesystem.rootdirectory) : memoryStore();
+  const mirror = pullThrough({ store, upstream, client, bytes });
+  context.onClose(() => mirror.close());
+  return { registry: mirror, check: async () => {} };
+}
 
 /** Another registry, read by a client. */
 function remoteRegistry(remote: string, key: Key, { file, onClose }: AppContext): MadeRegistry {

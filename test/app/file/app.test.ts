@@ -401,3 +401,50 @@ notifications:
   expect(everything).not.toContain('canary');
   expect(lines.length).toBeGreaterThan(3);
 }, 20_000);
+
+test('figures for Prometheus are at the debug address, with those of notifications', async () => {
+  const receiver = await startReceiver();
+  closing.push(receiver.close);
+  const { ask, app } = await start(
+    `${memory}http:
+  debug: { addr: '127.0.0.1:0', prometheus: { enabled: true } }
+notifications:
+  endpoints:
+    - { name: audit, url: '${receiver.url}' }
+`,
+  );
+  expect(await push(ask)).toEqual([201, 201, 201]);
+  await expect.poll(() => receiver.accepted.length).toBe(3);
+  const text = await (await fetch(`${app.debugUrl}/metrics`)).text();
+  expect(text).toContain('registry_http_requests_total{method="PUT",action="push",code="201"} 3');
+  expect(text).toContain('registry_notifications_events_total{endpoint="audit"} 3');
+  expect(await (await fetch(`${app.debugUrl}/debug/health`)).json()).toEqual({});
+  expect((await fetch(`${app.debugUrl}/nowhere`)).status).toBe(404);
+});
+
+test('a proxy keeps what it gets from another registry, over a restart of that too, and takes nothing', async () => {
+  const origin = await start(memory);
+  await push(origin.ask);
+  const { ask } = await start(`${memory}proxy:\n  remoteurl: ${origin.app.url}\n`);
+  const { digest } = large.descriptor;
+  expect((await ask('GET /v2/a/b/manifests/latest')).status).toBe(200);
+  expect((await (await ask(`GET /v2/a/b/blobs/${digest}`)).arrayBuffer()).byteLength).toBe(large.bytes.length);
+  await origin.app.stop(0);
+  expect((await (await ask(`GET /v2/a/b/blobs/${digest}`)).arrayBuffer()).byteLength).toBe(large.bytes.length);
+  expect((await ask('GET /v2/a/b/manifests/latest')).status).toBe(200);
+  expect((await ask('POST /v2/a/b/blobs/uploads/')).status).toBe(405);
+  expect((await ask(`DELETE /v2/a/b/manifests/${manifest.descriptor.digest}`)).status).toBe(405);
+});
+
+test('with the redirect middleware blobs are where distribution keeps them', async () => {
+  const { ask } = await start(
+    `${memory}middleware:\n  storage:\n    - name: redirect\n      options: { baseurl: 'https://cdn.example/x' }\n`,
+  );
+  await push(ask);
+  const { digest } = large.descriptor;
+  const hex = digest.slice('sha256:'.length);
+  const moved = await ask(`GET /v2/a/b/blobs/${digest}`);
+  const location = `https://cdn.example/x/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`;
+  expect([moved.status, moved.headers.get('location')]).toEqual([307, location]);
+  expect((await ask(`GET /v2/a/b/blobs/sha256:${'0'.repeat(64)}`)).status).toBe(404);
+});

@@ -1,0 +1,1 @@
+export { type ServerMetrics, type ServerMetricsOptions, serverMetrics } from './metrics.ts';
