@@ -16,11 +16,20 @@ export interface Feed {
   cancel(reason?: unknown): void | Promise<void>;
 }
 
+/** Watches how fast a body comes. */
+export interface Meter {
+  /** Milliseconds that a reader waits for a byte at most; 0 for no limit. */
+  readonly longestWait: number;
+  /** So many bytes came after the reader had waited for so many milliseconds. Throws if the body is to be broken off. */
+  add(waited: number, bytes: number): void;
+}
+
 export interface BodyOptions {
   /** Milliseconds without a byte, counted only while the reader waits, that break it with `TIMEOUT`; 0 for no limit. */
   readonly idle?: number | undefined;
   /** Bytes per second, over each `idle` milliseconds in which the reader waited: fewer break it with `TIMEOUT`; 0 for no minimum. */
   readonly minimumSpeed?: number | undefined;
+  readonly meter?: Meter | undefined;
   /** Breaks it as soon as it fires, also when nothing is being read. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,7 +45,7 @@ const aborted = (reason: unknown): RegistryError =>
  */
 export function createBody(
   feed: Feed,
-  { idle = 0, minimumSpeed = 0, signal }: BodyOptions = {},
+  { idle = 0, minimumSpeed = 0, meter, signal }: BodyOptions = {},
 ): { body: Body; ended: Promise<BodyEnd>; lastRead: () => number } {
   let bytes = 0;
   let isRead = false;
@@ -69,9 +78,13 @@ export function createBody(
     finish(aborted(reason ?? 'nobody wants it'));
     await stopFeed(reason);
   };
-  const watch = watchdog(idle, () =>
-    fail(cannot('TIMEOUT', 'read a body', `no byte came in ${idle} ms`, { limit: 'timeouts.idle' })),
-  );
+  const longest = meter?.longestWait || idle;
+  const isIdle = idle > 0 && idle <= longest;
+  const facts = isIdle
+    ? ({ limit: 'timeouts.idle' } as const)
+    : ({ limit: 'timeouts.crawl', reason: 'too-slow' } as const);
+  const most = isIdle ? idle : longest;
+  const watch = watchdog(most, () => fail(cannot('TIMEOUT', 'read a body', `no byte came in ${most} ms`, facts)));
   const speed = speedometer(idle, minimumSpeed);
   const waited = (coming: Promise<Uint8Array | undefined>): Promise<Uint8Array | undefined> =>
     new Promise((resolve, reject) => {
@@ -85,7 +98,9 @@ export function createBody(
       if (!over) {
         const coming = feed.next();
         const chunk = isPromise(coming) ? await waited(coming) : coming;
-        speed.add(watch.end(), chunk?.length);
+        const waitedFor = watch.end();
+        speed.add(waitedFor, chunk?.length);
+        if (chunk) meter?.add(waitedFor, chunk.length);
         if (chunk !== undefined && !over) {
           bytes += chunk.length;
           return { value: chunk, done: false };

@@ -1,7 +1,9 @@
 import { abortError } from './abort.ts';
+import { type Contestant, type Contests, contend } from './contest.ts';
 import type { Attempt, Owed } from './endpoint.ts';
 import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
-import type { CallOptions, Fetched, FetchOptions, Source } from './source.ts';
+import { isDigest } from './oci/digest.ts';
+import type { CallOptions, Contest, Fetched, FetchOptions, Source } from './source.ts';
 
 /** A source that failed before another one succeeded. */
 export interface FailedSource {
@@ -44,6 +46,12 @@ export interface SourceQuery<From, Result> {
   readonly movesOn?: ((error: RegistryError) => boolean) | undefined;
   /** `more` does not count the sources that are left here. */
   readonly ignoresRest?: boolean | undefined;
+  /** Default: none, the sources are only asked one after the other. */
+  readonly contests?: Contests | undefined;
+  /** An earlier source knows better, as with tags. */
+  readonly isRanked?: boolean | undefined;
+  /** Ends what is not wanted, as another source was faster. */
+  drop?(result: Result): void;
 }
 
 /**
@@ -52,60 +60,108 @@ export interface SourceQuery<From, Result> {
  * that is expected soonest first. Returns its result and the sources that failed before it; errors as those of `firstOf`.
  */
 export async function askInTurn<From extends Pick<Source, 'name'>, Result>(
-  { attempted, value, sources, ask, movesOn = () => true, ignoresRest = false }: SourceQuery<From, Result>,
+  query: SourceQuery<From, Result>,
   options: CallOptions = {},
 ): Promise<{ readonly result: Result; readonly failed: readonly FailedSource[] }> {
+  const { attempted, value, sources, ignoresRest = false, contests, isRanked } = query;
   if (options.signal?.aborted) throw failureOf(undefined, attempted, options.signal);
-  const failed: FailedSource[] = [];
-  const owed: { readonly source: From; readonly owed: Owed }[] = [];
-  const run = async (source: From, call: CallOptions): Promise<{ readonly result: Result } | undefined> => {
-    try {
-      return { result: await ask(source, call) };
-    } catch (thrown) {
-      const error = failureOf(thrown, attempted, options.signal);
-      const errors = [...failed.map((each) => each.error), error];
-      if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
-      if (!movesOn(error)) throw combineErrors(attempted, errors, { value });
-      failed.push({ from: source.name ?? error.attempts[0]?.url, error });
-      if (call.more && !options.more && error.owed) owed.push({ source, owed: error.owed });
-      return undefined;
-    }
-  };
-  for (const [index, source] of sources.entries()) {
-    const isLast = index + 1 === sources.length && owed.length === 0;
-    const more = options.more || (!ignoresRest && !isLast);
-    const answered = await run(source, { ...options, more });
-    if (answered) return { ...answered, failed };
-  }
+  const { run, fail, failed, owed } = createTurn(query, options);
+  const contestants = sources.map((source, index) => ({
+    name: source.name,
+    ask: (contest: Contest | undefined, isExtra: boolean) => {
+      const isLast = index + 1 === sources.length && owed.length === 0 && !isExtra;
+      const more = options.more || (!ignoresRest && !isLast);
+      return run(source, { ...options, more, ...(contest && { contest }) });
+    },
+    giveUp: (error: RegistryError) => fail(source, error, true),
+  }));
+  const isContest = contests?.isHedged && sources.length > 1;
+  const answered = await (isContest ? contend(contestants, contests, isRanked) : oneByOne(contestants));
+  if (answered) return { ...answered, failed };
   for (const {
     source,
     owed: { tried },
   } of owed.sort((a, b) => a.owed.expected - b.owed.expected)) {
-    const answered = await run(source, { ...options, more: false, tried });
-    if (answered) return { ...answered, failed };
+    const late = await run(source, { ...options, more: false, tried });
+    if (late) return { ...late, failed };
   }
   const errors = failed.map(({ error }) => error);
   throw combineErrors(attempted, errors, { value });
 }
 
-function inTurn(
+/** Asks single sources, and remembers which failed and what they are owed. */
+function createTurn<From extends Pick<Source, 'name'>, Result>(
+  { attempted, value, ask, drop, contests, movesOn = () => true }: SourceQuery<From, Result>,
+  options: CallOptions,
+) {
+  const failed: { readonly source: From; readonly from: string | undefined; error: RegistryError }[] = [];
+  const owed: { readonly source: From; readonly owed: Owed }[] = [];
+  const responded = ({ name }: From): void => {
+    if (name !== undefined) contests?.standing.restore(name);
+  };
+  const fail = (source: From, error: RegistryError, more: boolean | undefined): void => {
+    failed.push({ source, from: source.name ?? error.attempts[0]?.url, error });
+    if (more && !options.more && error.owed) owed.push({ source, owed: error.owed });
+  };
+  const run = async (source: From, call: CallOptions): Promise<{ readonly result: Result } | undefined> => {
+    const isEnded = (): boolean => call.contest !== options.contest && call.contest?.signal.aborted === true;
+    try {
+      const result = await ask(source, call);
+      if (isEnded()) drop?.(result);
+      else responded(source);
+      return { result };
+    } catch (thrown) {
+      const error = failureOf(thrown, attempted, options.signal);
+      if (isEnded()) {
+        // If it was given up it is listed already, without its attempt.
+        const listed = failed.find((each) => each.source === source);
+        if (listed) listed.error = error;
+        return undefined;
+      }
+      const errors = [...failed.map((each) => each.error), error];
+      if (error.code === 'ABORTED' || options.signal?.aborted) throw withAttemptsOf(error, errors);
+      if (!movesOn(error)) throw combineErrors(attempted, errors, { value });
+      if (error.status !== undefined) responded(source);
+      fail(source, error, call.more);
+      return undefined;
+    }
+  };
+  return { run, fail, failed, owed };
+}
+
+async function oneByOne<Answer>(contestants: readonly Contestant<Answer>[]): Promise<Answer | undefined> {
+  for (const { ask } of contestants) {
+    const answer = await ask(undefined, false);
+    if (answer !== undefined) return answer;
+  }
+  return undefined;
+}
+
+/** As `firstOf`; `contests`: the next source is also asked if one is silent, and one that was silent is asked last for a while. */
+export function inTurn(
   sources: readonly Source[],
-  how: Pick<SourceQuery<Source, unknown>, 'movesOn' | 'ignoresRest'>,
+  how: Pick<SourceQuery<Source, unknown>, 'movesOn' | 'ignoresRest' | 'contests'>,
 ): Source {
+  const standing = how.contests?.standing;
+  const inOrder = (): readonly Source[] => standing?.inOrder(sources, ({ name }) => name) ?? sources;
   return {
     resolve: async (reference, options = {}) => {
       const ask = (source: Source, each: CallOptions) => source.resolve(reference, each);
-      const attempted = `resolve "${reference}"`;
-      return (await askInTurn({ ...how, attempted, value: reference, sources, ask }, options)).result;
+      const query = { ...how, attempted: `resolve "${reference}"`, value: reference, sources: inOrder(), ask };
+      return (await askInTurn({ ...query, isRanked: !isDigest(reference) }, options)).result;
     },
     fetch: async (target, options = {}) => {
       const { digest } = target;
-      const ordered = inOrder(sources, options);
+      const ordered = byFailures(inOrder(), options);
+      const isBad = ({ name }: Source): boolean =>
+        name !== undefined && (options.last?.includes(name) || standing?.isLow(name)) === true;
       const ask = (source: Source, each: CallOptions) => {
-        const canLeave = options.canLeave || (!how.ignoresRest && hasBetter(ordered, source, options));
-        return source.fetch(target, { ...options, ...each, ...(canLeave && { canLeave }) });
+        const rivals = how.ignoresRest ? [] : rivalsOf(source, ordered, isBad);
+        const canLeave = options.canLeave || rivals.length > 0;
+        return source.fetch(target, { ...options, ...each, ...(canLeave && { canLeave, rivals }) });
       };
-      const query = { ...how, attempted: `fetch "${digest}"`, value: digest, sources: ordered, ask };
+      const drop = ({ body }: Fetched): void => void body.cancel().catch(() => {});
+      const query = { ...how, attempted: `fetch "${digest}"`, value: digest, sources: ordered, ask, drop };
       const { result, failed } = await askInTurn(query, options);
       if (failed.length > 0) before.set(result, [...failed, ...failedBefore(result)]);
       return result;
@@ -119,15 +175,16 @@ function failureOf(thrown: unknown, attempted: string, signal: AbortSignal | und
 }
 
 /** The sources that may be tried, with those of `last` at the end. */
-function inOrder(sources: readonly Source[], { last = [], except = [] }: FetchOptions): readonly Source[] {
+function byFailures(sources: readonly Source[], { last = [], except = [] }: FetchOptions): readonly Source[] {
   const rank = ({ name }: Source): number => (name === undefined ? -1 : last.indexOf(name));
   return sources.filter(({ name }) => name === undefined || !except.includes(name)).sort((a, b) => rank(a) - rank(b));
 }
 
-/** Whether a source after this one has not failed yet, unlike this one: there is another one to use if it is slow. */
-function hasBetter(ordered: readonly Source[], source: Source, { last = [] }: FetchOptions): boolean {
-  const hasFailed = ({ name }: Source): boolean => name !== undefined && last.includes(name);
-  return !hasFailed(source) && ordered.slice(ordered.indexOf(source) + 1).some((other) => !hasFailed(other));
+/** Sources after this one that have not failed yet, unlike this one: those to use if it is slow. */
+function rivalsOf(source: Source, ordered: readonly Source[], isBad: (source: Source) => boolean): readonly string[] {
+  if (isBad(source)) return [];
+  const others = ordered.slice(ordered.indexOf(source) + 1).filter((other) => !isBad(other));
+  return others.map(({ name = '' }) => name);
 }
 
 /** Most characters of a message that reports several errors. */
@@ -145,7 +202,9 @@ export function combineErrors(
   errors: readonly RegistryError[],
   { value, leftOut = '' }: Combined = {},
 ): RegistryError {
-  const main = furthestOf(errors);
+  // One that was given up for another host decides nothing.
+  const final = errors.filter(({ code }) => code !== 'ABORTED');
+  const main = furthestOf(final) ?? errors[0];
   if (!main) return cannot('NO_HOSTS', attempted, 'no host is left', { value });
   if (errors.length === 1) return main;
   const attempts: Attempt[] = errors.flatMap((error) => error.attempts);
@@ -155,7 +214,7 @@ export function combineErrors(
   const bounded = all.length > most ? `${all.slice(0, most - 1)}…` : all;
   const owed = errors.find((error) => error.owed)?.owed;
   // The repository is missing only if it is missing everywhere.
-  const isMissing = errors.every(({ reason }) => reason === 'no-repository');
+  const isMissing = final.every(({ reason }) => reason === 'no-repository');
   const reason = main.reason === 'no-repository' && !isMissing ? undefined : main.reason;
   const facts = { value: value ?? main.value, owed, attempts, cause: main, reason };
   return restate(main, { attempted, found: bounded + leftOut, ...facts });

@@ -32,6 +32,13 @@ export type ClientEvent =
       readonly reason: string;
     }
   | {
+      /** `from` has not responded for so long that `to` is requested, too. The first good response counts. Both are API roots. */
+      readonly type: 'hedge';
+      readonly from: string;
+      readonly to: string;
+      readonly milliseconds: number;
+    }
+  | {
       readonly type: 'progress';
       readonly digest: string;
       readonly position: number;

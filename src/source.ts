@@ -30,6 +30,16 @@ export interface KnownTag {
   readonly validator: Validator;
 }
 
+/** What a call of several that are made for one result, and of which one is enough, has to do with the others. */
+export interface Contest {
+  /** Fires when the result of another call is used, or another host is requested instead. */
+  readonly signal: AbortSignal;
+  /** A request of the call is sent. */
+  readonly onSent: () => void;
+  /** Its response has not begun for so many milliseconds, longer than usual; 0: it has begun after all. */
+  readonly onSilent: (milliseconds: number) => void;
+}
+
 /** Options of every call to a source. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -39,6 +49,10 @@ export interface CallOptions {
   readonly tried?: number | undefined;
   /** Another source is left that has not failed: a body that comes too slowly is broken off. Set by `firstOf`, for `fetch`. */
   readonly canLeave?: boolean | undefined;
+  /** Names of those sources. */
+  readonly rivals?: readonly string[] | undefined;
+  /** Another source may be asked for the same at the same time. Set by a client for its hosts. */
+  readonly contest?: Contest | undefined;
   /** One of many contents that are small: how many of them may be read from a host at a time. Set by `copy`. */
   readonly oneOfMany?: number | undefined;
   /** `resolve` only: the content is wanted next. A remote source then reads it at once and keeps it for the `fetch` that follows. */

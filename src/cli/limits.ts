@@ -52,6 +52,8 @@ export const networkOptions = {
     ...time('minimumSpeed', 'bytes a second, else another host takes over; default: 4KiB', true),
     value: 'SIZE',
   },
+  hedge: time('hedge', 'without a response, then the next host is requested, too; default: 300ms', true),
+  crawl: time('crawl', 'below a tenth of the speed of others, then the next host continues; default: 5s', true),
   retries: {
     type: 'string',
     value: 'N',

@@ -50,6 +50,10 @@ const descriptions: Readonly<Record<string, string>> = {
   idle: 'Without a byte of a body. Default: 30000.',
   minimumSpeed:
     'Bytes per second, below which a body is broken off if another host is left. Default: 4096; 0 for none.',
+  hedge:
+    'Without the head of a response, after which the next host is requested, too. Default: 300, or three times what the host took before; 0: never.',
+  crawl:
+    'Over which a body is compared with what other hosts bring; below a tenth of that, the next one continues. Default: 5000; 0: never.',
   operation: 'For resolving a reference, or reading one content. Default: none.',
   retryAfter: 'The longest Retry-After that is waited for. Default: 60000.',
   unread: 'How long a request waits for bodies that nobody reads. Default: 60000.',

@@ -197,6 +197,8 @@ const timeouts = z.strictObject(
     headers: time,
     idle: time,
     minimumSpeed: whole(0),
+    hedge: timeOrNone,
+    crawl: timeOrNone,
     operation: time,
     retryAfter: timeOrNone,
     unread: time,

@@ -11,6 +11,16 @@ export interface ClientTimeouts {
    * with `TIMEOUT`, if another host is left that has not failed; that host continues. Default 4,096; 0 for none.
    */
   readonly minimumSpeed?: number | undefined;
+  /**
+   * Without the head of a response, after which the next host is requested, too, and the first good response counts: this, or
+   * three times what the host took before, if that is more. Default 300; 0: never.
+   */
+  readonly hedge?: number | undefined;
+  /**
+   * Over which a body is compared with what other hosts bring, counted while a reader waits for it: below a tenth of that, or
+   * without a byte, it breaks with `TIMEOUT` if a host is left that has not failed, which continues. Default 5,000; 0: never.
+   */
+  readonly crawl?: number | undefined;
   /** For a `resolve`, a `fetchByDigest`, or reading a content once. Unlimited by default. */
   readonly operation?: number | undefined;
   /** The longest `Retry-After` that is waited for. Default 60,000. */

@@ -1,6 +1,6 @@
-import { type BodyEnd, createBody } from '../body.ts';
+import { type BodyEnd, createBody, type Meter } from '../body.ts';
 import type { Endpoint, Owed, TlsOptions } from '../endpoint.ts';
-import type { Body } from '../source.ts';
+import type { Body, Contest } from '../source.ts';
 
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */
 export type AddressPolicy = 'any' | 'private' | 'public';
@@ -22,6 +22,10 @@ export interface HttpRequest {
   readonly tried?: number | undefined;
   /** Another host is left that has not failed: the body is broken off below the minimum speed. */
   readonly canLeave?: boolean | undefined;
+  /** Measures how fast the body comes. */
+  readonly meter?: Meter | undefined;
+  /** Another host may be requested at the same time, if this one is silent. */
+  readonly contest?: Contest | undefined;
   /** One of many contents that are small: how many exchanges with the origin there may be at a time. */
   readonly oneOfMany?: number | undefined;
   readonly addresses?: AddressPolicy | undefined;
@@ -91,12 +95,13 @@ export interface TransportTimeouts {
 export function timeoutsOf(
   request: HttpRequest,
   { connect, headers, idle, minimumSpeed = 4_096 }: TransportTimeouts,
-): Required<Record<keyof TransportTimeouts, number>> {
+): Required<Record<keyof TransportTimeouts, number>> & Pick<HttpRequest, 'meter'> {
   return {
     connect: request.endpoint?.connectTimeout ?? connect ?? (request.more ? 3_000 : 10_000),
     headers: headers ?? (request.more ? 10_000 : 30_000),
     idle: idle ?? 30_000,
     minimumSpeed: request.canLeave ? minimumSpeed : 0,
+    meter: request.meter,
   };
 }
 

@@ -77,6 +77,8 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     headers: time,
     idle: time,
     minimumSpeed: wholeNumber(0),
+    hedge: timeOrNone,
+    crawl: timeOrNone,
     operation: time,
     retryAfter: timeOrNone,
     unread: time,

@@ -3,6 +3,8 @@ import { expandShortName, loginFrom } from '../config/credentials.ts';
 import type { Config } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { createLiars } from '../content/attempts.ts';
+import { createPaces } from '../content/pace.ts';
+import { createContests } from '../contest.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
 import { createEmit, type Emit } from '../events.ts';
@@ -11,6 +13,7 @@ import { guard } from '../http/address.ts';
 import { authorize } from '../http/authorize.ts';
 import { discretion } from '../http/discretion.ts';
 import { health } from '../http/health.ts';
+import { lateness } from '../http/lateness.ts';
 import { limits as concurrencyLimits } from '../http/limits.ts';
 import { redirects } from '../http/redirects.ts';
 import { retry } from '../http/retry.ts';
@@ -21,6 +24,7 @@ import { defaultManifestBytes } from '../oci/manifest.ts';
 import { parseReference, parseRepository, type Reference, type Repository } from '../oci/reference.ts';
 import { safeRecord } from '../redaction.ts';
 import { asyncDispose } from '../runtime.ts';
+import { createStanding } from '../standing.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
 import { type ClientOptions, checkClientOptions, usableConfig, withSettings } from './client-options.ts';
@@ -37,11 +41,25 @@ import { createEncodings, decoderOf, type Encodings } from './response.ts';
 import { trust } from './trust.ts';
 import { upgrade } from './upgrade.ts';
 
+/** An endpoint, and when another one takes over that is left after it. */
+export interface PlannedEndpoint extends Endpoint {
+  /**
+   * Milliseconds without a response after which the next one is requested, too, or three times what this one usually takes, if
+   * that is more. Absent for the last one, and if `timeouts.hedge` is 0.
+   */
+  readonly hedge?: number;
+  /**
+   * Milliseconds over which a body is compared with what other hosts bring: below a tenth of that, the next one continues. Absent for
+   * the last one, and if `timeouts.crawl` is 0.
+   */
+  readonly crawl?: number;
+}
+
 /** Where a client would look for a reference, as plain data without secrets. */
 export interface Plan {
   readonly reference: Reference;
   /** In the order in which they are contacted. */
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly PlannedEndpoint[];
   readonly skipped: readonly Skipped[];
 }
 
@@ -74,8 +92,20 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
+/** How long a host that is slow is waited for if another one is left. */
+const patienceOf = ({ timeouts: { hedge = 300, crawl = 5_000 } = {} }: ClientOptions) => ({ hedge, crawl });
+
+function withPatience(
+  endpoints: readonly Endpoint[],
+  { hedge, crawl }: ReturnType<typeof patienceOf>,
+): readonly PlannedEndpoint[] {
+  const own = { ...(hedge > 0 && { hedge }), ...(crawl > 0 && { crawl }) };
+  return endpoints.map((endpoint, index) => (index + 1 < endpoints.length ? { ...endpoint, ...own } : endpoint));
+}
+
 type Settings =
   | 'filling'
+  | 'useful'
   | 'manifests'
   | 'manifestBytes'
   | 'discardBytes'
@@ -96,6 +126,7 @@ const settingsOf = ({
   retries,
   userAgent,
   filling: new Map(),
+  useful: new Map(),
   manifests: new Map(),
 });
 
@@ -120,12 +151,15 @@ export function createClient(given: ClientOptions = {}): Client {
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
+  const patience = patienceOf(options);
   const encodings = createEncodings(options.codecs);
   const context: RequestContext = {
     send: compose(transport, options, { config, planner, encodings, emit, closing: closing.signal }),
     encodings,
     emit,
     documents: createDocumentsAtHand(),
+    contests: createContests({ isHedged: patience.hedge > 0, standing: createStanding(options.timeouts), emit }),
+    paces: createPaces(patience),
     ...settingsOf(options),
   };
   const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };
@@ -144,7 +178,8 @@ export function createClient(given: ClientOptions = {}): Client {
     plan: (text) => {
       const reference = parse(text);
       const { endpoints, skipped } = hostsOf(reference);
-      return { reference, endpoints: safeRecord(endpoints.map(printable)), skipped: safeRecord(skipped) };
+      const planned = withPatience(endpoints.map(printable), patience);
+      return { reference, endpoints: safeRecord(planned), skipped: safeRecord(skipped) };
     },
     resolve: async (text, call) => {
       const reference = parse(text);
@@ -209,6 +244,7 @@ function compose(
     trust({ tlsFor: planner.tlsFor, allowPrivate }),
     health({ pause: timeouts.pause, retryAfter: timeouts.retryAfter, emit }),
     concurrencyLimits({ concurrency: limits.concurrency, unread: timeouts.unread, emit }),
+    lateness({ least: patienceOf({ timeouts }).hedge }),
     log(emit),
     guard(),
     // Innermost: it sees what is sent.
@@ -216,13 +252,13 @@ function compose(
   );
 }
 
-/** Ends every exchange, including its body, when `signal` fires, and refuses later ones. */
+/** Ends every exchange, including its body, when `signal` fires, and refuses later ones; also when another host has responded first. */
 const endedBy =
   (signal: AbortSignal): Wrapper =>
   (next) =>
   async (request) => {
     if (signal.aborted) throw abortError(signal.reason);
-    const limit = deadline(signal, request.signal);
+    const limit = deadline(signal, request.signal, request.contest?.signal);
     try {
       return whenEnded(await next({ ...request, signal: limit.signal }), () => limit.end());
     } catch (error) {

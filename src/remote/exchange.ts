@@ -2,6 +2,8 @@ import { defaultBackoff, jittered, sleep } from '../abort.ts';
 import { readAll } from '../body.ts';
 import { remember } from '../bounded-map.ts';
 import { recordOf, withAttempt } from '../content/attempts.ts';
+import type { Paces } from '../content/pace.ts';
+import type { Contests } from '../contest.ts';
 import { type Endpoint, redactUrl } from '../endpoint.ts';
 import { cannot, codeOfStatus, messageOf, RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -27,6 +29,10 @@ export interface RequestContext {
   readonly send: Transport;
   readonly encodings: Encodings;
   readonly emit: Emit;
+  readonly contests: Contests;
+  /** Endpoints that have given something of a repository, by URL and repository. */
+  readonly useful: Map<string, true>;
+  readonly paces: Paces;
   readonly userAgent: string;
   readonly documents: DocumentsAtHand;
   /** Bytes. */
@@ -85,8 +91,8 @@ export interface GoodResponse {
  */
 export async function exchange<T>(
   request: EndpointRequest,
-  { send, emit, userAgent, encodings }: RequestContext,
-  { signal, more, tried, canLeave, oneOfMany, onWarning }: CallOptions,
+  { send, emit, userAgent, encodings, paces }: RequestContext,
+  { signal, more, tried, canLeave, rivals, contest, oneOfMany, onWarning }: CallOptions,
   use: (response: GoodResponse) => Promise<T>,
 ): Promise<T> {
   const { endpoint, stranger, method, url, headers } = request;
@@ -102,6 +108,8 @@ export async function exchange<T>(
       more,
       tried,
       canLeave,
+      meter: paces.meterOf(endpoint.url, rivals),
+      contest,
       oneOfMany,
       ...connection,
     });

@@ -1,4 +1,6 @@
-import { askInTurn, firstOf, orElse } from '../combine.ts';
+import { remember } from '../bounded-map.ts';
+import { askInTurn, inTurn, orElse } from '../combine.ts';
+import type { Contests } from '../contest.ts';
 import type { Capability } from '../endpoint.ts';
 import { type ErrorCode, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -31,15 +33,19 @@ export function remoteRepository(
   options: RemoteOptions,
 ): RemoteRepository {
   const { context, externalUrls } = options;
+  const { contests } = context;
+  const first = (...sources: readonly Source[]): Source => inTurn(sources, { contests });
   const withCapability = (capability: Capability): BoundEndpoint[] =>
     endpoints
       .filter(({ capabilities }) => capabilities.includes(capability))
       .map((endpoint) => ({ endpoint, repository, context }));
   const sources = (capability: Capability, kind?: ContentKind): EndpointSource[] => {
     const able = withCapability(capability);
-    return able.length > 0
-      ? able.map((bound) => endpointSource(bound, kind))
-      : [noSource(repository, capability, { endpoints, skipped })];
+    if (able.length === 0) return [noSource(repository, capability, { endpoints, skipped })];
+    if (able.length === 1) return able.map((bound) => endpointSource(bound, kind));
+    // Which tags a host has says nothing about another host's tags.
+    const ordered = capability === 'pull' ? context.contests.standing.inOrder(able, keyOf) : able;
+    return ordered.map((bound) => noting(bound, endpointSource(bound, kind)));
   };
   const atHand = (target: Descriptor): Source[] => [
     ...(target.data === undefined ? [] : [dataSource()]),
@@ -51,44 +57,78 @@ export function remoteRepository(
   const reporting = (source: Source): Source => before(source, reportSkipped);
   return {
     source: {
-      ...listsOf(repository, sources, reportSkipped),
+      ...listsOf({ repository, sources, contests, reportSkipped }),
       repository: formatReference(repository),
       manifestBytes: context.manifestBytes,
       resolve: (reference, call) =>
-        reporting(firstOf(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
+        reporting(first(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
       fetch: (target, call) => {
         const local = atHand(target);
-        const source = firstOf(...local, ...externalSources(target, externalUrls, context), ...sources('pull'));
+        const source = first(...local, ...externalSources(target, externalUrls, context), ...sources('pull'));
         return (local.length > 0 ? source : reporting(source)).fetch(target, call);
       },
     },
     byDigest: (kind) =>
       reporting(
         kind
-          ? firstOf(...sources('pull', kind))
-          : orElse(firstOf(...sources('pull', 'blobs')), firstOf(...sources('pull', 'manifests'))),
+          ? first(...sources('pull', kind))
+          : orElse(first(...sources('pull', 'blobs')), first(...sources('pull', 'manifests'))),
       ),
   };
 }
 
+/** An endpoint and the repository that it stands for. */
+const keyOf = ({ endpoint: { url, repository } }: BoundEndpoint): string => `${url} ${repository}`;
+
+/**
+ * The source, which is requested last for a while if the first that it says of the repository is that it does not have something: it
+ * probably has none of it. Once it has given something, it is requested in its order, whatever it lacks.
+ */
+function noting(bound: BoundEndpoint, source: EndpointSource): EndpointSource {
+  const { contests, useful } = bound.context;
+  const key = keyOf(bound);
+  const noted = async <T>(asked: Promise<T>): Promise<T> => {
+    try {
+      const result = await asked;
+      remember(useful, key, true);
+      contests.standing.restore(key);
+      return result;
+    } catch (error) {
+      const isLacking = error instanceof RegistryError && error.code === 'NOT_FOUND';
+      if (isLacking && !useful.has(key)) contests.standing.lower(key);
+      throw error;
+    }
+  };
+  return {
+    ...source,
+    resolve: (reference, call) => noted(source.resolve(reference, call)),
+    fetch: (target, call) => noted(source.fetch(target, call)),
+  };
+}
+
+interface ListedRepository {
+  readonly repository: Repository;
+  readonly contests: Contests;
+  sources(capability: Capability): EndpointSource[];
+  reportSkipped(): void;
+}
+
 /** The lists of a repository: those of the first endpoint with the capability that has them. */
-function listsOf(
-  repository: Repository,
-  sources: (capability: Capability) => EndpointSource[],
-  reportSkipped: () => void,
-): Lister & Referrers {
+function listsOf({ repository, sources, contests, reportSkipped }: ListedRepository): Lister & Referrers {
+  const inOrder = (capability: Capability) => contests.standing.inOrder(sources(capability), ({ name }) => name);
+  const shared = { contests, isRanked: true };
   return {
     tags: async (call = {}) => {
       reportSkipped();
       const attempted = `list the tags of "${formatReference(repository)}"`;
       const ask = (source: EndpointSource, each: CallOptions) => source.tags(each);
-      return (await askInTurn({ attempted, sources: sources('resolve'), ask }, call)).result;
+      return (await askInTurn({ attempted, sources: inOrder('resolve'), ask, ...shared }, call)).result;
     },
     referrers: async (digest, { artifactType, ...call } = {}) => {
       reportSkipped();
       const attempted = `list the referrers of "${formatReference({ ...repository, digest })}"`;
       const ask = (source: EndpointSource, each: CallOptions) => source.referrers(digest, { ...each, artifactType });
-      return askInTurn({ attempted, sources: sources('referrers'), ask }, call).then(
+      return askInTurn({ attempted, sources: inOrder('referrers'), ask, ...shared }, call).then(
         ({ result }) => result,
         (error: unknown) => {
           // No host has a list, so there are no referrers.
