@@ -1,9 +1,9 @@
 import { abortError } from './abort.ts';
 import { type Contestant, type Contests, contend } from './contest.ts';
-import type { Attempt, Owed } from './endpoint.ts';
+import type { Attempt, Contest, Owed } from './endpoint.ts';
 import { asRegistryError, cannot, furthestOf, messageOf, RegistryError, restate, withAttemptsOf } from './errors.ts';
 import { isDigest } from './oci/digest.ts';
-import type { CallOptions, Contest, Fetched, FetchOptions, Source } from './source.ts';
+import type { CallOptions, Fetched, FetchOptions, Source } from './source.ts';
 
 /** A source that failed before another one succeeded. */
 export interface FailedSource {

@@ -1,6 +1,6 @@
+import type { Contest } from './endpoint.ts';
 import { cannot, type RegistryError } from './errors.ts';
 import type { Emit } from './events.ts';
-import type { Contest } from './source.ts';
 import { createStanding, type Standing } from './standing.ts';
 
 /** One of several places that are asked for the same. */
@@ -202,7 +202,9 @@ class Course<Answer> {
         this.look();
       },
       (error: unknown) => {
-        if (this.#running.includes(runner)) this.#end(() => reject(error));
+        if (!this.#running.includes(runner)) return;
+        this.#remove(runner);
+        this.#end(() => reject(error));
       },
     );
   }
@@ -229,8 +231,9 @@ class Course<Answer> {
   #win(winner: Runner<Answer>): void {
     this.#remove(winner);
     for (const runner of this.#running) if (runner.silence) this.#giveUp(runner);
-    this.#end(() => this.#options.resolve(winner.answer));
+    // Others leave them, too, and need no extra request for that.
     for (const name of this.#silent) this.#options.contests.wasSilent(name);
+    this.#end(() => this.#options.resolve(winner.answer));
   }
 
   #end(settle: () => void): void {

@@ -37,6 +37,16 @@ export interface Endpoint {
   /** Most requests begun in a second, and most exchanges at a time, if configured. */
   readonly requestsPerSecond?: number;
   readonly concurrency?: number;
+  /**
+   * Milliseconds without a response after which the next endpoint is requested, too, or three times what this one usually takes,
+   * if that is more. Set by a client, unless it is the last one or `timeouts.hedge` is 0.
+   */
+  readonly hedge?: number;
+  /**
+   * Milliseconds over which a body is compared with what other endpoints bring: below a tenth of that, the next one continues. Set
+   * by a client, unless it is the last one or `timeouts.crawl` is 0.
+   */
+  readonly crawl?: number;
   /** The proxy in use, with its login redacted; for people to read. */
   readonly proxy?: string;
   /** `file:line` of the configuration that names this endpoint. */
@@ -81,6 +91,16 @@ export interface Owed {
   readonly tried: number;
   /** Milliseconds until it may respond, roughly: those that it asked to wait, or what it may take until it is given up. */
   readonly expected: number;
+}
+
+/** What a call of several that are made for one result, and of which one is enough, has to do with the others. */
+export interface Contest {
+  /** Fires when the result of another call is used, or another host is requested instead. */
+  readonly signal: AbortSignal;
+  /** A request of the call is sent. */
+  readonly onSent: () => void;
+  /** Its response has not begun for so many milliseconds, longer than usual; 0: it has begun after all. */
+  readonly onSilent: (milliseconds: number) => void;
 }
 
 /** An endpoint as it may be printed: header values, keys and certificates redacted. */

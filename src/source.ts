@@ -1,4 +1,4 @@
-import type { Endpoint } from './endpoint.ts';
+import type { Contest, Endpoint } from './endpoint.ts';
 import type { Descriptor } from './oci/descriptor.ts';
 import type { Digest } from './oci/digest.ts';
 import type { Range } from './oci/range.ts';
@@ -28,16 +28,6 @@ export interface Validator {
 export interface KnownTag {
   readonly descriptor: Descriptor;
   readonly validator: Validator;
-}
-
-/** What a call of several that are made for one result, and of which one is enough, has to do with the others. */
-export interface Contest {
-  /** Fires when the result of another call is used, or another host is requested instead. */
-  readonly signal: AbortSignal;
-  /** A request of the call is sent. */
-  readonly onSent: () => void;
-  /** Its response has not begun for so many milliseconds, longer than usual; 0: it has begun after all. */
-  readonly onSilent: (milliseconds: number) => void;
 }
 
 /** Options of every call to a source. */

@@ -13,8 +13,21 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Path below src without `.ts` → the paths it may import, besides its own folder. A folder stands for all its files. */
 const lowest = ['runtime', 'bounded-map', 'pile', 'redaction', 'cause', 'endpoint', 'login', 'proxy', 'errors', 'load'];
+const comparisons = ['standing', 'contest'];
 const contracts = [...lowest, 'text', 'oci', 'source', 'events', 'abort', 'body'];
-const places = [...contracts, 'codec', 'config', 'http', 'combine', 'content', 'copy', 'cached', 'files', 'store'];
+const places = [
+  ...contracts,
+  'codec',
+  'config',
+  'http',
+  'combine',
+  ...comparisons,
+  'content',
+  'copy',
+  'cached',
+  'files',
+  'store',
+];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
   'bounded-map': [],
@@ -35,7 +48,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   codec: contracts,
   config: contracts,
   http: contracts,
-  combine: contracts,
+  standing: ['bounded-map'],
+  contest: [...contracts, 'standing'],
+  combine: [...contracts, 'contest'],
   content: [...contracts, 'combine'],
   copy: [...contracts, 'combine', 'content'],
   cached: [...contracts, 'combine', 'content'],

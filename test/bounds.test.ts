@@ -8,6 +8,17 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
   'connect, headers of a response': [['config/settings', 'Default 30,000']],
   'no bytes of a body': [['config/settings', 'idle']],
   'speed of a body, if a host is left that has not failed': [['config/settings', 'minimumSpeed']],
+  'response of a host, before the next one is requested, too': [
+    ['remote/client-options', 'hedge = 300'],
+    ['http/lateness', 'factor = 3'],
+    ['contest', 'grace = 1 / 3'],
+  ],
+  'body of a host that crawls, or brings nothing, if a host is left that has not failed': [
+    ['remote/client-options', 'crawl = 5_000'],
+    ['content/pace', 'share = 1 / 10'],
+    ['content/pace', 'assumed = 1_048_576'],
+  ],
+  'host that was silent, or lacked a repository, requested last': [['standing', 'firstPause = 5_000']],
   'consecutive reopenings that bring under 64 KiB, with a wait from the second on': [['content/resume', '65_536']],
   'reopenings of one reading in all': [['content/resume', '100 + Math.ceil((end - start) / 1_048_576)']],
   'one operation': [['config/settings', 'operation']],

@@ -42,7 +42,7 @@ const isCancelled = ({ signal }: HttpRequest, error: unknown): boolean =>
  * Remembers hosts that refuse connections, do not respond in time or stop in the middle of a body, and skips them
  * (`UNAVAILABLE`, no request) while another host is left. After the pause one request is sent as a probe, and others keep
  * skipping until its response has come. So a dead mirror costs one time limit, not one for each blob. A host that has
- * responded before may be late once.
+ * responded before is skipped for a sixth of the pause when it is late for the first time: one slow answer does not make it dead.
  *
  * A host that asked to wait (429 or 503 with `Retry-After`) is skipped until then, too; if no other host is left, the
  * request waits.
@@ -57,8 +57,8 @@ export const health = ({
   const busy = new Map<string, Busy>();
   /** Hosts that have responded, and whether the next request was late. */
   const wasLate = new Map<string, boolean>();
-  const skip = (origin: string, isStalling: boolean): void => {
-    remember(dead, origin, { until: now() + pause, isStalling });
+  const skip = (origin: string, isStalling: boolean, milliseconds = pause): void => {
+    remember(dead, origin, { until: now() + milliseconds, isStalling });
   };
   const refuse = (origin: string, code: ErrorCode, reason: string, wait?: number): RegistryError => {
     const { host } = new URL(origin);
@@ -80,11 +80,11 @@ export const health = ({
     const wait = status === 429 || status === 503 ? parseRetryAfter(headers['retry-after']) : undefined;
     if (wait !== undefined) remember(busy, origin, { until: now() + wait, code: codeOfStatus(status) });
   };
-  /** Whether a host that responded before has not been late since. */
-  const mayBeLate = (origin: string, error: unknown): boolean => {
-    if (!isLate(error) || isUnreachable(error) || wasLate.get(origin) !== false) return false;
+  /** How long to skip a host that failed so: not long if it has responded before, and has not been late since. */
+  const pauseAfter = (origin: string, error: unknown): number => {
+    if (!isLate(error) || isUnreachable(error) || wasLate.get(origin) !== false) return pause;
     remember(wasLate, origin, true);
-    return true;
+    return pause / 6;
   };
   return (next) => async (request) => {
     const { origin } = new URL(request.url);
@@ -113,7 +113,7 @@ export const health = ({
     } catch (error) {
       if (isCancelled(request, error)) restore();
       else if (isLate(error) || isUnreachable(error)) {
-        if (!mayBeLate(origin, error)) skip(origin, known?.isStalling ?? false);
+        skip(origin, known?.isStalling ?? false, pauseAfter(origin, error));
       } else dead.delete(origin);
       throw error;
     }

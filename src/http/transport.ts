@@ -1,6 +1,6 @@
 import { type BodyEnd, createBody, type Meter } from '../body.ts';
-import type { Endpoint, Owed, TlsOptions } from '../endpoint.ts';
-import type { Body, Contest } from '../source.ts';
+import type { Contest, Endpoint, Owed, TlsOptions } from '../endpoint.ts';
+import type { Body } from '../source.ts';
 
 /** Which addresses a connection may be made to: any; not link-local (`private`); only public ones (`public`). */
 export type AddressPolicy = 'any' | 'private' | 'public';

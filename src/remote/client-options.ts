@@ -7,10 +7,11 @@ import { type ConfigProblem, configError } from '../errors.ts';
 import type { ClientEvent } from '../events.ts';
 import type { Transport } from '../http/transport.ts';
 import type { NetworkOptions } from '../http/undici.ts';
+import type { Repository } from '../oci/reference.ts';
 import { rootOf } from '../oci/registry.ts';
 import { anything, type Check, type Checks, checkOptions, listener, wholeNumber } from '../text/problems.ts';
 import type { ExternalUrls } from './external.ts';
-import type { Resolver } from './plan.ts';
+import type { Hosts, Resolver } from './plan.ts';
 
 /** The options of a client. They are checked: `INVALID_CONFIG`. */
 export interface ClientOptions {
@@ -136,6 +137,27 @@ export const withSettings = (options: ClientOptions, { timeouts, retries, limits
 
 const given = <T extends object>(settings: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
+
+/** Milliseconds after which a host that is slow is compared with others. */
+export interface Patience {
+  readonly hedge: number;
+  readonly crawl: number;
+}
+
+export const patienceOf = ({ timeouts: { hedge = 300, crawl = 5_000 } = {} }: ClientOptions): Patience => ({
+  hedge,
+  crawl,
+});
+
+/** The same hosts; each endpoint before another one says how long it may be slow. */
+export const withPatience =
+  (hostsOf: (repository: Repository) => Hosts, { hedge, crawl }: Patience) =>
+  (repository: Repository): Hosts => {
+    const { endpoints, skipped } = hostsOf(repository);
+    const own = { ...(hedge > 0 && { hedge }), ...(crawl > 0 && { crawl }) };
+    const last = endpoints.length - 1;
+    return { endpoints: endpoints.map((each, index) => (index < last ? { ...each, ...own } : each)), skipped };
+  };
 
 /** The part of a configuration that can be used with a client's options, and warnings about the rest. */
 export interface UsableConfig {

@@ -27,7 +27,14 @@ import { asyncDispose } from '../runtime.ts';
 import { createStanding } from '../standing.ts';
 import { createDocumentsAtHand } from './at-hand.ts';
 import { checkResolver } from './check-resolver.ts';
-import { type ClientOptions, checkClientOptions, usableConfig, withSettings } from './client-options.ts';
+import {
+  type ClientOptions,
+  checkClientOptions,
+  patienceOf,
+  usableConfig,
+  withPatience,
+  withSettings,
+} from './client-options.ts';
 import type { RequestContext } from './exchange.ts';
 import { allowedHosts } from './external.ts';
 import { createFetcher, type Fetcher, withNamedSource } from './fetcher.ts';
@@ -41,25 +48,11 @@ import { createEncodings, decoderOf, type Encodings } from './response.ts';
 import { trust } from './trust.ts';
 import { upgrade } from './upgrade.ts';
 
-/** An endpoint, and when another one takes over that is left after it. */
-export interface PlannedEndpoint extends Endpoint {
-  /**
-   * Milliseconds without a response after which the next one is requested, too, or three times what this one usually takes, if
-   * that is more. Absent for the last one, and if `timeouts.hedge` is 0.
-   */
-  readonly hedge?: number;
-  /**
-   * Milliseconds over which a body is compared with what other hosts bring: below a tenth of that, the next one continues. Absent for
-   * the last one, and if `timeouts.crawl` is 0.
-   */
-  readonly crawl?: number;
-}
-
 /** Where a client would look for a reference, as plain data without secrets. */
 export interface Plan {
   readonly reference: Reference;
   /** In the order in which they are contacted. */
-  readonly endpoints: readonly PlannedEndpoint[];
+  readonly endpoints: readonly Endpoint[];
   readonly skipped: readonly Skipped[];
 }
 
@@ -92,20 +85,9 @@ const timesOf = ({ timeouts, retries }: ClientOptions) => ({
   backoff: retries?.backoff,
 });
 
-/** How long a host that is slow is waited for if another one is left. */
-const patienceOf = ({ timeouts: { hedge = 300, crawl = 5_000 } = {} }: ClientOptions) => ({ hedge, crawl });
-
-function withPatience(
-  endpoints: readonly Endpoint[],
-  { hedge, crawl }: ReturnType<typeof patienceOf>,
-): readonly PlannedEndpoint[] {
-  const own = { ...(hedge > 0 && { hedge }), ...(crawl > 0 && { crawl }) };
-  return endpoints.map((endpoint, index) => (index + 1 < endpoints.length ? { ...endpoint, ...own } : endpoint));
-}
-
 type Settings =
+  | 'documents'
   | 'filling'
-  | 'useful'
   | 'manifests'
   | 'manifestBytes'
   | 'discardBytes'
@@ -126,8 +108,8 @@ const settingsOf = ({
   retries,
   userAgent,
   filling: new Map(),
-  useful: new Map(),
   manifests: new Map(),
+  documents: createDocumentsAtHand(),
 });
 
 const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({
@@ -140,27 +122,24 @@ export function createClient(given: ClientOptions = {}): Client {
   checkClientOptions(given);
   const config = parseConfig(given.config === undefined ? {} : given.config);
   const options = withSettings(given, config);
-  const { externalUrls = 'allow', resolver } = options;
-  const emit = createEmit(options.onEvent);
+  const { externalUrls = 'allow', resolver, onEvent } = options;
+  const emit = createEmit(onEvent);
   const usable = usableConfig(config, options);
   const planner = planHosts(usable.config);
   const warnings = [...(config.warnings ?? []), ...planner.warnings, ...usable.warnings];
   for (const text of warnings) emit({ type: 'warning', text });
-  const hostsOf = resolver ? checkResolver(resolver) : planner.hosts;
+  const hostsOf = withPatience(resolver ? checkResolver(resolver) : planner.hosts, patienceOf(options));
   const pool = options.transport ? undefined : connectedTransport(options, usable.config);
   const transport = options.transport ?? pool;
   if (!transport) throw cannot('UNSUPPORTED', 'create a client', 'there is no transport');
   const closing = new AbortController();
-  const patience = patienceOf(options);
   const encodings = createEncodings(options.codecs);
   const context: RequestContext = {
     send: compose(transport, options, { config, planner, encodings, emit, closing: closing.signal }),
     encodings,
     emit,
-    documents: createDocumentsAtHand(),
-    contests: createContests({ isHedged: patience.hedge > 0, standing: createStanding(options.timeouts), emit }),
-    paces: createPaces(patience),
     ...settingsOf(options),
+    ...comparisonsOf(options, emit),
   };
   const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };
   const fetcherOf = (repository: Repository): Fetcher =>
@@ -178,8 +157,7 @@ export function createClient(given: ClientOptions = {}): Client {
     plan: (text) => {
       const reference = parse(text);
       const { endpoints, skipped } = hostsOf(reference);
-      const planned = withPatience(endpoints.map(printable), patience);
-      return { reference, endpoints: safeRecord(planned), skipped: safeRecord(skipped) };
+      return { reference, endpoints: safeRecord(endpoints.map(printable)), skipped: safeRecord(skipped) };
     },
     resolve: async (text, call) => {
       const reference = parse(text);
@@ -214,6 +192,17 @@ interface Composed {
   readonly encodings: Encodings;
   readonly emit: Emit;
   readonly closing: AbortSignal;
+}
+
+/** What is remembered of hosts to compare them. */
+function comparisonsOf(options: ClientOptions, emit: Emit): Pick<RequestContext, 'contests' | 'paces' | 'useful'> {
+  const { hedge, crawl } = patienceOf(options);
+  const standing = createStanding({ pause: options.timeouts?.pause });
+  return {
+    contests: createContests({ isHedged: hedge > 0, standing, emit }),
+    paces: createPaces({ crawl }),
+    useful: new Map(),
+  };
 }
 
 /** The wrappers around an exchange, outermost first. */

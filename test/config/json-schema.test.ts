@@ -48,6 +48,8 @@ const full = {
     headers: 2,
     idle: 3,
     minimumSpeed: 0,
+    hedge: 0,
+    crawl: 0,
     operation: 4,
     retryAfter: 0,
     unread: 5,

@@ -217,3 +217,18 @@ test('of more than a thousand dead hosts the first one is contacted again', asyn
   expect(await failureOf(send(at('https://m0.test/')))).toBe(late);
   expect(log.length).toBe(1_002);
 });
+
+test('a host that has responded before and is late for the first time is skipped for a sixth of the pause, then for all of it', async () => {
+  const { send, log, state } = world();
+  await send(at(mirror));
+  for (const pause of [500 / 6, 500]) {
+    state.next = late;
+    expect(await failureOf(send(at(mirror)))).toBe(late);
+    state.now += pause - 1;
+    expect(await failureOf(send(at(mirror)))).toEqual(failsWith('UNAVAILABLE'));
+    state.now += 1.5;
+  }
+  state.next = {};
+  expect((await send(at(mirror))).status).toBe(200);
+  expect(log.length).toBe(4);
+});

@@ -132,15 +132,22 @@ test('a host that asked to wait is not contacted before that for other contents,
   expect(contacted()).toBe('mirror registry registry registry mirror registry');
 });
 
-test('a host that has responded before may be late once without being skipped; one that never has may not', async () => {
+test('a host that has responded before and is late costs one time limit, and is tried again after 5 s; one that never has, after 30', async () => {
   const never = (): Promise<never> => new Promise(() => {});
   const healthy = await sampleHost();
-  const known = await closedNetwork([healthy, never], healthy);
-  for (let count = 0; count < 3; count += 1) await outcomeOf(known.read());
-  expect(known.contacted()).toBe('mirror mirror registry mirror');
-  const unknown = await closedNetwork([never], healthy);
+  const options = { timeouts: { hedge: 0 } };
+  const known = await closedNetwork([healthy, never], healthy, options);
+  for (let count = 0; count < 4; count += 1) await outcomeOf(known.read());
+  expect(known.contacted()).toBe('mirror mirror registry registry registry');
+  await vi.advanceTimersByTimeAsync(5_000);
+  await outcomeOf(known.read());
+  await outcomeOf(known.read());
+  expect(known.contacted()).toBe('mirror mirror registry registry registry mirror mirror');
+  const unknown = await closedNetwork([never], healthy, options);
   for (let count = 0; count < 3; count += 1) await outcomeOf(unknown.read());
-  expect(unknown.contacted()).toBe('mirror registry registry registry');
+  await vi.advanceTimersByTimeAsync(5_000);
+  await outcomeOf(unknown.read());
+  expect(unknown.contacted()).toBe('mirror registry registry registry registry');
 });
 
 test('a tag is resolved by the same rule', async () => {

@@ -277,8 +277,8 @@ test('a mirror without tags that lacks the manifest, too, is passed over after o
   expect(await heldBy(to, wanted.parts)).toEqual(digestsOf(wanted.parts));
   const { digest } = wanted.root.descriptor;
   const manifest = `GET https://mirror.test/v2/app/manifests/${digest}?ns=origin.test`;
-  // The first as the manifest itself, the second for the sake of its blobs.
-  expect(hosts.log().filter((line) => line === manifest)).toHaveLength(2);
+  // Others have its blobs, so it need not be requested for their sake.
+  expect(hosts.log().filter((line) => line.includes('mirror.test'))).toEqual([manifest]);
 });
 
 /** A mirror that has blobs only after their manifest, as ECR's pull-through cache, before a registry that has all. */

@@ -3,6 +3,7 @@ import type { Command } from '../command.ts';
 import { readPlan } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { oneLine, type Paint, painter, writeJson, writeLines } from '../io.ts';
+import { formatDuration } from '../units.ts';
 
 export const planCommand: Command = {
   about:
@@ -44,6 +45,7 @@ function planLines(plan: Plan, paint: Paint): string[] {
 function endpointRows(endpoint: Endpoint, { reference }: Plan): (readonly [string, string])[] {
   const { url, repository, scopes, namespace, rewrite, credentials, declaredAt, headers, capabilities, proxy } =
     endpoint;
+  const { hedge, crawl } = endpoint;
   const isPassedOver = reference.digest === undefined && !capabilities.includes('resolve');
   const rows: (readonly [string, string | undefined])[] = [
     ['url', url],
@@ -56,6 +58,13 @@ function endpointRows(endpoint: Endpoint, { reference }: Plan): (readonly [strin
     ['headers', headers && Object.keys(headers).join(', ')],
     ['tls', tlsText(endpoint)],
     ['proxy', proxy ?? 'none'],
+    ['if silent', hedge === undefined ? undefined : `for ${formatDuration(hedge)}, the next host is requested, too`],
+    [
+      'if slow',
+      crawl === undefined
+        ? undefined
+        : `for ${formatDuration(crawl)}, below a tenth of other hosts, the next one continues`,
+    ],
     ['declared at', declaredAt ?? 'nowhere: the registry itself'],
   ];
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));

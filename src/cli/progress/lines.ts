@@ -198,6 +198,13 @@ export function createHostLines({ items }: Pick<Transfer, 'items'>): (event: Cli
     if (event.type === 'wait' && event.milliseconds >= 1_000) {
       return `waiting ${formatDuration(event.milliseconds)} for ${hostOf(event.url)}: ${oneLine(event.reason)}`;
     }
+    if (event.type === 'hedge') {
+      const [from, to] = [hostOf(event.from), hostOf(event.to)];
+      return once(
+        `${from} silent`,
+        `no response from ${from} in ${formatDuration(event.milliseconds)}: ${to} is requested, too`,
+      );
+    }
     const wrong = event.type === 'copy' && event.state === 'begun' ? items.get(event.digest)?.wrong : undefined;
     if (wrong) return once(`${wrong.host} wrong bytes`, wrongText(wrong));
     if (event.type !== 'attempt' || harmless.has(event.outcome)) return undefined;

@@ -59,6 +59,8 @@ test('a plan is printed host by host, and each host left out with the line that 
     '   headers      X-Secret',
     '   tls          certificate verified, own CA (1), client certificate',
     '   proxy        http://proxy.test:3128/',
+    '   if silent    for 0.3 s, the next host is requested, too',
+    '   if slow      for 5.0 s, below a tenth of other hosts, the next one continues',
     '   declared at  /dir/certs.d/docker.io/hosts.toml:3',
     '',
     '2  registry-1.docker.io',

@@ -373,4 +373,8 @@ test('a host is reported for its own failures, not for those of the user or the 
     expect(hostLine(attempt(outcome))).toBeUndefined();
   }
   expect(hostLine(attempt('UNAVAILABLE'))).toBe('mirror.test failed: what UNAVAILABLE says');
+  const [from, to] = ['https://mirror.test/v2', 'https://origin.test/v2'];
+  const hedge: ClientEvent = { type: 'hedge', from, to, milliseconds: 301 };
+  expect(hostLine(hedge)).toBe('no response from mirror.test in 0.3 s: origin.test is requested, too');
+  expect(hostLine({ ...hedge, milliseconds: 905 }), 'once').toBeUndefined();
 });
