@@ -1,4 +1,4 @@
-export { bytesBody } from './body.ts';
+export { bytesBody, type Meter } from './body.ts';
 export type { CachedOptions } from './cached/cached.ts';
 export type { Codecs, DecodeOptions, Decoder } from './codec/codec.ts';
 export { loadCodecs } from './codec/codecs.ts';
@@ -22,6 +22,7 @@ export type { Copied, CopyOptions, PlatformChoice } from './copy/options.ts';
 export {
   type Attempt,
   type Capability,
+  type Contest,
   type Endpoint,
   type Owed,
   redactUrl,

@@ -314,12 +314,21 @@ test('a mirror that does not have the repository is requested once for an image,
 });
 
 test('a mirror that has given something is requested for everything, whatever it lacks', async () => {
-  const mirror = await testRegistry({
-    images: { 'app:1': { layers } },
-    faults: [{ kind: 'blob', nth: { to: 20 }, status: 404 }],
-  });
+  const image = { 'app:1': { layers: layers.slice(0, 3) } };
+  const mirror = await testRegistry({ images: image, faults: [{ kind: 'blob', nth: 1, status: 404 }] });
+  const registry = await testRegistry({ images: image });
   onTestFinished(mirror.close);
-  await pulled(mirror.url, {});
-  const blobs = mirror.requests.filter(({ kind }) => kind === 'blob');
-  expect(new Set(blobs.map(({ reference }) => reference)).size).toBe(41);
+  onTestFinished(registry.close);
+  const registries = { [registry.host]: { mirrors: [{ url: mirror.url }] } };
+  const client = createClient({ config: { registries }, timeouts: { hedge: 0 } });
+  onTestFinished(() => client.close());
+  const fetcher = client.fetcher(`${registry.host}/app`);
+  await (await fetcher.fetch((await fetcher.resolve('1')).descriptor)).bytes();
+  const from: (string | undefined)[] = [];
+  for (const { descriptor: layer } of registry.images['app:1'].layers) {
+    const content = await fetcher.fetch(layer);
+    await content.bytes();
+    from.push(content.source?.replace('/v2', ''));
+  }
+  expect(from).toEqual([registry.url, mirror.url, mirror.url]);
 });
