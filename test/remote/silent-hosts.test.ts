@@ -315,8 +315,9 @@ test('a mirror that does not have the repository is requested once for an image,
 
 test('a mirror that has given something is requested for everything, whatever it lacks', async () => {
   const image = { 'app:1': { layers: layers.slice(0, 3) } };
-  const mirror = await testRegistry({ images: image, faults: [{ kind: 'blob', nth: 1, status: 404 }] });
   const registry = await testRegistry({ images: image });
+  const reference = registry.images['app:1'].layers[0]?.descriptor.digest ?? '';
+  const mirror = await testRegistry({ images: image, faults: [{ reference, status: 404 }] });
   onTestFinished(mirror.close);
   onTestFinished(registry.close);
   const registries = { [registry.host]: { mirrors: [{ url: mirror.url }] } };
