@@ -167,7 +167,7 @@ export function createMemoryStore(place: MemoryPlace): MemoryStore {
   smallOffers.set(store, () => (reference) => {
     const repository = place.read();
     const kept = repository?.content.get(isDigest(reference) ? reference : (repository.tags.get(reference) ?? ''));
-    return kept && kept.bytes.length <= lentBytes ? kept : undefined;
+    return kept && kept.bytes.length <= chunkBytes ? kept : undefined;
   });
   return store;
 }
