@@ -222,6 +222,7 @@ export function combineErrors(
 
 /** The source; each response is also handed to `note`, with the time (`performance.now()`) at which it was requested. */
 export const observed = (source: Source, note: (fetched: Fetched, started: number) => void): Source => ({
+  divisible: source.divisible,
   resolve: (reference, options) => source.resolve(reference, options),
   fetch: async (target, options) => {
     const started = performance.now();

@@ -45,6 +45,16 @@ export type ClientEvent =
       readonly size: number;
       readonly from: string;
     }
+  | {
+      /** A content is read over another number of connections than before; `hosts` are those that brought parts of it so far. */
+      readonly type: 'split';
+      readonly digest: string;
+      readonly size: number;
+      /** Decoded bytes that were already delivered. */
+      readonly position: number;
+      readonly connections: number;
+      readonly hosts: readonly string[];
+    }
   | { readonly type: 'verified'; readonly digest: string; readonly size: number; readonly from: string }
   | {
       /** The state of one content of a copy. Between `begun` and `stored` come `progress` and `switch` events. */

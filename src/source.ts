@@ -91,6 +91,33 @@ export interface FetchOptions extends CallOptions {
    * when left out. Infinity for whoever would otherwise begin anew.
    */
   readonly discard?: number | undefined;
+  /**
+   * Only these bytes at once, or a failure: others are read of the same content at the same time. Set by whoever reads from one of
+   * `divisible`'s hosts.
+   */
+  readonly isPart?: boolean | undefined;
+}
+
+/** What those who read the contents of one client over several connections share. */
+export interface SplitSharing {
+  readonly choice: 'auto' | 'always' | 'never';
+  /** Most connections to a host. */
+  readonly mostOfHost: number;
+  /** A body of a host was opened; what this gives is called when that is over. */
+  enter(host: string): () => void;
+  /** Bodies of a host that are open. */
+  openAt(host: string): number;
+  /** Memory for bytes that come before it is their turn; false if so much is not left. */
+  reserve(bytes: number): boolean;
+  release(bytes: number): void;
+}
+
+/** Hosts that can be read from at the same time, each by its name. */
+export interface Divisible {
+  readonly mirrors: readonly Source[];
+  /** Only for content that it serves already: a registry is spared what its mirrors have. */
+  readonly origins: readonly Source[];
+  readonly sharing: SplitSharing;
 }
 
 /** An open response. Whoever holds it reads `body` to its end or cancels it. */
@@ -121,6 +148,8 @@ export interface Source {
   readonly verifies?: boolean | undefined;
   /** The repository that it is of, for messages: `registry.example/team/app`. */
   readonly repository?: string | undefined;
+  /** How large content may be read over several connections. Default: over one. */
+  readonly divisible?: Divisible | undefined;
   /** Most bytes of a manifest that a reader of this source should take, as its user set it; otherwise 4 MiB. */
   readonly manifestBytes?: number | undefined;
   /** What does this tag or digest name? */

@@ -50,6 +50,12 @@ const limits: Readonly<Record<string, readonly (readonly [file: string, text: st
     ['remote/client', 'limits.listBytes ?? 16 * mebibyte'],
     ['remote/lists', 'mostTags = 1_000_000'],
   ],
+  'connections of a content, of 8 MiB or more, while that helps; its parts; bytes that come before it is their turn, of all contents of a client':
+    [
+      ['content/split-reading', 'mostConnections = 12'],
+      ['content/parts', 'least: 1_048_576, most: 4_194_304'],
+      ['content/parts', 'mostAhead = 16_777_216'],
+    ],
   'concurrent contents of a copy': [
     ['copy/flow', 'mostLarge = { fast: 4, slow: 6 }'],
     ['copy/flow', 'mostSmall = 64'],

@@ -1,5 +1,6 @@
 import type { ClientOptions } from '../index.ts';
 import { type Given, type Option, UsageError } from './command.ts';
+import { oneOf } from './parse.ts';
 
 /** A flag in place of a setting of ocifetch's own file. */
 interface LimitOption extends Option {
@@ -65,6 +66,12 @@ export const networkOptions = {
     ...time('', 'before the second request, doubled each time; default: 200ms', true),
     key: 'retries.backoff',
   },
+  split: {
+    type: 'string',
+    value: 'WHEN',
+    key: 'limits.split',
+    help: 'several connections for one content: auto, always, never; default: auto',
+  },
   'host-concurrency': limit('N', 'concurrency', 'exchanges with one host at a time; default: 8'),
   ...sizeOptions,
 } satisfies Readonly<Record<string, LimitOption>>;
@@ -93,7 +100,7 @@ export const limitsOf = (given: Pick<Given, 'texts'>): Settings =>
 export const sizesOf = (given: Pick<Given, 'texts'>): Settings['limits'] => settingsOf(sizeOptions, given).limits;
 
 function settingsOf(options: Readonly<Record<string, LimitOption>>, { texts }: Pick<Given, 'texts'>): Settings {
-  const settings: Record<'timeouts' | 'retries' | 'limits', Record<string, number>> = {
+  const settings: Record<'timeouts' | 'retries' | 'limits', Record<string, number | string>> = {
     timeouts: {},
     retries: {},
     limits: {},
@@ -102,7 +109,8 @@ function settingsOf(options: Readonly<Record<string, LimitOption>>, { texts }: P
     const text = texts[flag];
     if (text === undefined) continue;
     const [group, key = ''] = option.key.split('.') as ['timeouts' | 'retries' | 'limits', string?];
-    settings[group][key] = readValue(`--${flag}`, option, text) + (flag === 'retries' ? 1 : 0);
+    if (option.value === 'WHEN') settings[group][key] = oneOf(`--${flag}`, text, ['auto', 'always', 'never']);
+    else settings[group][key] = readValue(`--${flag}`, option, text) + (flag === 'retries' ? 1 : 0);
   }
   return settings;
 }

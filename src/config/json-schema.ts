@@ -69,6 +69,8 @@ const descriptions: Readonly<Record<string, string>> = {
   pages: 'Most pages of a list. Default: 1000.',
   listBytes: 'Most bytes of a list, all pages together. Default: 16777216.',
   'limits.concurrency': 'Exchanges with one host at a time. Default: 8, and 64 with small contents of a copy.',
+  split:
+    'Whether content of 8 MiB or more is read over several connections and from several mirrors: auto, always or never. Default: auto, if that makes it measurably faster.',
   discardBytes: 'Most bytes dropped to reach a range at a host without support for ranges. Default: 16777216.',
   imageEntries: 'Most entries of the layers of an image whose files are listed or opened. Default: 1000000.',
   imageTreeBytes: 'Most bytes of memory for their names, estimated. Default: 167772160.',

@@ -220,6 +220,7 @@ const limits = z.strictObject(
     discardBytes: whole(0),
     imageEntries: whole(1),
     imageTreeBytes: whole(1),
+    split: z.enum(['auto', 'always', 'never'], 'expected "auto", "always" or "never"').optional(),
   },
   'expected an object of numbers',
 );

@@ -59,6 +59,8 @@ export interface ClientLimits {
   readonly listBytes?: number | undefined;
   /** Exchanges with one origin at a time. Default 8, and 64 for contents of up to 1 MiB in a copy. */
   readonly concurrency?: number | undefined;
+  /** Content of 8 MiB or more over up to 12 connections, and from several mirrors. Default `auto`: if that is measurably faster. */
+  readonly split?: 'auto' | 'always' | 'never' | undefined;
   /** Bytes dropped to reach a range at a host without range support. Default 16 MiB. */
   readonly discardBytes?: number | undefined;
   /** Entries of the layers of an image whose files are listed or opened. Default 1,000,000. */

@@ -2,6 +2,7 @@ import { combineErrors } from '../combine.ts';
 import { type Attempt, type Endpoint, printable, redactUrl } from '../endpoint.ts';
 import { asRegistryError, furthestOf, messageOf, type RegistryError, restate } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Fetched } from '../source.ts';
 
 /** A request, as its attempt records it. */
@@ -91,6 +92,22 @@ export function createFailures(most = 5): Failures {
   };
 }
 
+/** Milliseconds between two progress events. */
+const progressEvery = 100;
+
+/** Reports that a content was read up to a position; at most once in a time, except `always`. */
+export type ReportProgress = (position: number, from: string | undefined, always?: boolean) => void;
+
+export function createProgress({ digest, size }: Descriptor, emit: Emit | undefined): ReportProgress {
+  let reported = performance.now();
+  return (position, from, always = false) => {
+    const now = performance.now();
+    if (!emit || from === undefined || (!always && now - reported < progressEvery)) return;
+    reported = now;
+    emit({ type: 'progress', digest, position, size, from });
+  };
+}
+
 /** Warnings of hosts to their users, each text once; the first time it is an event. */
 export interface Warnings {
   add(text: string, host: string): void;
@@ -116,12 +133,16 @@ export interface ReadingHosts {
   readonly except: readonly string[];
   /** Those that gave bytes, the latest one at the end. */
   readonly served: ReadonlySet<string>;
+  /** Those that failed before another one responded. */
+  readonly failed: Set<string>;
   /** Offset at which the bytes that came end. */
   readonly end: number;
   /** The bytes that came are of several responses. */
   readonly isSpliced: boolean;
   /** The host gave bytes, up to the offset `end`. */
   serves(host: string, end: number): void;
+  /** What comes next is of another response. */
+  joins(): void;
   /** The host broke off after `bytes`. If it gave none, or broke off before, it is contacted last, and this is false. */
   recordBreak(host: string, bytes: number): boolean;
   /** The host sent too much: it is not contacted again. */
@@ -158,10 +179,14 @@ export function createHosts({ last = [], except = [], served = new Set() }: Host
       return isSpliced;
     },
     served,
+    failed: new Set(),
     serves: (host, end) => {
       served.delete(host);
       served.add(host);
       endNow = end;
+    },
+    joins: () => {
+      isSpliced = true;
     },
     recordBreak: (host, bytes) => {
       isSpliced ||= bytes > 0;

@@ -6,7 +6,7 @@ import { createHasher, type Digest, type Hasher } from '../oci/digest.ts';
 import { checkRange, type Range } from '../oci/range.ts';
 import type { Fetched, Source } from '../source.ts';
 import { createHosts, type Liars, type ReadingHosts, type Warnings } from './attempts.ts';
-import { resume } from './resume.ts';
+import { readContent } from './split-reading.ts';
 
 /** A hash over the bytes from 0 up to `at`. */
 export interface RunningHash {
@@ -95,7 +95,7 @@ export class Readings {
     this.#active.add(limit);
     if (opened) cancelOnAbort(opened, limit.signal);
     const hosts = createHosts({ last: liars.of(descriptor.digest), except, served: hashed?.served });
-    const resumed = resume(source, descriptor, {
+    const resumed = readContent(source, descriptor, {
       range: { start, end },
       signal: limit.signal,
       hosts,

@@ -1,15 +1,18 @@
 import { abortError, defaultBackoff, jittered, sleep } from '../abort.ts';
+import { offerRecycling, recyclerOf } from '../body.ts';
 import { failedBefore } from '../combine.ts';
 import { redactUrl } from '../endpoint.ts';
 import { asRegistryError, cannot, messageOf, RegistryError, withAttemptsOf } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ClosedRange } from '../oci/range.ts';
-import type { Fetched, FetchOptions, Source } from '../source.ts';
+import type { Body, Fetched, FetchOptions, Source } from '../source.ts';
 import {
   createFailures,
+  createProgress,
   type Failures,
   type ReadingHosts,
+  type ReportProgress,
   type SentRequest,
   sentRequestOf,
   withAttempt,
@@ -18,6 +21,8 @@ import {
 /** How to read a range. `discard`, `manifest`, `oneOfMany` and `onWarning` are handed to the source. */
 export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'manifest' | 'oneOfMany' | 'onWarning'> {
   readonly range: ClosedRange;
+  /** Where to stop instead, as somebody else reads what follows; it may change on the way. */
+  readonly stop?: (() => number) | undefined;
   readonly signal: AbortSignal;
   /** The hosts of this reading: in which order to contact them, and how they have behaved. */
   readonly hosts: ReadingHosts;
@@ -29,6 +34,8 @@ export interface ResumeOptions extends Pick<FetchOptions, 'discard' | 'manifest'
   readonly isVerified?: boolean | undefined;
   /** Milliseconds before the second reopening in a row that brings too little, give or take a half; doubles each time. Default 200. */
   readonly backoff?: number | undefined;
+  /** Called with the name of the host whose body was opened; what it gives is called when that is over. */
+  readonly onOpen?: ((from: string) => () => void) | undefined;
   /** Receives `progress`, `switch` and `wait` events. */
   readonly emit?: Emit | undefined;
   /** A response for the whole that is open already, used instead of the first request. */
@@ -47,13 +54,13 @@ interface Course {
   /** Name of the host whose body was opened last, and what it was sent. */
   from?: string;
   sent?: SentRequest;
+  body?: Body;
   readonly failures: Failures;
   /** 1 after an opening that brought enough; each further one in a row that brought too little adds 1. */
   fruitless: number;
   /** All reopenings. */
   reopenings: number;
-  /** `performance.now()` when progress was reported. */
-  reported: number;
+  readonly report: ReportProgress;
 }
 
 /** Fewer bytes count as nothing: a host that sends one of each response would never be given up. */
@@ -65,58 +72,75 @@ const patience = 3;
 /** Reopenings of one reading, whatever they bring: a hundred, and one for each MiB of the range. */
 const mostReopenings = ({ start, end }: ClosedRange): number => 100 + Math.ceil((end - start) / 1_048_576);
 
-/** Milliseconds between two progress events. */
-const progressEvery = 100;
-
-const courseFrom = ({ start }: ClosedRange): Course => ({
-  offset: start,
-  failures: createFailures(),
-  fruitless: 0,
-  reopenings: 0,
-  reported: performance.now(),
-});
+/** Where the reading ends, as things are. */
+const endOf = ({ range, stop }: Pick<Job, 'range' | 'stop'>): number => Math.min(range.end, stop?.() ?? range.end);
 
 /**
  * Reads a range to its end, whatever breaks on the way: fetches the rest from the source again, from where it stands.
  * Exactly the bytes of the range come out, or one error that lists every break.
  */
-export async function* resume(
+export function resume(
   source: Source,
   descriptor: Descriptor,
   options: ResumeOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { range, signal, hosts, onChunk } = options;
-  const job = { source, descriptor, ...options };
-  const course = courseFrom(range);
+  const course: Course = {
+    offset: options.range.start,
+    failures: createFailures(),
+    fruitless: 0,
+    reopenings: 0,
+    report: createProgress(descriptor, options.emit),
+  };
+  const chunks = run({ source, descriptor, ...options }, course);
+  // Nothing of them is kept here.
+  return offerRecycling(chunks, (chunk) => recyclerOf(course.body)?.(chunk));
+}
+
+async function* run(job: Job, course: Course): AsyncGenerator<Uint8Array, void, undefined> {
+  const { descriptor, range, hosts, onOpen } = job;
   // Whether empty content exists only a host can say; an empty part needs no request.
   let isMissing = range.start < range.end || descriptor.size === 0;
   while (isMissing) {
-    const { body, from } = await open(job, course);
+    const requested = endOf(job);
+    const fetched = await open(job, course);
     const start = course.offset;
+    const close = onOpen?.(fetched.from);
     try {
-      for await (const chunk of body) {
-        if (signal.aborted) throw abortError(signal.reason);
-        if (course.offset + chunk.length > range.end) throw tooLarge(descriptor, range);
-        course.offset += chunk.length;
-        hosts.serves(from, course.offset);
-        onChunk?.(chunk, from);
-        reportProgress(job, course);
-        yield chunk;
-      }
-      if (course.offset < range.end) throw unexpectedEnd(descriptor, course.offset);
-      isMissing = false;
+      yield* chunksOf(fetched, job, course);
+      // What somebody else was to read from there on may be left to this reading again.
+      if (course.offset < Math.min(requested, endOf(job))) throw unexpectedEnd(descriptor, course.offset);
+      isMissing = course.offset < endOf(job);
     } catch (thrown) {
       const error = breakOf(job, course, { thrown, bytes: course.offset - start });
       // After the last byte a break does not matter: the digest says whether the bytes are right.
-      isMissing = course.offset < range.end || error.code === 'TOO_LARGE';
+      isMissing = course.offset < endOf(job) || error.code === 'TOO_LARGE';
       if (isMissing) prepareReopening(job, course, { error, bytes: course.offset - start });
     } finally {
       // However it ended: whoever stops here knows how far it came.
-      if (course.offset > start) reportProgress(job, course, 0);
-      await body.cancel().catch(() => {});
+      if (course.offset > start) course.report(course.offset, course.from, true);
+      await fetched.body.cancel().catch(() => {});
+      close?.();
     }
+    if (isMissing && course.offset > start) hosts.joins();
   }
-  verifyAtEnd(job, course);
+  if (course.offset === range.end) verifyAtEnd(job, course);
+}
+
+/** The chunks of a response, up to where the reading ends. */
+async function* chunksOf({ body, from }: Fetched, job: Job, course: Course): AsyncGenerator<Uint8Array> {
+  const { descriptor, range, signal, hosts, onChunk } = job;
+  for await (const chunk of body) {
+    if (signal.aborted) throw abortError(signal.reason);
+    if (course.offset + chunk.length > range.end) throw tooLarge(descriptor, range);
+    const left = endOf(job) - course.offset;
+    const given = chunk.length > left ? chunk.subarray(0, Math.max(0, left)) : chunk;
+    course.offset += given.length;
+    hosts.serves(from, course.offset);
+    onChunk?.(given, from);
+    course.report(course.offset, from);
+    yield given;
+    if (course.offset >= endOf(job) && course.offset < range.end) return;
+  }
 }
 
 /** Fetches what is missing; again, while there is patience, if the refusal may be temporary. */
@@ -126,7 +150,7 @@ async function open(job: Job, course: Course): Promise<Fetched> {
     const isFirst = course.failures.last === undefined;
     // After a break even the whole is requested as a range: as identity, since the encoding may have caused the break.
     const isWhole = course.offset === 0 && range.end === descriptor.size && (isFirst || range.end === 0);
-    const part = isWhole ? {} : { range: { start: course.offset, end: range.end } };
+    const part = isWhole ? {} : { range: { start: course.offset, end: endOf(job) } };
     const started = performance.now();
     const opened = isFirst && isWhole ? job.opened : undefined;
     try {
@@ -135,7 +159,9 @@ async function open(job: Job, course: Course): Promise<Fetched> {
       const how = { ...part, signal, last, except, discard, manifest, oneOfMany, onWarning };
       const fetched = opened ?? (await source.fetch(descriptor, how));
       if (!opened && emit) reportSwitch(emit, fetched, course);
+      for (const { from } of failedBefore(fetched)) if (from !== undefined) hosts.failed.add(from);
       course.from = fetched.from;
+      course.body = fetched.body;
       course.sent = sentRequestOf(fetched, started);
       return fetched;
     } catch (thrown) {
@@ -221,14 +247,6 @@ function verifyAtEnd({ descriptor, range, verify }: Job, { sent, offset, failure
     failures.add(withAttempt(error, sent, offset - range.start));
     throw combined(descriptor, failures);
   }
-}
-
-function reportProgress({ descriptor, emit }: Job, course: Course, every = progressEvery): void {
-  const now = performance.now();
-  if (!emit || now - course.reported < every || course.from === undefined) return;
-  course.reported = now;
-  const { digest, size } = descriptor;
-  emit({ type: 'progress', digest, position: course.offset, size, from: course.from });
 }
 
 /** Reports that another host serves than before, or than the first that was contacted. */

@@ -9,12 +9,12 @@ import {
   sentRequestOf,
   withAttempt,
 } from '../content/attempts.ts';
-import { resume } from '../content/resume.ts';
+import { readContent } from '../content/split-reading.ts';
 import { type ReadOutcome, untilRight } from '../content/wrong-bytes.ts';
 import { asRegistryError, type RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { type Body, type Chunks, isResumable } from '../source.ts';
+import { type Chunks, isResumable } from '../source.ts';
 import { type CopyState, findStored, ownData, reportState } from './copy-state.ts';
 import { requestsAtATime } from './flow.ts';
 
@@ -83,9 +83,8 @@ interface BlobReading {
   begunAt?: number;
   /** The hosts of the last opening. */
   hosts: ReadingHosts;
-  /** The request that was sent last, and the body of its response. */
+  /** The request that was sent last. */
   sent?: SentRequest;
-  body?: Body;
   /** Why the bytes ended early: the store may report that in its own words. */
   failed?: { readonly error: unknown };
 }
@@ -100,13 +99,13 @@ function createBlobReading(
   const reading: BlobReading = { hosts: createHosts({ except }) };
   const source = observed(state.from, (fetched, started) => {
     reading.sent = sentRequestOf(fetched, started);
-    reading.body = fetched.body;
   });
   const onWarning = collectWarnings(emit).add;
   const onChunk = ({ length }: Uint8Array): void => {
     tally.copied += length;
   };
   let chunks: AsyncGenerator<Uint8Array, void, undefined> | undefined;
+  let inOrder: Chunks | undefined;
   async function* read(start: number, hosts: ReadingHosts): AsyncGenerator<Uint8Array, void, undefined> {
     if (operation !== undefined) limit.limit(operation, `read "${digest}"`);
     const how = {
@@ -122,7 +121,8 @@ function createBlobReading(
     };
     try {
       // A host without ranges sends the whole again, whose beginning is dropped: that costs no more than to begin anew.
-      yield* resume(source, descriptor, { ...how, discard: Infinity, isVerified: true });
+      inOrder = readContent(source, descriptor, { ...how, discard: Infinity, isVerified: true });
+      yield* inOrder;
     } catch (error) {
       reading.failed ??= { error };
       throw error;
@@ -137,7 +137,7 @@ function createBlobReading(
     reportState(state, descriptor, 'begun', offset);
     chunks = read(offset, hosts);
     // Nothing of them is kept here, so the store may give them back.
-    return offerRecycling(chunks, (chunk) => recyclerOf(reading.body)?.(chunk));
+    return offerRecycling(chunks, (chunk) => recyclerOf(inOrder)?.(chunk));
   };
   /** Frees the connection, whatever the store left undone. */
   const stop = (): void => {

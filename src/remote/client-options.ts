@@ -96,6 +96,8 @@ const checks: Readonly<Record<keyof ClientOptions, Check>> = {
     discardBytes: wholeNumber(0),
     imageEntries: wholeNumber(1),
     imageTreeBytes: wholeNumber(1),
+    split: (value) =>
+      value === 'auto' || value === 'always' || value === 'never' ? undefined : 'expected "auto", "always" or "never"',
   }),
   allowPrivate: hostList,
   externalUrls: (value) => {

@@ -4,6 +4,7 @@ import type { Config } from '../config/model.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { createLiars } from '../content/attempts.ts';
 import { createPaces } from '../content/pace.ts';
+import { createSplitSharing } from '../content/parts.ts';
 import { createContests } from '../contest.ts';
 import { type Endpoint, printable, type Skipped } from '../endpoint.ts';
 import { cannot, RegistryError } from '../errors.ts';
@@ -112,6 +113,9 @@ const settingsOf = ({
   documents: createDocumentsAtHand(),
 });
 
+const sharingOf = ({ limits = {} }: ClientOptions) =>
+  createSplitSharing({ choice: limits.split, concurrency: limits.concurrency });
+
 const imageLimitsOf = ({ limits = {} }: ClientOptions) => ({
   entries: limits.imageEntries ?? defaultImageLimits.entries,
   memory: limits.imageTreeBytes ?? defaultImageLimits.memory,
@@ -142,13 +146,13 @@ export function createClient(given: ClientOptions = {}): Client {
     ...comparisonsOf(options, emit),
   };
   const shared = { ...context, ...timesOf(options), liars: createLiars(), closing: closing.signal };
+  const remote = { context, externalUrls, sharing: sharingOf(options) };
   const fetcherOf = (repository: Repository): Fetcher =>
-    createFetcher(repository, remoteRepository(repository, hostsOf(repository), { context, externalUrls }), shared);
+    createFetcher(repository, remoteRepository(repository, hostsOf(repository), remote), shared);
   const using = { ...shared, fetcherOf };
   const resolve = (reference: Reference, call: ResolveOptions | undefined, label: string) =>
     resolveReference(reference, call, { ...using, label });
-  const expand = (text: string): string => expanded(text, config);
-  const parse = (text: string): Reference => parseReference(expand(text));
+  const parse = (text: string): Reference => parseReference(expanded(text, config));
   const close = async (): Promise<void> => {
     closing.abort(new RegistryError('CLOSED', 'The client was closed', { found: 'the client was closed' }));
     await pool?.close();
@@ -167,7 +171,7 @@ export function createClient(given: ClientOptions = {}): Client {
     files: async (text, choice) =>
       openImage(parse(text), choice, { ...using, resolve, label: text, imageLimits: imageLimitsOf(options) }),
     fetcher: (repository) =>
-      withNamedSource(fetcherOf(isRepository(repository) ? repository : parseRepository(expand(repository)))),
+      withNamedSource(fetcherOf(isRepository(repository) ? repository : parseRepository(expanded(repository, config)))),
     close,
     [asyncDispose]: close,
   };

@@ -91,7 +91,8 @@ async function fetchAt(
     });
   }
   return fetching.catch(async (error: unknown) => {
-    if (await fill(bound, error, options)) return send(fetchHeaders(accept, closed, target, context));
+    if (!options.isPart && (await fill(bound, error, options)))
+      return send(fetchHeaders(accept, closed, target, context));
     if (size >= 0) throw error;
     const found = await learnSize(bound, target, { error, call });
     return fetchAt(bound, found, kind, options);

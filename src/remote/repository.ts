@@ -5,8 +5,8 @@ import type { Capability } from '../endpoint.ts';
 import { type ErrorCode, RegistryError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
-import { formatReference, type Repository } from '../oci/reference.ts';
-import type { CallOptions, Lister, Referrers, Source } from '../source.ts';
+import { formatReference, type Repository, sameRegistry } from '../oci/reference.ts';
+import type { CallOptions, Divisible, Lister, Referrers, Source, SplitSharing } from '../source.ts';
 import { dataSource, documentSource } from './at-hand.ts';
 import { type ContentKind, type EndpointSource, endpointSource } from './endpoint-source.ts';
 import type { BoundEndpoint, RequestContext } from './exchange.ts';
@@ -16,6 +16,7 @@ import type { Hosts } from './plan.ts';
 export interface RemoteOptions {
   readonly context: RequestContext;
   readonly externalUrls: ExternalUrls;
+  readonly sharing: SplitSharing;
 }
 
 /** A repository of the network. */
@@ -32,7 +33,7 @@ export function remoteRepository(
   { endpoints, skipped }: Hosts,
   options: RemoteOptions,
 ): RemoteRepository {
-  const { context, externalUrls } = options;
+  const { context, externalUrls, sharing } = options;
   const { contests } = context;
   const first = (...sources: readonly Source[]): Source => inTurn(sources, { contests });
   const withCapability = (capability: Capability): BoundEndpoint[] =>
@@ -54,11 +55,20 @@ export function remoteRepository(
   const reportSkipped = (): void => {
     for (const host of skipped) context.emit({ type: 'skip', ...host });
   };
+  const isOrigin = ({ endpoint }: BoundEndpoint): boolean =>
+    sameRegistry(new URL(endpoint.url).host, repository.registry);
+  const able = withCapability('pull');
+  const divisible: Divisible = {
+    mirrors: able.filter((bound) => !isOrigin(bound)).map((bound) => endpointSource(bound, 'blobs')),
+    origins: able.filter(isOrigin).map((bound) => endpointSource(bound, 'blobs')),
+    sharing,
+  };
   const reporting = (source: Source): Source => before(source, reportSkipped);
   return {
     source: {
       ...listsOf({ repository, sources, contests, reportSkipped }),
       repository: formatReference(repository),
+      divisible,
       manifestBytes: context.manifestBytes,
       resolve: (reference, call) =>
         reporting(first(...sources(isDigest(reference) ? 'pull' : 'resolve'))).resolve(reference, call),
@@ -68,12 +78,14 @@ export function remoteRepository(
         return (local.length > 0 ? source : reporting(source)).fetch(target, call);
       },
     },
-    byDigest: (kind) =>
-      reporting(
+    byDigest: (kind) => ({
+      ...reporting(
         kind
           ? first(...sources('pull', kind))
           : orElse(first(...sources('pull', 'blobs')), first(...sources('pull', 'manifests'))),
       ),
+      divisible,
+    }),
   };
 }
 

@@ -12,8 +12,10 @@ import type { Body, FetchOptions } from '../source.ts';
 import { quote } from '../text/quote.ts';
 
 /** Most bytes that are dropped to reach a range; the caller's own limit counts only if no other host is left. */
-export const discardLimit = ({ discard, more }: FetchOptions, discardBytes: number): number =>
-  more ? discardBytes : (discard ?? discardBytes);
+export function discardLimit({ discard, more, isPart }: FetchOptions, discardBytes: number): number {
+  if (isPart) return 0;
+  return more ? discardBytes : (discard ?? discardBytes);
+}
 
 /** Milliseconds: hosts that support ranges are tried before. */
 const discardExpected = 60_000;

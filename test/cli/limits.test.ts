@@ -116,14 +116,14 @@ test('each limit of the file has a flag, with which it is what the flag says', (
   const options = Object.entries({ ...listOptions, ...fileOptions });
   expect(options.map(([, { key }]) => key).sort()).toEqual(keys.sort());
   const texts = Object.fromEntries(
-    options.map(([flag, { value }]) => [flag, value === 'TIME' ? '7ms' : value === 'SIZE' ? '7B' : '7']),
+    options.map(([flag, { value }]) => [flag, { TIME: '7ms', SIZE: '7B', WHEN: 'never' }[value as string] ?? '7']),
   );
   const { timeouts = {}, retries = {}, limits = {} } = limitsOf({ texts });
   const found = Object.entries({ timeouts, retries, limits }).flatMap(([group, values]) =>
     Object.entries(values).map(([key, value]) => [`${group}.${key}`, value]),
   );
   expect(Object.fromEntries(found)).toEqual(
-    Object.fromEntries(keys.map((key) => [key, key === 'retries.tries' ? 8 : 7])),
+    Object.fromEntries(keys.map((key) => [key, key === 'retries.tries' ? 8 : key === 'limits.split' ? 'never' : 7])),
   );
 });
 
@@ -158,4 +158,11 @@ test('the help of a command lists its limits apart', async () => {
   const at = out.indexOf("Limits, in place of ocifetch's own file:");
   expect(out.slice(at).join('\n')).toMatch(/--connect-timeout TIME .*\n.*--pages N/s);
   expect(out.slice(0, at).join('\n')).not.toContain('--pages');
+});
+
+test('--split takes auto, always or never, and says so of anything else', async () => {
+  expect(limitsOf({ texts: { split: 'never' } })).toMatchObject({ limits: { split: 'never' } });
+  const { code, err } = await run(['manifest', '--no-discover', '--split', 'nevr', 'a.test/b']);
+  expect(code).toBe(2);
+  expect(err.join(' ')).toContain('Unknown --split "nevr": did you mean "never"?');
 });

@@ -66,6 +66,7 @@ const full = {
     listBytes: 1,
     imageEntries: 1,
     imageTreeBytes: 1,
+    split: 'never',
   },
 };
 

@@ -15,8 +15,8 @@ export interface Look {
   readonly ascii: boolean;
 }
 
-const signs = { full: '━', empty: '─', done: '✓', resumed: '↻', switched: '⇄', cut: '…' } as const;
-const asciiSigns = { full: '=', empty: '-', done: 'ok', resumed: 'at', switched: '<>', cut: '~' } as const;
+const signs = { full: '━', empty: '─', done: '✓', resumed: '↻', switched: '⇄', times: '×', cut: '…' } as const;
+const asciiSigns = { full: '=', empty: '-', done: 'ok', resumed: 'at', switched: '<>', times: 'x', cut: '~' } as const;
 
 const signsOf = ({ ascii }: Look): typeof signs | typeof asciiSigns => (ascii ? asciiSigns : signs);
 
@@ -103,11 +103,12 @@ function runningText(item: Item, columns: Columns, look: Look): string {
     .trimEnd();
 }
 
-/** That other hosts took over, and where an earlier run was resumed. */
-function marksOf({ resumedAt, switches }: Item, look: Look, isLong = false): string[] {
-  const { resumed, switched } = signsOf(look);
+/** Over how many connections, that other hosts took over, and where an earlier run was resumed. */
+function marksOf({ resumedAt, switches, connections, stage }: Item, look: Look, isLong = false): string[] {
+  const { resumed, switched, times } = signsOf(look);
   const at = isLong && !look.ascii ? `${resumed} resumed at` : resumed;
   return [
+    ...(connections > 1 && stage === 'begun' ? [`${times}${connections}`] : []),
     ...(switches > 0 ? [switches > 1 ? `${switched}${switches}` : switched] : []),
     ...(resumedAt > 0 ? [`${at} ${formatBytes(resumedAt)}`] : []),
   ];
@@ -163,6 +164,14 @@ export function eventLine(event: ClientEvent, { items }: Transfer): string | und
     const item = items.get(event.digest);
     if (!item || !loggedStates.has(event.state)) return undefined;
     return logLine(event.digest, event.state, copyText(event.state, item, event.offset));
+  }
+  if (event.type === 'split') {
+    const hosts = event.hosts.map(hostOf).join(', ');
+    return logLine(
+      event.digest,
+      'split',
+      `${event.connections} connections at ${formatBytes(event.position)}  ${hosts}`,
+    );
   }
   if (event.type !== 'switch') return undefined;
   const { from, to, offset, reason } = event;

@@ -17,6 +17,8 @@ export interface Item {
   readonly hosts: Set<string>;
   /** How often another host took over from one that had served some of it. */
   switches: number;
+  /** Connections that it is read over. */
+  connections: number;
   /** The last of these switches. */
   takeover?: ClientEvent;
   /** Set if its bytes were wrong and it began again: who served the last of them, and whether that host served all. */
@@ -71,6 +73,7 @@ export function createTransfer(now: () => number): Transfer {
       position: 0,
       resumedAt: 0,
       switches: 0,
+      connections: 1,
       hosts: new Set(),
       isVerified: false,
       samples: [],
@@ -92,6 +95,7 @@ export function createTransfer(now: () => number): Transfer {
       if (event.type === 'copy') takeCopy(itemOf(event), event, now());
       else if (event.type === 'progress') takeProgress(itemOf(event), event, now());
       else if (event.type === 'switch') takeSwitch(items.get(event.digest), event);
+      else if (event.type === 'split') itemOf(event).connections = event.connections;
       else if (event.type === 'verified') takeVerified(items.get(event.digest), event);
       else if (event.type === 'request') counts.requests += 1;
       else if (event.type === 'wait') counts.retries += 1;

@@ -1,7 +1,7 @@
 /** Most bytes that a reader of a body is given at a time. */
 export const slabBytes = 262_144;
 
-/** Fewer are copied out: a chunk that is kept must not hold much more memory than its own bytes. */
+/** Fewer are copied out, unless their reader gives chunks back: one that is kept must not hold much more memory than its own bytes. */
 const leastLent = slabBytes / 2;
 
 /** Slabs that are free. */
@@ -33,6 +33,7 @@ export function createGathered(): Gathered {
   let slab: Uint8Array | undefined;
   let used = 0;
   let size = 0;
+  let isRecycled = false;
   /** Once each, and none of another body: its memory may be somebody else's by now. */
   const given = new WeakSet<Uint8Array>();
   const lend = ({ buffer }: Uint8Array, length: number): Uint8Array => {
@@ -47,7 +48,7 @@ export function createGathered(): Gathered {
     const length = used;
     used = 0;
     slab = undefined;
-    if (length > leastLent) return lend(memory, length);
+    if (length > leastLent || isRecycled) return lend(memory, length);
     // With its own memory, not from Node's pool: its receiver may transfer the memory.
     const copy = Buffer.allocUnsafeSlow(length);
     copy.set(memory.subarray(0, length));
@@ -79,6 +80,7 @@ export function createGathered(): Gathered {
       return chunk;
     },
     recycle: (chunk) => {
+      isRecycled = true;
       if (given.delete(chunk)) putBack(new Uint8Array(chunk.buffer));
     },
     drop: () => {

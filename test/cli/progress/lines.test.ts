@@ -141,6 +141,22 @@ test('leaving a host that sent nothing is not a change of host, leaving one that
   expect([...transfer.items.values()].map(({ hosts }) => hosts.size)).toEqual([1, 1, 2, 2, 1, 1]);
 });
 
+test('a content that is read over several connections says over how many, in a frame and in a log', () => {
+  const { transfer, at } = transferOf();
+  const digest = digestOf(1);
+  const split = {
+    type: 'split',
+    digest,
+    size: 10,
+    position: 2,
+    connections: 8,
+    hosts: ['https://a.test/v2', 'https://b.test/v2'],
+  } as const;
+  at(0, copied(1, 'begun', 10), progressed(1, 2, 10), split);
+  expect(eventLine(split, transfer)).toMatch(/split +8 connections at 2 B {2}a\.test, b\.test$/);
+  expect(transfer.items.get(digest)?.connections).toBe(8);
+});
+
 test('a terminal without other characters gets ASCII', () => {
   const text = mixed().frame({ ascii: true, columns: 100 }).join('\n');
   expect(text).toMatch(/^000000000003 {2}=+-+ {2}45% /m);
