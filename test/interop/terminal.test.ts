@@ -51,8 +51,8 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
 
   test('each content has one line, also after the terminal is resized, and Ctrl-C restores the terminal', async () => {
     await type(pull('first'));
-    const wide = await until((rows) => rows.filter(isRunning).length === 4);
-    expect(wide.at(-1)).toMatch(/^\d+ done, 4 under way, \d+ queued {2}/);
+    const wide = await until((rows) => rows.filter(isRunning).length >= 4);
+    expect(wide.at(-1)).toMatch(/^\d+ done, \d+ under way, \d+ queued {2}/);
     await tmux('resize-window', '-x', '60', '-y', '20');
     const narrow = await until((rows) => rows.some(hasBytes) && rows.every((row) => row.length < 60));
     const digests = narrow.flatMap((row) => /^[0-9a-f]{12}(?= )/.exec(row) ?? []);
@@ -70,7 +70,7 @@ describeWith(['tmux'], 'the progress of a pull on a terminal', () => {
   test('resumed content is marked, and only a summary remains', async () => {
     await tmux('resize-window', '-x', '80', '-y', '24');
     await type(pull('second'));
-    await until((rows) => rows.filter(isRunning).length === 4);
+    await until((rows) => rows.filter(isRunning).length >= 4);
     await wait(1_000);
     await tmux('send-keys', 'C-c');
     await until((rows) => rows.at(-1) === '$');
