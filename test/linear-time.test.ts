@@ -80,6 +80,7 @@ const untimed: Readonly<Record<string, string>> = {
   'store/file-io:readFile': 'a path of this machine',
   'store/file-io:readPart': 'a path of this machine',
   'text/problems:firstProblem': 'of a document that was read',
+  'config/own/read:readSettings': 'timed by those that call it, such as readOwnConfig',
   'app/config/read:readAppFile': 'of a file whose text is read by timed readers',
   'server/s3/entries:readEntry': 'of an object whose text is read by timed readers',
   'testing/archive:isBytes': 'looks at the kind of a value alone',

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { configError } from '../errors.ts';
 import { keepHeader, keepKey, keepLogin, keepUrl } from '../redaction.ts';
 import { type KeyPath, keyOf, valueAt } from '../text/problems.ts';
-import { describeValue, isPlain, keyText, nearest, quote } from '../text/quote.ts';
+import { describeValue, isPlain, quote, unknownKey } from '../text/quote.ts';
 import type { Config } from './model.ts';
 import { isPath } from './pem.ts';
 import { normalizeKey } from './registry-keys.ts';
@@ -71,7 +71,8 @@ export function problemsOf(config: unknown, error?: z.ZodError): KeyProblem[] {
 }
 
 function problemsOfIssue(issue: Issue, config: unknown, path: KeyPath): KeyProblem[] {
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key], found: unknownKey(key, knownKeys(path)) }));
   if (issue.code === 'invalid_key') return [{ path, found: issue.issues[0]?.message ?? issue.message }];
   const value = valueAt(config, path);
   if (issue.code === 'invalid_union' && typeof value === 'object' && value !== null) {
@@ -81,13 +82,6 @@ function problemsOfIssue(issue: Issue, config: unknown, path: KeyPath): KeyProbl
   // It has its own words, without its login.
   if (path[0] === 'proxy' && issue.code === 'custom') return [{ path, found: issue.message }];
   return [{ path, found: `${shown(value, path, issue.code === 'invalid_type')}, ${issue.message}` }];
-}
-
-function unknownKey(path: KeyPath, key: string): KeyProblem {
-  const known = knownKeys(path);
-  const near = nearest(key, known);
-  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-  return { path: [...path, key], found: `unknown key ${quote(keyText(key))}, ${hint}` };
 }
 
 function shown(value: unknown, path: KeyPath, isKind: boolean): string {

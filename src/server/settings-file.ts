@@ -31,31 +31,26 @@ export async function loadSettings<Settings>(
   path: string,
   read: SettingsReader<Settings>,
 ): Promise<SettingsFile<Settings>> {
-  const [{ fileError }, { decodeText, readNamed }, own, { keyOf }, { keyText, nearest, quote }] = await Promise.all([
-    import('../config/document/document.ts'),
-    import('../config/files.ts'),
-    import('../config/own/read.ts'),
-    import('../text/problems.ts'),
-    import('../text/quote.ts'),
-  ]);
-  const text = decodeText(await readNamed(path), path);
-  const [, ending] = /\.(json|toml)$/i.exec(path) ?? [];
-  const format = (ending?.toLowerCase() ?? 'yaml') as 'json' | 'toml' | 'yaml';
-  const repeats: { at: { line: number; column: number }; found: string }[] = [];
-  const root = own.parseText(text, { file: path, format }, (at, found) => void repeats.push({ at, found }));
-  const unknown = (key: string, known: readonly string[]): string => {
-    const near = nearest(key, known);
-    const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-    return `unknown key ${quote(keyText(key))}, ${hint}`;
-  };
-  const placed = ({ path: key, found, known = [] }: SettingsProblem) => ({
-    at: own.nearestPosition(root, key),
-    key: keyOf(key),
-    found: found ?? unknown(String(key.at(-1)), known),
+  const [{ fileError }, { decodeText, readNamed }, { formatOf, placed, readSettings }, { unknownKey }] =
+    await Promise.all([
+      import('../config/document/document.ts'),
+      import('../config/files.ts'),
+      import('../config/own/read.ts'),
+      import('../text/quote.ts'),
+    ]);
+  const worded = ({ path: key, found, known = [] }: SettingsProblem) => ({
+    path: key,
+    found: found ?? unknownKey(String(key.at(-1)), known),
   });
-  const result = read(own.plainValue(root) ?? {});
-  const problems = 'problems' in result ? result.problems.map(placed) : [];
-  if (problems.length > 0 || repeats.length > 0) throw fileError(path, [...repeats, ...problems]);
-  if ('problems' in result) throw configError(`read file "${path}"`, []);
-  return { settings: result.settings, refuse: (key, found) => fileError(path, [placed({ path: key, found })]) };
+  const text = decodeText(await readNamed(path), path);
+  const accepted: Settings[] = [];
+  const { root } = readSettings(text, { file: path, format: formatOf(path) }, (value) => {
+    const result = read(value);
+    if ('problems' in result) return result.problems.map(worded);
+    accepted.push(result.settings);
+    return [];
+  });
+  const [settings] = accepted;
+  if (settings === undefined) throw configError(`read file "${path}"`, []);
+  return { settings, refuse: (key, found) => fileError(path, [placed(root, { path: key, found })]) };
 }

@@ -67,6 +67,13 @@ export function describeValue(value: unknown): string {
   return quote(value).slice(1, -1);
 }
 
+/** A key that nobody knows, and the one that it was meant to be, or all that are known. */
+export function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearest(key, known);
+  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
+  return `unknown key ${quote(keyText(key))}, ${hint}`;
+}
+
 /** The word that a mistyped one was meant to be: a beginning of it, it and more, or few letters wrong, in any case. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const typed = word.slice(0, 64).toLowerCase();

@@ -13,7 +13,7 @@ import { parseToml } from '../../src/config/document/toml.ts';
 import { parseYaml } from '../../src/config/document/yaml.ts';
 import { decodeText } from '../../src/config/files.ts';
 import { readRegistriesYaml } from '../../src/config/k3s/read.ts';
-import { readOwnConfig } from '../../src/config/own/read.ts';
+import { formatOf, readOwnConfig } from '../../src/config/own/read.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
 import { pemName, pemProblem, readPem } from '../../src/config/pem.ts';
 import { readRegctlConfig } from '../../src/config/regctl/read.ts';
@@ -357,6 +357,7 @@ export const readers: Readonly<Record<string, TextReader>> = {
     ...yaml,
     shapes: [{ before: 'mirrors:\n  "', after: '": {}', units: tableUnits }],
   },
+  'config/own/read:formatOf': { read: formatOf, shapes: [{}, { before: '.json' }] },
   'config/own/read:readOwnConfig': {
     read: (text) => readOwnConfig(text, { file, format: 'json' } as never),
     ...jsonTable,

@@ -1,4 +1,4 @@
-import { describeValue, keyText, nearest, quote } from '../../text/quote.ts';
+import { describeValue, quote, unknownKey } from '../../text/quote.ts';
 
 import type { DocumentEntry, DocumentNode, TableNode } from './document.ts';
 
@@ -114,12 +114,6 @@ export function inKnownCase(table: TableNode, known: readonly string[]): TableNo
 }
 
 const isNull = (node: DocumentNode): boolean => node.kind === 'scalar' && node.value === null;
-
-function unknownKey(key: string, known: readonly string[]): string {
-  const near = nearest(key, known);
-  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-  return `unknown key ${quote(keyText(key))}, ${hint}`;
-}
 
 function wrong(found: Placed<DocumentNode>, report: FileReport, expected: string, isSecret = false): undefined {
   const { kind, at } = found.value;

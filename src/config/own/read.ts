@@ -32,22 +32,50 @@ export interface OwnConfigPlace {
  * expected.
  */
 export function readOwnConfig(text: string, { file, format }: OwnConfigPlace): ParsedFile {
+  const { value, root } = readSettings(text, { file, format }, (found, isWrong) => {
+    // The name of the schema says nothing of registries.
+    if (typeof found === 'object' && found !== null && '$schema' in found) delete found.$schema;
+    const problems = problemsOf(found, configSchema.safeParse(found).error);
+    return problems.length > 0 || isWrong ? [...problems, ...pemProblems(found, file)] : [];
+  });
+  const config = withPlaces(value as Config, root, file);
+  return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [] };
+}
+
+/** What a file of settings is written in, by the ending of its name. */
+export const formatOf = (path: string): OwnConfigPlace['format'] =>
+  (/\.(json|toml)$/i.exec(path)?.[1]?.toLowerCase() ?? 'yaml') as OwnConfigPlace['format'];
+
+/** The value of a file of settings, and its tree. */
+export interface ReadSettings {
+  readonly value: unknown;
+  readonly root: DocumentNode;
+}
+
+/**
+ * Reads settings in one of the formats of our own files. `INVALID_CONFIG` with the problems that `check` finds, each with its place,
+ * and with duplicate keys, of which `isWrong` tells it. The value is what `check` was given.
+ */
+export function readSettings(
+  text: string,
+  { file, format }: OwnConfigPlace,
+  check: (value: unknown, isWrong: boolean) => readonly KeyProblem[],
+): ReadSettings {
   const repeats: FileProblem[] = [];
   const root = parseText(text, { file, format }, (at, found) => void repeats.push({ at, found }));
   // A YAML file with only comments is null.
   const value = plainValue(root) ?? {};
-  // The name of the schema says nothing of registries.
-  if (typeof value === 'object' && value !== null && '$schema' in value) delete value.$schema;
-  const problems = problemsOf(value, configSchema.safeParse(value).error);
-  if (problems.length > 0 || repeats.length > 0) {
-    const keyed = [...problems, ...pemProblems(value, file)].map(({ path, found }) => {
-      return { at: nearestPosition(root, path), key: keyOf(path), found };
-    });
-    throw fileError(file, [...repeats, ...keyed]);
-  }
-  const config = withPlaces(value as Config, root, file);
-  return { config: parseConfig(config, `config file ${quote(file)}`, file), warnings: [] };
+  const problems = check(value, repeats.length > 0).map((problem) => placed(root, problem));
+  if (problems.length > 0 || repeats.length > 0) throw fileError(file, [...repeats, ...problems]);
+  return { value, root };
 }
+
+/** A problem of a value, at its place in the file. */
+export const placed = (root: DocumentNode, { path, found }: KeyProblem): FileProblem => ({
+  at: nearestPosition(root, path),
+  key: keyOf(path),
+  found,
+});
 
 /** The tree of a text in one of the formats of our own files. */
 export function parseText(text: string, { file, format }: OwnConfigPlace, report: ReportProblem): DocumentNode {

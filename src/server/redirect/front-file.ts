@@ -1,8 +1,7 @@
-import { allFiles, type FileProblem, fileError } from '../../config/document/document.ts';
+import { allFiles } from '../../config/document/document.ts';
 import { below, directoryOf } from '../../config/document/parts.ts';
 import { decodeText, readNamed } from '../../config/files.ts';
-import { nearestPosition, type OwnConfigPlace, parseText, plainValue } from '../../config/own/read.ts';
-import { keyOf } from '../../text/problems.ts';
+import { formatOf, type OwnConfigPlace, readSettings } from '../../config/own/read.ts';
 import { parseCloudRanges } from './cloud-ranges.ts';
 import { type FrontOptions, frontFileSchema, frontProblems } from './front-options.ts';
 
@@ -17,14 +16,7 @@ export interface FrontFile extends Omit<FrontOptions, 'ranges' | 'transport' | '
  * with `file:line:column`, what was found and what was expected.
  */
 export function readFront(text: string, { file, format }: OwnConfigPlace): FrontFile {
-  const repeats: FileProblem[] = [];
-  const root = parseText(text, { file, format }, (at, found) => void repeats.push({ at, found }));
-  // A YAML file with only comments is null.
-  const value = plainValue(root) ?? {};
-  const problems = frontProblems(value, frontFileSchema).map(({ path, found }): FileProblem => {
-    return { at: nearestPosition(root, path), key: keyOf(path), found };
-  });
-  if (problems.length > 0 || repeats.length > 0) throw fileError(file, [...repeats, ...problems]);
+  const { value } = readSettings(text, { file, format }, (found) => frontProblems(found, frontFileSchema));
   const { ranges, ...rest } = value as FrontFile;
   return { ...rest, ...(ranges && { ranges: ranges.map((path) => below(directoryOf(file), path)) }) };
 }
@@ -35,9 +27,7 @@ const rangeBytes = 64 * 1_048_576;
 /** What `loadFront` gives. */
 export async function readFrontFiles(path: string): Promise<FrontOptions> {
   const text = decodeText(await readNamed(path), path);
-  const [, ending] = /\.(json|toml)$/i.exec(path) ?? [];
-  const format = (ending?.toLowerCase() ?? 'yaml') as 'json' | 'toml' | 'yaml';
-  const { ranges = [], ...options } = readFront(text, { file: path, format });
+  const { ranges = [], ...options } = readFront(text, { file: path, format: formatOf(path) });
   const read = await allFiles(
     ranges.map(async (file) => parseCloudRanges(decodeText(await readNamed(file, rangeBytes), file), file)),
   );

@@ -3,7 +3,7 @@ import type { KeyProblem } from '../../config/parse-config.ts';
 import { urlProblem } from '../../config/registry-keys.ts';
 import { configError } from '../../errors.ts';
 import { checkPlain, type KeyPath, keyOf, valueAt } from '../../text/problems.ts';
-import { describeValue, keyText, nearest, quote } from '../../text/quote.ts';
+import { describeValue, quote, unknownKey } from '../../text/quote.ts';
 import { isPrefix } from './address-table.ts';
 import { type BucketOptions, keysOf, type Region } from './buckets.ts';
 import type { ClientRule } from './client-address.ts';
@@ -157,7 +157,8 @@ interface Whole {
 }
 
 function problemsOf(issue: z.core.$ZodIssue, path: KeyPath, whole: Whole): KeyProblem[] {
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, whole));
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...path, key], found: unknownKey(key, keysAt(path, whole)) }));
   const value = valueAt(whole.root, path);
   if (issue.code === 'invalid_union' && typeof value === 'object' && value !== null) {
     return issue.errors.at(-1)?.flatMap((inner) => problemsOf(inner, [...path, ...inner.path], whole)) ?? [];
@@ -166,12 +167,9 @@ function problemsOf(issue: z.core.$ZodIssue, path: KeyPath, whole: Whole): KeyPr
   return [{ path, found: `${found}, ${issue.message}` }];
 }
 
-function unknownKey(path: KeyPath, key: string, { schema }: Whole): KeyProblem {
-  const inner = path[0] === 'client' ? ['proxies'] : Object.keys(bucket.shape);
-  const known = path.length === 0 ? Object.keys(schema.shape) : inner;
-  const near = nearest(key, known);
-  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${quote(near)}?`;
-  return { path: [...path, key], found: `unknown key ${quote(keyText(key))}, ${hint}` };
+function keysAt(path: KeyPath, { schema }: Whole): readonly string[] {
+  if (path.length === 0) return Object.keys(schema.shape);
+  return path[0] === 'client' ? ['proxies'] : Object.keys(bucket.shape);
 }
 
 /** Buckets that are never used: for the same clients as another one, or for those that stay. */
