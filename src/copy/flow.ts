@@ -3,6 +3,8 @@ export interface Admission {
   /** Whether work of so many bytes may begin now; if so, it counts until it leaves. */
   enter(size: number): boolean;
   leave(size: number): void;
+  /** Milliseconds after which what was not admitted may be, though nothing has left; undefined: never. */
+  readonly recheckAfter?: number | undefined;
 }
 
 /** As many at a time, whatever their size. */
@@ -64,6 +66,7 @@ export function admitByFlow(copied: () => number, now = (): number => performanc
     return count < mostSmall && running.smallBytes + size <= Math.max(leastAhead, rate ?? 0);
   };
   return {
+    recheckAfter: 50,
     enter: (size) => {
       if (!hasRoom(size)) return false;
       if (size > smallBytes) running.large += 1;

@@ -20,10 +20,8 @@ interface Waiting {
 const isBefore = (a: Waiting, b: Waiting): boolean =>
   a.urgency === b.urgency ? a.order < b.order : a.urgency > b.urgency;
 
-/** Milliseconds after which what was not admitted may be. */
-const recheckAfter = 50;
-
 export function createQueue(admission: Admission, signal: AbortSignal): Queue {
+  const { recheckAfter } = admission;
   const waiting = createHeap();
   const leavers: (() => void)[] = [];
   let running = 0;
@@ -37,7 +35,7 @@ export function createQueue(admission: Admission, signal: AbortSignal): Queue {
       running += 1;
       first.start();
     }
-    if (first) timer = setTimeout(next, recheckAfter);
+    if (first && recheckAfter !== undefined) timer = setTimeout(next, recheckAfter);
     if (running === 0) for (const leave of leavers.splice(0)) leave();
   };
   const refuseAll = (): void => {

@@ -35,6 +35,7 @@ test('what is not admitted is asked for again when something ends, and after a t
       return isOpen;
     },
     leave: (size: number) => void asked.push(-size),
+    recheckAfter: 20,
   };
   const queue = createQueue(admission, new AbortController().signal);
   const work = queue.run(1, async () => 'done', 7);
