@@ -1,3 +1,4 @@
+import type { RunningServer } from '../../app/server.ts';
 import { type Given, UsageError } from '../command.ts';
 import { reportWarnings } from '../configuration.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -36,13 +37,24 @@ export async function serveApp(
   const more = flags.has('json') ? [jsonText({ url: app.url, debug: app.debugUrl })] : [];
   writeLines(io.stdout, [app.url, ...more]);
   writeLines(io.stderr, [`a registry as ${oneLine(path)} says`]);
-  await new Promise<void>((resolve) => {
-    if (io.signal?.aborted) resolve();
-    else io.signal?.addEventListener('abort', () => resolve(), { once: true });
-  });
-  const drain = Math.min(app.drain, longestDrain);
-  if (app.active() > 0) writeLines(io.stderr, [`waiting for ${counted(app.active(), 'request')}`]);
-  if (await app.stop(drain)) return exitCodes.ok;
+  return untilEnded(app, Math.min(app.drain, longestDrain), io);
+}
+
+/** Runs a server until the first signal, and lets requests under way end, for at most `drain` milliseconds. */
+export async function untilEnded(
+  { active, stop }: Pick<RunningServer, 'active' | 'stop'>,
+  drain: number,
+  io: Io,
+): Promise<number> {
+  await interrupted(io);
+  if (active() > 0) writeLines(io.stderr, [`waiting for ${counted(active(), 'request')}`]);
+  if (await stop(drain)) return exitCodes.ok;
   reportWarnings([`cut off what took longer than ${drain / 1000} s`], io);
   throw io.signal?.reason;
 }
+
+const interrupted = ({ signal }: Io): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve();
+    else signal?.addEventListener('abort', () => resolve(), { once: true });
+  });

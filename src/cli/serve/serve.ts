@@ -6,9 +6,8 @@ import type { Client } from '../../index.ts';
 import { withClient } from '../client.ts';
 import type { Command, Given } from '../command.ts';
 import { reportWarnings } from '../configuration.ts';
-import { exitCodes } from '../exit-codes.ts';
-import { counted, type Io, jsonText, oneLine, writeLines } from '../io.ts';
-import { longestDrain, serveApp } from './app.ts';
+import { type Io, jsonText, oneLine, writeLines } from '../io.ts';
+import { longestDrain, serveApp, untilEnded } from './app.ts';
 import {
   addressIn,
   isLoopback,
@@ -73,12 +72,7 @@ async function runSite(
   const server = await start(site, settings, given, io);
   announce(server, given, io, { notes, files: (await files?.(server.url)) ?? [] });
   reportWarnings(exposure(settings), io);
-  await interrupted(io);
-  const { active } = server;
-  if (active() > 0) writeLines(io.stderr, [`waiting for ${counted(active(), 'request')}`]);
-  if (await server.stop(drain)) return exitCodes.ok;
-  reportWarnings([`cut off what took longer than ${drain / 1000} s`], io);
-  throw io.signal?.reason;
+  return untilEnded(server, drain, io);
 }
 
 /** A site, and what its user should know of it. */
@@ -198,9 +192,3 @@ function isFile(path: string): boolean {
     return false;
   }
 }
-
-const interrupted = ({ signal }: Io): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal?.aborted) resolve();
-    else signal?.addEventListener('abort', () => resolve(), { once: true });
-  });
