@@ -1,7 +1,7 @@
 import { createBody, offerLending } from '../body.ts';
 import { asRegistryError, cannot } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { createHasher, isDigest } from '../oci/digest.ts';
+import { isDigest } from '../oci/digest.ts';
 import { defaultManifestBytes, kindOf, mediaTypes } from '../oci/manifest.ts';
 import type { Range } from '../oci/range.ts';
 import { isOfType, type Referrer, referrerOf } from '../oci/referrer.ts';
@@ -22,6 +22,7 @@ import type {
   Uploads,
 } from '../source.ts';
 import { typeOfBytes } from './blobs.ts';
+import { checkedChunks } from './memory/checked-chunks.ts';
 import { createMemoryUploads, type MemoryUploads } from './memory/uploads.ts';
 import { smallOffers } from './reading/small.ts';
 
@@ -190,22 +191,9 @@ const cut = (bytes: Uint8Array, range?: Range): Uint8Array =>
 
 /** The whole of `body`, once its size and digest are what `target` says. */
 async function collect(target: Descriptor, body: Chunks, { signal }: CallOptions): Promise<Uint8Array> {
-  const attempted = `push "${target.digest}"`;
-  refuseAborted(signal, attempted);
-  const hasher = createHasher(target.digest);
   const pile = createPile();
-  for await (const chunk of body) {
-    refuseAborted(signal, attempted);
-    if (pile.size + chunk.length > target.size)
-      throw cannot('TOO_LARGE', attempted, `more than its ${target.size} bytes`, { value: target.digest });
-    hasher.update(chunk);
-    pile.add(chunk);
-  }
-  if (pile.size < target.size)
-    throw cannot('UNEXPECTED_END', attempted, `${pile.size} of ${target.size} bytes`, { value: target.digest });
-  const digest = hasher.digest();
-  if (digest !== target.digest)
-    throw cannot('DIGEST_MISMATCH', attempted, `its bytes are "${digest}"`, { value: target.digest });
+  const checkSignal = (): void => refuseAborted(signal, `push "${target.digest}"`);
+  for await (const chunk of checkedChunks(target, body, checkSignal)) pile.add(chunk);
   // A copy, so that whoever pushed them cannot change what is kept.
   return pile.copy();
 }

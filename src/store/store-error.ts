@@ -58,3 +58,39 @@ export const uploadInUse = (id: string): RegistryError =>
     value: id,
     reason: 'upload-in-use',
   });
+
+/** As many uploads are open as may be. */
+export const tooManyUploads = (open: number, most: number): RegistryError =>
+  cannot('RATE_LIMITED', 'begin an upload', `${open} uploads are open, at most ${most}`, {
+    reason: 'limit',
+    limit: 'uploads',
+  });
+
+/** What a request adds to an upload, and what there may be. */
+export interface UploadCount {
+  /** Bytes of the upload before, and of the request so far. */
+  readonly before: number;
+  readonly added: number;
+  /** Most bytes of the upload, and how many the request must have. */
+  readonly uploadBytes?: number | undefined;
+  readonly size?: number | undefined;
+}
+
+/** An upload, or a request that adds to it, has more bytes than it may. */
+export function tooLong(
+  id: string,
+  { before, added, uploadBytes = Number.POSITIVE_INFINITY, size = Number.POSITIVE_INFINITY }: UploadCount,
+): RegistryError | undefined {
+  const attempted = `add to upload "${id}"`;
+  if (before + added > uploadBytes) {
+    const details = { value: id, reason: 'limit', limit: 'uploadBytes' } as const;
+    return cannot('TOO_LARGE', attempted, `more than ${uploadBytes} bytes`, details);
+  }
+  return added > size ? cannot('TOO_LARGE', attempted, `more than ${size} bytes`, { value: id }) : undefined;
+}
+
+/** A request has ended with fewer bytes than it must have. */
+export const tooShort = (id: string, { added, size = 0 }: UploadCount): RegistryError | undefined =>
+  added < size
+    ? cannot('UNEXPECTED_END', `add to upload "${id}"`, `${added} of ${size} bytes`, { value: id })
+    : undefined;

@@ -8,7 +8,7 @@ import type { Files } from './files.ts';
 import { dropIdleUploads, uploadKey } from './garbage.ts';
 import { acquire, type Lock, type LockFolder, lockFilesOf } from './lock.ts';
 import type { Expectations } from './push/expected.ts';
-import { missingUpload, uploadInUse } from './store-error.ts';
+import { missingUpload, tooLong, tooManyUploads, tooShort, uploadInUse } from './store-error.ts';
 import { rememberWritten } from './verified.ts';
 
 /** Most uploads that are open at a time. */
@@ -69,10 +69,7 @@ export function createUploads({ locks, blobs, prepare, expectations }: UploadPar
       const { uploads = defaultUploads, uploadIdle, signal } = limits;
       await prepare(undefined, signal);
       const open = await dropIdleUploads(locks, uploadIdle);
-      if (open >= uploads) {
-        const found = `${open} uploads are open, at most ${uploads}`;
-        throw cannot('RATE_LIMITED', 'begin an upload', found, { reason: 'limit', limit: 'uploads' });
-      }
+      if (open >= uploads) throw tooManyUploads(open, uploads);
       const id = crypto.randomUUID();
       const isDone = async (): Promise<boolean> => false;
       const made = await acquire(locks, { key: uploadKey(id), takesOver: true, keepsEmpty: true, isDone, signal });
@@ -164,30 +161,16 @@ async function append(
 async function pour(
   writer: Writer,
   body: Chunks,
-  {
-    id,
-    at,
-    size: expected = Number.POSITIVE_INFINITY,
-    uploadBytes = Number.POSITIVE_INFINITY,
-  }: AppendOptions & UploadLimits & { readonly id: string; readonly at: number },
-): Promise<{ readonly size: number; readonly problem?: RegistryError }> {
-  const attempted = `add to upload "${id}"`;
-  let size = at;
+  { id, at: before, ...bounds }: AppendOptions & UploadLimits & { readonly id: string; readonly at: number },
+): Promise<{ readonly size: number; readonly problem?: RegistryError | undefined }> {
+  let added = 0;
   for await (const chunk of body) {
-    size += chunk.length;
-    if (size > uploadBytes) {
-      const found = `more than ${uploadBytes} bytes`;
-      const details = { value: id, reason: 'limit', limit: 'uploadBytes' } as const;
-      return { size, problem: cannot('TOO_LARGE', attempted, found, details) };
-    }
-    if (size > at + expected) {
-      return { size, problem: cannot('TOO_LARGE', attempted, `more than ${expected} bytes`, { value: id }) };
-    }
+    added += chunk.length;
+    const problem = tooLong(id, { before, added, ...bounds });
+    if (problem) return { size: before + added, problem };
     await writer.write(chunk);
   }
-  if (size - at === expected || expected === Number.POSITIVE_INFINITY) return { size };
-  const found = `${size - at} of ${expected} bytes`;
-  return { size, problem: cannot('UNEXPECTED_END', attempted, found, { value: id }) };
+  return { size: before + added, problem: tooShort(id, { before, added, ...bounds }) };
 }
 
 /** How to end an upload. */

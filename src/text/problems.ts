@@ -60,6 +60,16 @@ export const anything: Check = () => undefined;
 
 export const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'expected true or false');
 
+export const filledText: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'expected a text');
+
+/** A URL with one of these beginnings; `example` is shown for anything else. */
+export const urlLike =
+  (beginning: RegExp, example: string): Check =>
+  (value) =>
+    typeof value === 'string' && beginning.test(value) && URL.canParse(value)
+      ? undefined
+      : `expected a URL, as ${example}`;
+
 export const listener: Check = (value) => (typeof value === 'function' ? undefined : 'expected a function');
 
 /** An `AbortSignal`, of this or another realm. */

@@ -7,7 +7,16 @@ import { defaultManifestBytes, kindOf, parseDocument } from '../../oci/manifest.
 import type { Repository } from '../../oci/reference.ts';
 import { keepHeader, keepUrl } from '../../redaction.ts';
 import type { Registry } from '../../source.ts';
-import { type Check, type Checks, checkOptions, listener, optionProblems, wholeNumber } from '../../text/problems.ts';
+import {
+  type Check,
+  type Checks,
+  checkOptions,
+  filledText,
+  listener,
+  optionProblems,
+  urlLike,
+  wholeNumber,
+} from '../../text/problems.ts';
 import type { ServerEvent } from '../registry/serve-options.ts';
 import { diskQueue } from './disk-queue.ts';
 import { type Delivery, type EndpointStatus, type NotificationEndpoint, startDelivery } from './endpoint.ts';
@@ -41,13 +50,9 @@ export interface Notifications {
   close(options?: { readonly drain?: number }): Promise<void>;
 }
 
-const text: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'expected a text');
 const texts: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === 'string') ? undefined : 'expected a list of texts';
-const url: Check = (value) =>
-  typeof value === 'string' && /^https?:\/\//i.test(value) && URL.canParse(value)
-    ? undefined
-    : 'expected a URL, as https://audit.example/events';
+const url = urlLike(/^https?:\/\//i, 'https://audit.example/events');
 const milliseconds = wholeNumber(1, 2 ** 31 - 1);
 const fields: Check = (value) =>
   typeof value === 'object' &&
@@ -74,9 +79,9 @@ const endpointChecks: Checks = {
 
 const checks: Checks = {
   endpoints: (value) => (Array.isArray(value) ? undefined : 'expected a list'),
-  directory: text,
+  directory: filledText,
   most: wholeNumber(1, 1_000_000_000),
-  addr: text,
+  addr: filledText,
   baseUrl: url,
   references: listener,
   fetch: listener,

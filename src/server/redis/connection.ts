@@ -2,7 +2,7 @@ import { createClient, ErrorReply, type RedisClientType } from '@redis/client';
 import { unlessAborted } from '../../abort.ts';
 import { cannot, configError, messageOf, RegistryError } from '../../errors.ts';
 import { keepSecret, keepUrl } from '../../redaction.ts';
-import { type Check, type Checks, checkOptions, wholeNumber } from '../../text/problems.ts';
+import { type Checks, checkOptions, filledText, urlLike, wholeNumber } from '../../text/problems.ts';
 
 /** Where a Redis is, and how long to wait for it. */
 export interface RedisOptions {
@@ -48,20 +48,16 @@ export interface Redis {
   close(): void;
 }
 
-const text: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'expected a text');
-const url: Check = (value) =>
-  typeof value === 'string' && /^(?:rediss?|redis\+unix):\/\//i.test(value) && URL.canParse(value)
-    ? undefined
-    : 'expected a URL, as redis://localhost:6379';
+const url = urlLike(/^(?:rediss?|redis\+unix):\/\//i, 'redis://localhost:6379');
 const milliseconds = wholeNumber(1, 60_000);
 
 const checks: Checks = {
   url,
-  username: text,
-  password: text,
+  username: filledText,
+  password: filledText,
   database: wholeNumber(0),
-  prefix: text,
-  tls: () => ({ ca: text, certificate: text, key: text, serverName: text }),
+  prefix: filledText,
+  tls: () => ({ ca: filledText, certificate: filledText, key: filledText, serverName: filledText }),
   timeouts: () => ({ connect: milliseconds, response: milliseconds }),
   connections: wholeNumber(1, 1_000),
   idle: wholeNumber(1),

@@ -1,6 +1,6 @@
-import { cannot, type RegistryError } from '../../errors.ts';
+import type { RegistryError } from '../../errors.ts';
 import type { AppendOptions, Chunks, UploadLimits } from '../../source.ts';
-import { missingUpload, uploadInUse } from '../../store/store-error.ts';
+import { missingUpload, tooLong, tooShort, uploadInUse } from '../../store/store-error.ts';
 import type { ObjectStorage } from './objects.ts';
 import { mostPieces, pieceBytes, sendPieces } from './pieces.ts';
 import { type UploadHash, uploadHash } from './upload-hash.ts';
@@ -124,22 +124,22 @@ function countedChunks(
   hash: UploadHash,
 ): { readonly chunks: Chunks; isWrong(): boolean } {
   const before = sizeOf(known.state);
-  const most = Math.min(limits.uploadBytes ?? mostBytes, mostBytes);
+  const uploadBytes = Math.min(limits.uploadBytes ?? mostBytes, mostBytes);
   let isWrong = false;
-  const refuse = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, limit?: string): RegistryError => {
+  const check = (problem: RegistryError | undefined): void => {
+    if (!problem) return;
     isWrong = true;
-    return cannot(code, `add to upload "${id}"`, found, { value: id, ...(limit && { reason: 'limit', limit }) });
+    throw problem;
   };
   async function* count(): AsyncGenerator<Uint8Array, void, undefined> {
-    let read = 0;
+    let added = 0;
     for await (const chunk of body) {
-      read += chunk.length;
-      if (before + read > most) throw refuse('TOO_LARGE', `more than ${most} bytes`, 'uploadBytes');
-      if (size !== undefined && read > size) throw refuse('TOO_LARGE', `more than ${size} bytes`);
+      added += chunk.length;
+      check(tooLong(id, { before, added, uploadBytes, size }));
       hash.update(chunk);
       yield chunk;
     }
-    if (size !== undefined && read < size) throw refuse('UNEXPECTED_END', `${read} of ${size} bytes`);
+    check(tooShort(id, { before, added, size }));
   }
   return { chunks: count(), isWrong: () => isWrong };
 }

@@ -1,9 +1,9 @@
 import { abortError } from '../../abort.ts';
-import { cannot } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { createHasher } from '../../oci/digest.ts';
 import { createPile } from '../../pile.ts';
 import type { CallOptions, Chunks } from '../../source.ts';
+import { checkedChunks } from '../../store/memory/checked-chunks.ts';
 import type { BucketKeys } from './entries.ts';
 import type { ObjectStorage } from './objects.ts';
 import { mostPieces, pieceBytes, sendPieces } from './pieces.ts';
@@ -27,7 +27,9 @@ export async function pushBytes(
   options: CallOptions,
 ): Promise<void> {
   const key = keys.blob(target.digest);
-  const checked = checkedChunks(target, body, options);
+  const checked = checkedChunks(target, body, () => {
+    if (options.signal?.aborted) throw abortError(options.signal.reason);
+  });
   // Whoever pushes must have the bytes, also if another repository has them.
   if ((await objects.sizeOf(key, options)) === target.size) {
     for await (const _ of checked);
@@ -48,31 +50,6 @@ export async function pushBytes(
     await parts.abort();
     throw error;
   }
-}
-
-/** The chunks of a body; fails before its end if they are not the bytes of this descriptor. */
-async function* checkedChunks(
-  { digest, size }: Descriptor,
-  body: Chunks,
-  { signal }: CallOptions,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const attempted = `push "${digest}"`;
-  const hasher = createHasher(digest);
-  let read = 0;
-  const checkSignal = (): void => {
-    if (signal?.aborted) throw abortError(signal.reason);
-  };
-  checkSignal();
-  for await (const chunk of body) {
-    checkSignal();
-    read += chunk.length;
-    if (read > size) throw cannot('TOO_LARGE', attempted, `more than its ${size} bytes`, { value: digest });
-    hasher.update(chunk);
-    yield chunk;
-  }
-  if (read < size) throw cannot('UNEXPECTED_END', attempted, `${read} of ${size} bytes`, { value: digest });
-  const hashed = hasher.digest();
-  if (hashed !== digest) throw cannot('DIGEST_MISMATCH', attempted, `its bytes are "${hashed}"`, { value: digest });
 }
 
 /** Whether the blob of a descriptor is there, and as long as it should be; with `again` whether its bytes are right. */

@@ -3,7 +3,7 @@ import { cannot, configError } from '../../errors.ts';
 import { nameProblem } from '../../oci/reference.ts';
 import { keepSecret } from '../../redaction.ts';
 import type { CallOptions, Catalog, Registry } from '../../source.ts';
-import { type Check, type Checks, checkOptions, flag, wholeNumber } from '../../text/problems.ts';
+import { type Checks, checkOptions, filledText, flag, urlLike, wholeNumber } from '../../text/problems.ts';
 import { quote } from '../../text/quote.ts';
 import { type BucketAccess, bucketObjects } from './bucket.ts';
 import { bucketKeys } from './entries.ts';
@@ -32,19 +32,15 @@ export type S3Registry = ((...parameters: Parameters<Registry>) => BucketStore) 
     close(): void;
   };
 
-const text: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'expected a text');
-const url: Check = (value) =>
-  typeof value === 'string' && /^https?:\/\/[^\s]+$/i.test(value) && URL.canParse(value)
-    ? undefined
-    : 'expected a URL, as https://storage.example';
+const url = urlLike(/^https?:\/\/[^\s]+$/i, 'https://storage.example');
 const seconds = wholeNumber(1, 604_800);
 
 const checks: Checks = {
-  bucket: text,
-  region: text,
+  bucket: filledText,
+  region: filledText,
   endpoint: url,
   pathStyle: flag,
-  credentials: () => ({ accessKeyId: text, secretAccessKey: text, sessionToken: text }),
+  credentials: () => ({ accessKeyId: filledText, secretAccessKey: filledText, sessionToken: filledText }),
   timeouts: () => ({ connect: wholeNumber(1), response: wholeNumber(1), idle: wholeNumber(1) }),
   tries: wholeNumber(1, 20),
   prefix: (value) => (typeof value === 'string' ? undefined : 'expected a text'),

@@ -1,8 +1,8 @@
-import { cannot, RegistryError } from '../../errors.ts';
+import { RegistryError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
 import type { CallOptions, Upload, UploadLimits, Uploads } from '../../source.ts';
-import { missingUpload, uploadInUse } from '../../store/store-error.ts';
+import { missingUpload, tooManyUploads, uploadInUse } from '../../store/store-error.ts';
 import { append } from './append.ts';
 import { compose } from './compose.ts';
 import type { ObjectStorage } from './objects.ts';
@@ -111,8 +111,7 @@ async function makeRoom(
     left -= 1;
   }
   if (left < uploads) return;
-  const found = `${left} uploads are open, at most ${uploads}`;
-  throw cannot('RATE_LIMITED', 'begin an upload', found, { reason: 'limit', limit: 'uploads' });
+  throw tooManyUploads(left, uploads);
 }
 
 /** Drops uploads that nobody has continued for so many milliseconds, and what is left of others; gives their number. */

@@ -1,8 +1,8 @@
-import { cannot, RegistryError } from '../../errors.ts';
+import { RegistryError } from '../../errors.ts';
 import { mediaTypes } from '../../oci/manifest.ts';
 import { createPile, type Pile } from '../../pile.ts';
 import type { AppendOptions, Chunks, Store, Upload, UploadLimits, Uploads } from '../../source.ts';
-import { missingUpload, uploadInUse } from '../store-error.ts';
+import { missingUpload, tooLong, tooManyUploads, tooShort, type UploadCount, uploadInUse } from '../store-error.ts';
 
 /** The state of one upload. */
 interface MemoryUpload {
@@ -89,10 +89,7 @@ export function createMemoryUploads(): MemoryUploads {
       return {
         beginUpload: async (limits = {}) => {
           const { uploads = defaults.uploads } = limits;
-          if (all.size >= uploads) {
-            const found = `${all.size} uploads are open, at most ${uploads}`;
-            throw cannot('RATE_LIMITED', 'begin an upload', found, { reason: 'limit', limit: 'uploads' });
-          }
+          if (all.size >= uploads) throw tooManyUploads(all.size, uploads);
           const id = crypto.randomUUID();
           all.set(id, { owner, kept: createPile(), added: createPile(), isBusy: false, expiry: undefined });
           startExpiry(id, limits);
@@ -115,18 +112,19 @@ async function append(
 ): Promise<void> {
   if (start !== undefined && start !== kept.size) throw uploadInUse(id);
   const { uploadBytes = defaults.uploadBytes } = limits;
-  const refuse = (code: 'TOO_LARGE' | 'UNEXPECTED_END', found: string, isLimit = false): RegistryError => {
+  const count = (): UploadCount => ({ before: kept.size, added: added.size, uploadBytes, size });
+  /** Of what is refused nothing stays. */
+  const check = (problem: RegistryError | undefined): void => {
+    if (!problem) return;
     added.takeAll();
-    const limit = isLimit ? ({ reason: 'limit', limit: 'uploadBytes' } as const) : {};
-    return cannot(code, `add to upload "${id}"`, found, { value: id, ...limit });
+    throw problem;
   };
   try {
     for await (const chunk of body) {
       added.add(chunk);
-      if (kept.size + added.size > uploadBytes) throw refuse('TOO_LARGE', `more than ${uploadBytes} bytes`, true);
-      if (size !== undefined && added.size > size) throw refuse('TOO_LARGE', `more than ${size} bytes`);
+      check(tooLong(id, count()));
     }
-    if (size !== undefined && added.size < size) throw refuse('UNEXPECTED_END', `${added.size} of ${size} bytes`);
+    check(tooShort(id, count()));
   } finally {
     // Also of a body that broke.
     addAll(kept, added.takeAll());
