@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runCold } from '../support/cold.ts';
 import { ownProgram } from '../support/programs.ts';
-import type { Costs, Scenario, Way } from '../support/scenario.ts';
+import { type Costs, type Scenario, type Way, withCounts } from '../support/scenario.ts';
 import { serveImage } from '../support/served.ts';
 
 const work = 'cold process';
@@ -18,12 +18,12 @@ const way = (
 ): Way => ({
   work,
   name,
-  run: async () => {
-    await counts?.();
-    const { costs, output } = await runCold(command);
-    if (!check(output)) throw new Error(`${command.join(' ')} printed ${output}`);
-    return { ...costs, 'wall ms': (costs['wall s'] ?? Number.NaN) * 1e3, ...(await counts?.()) };
-  },
+  run: () =>
+    withCounts(counts, async () => {
+      const { costs, output } = await runCold(command);
+      if (!check(output)) throw new Error(`${command.join(' ')} printed ${output}`);
+      return { ...costs, 'wall ms': (costs['wall s'] ?? Number.NaN) * 1e3 };
+    }),
 });
 
 export const scenario: Scenario = {

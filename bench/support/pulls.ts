@@ -3,7 +3,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCold } from './cold.ts';
 import { ownProgram, programPath } from './programs.ts';
-import type { Costs, Setting, Way } from './scenario.ts';
+import { type Costs, type Setting, type Way, withCounts } from './scenario.ts';
 
 /** Where an image is pulled from. */
 export interface Origin {
@@ -88,11 +88,13 @@ export async function pull(cleanup: Setting['cleanup'], client: Client, origin: 
   const to = join(folder, 'layout');
   try {
     const command = await client.command(origin, to);
-    await origin.counts();
-    const { costs } = await runCold(command, origin.ca ? { SSL_CERT_FILE: origin.ca } : {});
+    const costs = await withCounts(
+      origin.counts,
+      async () => (await runCold(command, origin.ca ? { SSL_CERT_FILE: origin.ca } : {})).costs,
+    );
     const found = (await readdir(join(to, 'blobs', 'sha256'))).length;
     if (found !== origin.blobs) throw new Error(`${command.join(' ')} left ${found} blobs, not ${origin.blobs}`);
-    return { ...costs, ...(await origin.counts()) };
+    return costs;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -56,3 +56,13 @@ export interface Scenario {
 
 /** Columns of most scenarios: what the client took, and what the server counted. */
 export const clientColumns: readonly string[] = ['wall s', 'CPU s', 'peak MiB', 'requests', 'connections'];
+
+/** What a run costs, with what a server counted during it. */
+export async function withCounts(
+  counts: (() => Promise<Costs>) | undefined,
+  run: () => Promise<Costs>,
+): Promise<Costs> {
+  await counts?.();
+  const costs = await run();
+  return { ...costs, ...(await counts?.()) };
+}

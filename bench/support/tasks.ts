@@ -1,7 +1,7 @@
 // Work in a process of its own, which a program of bench/tasks does and measures.
 import { fileURLToPath } from 'node:url';
 import { runCold } from './cold.ts';
-import type { Costs, Setting, Way } from './scenario.ts';
+import { type Costs, type Setting, type Way, withCounts } from './scenario.ts';
 
 const program = (name: string): string =>
   fileURLToPath(new URL(`../tasks/${name}.${import.meta.url.split('.').at(-1)}`, import.meta.url));
@@ -20,11 +20,7 @@ export const taskWay = (
 ): Way => ({
   work,
   name,
-  run: async () => {
-    await counts?.();
-    const costs = await runTask(task, input);
-    return { ...costs, ...(await counts?.()) };
-  },
+  run: () => withCounts(counts, () => runTask(task, input)),
 });
 
 /** Bytes of the large blob. */
