@@ -29,6 +29,21 @@ export async function problemOf(response: Response): Promise<string> {
   return [response.status, ...errors.map(({ code }) => code)].join(' ');
 }
 
+/** What a token endpoint gives. */
+export interface TokenAnswer {
+  readonly token: string;
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly issued_at: string;
+  readonly scope: string;
+  readonly refresh_token?: string;
+}
+
+/** The header of a login, of `name:password`. */
+export const basicLogin = (text: string): { readonly authorization: string } => ({
+  authorization: `Basic ${Buffer.from(text).toString('base64')}`,
+});
+
 export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer());
 
 /** An upload to a server that does not read it, of as many megabytes as it can be given, at most 200; and how many they are. */

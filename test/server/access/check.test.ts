@@ -10,9 +10,8 @@ import type { Handler } from '../../../src/server/registry/exchange.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import { samples } from '../../contract/source.ts';
 import { fill } from '../../contract/store.ts';
-import { filledRegistry } from '../support.ts';
+import { basicLogin, filledRegistry } from '../support.ts';
 
-const login = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
 const bearer = { authorization: 'Bearer whatever' };
 
 /** A registry with `library/app` on a socket, behind a check, and who got to it. */
@@ -95,7 +94,7 @@ test('D14: silly lets every Authorization pass, and challenges with one scope fo
   expect((await site.ask('PUT /v2/a/manifests/b')).challenge).toBe(
     `${start},scope="repository:a:pull repository:a:push"`,
   );
-  for (const headers of [bearer, login('a:b'), { authorization: 'x' }])
+  for (const headers of [bearer, basicLogin('a:b'), { authorization: 'x' }])
     expect((await site.ask('GET /v2/library/app/manifests/latest', headers)).status).toBe(200);
   expect(site.actors).toEqual(['silly', 'silly', 'silly']);
 });
@@ -117,7 +116,7 @@ test('D11: logins in every request; wrong ones, and other schemes, get the same 
   await using site = await guarded(basicCheck({ realm: 'team', login: ({ password }) => password === 'one' }));
   for (const headers of [
     undefined,
-    login('ann:two'),
+    basicLogin('ann:two'),
     bearer,
     { authorization: 'Basic' },
     { authorization: 'Basic %' },
@@ -125,13 +124,13 @@ test('D11: logins in every request; wrong ones, and other schemes, get the same 
     const { status, challenge } = await site.ask('GET /v2/library/app/manifests/latest', headers);
     expect([status, challenge]).toEqual([401, 'Basic realm="team"']);
   }
-  expect((await site.ask('GET /v2/library/app/manifests/latest', login('ann:one'))).status).toBe(200);
+  expect((await site.ask('GET /v2/library/app/manifests/latest', basicLogin('ann:one'))).status).toBe(200);
   expect(site.actors).toEqual(['ann']);
 });
 
 test('rules hold for logins: anonymous pull, and the base route challenged so that clients learn how to log in', async () => {
   await using site = await guarded(check);
-  const statusOf = async (line: string, text?: string) => (await site.ask(line, text ? login(text) : {})).status;
+  const statusOf = async (line: string, text?: string) => (await site.ask(line, text ? basicLogin(text) : {})).status;
   expect(await statusOf('GET /v2/')).toBe(401);
   expect(await statusOf('GET /v2/', 'bob:two')).toBe(200);
   expect(await statusOf('GET /v2/library/app/manifests/latest')).toBe(200);
@@ -153,7 +152,7 @@ test('an answer is the same for a repository that is there and one that is missi
       challenge,
       text: body,
       response,
-    } = await site.ask(`GET /v2/${name}/manifests/latest`, text ? login(text) : {});
+    } = await site.ask(`GET /v2/${name}/manifests/latest`, text ? basicLogin(text) : {});
     const headers = [...response.headers].filter(([key]) => key !== 'date');
     return JSON.stringify({ status, challenge, body, headers });
   };

@@ -3,21 +3,11 @@ import { type TokenAccessOptions, tokenAccess } from '../../../src/server/access
 import type { Handler } from '../../../src/server/registry/exchange.ts';
 import { serve } from '../../../src/server/registry/serve.ts';
 import { samples } from '../../contract/source.ts';
-import { ask, filledRegistry, origin, problemOf } from '../support.ts';
+import { ask, basicLogin, filledRegistry, origin, problemOf, type TokenAnswer } from '../support.ts';
 
-const login = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const users = { joe: 'se:cret', jürgen: 'geheim' };
 const manifest = '/v2/library/app/manifests/latest';
-
-interface TokenAnswer {
-  readonly token: string;
-  readonly access_token: string;
-  readonly expires_in: number;
-  readonly issued_at: string;
-  readonly scope: string;
-  readonly refresh_token?: string;
-}
 
 async function guarded(options: Partial<TokenAccessOptions> = {}): Promise<{ handler: Handler; token: Handler }> {
   const access = tokenAccess({ realm: '/token', service: 'registry.test', ...options });
@@ -84,7 +74,7 @@ test('without users everybody may do all, with users only they may', async () =>
   const { token } = await guarded({ users });
   expect((await read(await token(ask(path)))).scope).toBe('');
   for (const text of ['joe:se:cret', 'jürgen:geheim']) {
-    expect((await read(await token(ask(path, { headers: login(text) })))).scope).toBe(scope);
+    expect((await read(await token(ask(path, { headers: basicLogin(text) })))).scope).toBe(scope);
   }
 });
 
@@ -97,7 +87,7 @@ test('of the actions asked for, those allowed are granted', async () => {
   const { token } = await guarded({ users, allow });
   const path = 'GET /token?scope=repository:a/b:pull,push';
   expect((await read(await token(ask(path)))).scope).toBe('repository:a/b:pull');
-  expect((await read(await token(ask(path, { headers: login('joe:se:cret') })))).scope).toBe(
+  expect((await read(await token(ask(path, { headers: basicLogin('joe:se:cret') })))).scope).toBe(
     'repository:a/b:pull,push',
   );
   expect(asked).toEqual([
@@ -108,7 +98,13 @@ test('of the actions asked for, those allowed are granted', async () => {
   ]);
 });
 
-const wrong = [login('joe:wrong'), login('joe'), login('toString:x'), { authorization: 'Basic %%%' }, bearer('x')];
+const wrong = [
+  basicLogin('joe:wrong'),
+  basicLogin('joe'),
+  basicLogin('toString:x'),
+  { authorization: 'Basic %%%' },
+  bearer('x'),
+];
 test.each(wrong)('a wrong login gets no token: %o', async (headers) => {
   const { token } = await guarded({ users });
   const response = await token(ask('GET /token?scope=repository:a:pull', { headers }));
@@ -132,7 +128,7 @@ test('a form with a password gives tokens, and the refresh token more of them', 
   expect(second).toMatchObject({ scope });
   expect(second.token).not.toBe(first.token);
   expect((await handler(ask(`GET ${manifest}`, { headers: bearer(second.token) }))).status).toBe(200);
-  const offline = await read(await token(ask('GET /token?offline_token=true', { headers: login('joe:se:cret') })));
+  const offline = await read(await token(ask('GET /token?offline_token=true', { headers: basicLogin('joe:se:cret') })));
   expect((await token(form({ ...refresh, refresh_token: offline.refresh_token ?? '' }))).status).toBe(200);
   for (const [fault, status] of [
     [{ ...password, password: 'wrong' }, 401],

@@ -13,7 +13,7 @@ import { serve } from '../../../src/server/registry/serve.ts';
 import { type TokenServerOptions, tokenServer } from '../../../src/server/tokens/token-server.ts';
 import { samples } from '../../contract/source.ts';
 import { fill } from '../../contract/store.ts';
-import { filledRegistry } from '../support.ts';
+import { basicLogin, filledRegistry, type TokenAnswer } from '../support.ts';
 import { ecKey } from './support.ts';
 
 let folder: string;
@@ -30,16 +30,6 @@ const allow = accessRules({
     { repositories: ['registry:catalog'], users: ['ann'], actions: ['*'] },
   ],
 });
-const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
-
-interface TokenAnswer {
-  readonly token: string;
-  readonly access_token: string;
-  readonly expires_in: number;
-  readonly issued_at: string;
-  readonly scope: string;
-  readonly refresh_token?: string;
-}
 
 /** A registry and its token endpoint on one socket. */
 async function guarded(options: Partial<TokenServerOptions> = {}) {
@@ -84,10 +74,10 @@ test('D15: GET gives an anonymous token, and one for a login, of what each may d
   expect(nobody.access_token).toBe(nobody.token);
   expect(Math.abs(Date.parse(nobody.issued_at) - Date.now())).toBeLessThan(60_000);
   expect(nobody.refresh_token).toBeUndefined();
-  const ann = await site.get(query, basic('ann:one'));
+  const ann = await site.get(query, basicLogin('ann:one'));
   expect(ann.scope).toBe('repository:library/app:pull repository:team/app:pull,push');
-  expect((await site.get(query, basic('ann:wrong'))).status).toBe(401);
-  const bob = await site.get('account=bob', basic('bob:two'));
+  expect((await site.get(query, basicLogin('ann:wrong'))).status).toBe(401);
+  const bob = await site.get('account=bob', basicLogin('bob:two'));
   expect(bob).toMatchObject({ status: 200, scope: '' });
   expect((await site.ask('GET /v2/', bob.token)).status).toBe(200);
   expect((await site.ask('GET /v2/team/app/manifests/latest', nobody.token)).status).toBe(401);
@@ -97,7 +87,7 @@ test('D15: GET gives an anonymous token, and one for a login, of what each may d
 test('D15: a star is everything that is allowed, so that skopeo deletes', async () => {
   await using site = await guarded();
   const scope = 'scope=repository:team/app:*&scope=repository:library/app:*&scope=registry:catalog:*';
-  const { token, ...ann } = await site.get(scope, basic('ann:one'));
+  const { token, ...ann } = await site.get(scope, basicLogin('ann:one'));
   expect(ann.scope).toBe('repository:team/app:pull,push,delete repository:library/app:pull registry:catalog:*');
   expect((await site.ask(`DELETE /v2/team/app/blobs/${samples.large.descriptor.digest}`, token)).status).toBe(202);
   expect((await site.ask('DELETE /v2/library/app/manifests/latest', token)).status).toBe(401);
@@ -115,7 +105,7 @@ test('D15: POST takes a password or a refresh token; neither kind of token is ta
   expect(second).toMatchObject({ status: 200, scope });
   expect((await site.ask('GET /v2/team/app/manifests/latest', second.token)).status).toBe(200);
   expect((await site.ask('GET /v2/team/app/manifests/latest', refresh_token)).status).toBe(401);
-  const fromGet = await site.get('offline_token=true', basic('ann:one'));
+  const fromGet = await site.get('offline_token=true', basicLogin('ann:one'));
   expect((await site.post({ grant_type: 'refresh_token', refresh_token: fromGet.refresh_token ?? '' })).status).toBe(
     200,
   );
@@ -133,7 +123,7 @@ test('D15: POST takes a password or a refresh token; neither kind of token is ta
 test('a refresh token ends with its user or password', async () => {
   const stamps: Record<string, string | undefined> = { ann: 'a' };
   await using site = await guarded({ stampOf: (name) => stamps[name] });
-  const { refresh_token = '' } = await site.get('offline_token=true', basic('ann:one'));
+  const { refresh_token = '' } = await site.get('offline_token=true', basicLogin('ann:one'));
   const refreshed = async () => (await site.post({ grant_type: 'refresh_token', refresh_token })).status;
   expect(await refreshed()).toBe(200);
   stamps.ann = 'b';
@@ -178,7 +168,7 @@ test('keys and options that cannot be used are refused, without what is in a fil
 
 test('a token has what the specification says, and nothing of the password', async () => {
   await using site = await guarded({ issuer: 'the issuer', expiresIn: 60 });
-  const { token, expires_in } = await site.get('scope=repository:team/app:pull', basic('ann:one'));
+  const { token, expires_in } = await site.get('scope=repository:team/app:pull', basicLogin('ann:one'));
   const claims = decodeJwt(token);
   expect(claims).toMatchObject({
     iss: 'the issuer',
