@@ -6,12 +6,11 @@ export interface Override {
   readonly value: unknown;
 }
 
-/** A variable that sets nothing. */
-export interface LostOverride {
-  readonly found: string;
+/** What the environment sets, and what is wrong with it. */
+export interface Overrides {
+  readonly set: readonly Override[];
+  readonly problems: readonly string[];
 }
-
-export const isOverride = (one: Override | LostOverride): one is Override => 'path' in one;
 
 /** What the names begin with: distribution's, and ours, which counts if both are set. */
 const prefixes = ['REGISTRY_', 'OCIFETCH_'];
@@ -27,8 +26,8 @@ const named: ReadonlySet<string> = new Set(['auth', 'storage']);
 export function overridesIn(
   environment: Readonly<Record<string, string | undefined>>,
   keysAt: (path: readonly (string | number)[]) => readonly string[],
-): readonly (Override | LostOverride)[] {
-  return prefixes.flatMap((prefix) =>
+): Overrides {
+  const all = prefixes.flatMap((prefix) =>
     Object.entries(environment)
       .filter(([name, value]) => name.startsWith(prefix) && value !== undefined && !others.has(name))
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -38,14 +37,18 @@ export function overridesIn(
         return prefix !== 'REGISTRY_' || isSection ? overrideOf(name, parts, text, keysAt) : [];
       }),
   );
+  const set = all.filter((one) => typeof one === 'object');
+  return { set, problems: all.filter((one) => typeof one === 'string') };
 }
+
+/** What a variable sets, or what is wrong with it. */
 
 function overrideOf(
   name: string,
   parts: readonly string[],
   text: string,
   keysAt: (path: readonly (string | number)[]) => readonly string[],
-): Override | LostOverride {
+): Override | string {
   const path: (string | number)[] = [];
   for (const part of parts) {
     if (/^\d{1,4}$/.test(part)) path.push(Number(part));
@@ -54,7 +57,7 @@ function overrideOf(
       const key = known.find((one) => one.toLowerCase() === part.toLowerCase());
       // Names that people choose, as of headers, are no known keys.
       if (key === undefined && known.length > 0)
-        return { found: `found ${name} in the environment, which sets no known key: expected ${known.join(', ')}` };
+        return `found ${name} in the environment, which sets no known key: expected ${known.join(', ')}`;
       path.push(key ?? part.toLowerCase());
     }
   }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { loadSettings, type SettingsFile, type SettingsProblem } from '../../server/index.ts';
 import { printable } from '../printable.ts';
-import { isOverride, type LostOverride, type Override, overridden, overridesIn } from './overrides.ts';
+import { type Override, overridden, overridesIn } from './overrides.ts';
 import { type AppSettings, appSchema } from './schema.ts';
 
 type Path = readonly PropertyKey[];
@@ -15,13 +15,11 @@ const emptyKinds: ReadonlySet<string> = new Set(['inmemory', 'memory']);
  */
 export function readAppFile(path: string, environment: NodeJS.ProcessEnv): Promise<SettingsFile<AppSettings>> {
   return loadSettings(path, (value) => {
-    const overrides = overridesIn(environment, (at) => keysAt(appSchema, at));
-    const unknown = overrides.filter((one) => !isOverride(one)) as LostOverride[];
-    const known = overrides.filter(isOverride);
-    const whole = overridden(withoutNulls(value), known);
+    const { set, problems } = overridesIn(environment, (at) => keysAt(appSchema, at));
+    const whole = overridden(withoutNulls(value), set);
     const { data, error } = appSchema.safeParse(whole);
-    const problems = error?.issues.flatMap((issue) => problemsOf(issue, issue.path, { root: whole, overrides: known }));
-    const all = [...unknown.map(({ found }) => ({ path: [], found })), ...(problems ?? [])];
+    const issues = error?.issues.flatMap((issue) => problemsOf(issue, issue.path, { root: whole, overrides: set }));
+    const all = [...problems.map((found) => ({ path: [], found })), ...(issues ?? [])];
     return data && all.length === 0 ? { settings: data } : { problems: all };
   });
 }
@@ -86,8 +84,7 @@ function keysAt(schema: z.core.$ZodType, path: Path): readonly string[] {
   const objects = objectsIn(schema);
   if (key === undefined) return [...new Set(objects.flatMap(({ _zod }) => Object.keys(shapeOf(_zod.def))))];
   const inner = objects.flatMap(({ _zod }) => shapeOf(_zod.def)[String(key)] ?? []);
-  const elements = partsOf(schema, 'element');
-  return [...inner, ...elements].flatMap((one) => keysAt(one, rest));
+  return [...inner, ...elementsOf(schema)].flatMap((one) => keysAt(one, rest));
 }
 
 type Shape = Readonly<Record<string, z.core.$ZodType>>;
@@ -107,7 +104,8 @@ function unwrapped({ _zod: { def } }: z.core.$ZodType): z.core.$ZodType[] {
 const objectsIn = (schema: z.core.$ZodType): z.core.$ZodType[] =>
   'shape' in schema._zod.def ? [schema] : unwrapped(schema).flatMap(objectsIn);
 
-function partsOf(schema: z.core.$ZodType, name: 'element'): z.core.$ZodType[] {
-  const part: unknown = Reflect.get(schema._zod.def, name);
-  return part === undefined ? unwrapped(schema).flatMap((one) => partsOf(one, name)) : [part as z.core.$ZodType];
+/** What the items of a list are. */
+function elementsOf(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const element: unknown = Reflect.get(schema._zod.def, 'element');
+  return element === undefined ? unwrapped(schema).flatMap(elementsOf) : [element as z.core.$ZodType];
 }

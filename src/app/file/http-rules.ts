@@ -21,6 +21,13 @@ export function withRequestId(next: Handler): Handler {
   });
 }
 
+/** An error of the server itself, in the form of the specification. */
+export const refusal = (
+  status: number,
+  error: { readonly code: string; readonly message: string; readonly detail?: unknown },
+  headers: Readonly<Record<string, string>> = {},
+): Response => Response.json({ errors: [error] }, { status, headers: { ...version, ...headers } });
+
 /** Adds the headers of the file, and the version of the API, to every response, of middleware too. */
 export function withHeaders(next: Handler, headers: HttpSettings['headers'] = {}): Handler {
   const all = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one] as const));
@@ -41,8 +48,7 @@ export function withHealth(next: Handler, health: Health): Handler {
     if (pathname === '/healthz') return Response.json(failures, { status: isHealthy ? 200 : 503, headers: version });
     if (!isHealthy) {
       const detail = 'health check failed: please see /debug/health';
-      const errors = [{ code: 'UNAVAILABLE', message: 'service unavailable', detail }];
-      return Response.json({ errors }, { status: 503, headers: { ...version, 'retry-after': '10' } });
+      return refusal(503, { code: 'UNAVAILABLE', message: 'service unavailable', detail }, { 'retry-after': '10' });
     }
     if (pathname !== '/') return next(request, connection);
     return new Response(null, { headers: { ...version, 'cache-control': 'no-cache', 'content-length': '0' } });
@@ -166,9 +172,7 @@ export function withCatalogPages(next: Handler, { catalog }: AppSettings): Handl
       return next(new Request(url, request), connection);
     }
     if (Number(n) <= most) return next(request, connection);
-    const errors = [
-      { code: 'PAGINATION_NUMBER_INVALID', message: 'invalid number of results requested', detail: { n: Number(n) } },
-    ];
-    return Response.json({ errors }, { status: 400, headers: version });
+    const text = 'invalid number of results requested';
+    return refusal(400, { code: 'PAGINATION_NUMBER_INVALID', message: text, detail: { n: Number(n) } });
   });
 }

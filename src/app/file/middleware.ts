@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { type Handler, immutable, type MadeRegistry, readOnly, wrapHandler } from '../../server/index.ts';
 import type { AppContext } from '../config/context.ts';
 import { errorText } from '../printable.ts';
+import { refusal } from './http-rules.ts';
 
 /** Changes a registry; the whole of `options` is what the file says. */
 export type RegistryMiddleware = (
@@ -41,8 +42,9 @@ export async function middlewareOf(context: AppContext): Promise<AppMiddleware> 
   const { middleware } = context.file.settings;
   const entries = (middleware?.registry ?? []).map((entry, index) => ({ ...entry, index }));
   const used: { readonly module: MiddlewareModule; readonly options: Options; readonly index: number }[] = [];
+  // The last one of the file is the innermost.
   for (const { name, disabled, options = {}, index } of entries)
-    if (!disabled) used.push({ module: await moduleOf(name, index, context), options, index });
+    if (!disabled) used.unshift({ module: await moduleOf(name, index, context), options, index });
   const made = async <T>(index: number, work: () => T | Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -53,7 +55,7 @@ export async function middlewareOf(context: AppContext): Promise<AppMiddleware> 
   return {
     registry: async (registry) => {
       let result = registry;
-      for (const { module, options, index } of [...used].reverse()) {
+      for (const { module, options, index } of used) {
         const inner = result;
         if (module.registry) result = await made(index, () => module.registry?.(inner, options) ?? inner);
       }
@@ -61,7 +63,7 @@ export async function middlewareOf(context: AppContext): Promise<AppMiddleware> 
     },
     handler: async (next) => {
       let result = next;
-      for (const { module, options, index } of [...used].reverse()) {
+      for (const { module, options, index } of used) {
         const wrap = module.handler && (await made(index, () => module.handler?.(options)));
         if (wrap) result = wrap(result);
       }
@@ -89,9 +91,6 @@ const numberIn = (options: Options, name: string, fallback?: number): number => 
   throw new Error(`found ${String(value)} for "${name}", expected a number above 0`);
 };
 
-const refused = (status: number, code: string, message: string, headers: Record<string, string> = {}): Response =>
-  Response.json({ errors: [{ code, message }] }, { status, headers });
-
 /** Most addresses that are counted at a time. */
 const mostAddresses = 100_000;
 
@@ -112,7 +111,8 @@ function rateLimit(options: Options): (next: Handler) => Handler {
       counts.set(address, count);
       if (count <= requests) return next(request, connection);
       const wait = Math.max(1, Math.ceil(seconds - (now - begun) / 1_000));
-      return refused(429, 'TOOMANYREQUESTS', 'too many requests', { 'retry-after': String(wait) });
+      const error = { code: 'TOOMANYREQUESTS', message: 'too many requests' };
+      return refusal(429, error, { 'retry-after': String(wait) });
     });
 }
 
@@ -123,6 +123,6 @@ function mostBytes(options: Options): (next: Handler) => Handler {
     wrapHandler(next, async (request, connection) => {
       const length = Number(request.headers.get('content-length') ?? 0);
       if (length <= most) return next(request, connection);
-      return refused(413, 'SIZE_INVALID', `more than ${most} bytes`);
+      return refusal(413, { code: 'SIZE_INVALID', message: `more than ${most} bytes` });
     });
 }

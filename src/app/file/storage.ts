@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createClient, memoryStore, parseRepository, type Registry } from '../../index.ts';
+import { type Client, createClient, memoryStore, parseRepository, type Registry } from '../../index.ts';
 import {
   cached,
   described,
@@ -174,12 +174,11 @@ async function proxyStorage(proxy: NonNullable<AppSettings['proxy']>, context: A
       username: await context.secretOf(username, ['proxy', 'username']),
       password: await context.secretOf(password, ['proxy', 'password']),
     };
-  const hosts = upstream === host ? { [host]: { origin: { url: remoteurl.replace(/\/$/, '') } } } : {};
-  const client = createClient({ config: { registries: hosts, ...(login && { credentials: { [host]: login } }) } });
-  context.onClose(() => client.close());
+  const url = upstream === host ? remoteurl.replace(/\/$/, '') : undefined;
+  const client = clientOf({ host, url, login: login || undefined }, context);
   if (s3) {
     const { registry, ...rest } = await bucketStorage(s3, ['storage', 's3'], context);
-    const origin: Registry = ({ name }) => client.fetcher(`${upstream}/${name}`).source;
+    const origin = readBy(client, upstream);
     return { registry: cached(origin, storesOf(registry), { onError: (error) => context.warn(error) }), ...rest };
   }
   const store = filesystem ? context.pathOf(filesystem.rootdirectory) : memoryStore();
@@ -189,15 +188,32 @@ async function proxyStorage(proxy: NonNullable<AppSettings['proxy']>, context: A
 }
 
 /** Another registry, read by a client. */
-function remoteRegistry(remote: string, key: Key, { file, onClose }: AppContext): MadeRegistry {
+function remoteRegistry(remote: string, key: Key, context: AppContext): MadeRegistry {
   const host = remote.replace(/^https?:\/\//, '').replace(/\/$/, '');
   try {
     parseRepository(`${host}/x/y`);
   } catch {
-    throw file.refuse(key, 'found no registry, expected its host, as registry.example:5000');
+    throw context.file.refuse(key, 'found no registry, expected its host, as registry.example:5000');
   }
-  const origin = remote.startsWith('http') ? { config: { registries: { [host]: { origin: { url: remote } } } } } : {};
-  const client = createClient(origin);
-  onClose(() => client.close());
-  return ({ name }) => client.fetcher(`${host}/${name}`).source;
+  return readBy(clientOf({ host, url: remote.startsWith('http') ? remote : undefined }, context), host);
 }
+
+interface RemoteHost {
+  readonly host: string;
+  /** Where it is, if not where its name says. */
+  readonly url: string | undefined;
+  readonly login?: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** A client of another registry, until the app ends. */
+function clientOf({ host, url, login }: RemoteHost, { onClose }: AppContext): Client {
+  const registries = url === undefined ? {} : { [host]: { origin: { url } } };
+  const client = createClient({ config: { registries, ...(login && { credentials: { [host]: login } }) } });
+  onClose(() => client.close());
+  return client;
+}
+
+const readBy =
+  (client: Client, host: string): Registry =>
+  ({ name }) =>
+    client.fetcher(`${host}/${name}`).source;
